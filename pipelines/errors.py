@@ -1,0 +1,113 @@
+"""What can go wrong on the way from labelled photos to matched pairs.
+
+Nothing enters; the exception classes of the package leave.
+
+    ExpectedError                     a user can put it right: one line, exit code 2
+    ├── FairFaceError                 the labelled photos
+    │   ├── FairFaceNotFound          the folder or a label table is not there
+    │   ├── LabelColumnError          a label table lacks a column, or has no rows
+    │   └── LabelVocabularyError      a label outside the closed vocabulary
+    ├── PhotoError                    one photo; becomes a row with a reason, never stops a run
+    │   ├── PhotoMissing              the label table names a photo that is not there
+    │   ├── PhotoUnreadable           not an image, or damaged
+    │   ├── PhotoTooLarge             more pixels than the limit (a decompression bomb)
+    │   └── NoFaceFound               the face detector finds no face
+    ├── PairsError                    the pairs dataset
+    │   ├── PairsNotFound             no manifest, or no provenance, where one is expected
+    │   ├── ManifestSchemaError       a manifest whose columns or values break the contract
+    │   ├── OutputHoldsAnotherRun     the output folder belongs to a different run
+    │   └── OutputInUse               another process is writing to the output folder
+    ├── StorageError                  the disk is full, or the folder went away
+    ├── SourceLost                    the photos' folder went away in the middle of a run
+    ├── SelectionError                asked for a choice of photos that makes no sense
+    └── EngineError                   the engine is not installed, or its workers keep dying
+
+Why: a photo that fails is a finding, not an accident, so photo errors carry a `reason` code
+that goes into the manifest word for word.
+"""
+
+
+class ExpectedError(Exception):
+    """Something a user can put right; its message says what, the value, where and the next step."""
+
+
+class FairFaceError(ExpectedError):
+    """The labelled photos are not as they should be."""
+
+
+class FairFaceNotFound(FairFaceError):
+    """The folder, or a label table in it, is not there."""
+
+
+class LabelColumnError(FairFaceError):
+    """A label table lacks a column, repeats a photo, or has no rows."""
+
+
+class LabelVocabularyError(FairFaceError):
+    """A label lies outside the closed vocabulary and is not a known damage."""
+
+
+class PhotoError(ExpectedError):
+    """One photo failed; `reason` is the code that goes into the manifest's `status`."""
+
+    reason = "photo failed"
+
+
+class PhotoMissing(PhotoError):
+    """The label table names a photo that is not there."""
+
+    reason = "missing photo"
+
+
+class PhotoUnreadable(PhotoError):
+    """Not an image, or a damaged one."""
+
+    reason = "unreadable image"
+
+
+class PhotoTooLarge(PhotoError):
+    """More pixels than the limit."""
+
+    reason = "image too large"
+
+
+class NoFaceFound(PhotoError):
+    """The face detector finds no face in the photo."""
+
+    reason = "no face found"
+
+
+class PairsError(ExpectedError):
+    """The pairs dataset is not as it should be."""
+
+
+class PairsNotFound(PairsError):
+    """No manifest, or no provenance, where a pairs dataset is expected."""
+
+
+class ManifestSchemaError(PairsError):
+    """A manifest's columns or values break the contract."""
+
+
+class OutputHoldsAnotherRun(PairsError):
+    """The output folder holds a run with other parameters, or files of something else."""
+
+
+class OutputInUse(PairsError):
+    """Another process is writing to the output folder."""
+
+
+class StorageError(ExpectedError):
+    """The output could not be written: disk full, folder gone, or not allowed."""
+
+
+class SourceLost(ExpectedError):
+    """The photos' folder went away in the middle of a run."""
+
+
+class SelectionError(ExpectedError):
+    """The choice of photos asked for makes no sense."""
+
+
+class EngineError(ExpectedError):
+    """The engine is not installed, not reachable, or its workers keep dying."""
