@@ -1,0 +1,180 @@
+"""The pairs dataset's manifest and provenance: one schema, one reader, one writer.
+
+Rows enter as dicts and leave as `manifest.parquet`; a folder enters and a checked pandas table
+leaves. One row a source photo *attempted*: rejects are rows whose `status` says why.
+
+Why Parquet with an explicit schema: types survive (a nullable boolean stays one, NaN stays NaN),
+and the same rows give the same bytes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.errors import ManifestSchemaError, PairsNotFound
+from pipelines.storage import write_bytes, write_json
+
+OK: Final = "ok"
+MANIFEST: Final = "manifest.parquet"
+PROVENANCE: Final = "provenance.json"
+SUMMARY: Final = "summary.json"
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("pair_id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("source_sha256", pa.string()),
+        pa.field("real", pa.string()),
+        pa.field("fake", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("age", pa.string()),
+        pa.field("gender", pa.string()),
+        pa.field("race", pa.string()),
+        pa.field("service_test", pa.bool_()),
+        pa.field("n_faces", pa.int64()),
+        pa.field("confidence", pa.float64()),
+        pa.field("border_share", pa.float64()),
+        pa.field("reconstruction_l1", pa.float64()),
+        pa.field("reconstruction_ms_ssim", pa.float64()),
+        pa.field("real_confidence", pa.float64()),
+        pa.field("fake_confidence", pa.float64()),
+        pa.field("in_generator_training", pa.bool_()),
+        pa.field("seed", pa.int64()),
+    ]
+)
+"""`confidence` is the face detector's for the chosen face in the photo; `real_confidence` and
+`fake_confidence` are its for the two halves as written, NaN where it finds none."""
+
+
+def table_of(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows to a table of `SCHEMA`, sorted by pair_id.
+
+    Args:
+        rows: dicts with the schema's columns; a column left out is null.
+
+    Returns:
+        The table.
+
+    Raises:
+        ManifestSchemaError: a column that the schema does not know, a value of a wrong type, a
+            pair_id that comes twice, or an "ok" row without both halves.
+    """
+    ordered = sorted(rows, key=lambda row: str(row["pair_id"]))
+    unknown = sorted({name for row in ordered for name in row} - set(SCHEMA.names))
+    if unknown:
+        raise ManifestSchemaError(f"unknown manifest columns: {', '.join(unknown)}")
+    try:
+        table = pa.Table.from_pylist([dict(row) for row in ordered], SCHEMA)
+        table.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as fault:
+        raise ManifestSchemaError(f"a manifest value has the wrong type: {fault}") from fault
+    _check_rows(table, "the new manifest")
+    return table
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, atomically; the same rows give the same bytes.
+
+    Raises:
+        OSError: as the disk says.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet file of `SCHEMA`.
+
+    Raises:
+        PairsNotFound: no such file.
+        ManifestSchemaError: not Parquet, or columns missing or of other types.
+    """
+    if not path.is_file():
+        raise PairsNotFound(f"no {path.name} in {path.parent}; make pairs with audit generate-pairs first")
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as fault:
+        raise ManifestSchemaError(f"{path} is not a readable Parquet file: {fault}") from fault
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise ManifestSchemaError(f"{path} lacks the columns {', '.join(missing)}")
+    try:
+        table = table.select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as fault:
+        raise ManifestSchemaError(f"{path} has a column of a wrong type: {fault}") from fault
+    _check_rows(table, str(path))
+    return table
+
+
+def _check_rows(table: pa.Table, where: str) -> None:
+    """Unique sorted pair_ids, both halves where the status is ok, paths inside the folder."""
+    empty = [f.name for f in SCHEMA if not f.nullable and table[f.name].null_count]
+    if empty:
+        raise ManifestSchemaError(f"{where} has rows without {', '.join(empty)}")
+    frame = table.select(["pair_id", "real", "fake", "status"]).to_pandas()
+    twice = frame["pair_id"].duplicated()
+    if twice.any():
+        raise ManifestSchemaError(f"{where} lists {frame['pair_id'][twice].iloc[0]!r} twice")
+    if not frame["pair_id"].is_monotonic_increasing:
+        raise ManifestSchemaError(f"{where} is not sorted by pair_id")
+    half = (frame["status"] == OK) & (frame["real"].isna() | frame["fake"].isna())
+    if half.any():
+        raise ManifestSchemaError(f"{where}: {frame['pair_id'][half].iloc[0]!r} is ok but lacks a half")
+    paths = pd.concat([frame["real"], frame["fake"]]).dropna()
+    outside = paths.str.startswith("/") | paths.str.contains(r"(?:^|/)\.\.(?:/|$)", regex=True)
+    if outside.any():
+        raise ManifestSchemaError(f"{where} names a file outside the folder: {paths[outside].iloc[0]!r}")
+
+
+def read_manifest(folder: str | Path) -> pd.DataFrame:
+    """Read a pairs dataset's manifest.
+
+    Args:
+        folder: the pairs dataset.
+
+    Returns:
+        The columns of `SCHEMA`, one row a photo attempted, sorted by pair_id; strings that are
+        null are None, `service_test` and `in_generator_training` are nullable booleans.
+
+    Raises:
+        PairsNotFound: no manifest there.
+        ManifestSchemaError: one that breaks the schema.
+    """
+    nullable = {pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = read_table(Path(folder) / MANIFEST).to_pandas(types_mapper=nullable.get)
+    return frame
+
+
+def read_provenance(folder: str | Path) -> dict[str, Any]:
+    """Read a pairs dataset's provenance.
+
+    Raises:
+        PairsNotFound: no provenance there.
+        ManifestSchemaError: not JSON, or not a pairs dataset's.
+    """
+    path = Path(folder) / PROVENANCE
+    if not path.is_file():
+        raise PairsNotFound(f"no {PROVENANCE} in {folder}; an unfinished run has none, finish it first")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise ManifestSchemaError(f"{path} is not JSON: {fault}") from fault
+    if not isinstance(record, dict) or record.get("kind") != "pairs":
+        raise ManifestSchemaError(f"{path} is not the provenance of a pairs dataset (kind is not 'pairs')")
+    return record
+
+
+def write_provenance(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write a pairs dataset's provenance, atomically.
+
+    Raises:
+        OSError: as the disk says.
+    """
+    write_json(folder / PROVENANCE, {"kind": "pairs", **record})

@@ -1,0 +1,46 @@
+"""Chooses photos so that the cells of age, gender and race are as even as the supply allows.
+
+A `FaceTable`'s rows enter; a part of them leaves, sorted by pair_id.
+
+Why rounds: every cell is shuffled once, by the seed alone, and each round takes the next photo of
+every cell. A larger limit therefore contains the smaller one of the same seed, and pairs made for
+a trial are pairs of the full run.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pipelines.errors import SelectionError
+from pipelines.labels import ATTRIBUTES
+
+
+def select(
+    rows: pd.DataFrame, limit: int | None = None, per_cell: int | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Choose photos, balanced over the cells of age, gender and race.
+
+    Args:
+        rows: `FaceTable.rows`.
+        limit: at most this many photos in all; None for no limit.
+        per_cell: at most this many photos of each cell; None for no limit.
+        seed: which photos of a cell come first, and which cells get the last, uneven round.
+
+    Returns:
+        The chosen rows, sorted by pair_id. Fewer than asked for if the supply is short.
+
+    Raises:
+        SelectionError: a limit below 1.
+    """
+    for name, value in (("--limit", limit), ("--per-cell", per_cell)):
+        if value is not None and value < 1:
+            raise SelectionError(f"{name} is {value}; it must be at least 1")
+    ordered = rows.sort_values("pair_id", ignore_index=True)
+    rng = np.random.default_rng(seed)
+    shuffled = ordered.iloc[rng.permutation(len(ordered))]
+    turn = shuffled.groupby(list(ATTRIBUTES), sort=True).cumcount().to_numpy()
+    luck = rng.permutation(len(shuffled))
+    order = np.lexsort((luck, turn))
+    if per_cell is not None:
+        order = order[turn[order] < per_cell]
+    chosen = shuffled.iloc[order[:limit]]
+    return chosen.sort_values("pair_id", ignore_index=True)

@@ -1,0 +1,91 @@
+"""Writing that survives being killed: temporary name, sync, rename.
+
+Bytes and paths enter; files leave that are whole or not there at all.
+
+Why every fault of the disk becomes one `StorageError`: a full disk, a lost mount and a folder
+without write permission all need the same from a person, one line that says which folder and why,
+and the promise that the same command continues from there.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import StorageError
+
+
+@contextmanager
+def storing(folder: Path) -> Iterator[None]:
+    """Turn faults of the disk into a `StorageError` that names the folder.
+
+    Raises:
+        StorageError: any OSError inside the block.
+    """
+    try:
+        yield
+    except OSError as fault:
+        raise StorageError(
+            f"cannot write to {folder}: {fault.strerror or fault}; what was finished is kept, "
+            "mend the folder and run the same command again to continue"
+        ) from fault
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_files(paths: list[Path]) -> None:
+    """Make the contents of files last through a power cut."""
+    for path in paths:
+        sync_folder(path)  # fsync takes any open file, folder or not
+
+
+def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
+    """Write a file under a temporary name, then rename it into place.
+
+    Args:
+        path: the final name.
+        data: what to write.
+        sync: wait until it is on the disk.
+
+    Raises:
+        OSError: as the disk says; no half-written file is left under `path`.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as out:
+            out.write(data)
+            out.flush()
+            if sync:
+                os.fsync(out.fileno())
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a record as indented JSON, in the order it has, atomically.
+
+    Raises:
+        ValueError: NaN or infinity in the record; JSON has no word for them.
+        OSError: as `write_bytes`.
+    """
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder that may be gone already."""
+    shutil.rmtree(folder, ignore_errors=True)
