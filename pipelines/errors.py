@@ -11,7 +11,8 @@ Nothing enters; the exception classes of the package leave.
     │   ├── PhotoMissing              the label table names a photo that is not there
     │   ├── PhotoUnreadable           not an image, or damaged
     │   ├── PhotoTooLarge             more pixels than the limit (a decompression bomb)
-    │   └── NoFaceFound               the face detector finds no face
+    │   ├── NoFaceFound               the face detector finds no face
+    │   └── FaceCutOff                too much of the crop lies outside the photo
     ├── PairsError                    the pairs dataset
     │   ├── PairsNotFound             no manifest, or no provenance, where one is expected
     │   ├── ManifestSchemaError       a manifest whose columns or values break the contract
@@ -19,6 +20,7 @@ Nothing enters; the exception classes of the package leave.
     │   └── OutputInUse               another process is writing to the output folder
     ├── StorageError                  the disk is full, or the folder went away
     ├── SourceLost                    the photos' folder went away in the middle of a run
+    ├── CheckpointFormatError         a generator's weights are not a pSp checkpoint, or are damaged
     ├── SelectionError                asked for a choice of photos that makes no sense
     └── EngineError                   the engine is not installed, or its workers keep dying
 
@@ -75,6 +77,16 @@ class NoFaceFound(PhotoError):
     """The face detector finds no face in the photo."""
 
     reason = "no face found"
+
+
+class FaceCutOff(PhotoError):
+    """Too much of the generator's crop lies outside the photo and would have to be invented."""
+
+    reason = "face cut off by the photo's edge"
+
+
+class CheckpointFormatError(ExpectedError):
+    """A file of weights is not a pSp checkpoint, is damaged, or holds code."""
 
 
 class PairsError(ExpectedError):

@@ -1,0 +1,1 @@
+"""Labelled photos to matched real/fake pairs."""

@@ -1,0 +1,135 @@
+"""A pSp network ready to use: face crops in, latents and fake twins out.
+
+Enters: a checkpoint's path. Leaves: `PSP` with `encode`, `decode` and `fake_twins`.
+
+Why the fake is brought to the crop's size before anything else sees it: the pair is judged at one size, and
+the real half exists at the crop's. The 1024 px official model is area-averaged to 256 px (as upstream does
+for its own comparisons); the small model's 128 px output is the crop's size already. Values are rounded to
+uint8, never truncated: upstream's truncation darkens every fake by half a level, which a detector can learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipelines.align import Crop
+from pipelines.psp.checkpoint import Checkpoint, read_checkpoint
+from pipelines.psp.config import PSPConfig
+from pipelines.psp.decoder import Decoder
+from pipelines.psp.encoder import Encoder
+
+SMALL_WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "small.safetensors"
+"""The embedded generator."""
+
+
+class PSP:
+    """An encoder and a decoder with shared sizes.
+
+    Attributes:
+        name: of the checkpoint.
+        sha256: of the checkpoint's file.
+        config: all sizes.
+        crop: the geometry of the crops it was trained on.
+        provenance: what the checkpoint says of itself.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self.name, self.sha256 = checkpoint.name, checkpoint.sha256
+        self.config: PSPConfig = checkpoint.config
+        self.crop: Crop = checkpoint.crop
+        self.provenance: Mapping[str, Any] = checkpoint.provenance
+        self.device, self.dtype = torch.device(device), dtype
+        with torch.device("meta"):
+            self.encoder, self.decoder = Encoder(self.config), Decoder(self.config)
+        for part, net in (("encoder.", self.encoder), ("decoder.", self.decoder)):
+            weights = {k[len(part) :]: v for k, v in checkpoint.state.items() if k.startswith(part)}
+            net.load_state_dict(weights, strict=True, assign=True)
+            net.eval().requires_grad_(False).to(self.device)
+            _channels_last(net)
+        average = checkpoint.latent_avg
+        self.latent_avg = None if average is None else average.to(self.device)
+
+    @property
+    def input_size_px(self) -> int:
+        """Side of the encoder's input."""
+        return self.config.input_size_px
+
+    @property
+    def output_size_px(self) -> int:
+        """Side of the decoder's output."""
+        return self.config.output_size_px
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor) -> Tensor:
+        """Images float32 [B,3,N,N] in [-1,1], N the input size, to W+ float32 [B,n_styles,style_dim].
+
+        The checkpoint's average latent, where it has one, is added.
+
+        Raises:
+            ValueError: the images are not N x N.
+        """
+        images = images.to(self.device).contiguous(memory_format=torch.channels_last)
+        with self._precision():
+            codes = self.encoder(images).float()
+        return codes if self.latent_avg is None else codes + self.latent_avg
+
+    @torch.inference_mode()
+    def decode(self, w_plus: Tensor) -> Tensor:
+        """W+ float32 [B,n_styles,style_dim] to images float32 [B,3,S,S], nominally in [-1,1], not clamped."""
+        with self._precision():
+            return self.decoder(w_plus.to(self.device)).float()
+
+    def fake_twins(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Re-create face crops.
+
+        Args:
+            crops: uint8 [B,C,C,3] RGB, C the side of `crop`.
+
+        Returns:
+            The fakes, uint8 [B,C,C,3], and their latents W+, float32 [B,n_styles,style_dim].
+        """
+        images = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        w_plus = self.encode(_area_resized(images, self.input_size_px))
+        return self.fakes_from(w_plus), w_plus.cpu().numpy()
+
+    def fakes_from(self, w_plus: Tensor) -> np.ndarray:
+        """Decode latents [B,n_styles,style_dim] to fakes of the crop's size, uint8 [B,C,C,3]."""
+        images = _area_resized(self.decode(w_plus), self.crop.size_px)
+        levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+
+def load_psp(path: str | Path = "small", device: str = "cpu", dtype: torch.dtype = torch.float32) -> PSP:
+    """Load a pSp network.
+
+    Args:
+        path: a checkpoint (`.pt` official, `.safetensors` ours), or "small" for the embedded one.
+        device: torch device name.
+        dtype: torch.float32, or torch.bfloat16 for autocast.
+
+    Raises:
+        CheckpointFormatError: the file is missing, damaged or not a pSp checkpoint.
+    """
+    return PSP(read_checkpoint(SMALL_WEIGHTS if str(path) == "small" else path), device, dtype)
+
+
+def _area_resized(images: Tensor, side_px: int) -> Tensor:
+    return images if images.shape[-1] == side_px else F.adaptive_avg_pool2d(images, side_px)
+
+
+def _channels_last(net: torch.nn.Module) -> None:
+    """Lay convolution weights out channels-last; other tensors have no such layout."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
