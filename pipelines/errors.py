@@ -12,7 +12,8 @@ Nothing enters; the exception classes of the package leave.
     │   ├── PhotoUnreadable           not an image, or damaged
     │   ├── PhotoTooLarge             more pixels than the limit (a decompression bomb)
     │   ├── NoFaceFound               the face detector finds no face
-    │   └── FaceCutOff                too much of the crop lies outside the photo
+    │   ├── FaceCutOff                too much of the crop lies outside the photo
+    │   └── HalvesDiffer              two images given as a pair are of different sizes
     ├── PairsError                    the pairs dataset
     │   ├── PairsNotFound             no manifest, or no provenance, where one is expected
     │   ├── ManifestSchemaError       a manifest whose columns or values break the contract
@@ -22,6 +23,7 @@ Nothing enters; the exception classes of the package leave.
     ├── SourceLost                    the photos' folder went away in the middle of a run
     ├── CheckpointFormatError         a generator's weights are not a pSp checkpoint, or are damaged
     ├── SelectionError                asked for a choice of photos that makes no sense
+    ├── SettingError                  a setting outside its range, or one this generator cannot follow
     └── EngineError                   the engine is not installed, or its workers keep dying
 
 Why: a photo that fails is a finding, not an accident, so photo errors carry a `reason` code
@@ -89,6 +91,12 @@ class CheckpointFormatError(ExpectedError):
     """A file of weights is not a pSp checkpoint, is damaged, or holds code."""
 
 
+class HalvesDiffer(PhotoError):
+    """Two images given as a pair are of different sizes."""
+
+    reason = "halves differ in size"
+
+
 class PairsError(ExpectedError):
     """The pairs dataset is not as it should be."""
 
@@ -119,6 +127,10 @@ class SourceLost(ExpectedError):
 
 class SelectionError(ExpectedError):
     """The choice of photos asked for makes no sense."""
+
+
+class SettingError(ExpectedError):
+    """A setting lies outside its range, or this generator cannot follow it."""
 
 
 class EngineError(ExpectedError):
