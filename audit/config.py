@@ -1,0 +1,117 @@
+"""What an audit is asked to do: `AuditConfig`, checked as a whole before any number is computed.
+
+Enters: the options of `audit run`. Leaves: a frozen, valid configuration, and the decision threshold rule in
+the form `audit.thresholds` works with.
+
+Why it is not the `Config` of `audit.result`: that one records what *was* done (the attributes found, the
+threshold a rule arrived at) and is part of a published format; this one holds requests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from audit.errors import ConfigError
+
+PREFERRED_ATTRIBUTES = ("age", "gender", "race")
+"""Audited, in this order, where no attribute is named and these columns are present."""
+
+RESERVED_ATTRIBUTES = ("overall", "source")
+"""Names that mean something else in a result or a score table."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns that play a part, as the user's table has them."""
+
+    label: str = "label"
+    score: str = "score"
+    image_id: str = "image_id"
+    pair_id: str = "pair_id"
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """Options of an audit; every field has the default of the command line.
+
+    Attributes:
+        attributes: Columns to audit, in order; empty means "find them" (see `audit.scores`).
+        threshold: A number, or a rule: "eer", "youden", "fpr=0.01", "fnr=0.05". Fake if score >= threshold.
+        calibration_share: Share of the pairs (in 0-1) on which a rule fixes the threshold. They are left out
+            of the audit.
+        confidence: 1 - alpha of every interval and verdict, in 0.5-1.
+        tolerance: Gap between two rates that nobody minds, a difference of proportions in 0-1.
+        ratio_tolerance: The same for a ratio of rates: (low <= 1, high >= 1).
+        min_n: Groups with fewer images of the class concerned never drive a verdict.
+        n_boot: Replicates of every permutation test and bootstrap.
+        seed: Seed of everything random.
+        columns: Column names of the table.
+        positive: Label that means fake; None expects 0/1 (or "real"/"fake").
+        bins: Attribute to inner edges that cut a numeric column into groups.
+    """
+
+    attributes: Sequence[str] = ()
+    threshold: float | str = 0.5
+    calibration_share: float = 0.3
+    confidence: float = 0.95
+    tolerance: float = 0.02
+    ratio_tolerance: tuple[float, float] = (0.8, 1.25)
+    min_n: int = 30
+    n_boot: int = 10_000
+    seed: int = 0
+    columns: Columns = field(default_factory=Columns)
+    positive: str | None = None
+    bins: Mapping[str, Sequence[float]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def alpha(self) -> float:
+        """1 - confidence."""
+        return 1.0 - self.confidence
+
+    def check(self) -> AuditConfig:
+        """Return self if every option is possible.
+
+        Raises:
+            ConfigError: Naming every faulty option at once.
+        """
+        faults = [message for ok, message in _rules(self) if not ok]
+        if faults:
+            raise ConfigError("; ".join(faults))
+        return self
+
+
+def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
+    low, high = config.ratio_tolerance
+    names = list(config.attributes)
+    return [
+        (0.5 <= config.confidence < 1, f"confidence {config.confidence} is not in 0.5-1 (1 left out)"),
+        (0 < config.tolerance < 1, f"tolerance {config.tolerance} is not between 0 and 1"),
+        (
+            0 < low <= 1 <= high < math.inf,
+            f"ratio tolerance {low}-{high} does not run from at most 1 to at least 1",
+        ),
+        (config.min_n >= 1, f"min_n {config.min_n} is not at least 1"),
+        (config.n_boot >= 100, f"n_boot {config.n_boot} is not at least 100"),
+        (config.seed >= 0, f"seed {config.seed} is negative"),
+        (
+            0 < config.calibration_share < 1,
+            f"calibration share {config.calibration_share} is not between 0 and 1",
+        ),
+        (len(set(names)) == len(names), f"an attribute is named twice in {', '.join(names)}"),
+        *[_attribute_rule(name) for name in names],
+        *[_bins_rule(name, edges) for name, edges in config.bins.items()],
+    ]
+
+
+def _attribute_rule(name: str) -> tuple[bool, str]:
+    ok = bool(name) and ":" not in name and name not in RESERVED_ATTRIBUTES
+    return ok, f"'{name}' cannot be an attribute name (empty, reserved, or with ':'); rename the column"
+
+
+def _bins_rule(name: str, edges: Sequence[float]) -> tuple[bool, str]:
+    increasing = all(low < high for low, high in zip(edges, list(edges)[1:], strict=False))
+    ok = len(edges) > 0 and increasing and all(math.isfinite(edge) for edge in edges)
+    return ok, f"bin edges of '{name}' must be finite and increasing, got {list(edges)}"

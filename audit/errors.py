@@ -1,0 +1,70 @@
+"""Everything `audit` can say no to, as one tree.
+
+    ExpectedError
+    ├── ConfigError               an option with an impossible value
+    ├── ScoreFileError            a score file that cannot be opened or parsed
+    ├── ScoreTableError           a table whose content cannot be audited
+    │   ├── MissingColumnError    a column that is not there
+    │   ├── LabelError            labels that are not two classes
+    │   ├── ScoreValueError       scores that are not finite numbers
+    │   ├── DuplicateImageError   one image_id on two rows
+    │   ├── PairError             a pair that is not one real and one fake of one person
+    │   └── GroupError            attributes that cannot be audited
+    ├── ResultFormatError         an audit.json or comparison.json that cannot be read
+    ├── RunFolderError            a run folder that holds another run, or none
+    └── ComparisonError           runs that cannot be compared
+
+Every message says what, the value, where, and the next step. The command line prints one line and exits 2.
+"""
+
+
+class ExpectedError(Exception):
+    """A problem with what the user gave, not with the program."""
+
+
+class ConfigError(ExpectedError):
+    """An option has an impossible value."""
+
+
+class ScoreFileError(ExpectedError):
+    """A score file cannot be opened or parsed."""
+
+
+class ScoreTableError(ExpectedError):
+    """The content of a score table cannot be audited."""
+
+
+class MissingColumnError(ScoreTableError):
+    """A named column is not in the table."""
+
+
+class LabelError(ScoreTableError):
+    """The label column does not hold two classes."""
+
+
+class ScoreValueError(ScoreTableError):
+    """The score column holds something that is not a finite number."""
+
+
+class DuplicateImageError(ScoreTableError):
+    """One image_id stands on two rows."""
+
+
+class PairError(ScoreTableError):
+    """A pair_id does not name one real and one fake image of one cell."""
+
+
+class GroupError(ScoreTableError):
+    """The attributes cannot be audited."""
+
+
+class ResultFormatError(ExpectedError):
+    """A result file is not one of ours, or of a version this program cannot read."""
+
+
+class RunFolderError(ExpectedError):
+    """A run folder holds another run, or none."""
+
+
+class ComparisonError(ExpectedError):
+    """The given runs cannot be compared."""

@@ -1,0 +1,306 @@
+"""The one versioned record of an audit: `AuditResult`, written to and read from `audit.json`.
+
+Enters: numbers computed by the other modules of `audit`. Leaves: JSON that survives the round trip,
+undefined rates included (NaN is written as null and read back as NaN, never as 0.0).
+
+Why pydantic here and frozen dataclasses elsewhere: this is the only type that crosses the JSON border, so
+it is the only one that needs validation, a published schema (`audit schema`) and version handling.
+
+Why no clock time in it: the same inputs and seed must give the same bytes. When and where a run took place
+is in `run.json` beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+SCHEMA_VERSION = "1.0"
+"""Bumped in the minor part when fields are added, in the major part when old files need converting."""
+
+OVERALL = "overall"
+"""The attribute name under which numbers for all images together are filed."""
+
+
+def _nan_from_null(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _null_from_nan(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+Rate = Annotated[
+    float, BeforeValidator(_nan_from_null), PlainSerializer(_null_from_nan, return_type=float | None)
+]
+"""A number that may be undefined: NaN in Python, null in JSON."""
+
+Interval = tuple[Rate, Rate]
+"""(low, high) at the confidence stated in the config."""
+
+VerdictWord = Literal["disparity", "within tolerance", "insufficient evidence"]
+
+ToleranceCheck = Literal["inside", "beyond", "unclear"]
+"""Interval wholly inside the tolerance, wholly beyond it, or across its edge."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Config(_Record):
+    """What the audit was asked to do."""
+
+    attributes: list[str]
+    """Audited columns, in order; the full intersection is their names joined by ':'."""
+    threshold: float
+    """Decision: fake if score >= threshold."""
+    threshold_rule: str
+    """'fixed', or the rule it came from, such as 'eer' or 'fpr=0.01'."""
+    confidence: float = 0.95
+    """1 - alpha of every interval and of the verdicts."""
+    tolerance: float = 0.02
+    """delta: a gap between two rates that nobody minds, as a difference of proportions."""
+    ratio_tolerance: tuple[float, float] = (0.8, 1.25)
+    """The same for a ratio of rates."""
+    min_n: int = 30
+    """Cells with fewer images are shown and marked, and never drive a verdict on their own."""
+    n_boot: int = 10_000
+    """Bootstrap and permutation replicates."""
+    calibration_share: float = 0.0
+    """Share of the pairs set aside to fix the threshold; 0 for a fixed threshold."""
+    bins: dict[str, list[float]] = {}
+    """Inner edges that cut numeric attributes into groups."""
+    seed: int = 0
+    """Seed of everything random in the audit."""
+
+
+class Provenance(_Record):
+    """Where every number comes from: enough to run it again."""
+
+    command: str = ""
+    """The command line, as typed."""
+    versions: dict[str, str] = {}
+    """Python and the libraries that computed the numbers."""
+    detector: dict[str, Any] = {}
+    """name, arch, sha256, preprocessing, training data ... of the audited detector."""
+    data: dict[str, Any] = {}
+    """kind ('pairs', 'images', 'scores'), path, sha256, and the pairs dataset's own provenance."""
+    generator: dict[str, Any] = {}
+    """name, sha256, output size, crop, attribution ... of what made the fakes."""
+
+
+class Confusion(_Record):
+    """Counts at the threshold, fake being the positive class."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+
+
+class Measures(_Record):
+    """Everything measured on one set of images (all of them, or one group)."""
+
+    n_real: int
+    n_fake: int
+    confusion: Confusion
+    fpr: Rate
+    """Real images flagged as fake / real images (BPCER)."""
+    fpr_interval: Interval
+    fnr: Rate
+    """Fakes that pass / fakes (APCER)."""
+    fnr_interval: Interval
+    positive_rate: Rate
+    """Images flagged as fake / images."""
+    accuracy: Rate
+    accuracy_interval: Interval
+    balanced_accuracy: Rate
+    acer: Rate = math.nan
+    """Average classification error rate of ISO/IEC 30107-3: (APCER + BPCER) / 2."""
+    precision: Rate
+    recall: Rate
+    f1: Rate
+    auc: Rate
+    auc_interval: Interval
+    """DeLong."""
+    eer: Rate
+    eer_interval: Interval | None = None
+    average_precision: Rate = math.nan
+    min_dcf: Rate = math.nan
+    """Normalised, at a fake prior of 0.05 and equal costs."""
+    apcer_at_bpcer: dict[str, Rate] = {}
+    """Keys '0.01', '0.05', '0.10': the FNR at the threshold that holds the FPR to the key."""
+    bpcer_at_apcer: dict[str, Rate] = {}
+
+
+class GroupResult(Measures):
+    """The measures of one group: one value of one attribute, or one cell of an intersection."""
+
+    attribute: str
+    """'race', 'gender:race', 'age:gender:race' ..."""
+    group: str
+    """'Black', 'Female:Black' ..."""
+    small: bool = False
+    """Fewer than min_n real or fake images."""
+
+
+class Gap(_Record):
+    """One disparity measure of one attribute."""
+
+    attribute: str
+    measure: str
+    """A key of `audit.gaps.MEASURES`, such as 'fpr_difference' or 'demographic_parity_ratio'."""
+    value: Rate
+    interval: Interval | None
+    reason: str | None = None
+    """Why there is no interval, or no value."""
+    groups: list[str] = []
+    """The groups that set the value, largest rate first, where two of them do; the one group where it is
+    compared with all others."""
+    expected_if_equal: Rate = math.nan
+    """Mean of the measure over groups of these sizes that all have the same rates: what noise alone shows."""
+    tolerance_check: ToleranceCheck | None = None
+    """Where the interval lies against the tolerance; None for measures that no tolerance applies to."""
+
+
+class Verdict(_Record):
+    """Judgement on one attribute and one rate."""
+
+    attribute: str
+    rate: Literal["fpr", "fnr"]
+    verdict: VerdictWord
+    p_value: Rate
+    """Of the max-|z| test of equality of all groups."""
+    adjusted_p_value: Rate
+    """Holm, over all verdicts of this audit."""
+    gap: Rate
+    """Largest minus smallest rate among groups of at least min_n."""
+    gap_interval: Interval | None
+    """Simultaneous over all pairs of groups of the attribute."""
+    worst_group: str | None
+    best_group: str | None
+    min_detectable_gap: Rate
+    """At 80 % power and the same adjustment."""
+    images_needed: int | None = None
+    """Images per group that would settle it, where the evidence is insufficient."""
+    n_groups: int = 0
+    """Groups that took part."""
+    n_small_groups: int = 0
+    """Groups left out because they have fewer than min_n images."""
+    explanation: str
+    """What it means, for a reader without statistics."""
+
+
+class Curve(_Record):
+    """Error rates against the threshold for one group: ROC and DET are two views of it."""
+
+    attribute: str
+    group: str
+    thresholds: list[Rate]
+    fpr: list[Rate]
+    fnr: list[Rate]
+
+
+class Histogram(_Record):
+    """Score distribution of one group by class."""
+
+    attribute: str
+    group: str
+    edges: list[float]
+    real: list[int]
+    fake: list[int]
+
+
+class Sweep(_Record):
+    """Counts on a grid of thresholds, for the report's slider."""
+
+    attribute: str
+    group: str
+    n_real: int
+    n_fake: int
+    fp: list[int]
+    """Real images flagged at each of `AuditResult.sweep_thresholds`."""
+    fn: list[int]
+    """Fakes missed at each of them."""
+
+
+class Dropout(_Record):
+    """What became of the source photos of one group before the detector saw them."""
+
+    attribute: str
+    group: str
+    n_attempted: int
+    n_ok: int
+    n_by_status: dict[str, int] = {}
+    """Status word (a reason of rejection, or 'ok') to number of photos."""
+    quality: dict[str, Rate] = {}
+    """Mean pair quality, such as 'reconstruction_l1', 'detector_confidence', 'border_share'."""
+
+
+class Sample(_Record):
+    """One pair (or single image) shown in the report."""
+
+    kind: str
+    """'false accusation', 'missed fake', 'random' or 'reject'."""
+    pair_id: str
+    groups: dict[str, str]
+    """Attribute to group."""
+    real_score: Rate = math.nan
+    fake_score: Rate = math.nan
+    real_thumbnail: str | None = None
+    """Path relative to the run folder."""
+    fake_thumbnail: str | None = None
+    reason: str | None = None
+
+
+class DataSummary(_Record):
+    """How many images entered, and what was left out and why."""
+
+    n_images: int
+    n_real: int
+    n_fake: int
+    n_pairs: int
+    """Complete pairs: both halves scored."""
+    n_left_out: dict[str, int] = {}
+    """Reason to number of source photos, such as 'in the detector's training data'."""
+
+
+class AuditResult(_Record):
+    """Everything an audit found; the content of `audit.json`."""
+
+    schema_version: str = SCHEMA_VERSION
+    config: Config
+    provenance: Provenance
+    data: DataSummary
+    notes: list[str] = []
+    """Plain sentences the reader must know before believing a number."""
+    overall: Measures
+    groups: list[GroupResult]
+    gaps: list[Gap]
+    verdicts: list[Verdict]
+    curves: list[Curve]
+    histograms: list[Histogram] = []
+    sweep_thresholds: list[float] = []
+    sweep: list[Sweep] = []
+    dropout: list[Dropout] = []
+    samples: list[Sample] = []
+    n_tests: int = 0
+    """Size of the family the p-values are adjusted for."""
+
+    def to_json(self) -> str:
+        """The bytes of `audit.json`: two spaces of indent, NaN as null, a final newline."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> AuditResult:
+        """Read what `to_json` wrote; raises pydantic.ValidationError on anything else."""
+        return cls.model_validate_json(text)
+
+    @classmethod
+    def load(cls, run_dir: str | Path) -> AuditResult:
+        """Read `audit.json` of a run folder."""
+        return cls.from_json((Path(run_dir) / "audit.json").read_text(encoding="utf-8"))

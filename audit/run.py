@@ -1,0 +1,233 @@
+"""The audit from a score table to the record: count, measure, test, judge.
+
+Enters: a table of scores (or a file of them) and an `AuditConfig`. Leaves: `AuditResult`, and for a file the
+run folder that holds it (`audit.folder`).
+
+Why nothing here asks for the time or the number of threads: `audit.json` must be the same bytes for the same
+inputs and seed. What may differ between two runs of one audit goes to `run.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from audit import result as record
+from audit.config import AuditConfig
+from audit.counts import Counts, count
+from audit.folder import refuse_other_run, write_result, write_scores
+from audit.gapresults import gap_results, question_of, sides_by_class
+from audit.groupcurves import SortedScores, score_measures
+from audit.groups import Grouping
+from audit.intervals import z_value
+from audit.measures import group_results, measures_of
+from audit.scores import ScoreTable, read_scores, score_table
+from audit.series import Axes, Series, axes_for, series_of
+from audit.thresholds import operating_point, parse_rule
+from audit.verdicts import Question, judge
+
+__all__ = ["Extras", "audit_file", "audit_scores", "versions", "write_result"]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the caller knows beyond the scores, copied into the record.
+
+    Attributes:
+        provenance: Where detector and data come from.
+        notes: Sentences the reader must know before believing a number.
+        left_out: Reason to number of source photos that never reached the table.
+        dropout: What became of the source photos by group.
+        samples: Pairs shown in the report.
+    """
+
+    provenance: record.Provenance = field(default_factory=record.Provenance)
+    notes: Sequence[str] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    dropout: Sequence[record.Dropout] = ()
+    samples: Sequence[record.Sample] = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Everything about one grouping."""
+
+    groups: list[record.GroupResult]
+    gaps: list[record.Gap]
+    questions: list[Question]
+    series: Series
+
+
+def audit_scores(
+    frame: pd.DataFrame, config: AuditConfig | None = None, extras: Extras | None = None
+) -> record.AuditResult:
+    """Audit a table of scores.
+
+    Args:
+        frame: One row an image: label (1 = fake), score (higher = more fake), attribute columns, optionally
+            image_id and pair_id; other names through `config.columns`.
+        config: Options; defaults if None.
+        extras: Provenance and what else goes into the record.
+
+    Raises:
+        ExpectedError: If an option or the table cannot be used.
+    """
+    config = (config or AuditConfig()).check()
+    return _audit(score_table(frame, config), config, extras or Extras())
+
+
+def audit_file(
+    path: str | Path,
+    out_dir: str | Path,
+    config: AuditConfig | None = None,
+    command: str = "",
+    run: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> record.AuditResult:
+    """Audit a CSV or Parquet file of scores and write the run folder: what `audit run --scores` does.
+
+    Args:
+        path: Score file, one row an image.
+        out_dir: Run folder.
+        config: Options; defaults if None.
+        command: The command line, for the record.
+        run: Content of `run.json`, if it is to be written.
+        overwrite: Replace another run in the folder.
+
+    Raises:
+        ExpectedError: If the file, an option, the table or the folder cannot be used.
+    """
+    config = (config or AuditConfig()).check()
+    frame = read_scores(path, config)
+    table = score_table(frame, config)
+    data = {"kind": "scores", "path": str(path), "sha256": _sha256(Path(path))}
+    extras = Extras(provenance=record.Provenance(command=command, data=data))
+    result = _audit(table, config, extras)
+    refuse_other_run(result, out_dir, overwrite)
+    write_scores(frame, config, table.fake, out_dir)
+    write_result(result, out_dir, run, overwrite)
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries that computed the numbers."""
+    names = ("fake-face-fairness-audit", "numpy", "scipy", "pandas", "fairlearn")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def _audit(table: ScoreTable, config: AuditConfig, extras: Extras) -> record.AuditResult:
+    rule = parse_rule(config.threshold)
+    threshold, audited = operating_point(table, rule, config.calibration_share, config.seed)
+    left_out = dict(extras.left_out)
+    if len(audited) < len(table):
+        left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited)
+    cells, scores = count(audited, threshold), SortedScores.of(audited)
+    everything = _everything(len(cells))
+    overall = score_measures(scores, everything, z_value(config.confidence))
+    axes = axes_for(overall[0].curve, threshold)
+    parts = [_part(cells, scores, grouping, config, axes) for grouping in audited.cells.groupings()]
+    verdicts = judge([question for part in parts for question in part.questions], config)
+    series = [series_of(everything, overall, axes), *(part.series for part in parts)]
+    return record.AuditResult(
+        config=_config_record(audited, threshold, str(rule), config),
+        provenance=extras.provenance.model_copy(update={"versions": versions()}),
+        data=_summary(audited, left_out),
+        notes=[*extras.notes, *_notes(audited)],
+        overall=measures_of(cells.total(), overall, config)[0],
+        groups=[group for part in parts for group in part.groups],
+        gaps=[gap for part in parts for gap in part.gaps],
+        verdicts=verdicts,
+        curves=[curve for one in series for curve in one.curves],
+        histograms=[histogram for one in series for histogram in one.histograms],
+        sweep_thresholds=axes.thresholds.tolist(),
+        sweep=[sweep for one in series for sweep in one.sweep],
+        dropout=list(extras.dropout),
+        samples=list(extras.samples),
+        n_tests=sum(not np.isnan(verdict.p_value) for verdict in verdicts),
+    )
+
+
+def _part(cells: Counts, scores: SortedScores, grouping: Grouping, config: AuditConfig, axes: Axes) -> _Part:
+    counts = cells.merge(grouping.of_cell, len(grouping))
+    measured = score_measures(scores, grouping, z_value(config.confidence))
+    sides = sides_by_class(grouping, counts, config)
+    return _Part(
+        groups=group_results(grouping, counts, measured, config),
+        gaps=gap_results(grouping, counts, sides, config),
+        questions=[
+            question_of(grouping, counts, sides, "fpr"),
+            question_of(grouping, counts, sides, "fnr"),
+        ],
+        series=series_of(grouping, measured, axes),
+    )
+
+
+def _everything(n_cells: int) -> Grouping:
+    """All cells as one group."""
+    return Grouping(
+        record.OVERALL, [record.OVERALL], np.zeros(n_cells, dtype=np.int32), np.ones(1, dtype=bool)
+    )
+
+
+def _n_sources(table: ScoreTable) -> int:
+    """Source photos: a pair is one."""
+    return len(table) - len(table.real_row)
+
+
+def _config_record(table: ScoreTable, threshold: float, rule: str, config: AuditConfig) -> record.Config:
+    return record.Config(
+        attributes=table.cells.attributes,
+        threshold=threshold,
+        threshold_rule=rule,
+        confidence=config.confidence,
+        tolerance=config.tolerance,
+        ratio_tolerance=config.ratio_tolerance,
+        min_n=config.min_n,
+        n_boot=config.n_boot,
+        seed=config.seed,
+        calibration_share=0.0 if rule == "fixed" else config.calibration_share,
+        bins={name: list(edges) for name, edges in config.bins.items()},
+    )
+
+
+def _summary(table: ScoreTable, left_out: dict[str, int]) -> record.DataSummary:
+    n_fake = int(table.fake.sum())
+    return record.DataSummary(
+        n_images=len(table),
+        n_real=len(table) - n_fake,
+        n_fake=n_fake,
+        n_pairs=len(table.real_row),
+        n_left_out=left_out,
+    )
+
+
+def _notes(table: ScoreTable) -> list[str]:
+    """What the reader must know that only the table can tell."""
+    notes = []
+    if table.fake.all() or not table.fake.any():
+        word = "fake" if table.fake[0] else "real"
+        notes.append(f"All images are {word}: every rate of the other class is undefined.")
+    for position, attribute in enumerate(table.cells.attributes):
+        grouping = table.cells.grouping([position])
+        unknown = int((~grouping.known)[grouping.of_cell[table.cell]].sum())
+        if unknown:
+            notes.append(
+                f"{unknown} images have no label for {attribute}: shown as '(missing)', never compared with "
+                "the other groups."
+            )
+        if len(grouping) < 2:
+            notes.append(f"All images have the same {attribute}: there is nothing to compare.")
+    return notes
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,293 @@
+"""Score tables from anywhere: read, checked once, and reduced to arrays.
+
+Enters: a CSV or Parquet file, or a DataFrame, with one row an image: label, score, attributes, optionally
+image_id and pair_id. Leaves: `ScoreTable`, in which every row is known to be good.
+
+Why all checks happen here: everything after this point is arithmetic on arrays that cannot be wrong, so the
+statistics need no defensive branches, and a bad table is refused before the first number appears.
+
+Why CSV files are read with "NA" as text: it is a group in real files (a continent, an answer), and pandas'
+default would drop it without a word. Only an empty field is a missing label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig
+from audit.errors import (
+    DuplicateImageError,
+    GroupError,
+    LabelError,
+    MissingColumnError,
+    PairError,
+    ScoreFileError,
+    ScoreTableError,
+    ScoreValueError,
+)
+from audit.groups import Cells, cells_of
+
+FEW_VALUES = 20
+"""A column with at most this many values is taken for an attribute where none is named."""
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """N scored images, checked.
+
+    Attributes:
+        fake: bool [N], the positive class.
+        score: float64 [N], finite, higher = more fake.
+        cells: The observed combinations of the audited attributes.
+        cell: int32 [N], the cell of each image.
+        real_row: int64 [P], the row of the real half of each complete pair.
+        fake_row: int64 [P], the row of its fake half.
+        key: uint64 [N], a hash of the image's pair (or of the image), the same in any row order.
+    """
+
+    fake: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    cells: Cells
+    cell: NDArray[np.int32]
+    real_row: Rows
+    fake_row: Rows
+    key: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, keep: NDArray[np.bool_]) -> ScoreTable:
+        """The rows where keep (bool [N]) is True; both halves of a pair must be kept or left together."""
+        position = np.cumsum(keep) - 1
+        whole = keep[self.real_row]
+        return ScoreTable(
+            fake=self.fake[keep],
+            score=self.score[keep],
+            cells=self.cells,
+            cell=self.cell[keep],
+            real_row=position[self.real_row[whole]],
+            fake_row=position[self.fake_row[whole]],
+            key=self.key[keep],
+        )
+
+
+def read_scores(path: str | Path, config: AuditConfig) -> pd.DataFrame:
+    """Read a .csv or .parquet score file; only the columns the audit needs, where that is known.
+
+    Raises:
+        ScoreFileError: If the file is missing, of another type, or cannot be parsed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ScoreFileError(f"no score file at {path}; give a .csv or .parquet file with one row an image")
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            return _read_parquet(path, config)
+        if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
+            return _read_csv(path, config)
+    except (ValueError, OSError, UnicodeDecodeError) as error:  # pyarrow's and pandas' own are among these
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ScoreFileError(f"{path} cannot be read as a score table: {first}") from error
+    raise ScoreFileError(f"{path} is not a .csv or .parquet file; convert it and try again")
+
+
+def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
+    """Check a table and reduce it to arrays.
+
+    Args:
+        frame: One row an image, columns as `config.columns` names them.
+        config: Valid options.
+
+    Raises:
+        ScoreTableError: A leaf of it, naming the first offending row.
+    """
+    columns = config.columns
+    attributes = find_attributes(frame, config)
+    _require(frame, [columns.label, columns.score, *attributes])
+    if len(frame) == 0:
+        raise ScoreTableError("the score table has no rows; there is nothing to audit")
+    fake = _labels(frame[columns.label], config.positive)
+    score = _scores(frame[columns.score])
+    _check_duplicates(frame, columns.image_id)
+    cells, cell = cells_of(frame, attributes, config.bins)
+    real_row, fake_row = _pairs(frame, columns.pair_id, fake, cell)
+    key = _keys(frame, config, real_row, fake_row)
+    return ScoreTable(fake, score, cells, cell, real_row, fake_row, key)
+
+
+def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
+    """The attributes asked for; else age, gender, race where present; else columns of few values.
+
+    Raises:
+        GroupError: If none is named and none is found.
+    """
+    if config.attributes:
+        return list(config.attributes)
+    preferred = [name for name in PREFERRED_ATTRIBUTES if name in frame.columns]
+    if preferred:
+        return preferred
+    names = config.columns
+    taken = {names.label, names.score, names.image_id, names.pair_id, *RESERVED_ATTRIBUTES}
+    candidates = [str(name) for name in frame.columns if name not in taken and ":" not in str(name)]
+    found = [name for name in candidates if name in config.bins or 2 <= frame[name].nunique() <= FEW_VALUES]
+    if not found:
+        raise GroupError(
+            f"no attribute to audit among the columns {', '.join(map(str, frame.columns))}; "
+            "name one with --attribute"
+        )
+    return found
+
+
+def _read_parquet(path: Path, config: AuditConfig) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    wanted = _wanted(file.schema_arrow.names, config)
+    texts = [name for name in wanted if name in {*config.attributes, *PREFERRED_ATTRIBUTES}]
+    table = pq.ParquetFile(path, read_dictionary=texts).read(columns=wanted)
+    return table.to_pandas(self_destruct=True, split_blocks=True)
+
+
+def _read_csv(path: Path, config: AuditConfig) -> pd.DataFrame:
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    names = list(pd.read_csv(path, sep=separator, nrows=0).columns)
+    wanted = _wanted(names, config)
+    measured = {config.columns.score, *config.bins}
+    groups = {*config.attributes, *PREFERRED_ATTRIBUTES}
+    kinds = {name: "category" if name in groups else "str" for name in wanted if name not in measured}
+    return pd.read_csv(
+        path, sep=separator, usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""]
+    )
+
+
+def _wanted(names: Sequence[str], config: AuditConfig) -> list[str]:
+    """Columns to load: all of them only where the attributes have still to be found."""
+    chosen = set(config.attributes) or {name for name in PREFERRED_ATTRIBUTES if name in names}
+    if not chosen:
+        return list(names)
+    roles = config.columns
+    chosen |= {roles.label, roles.score, roles.image_id, roles.pair_id}
+    return [name for name in names if name in chosen]
+
+
+def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise MissingColumnError(
+            f"the score table has no column {', '.join(repr(name) for name in missing)}; "
+            f"it has {', '.join(map(repr, frame.columns))}"
+        )
+
+
+def _labels(column: pd.Series, positive: str | None) -> NDArray[np.bool_]:
+    """bool [N], True for fake."""
+    codes, values = pd.factorize(column)
+    texts = [_label_text(value) for value in values]
+    if (codes < 0).any():
+        raise LabelError(f"row {int(np.argmax(codes < 0))} of column '{column.name}' has no label")
+    if positive is not None:
+        if len(set(texts)) > 2 or positive not in texts:
+            raise LabelError(
+                f"column '{column.name}' holds {_few(texts)}; --positive {positive} needs at most two "
+                "labels, one of them that"
+            )
+        return np.array([text == positive for text in texts])[codes]
+    known = {"0": False, "1": True, "real": False, "fake": True, "False": False, "True": True}
+    strange = [text for text in texts if text not in known]
+    if strange:
+        raise LabelError(
+            f"column '{column.name}' holds {_few(strange)}; expected 1 for fake and 0 for real, "
+            "or say with --positive which label means fake"
+        )
+    return np.array([known[text] for text in texts])[codes]
+
+
+def _label_text(value: object) -> str:
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
+
+
+def _few(texts: Sequence[str]) -> str:
+    shown = ", ".join(repr(text) for text in texts[:4])
+    return f"{shown} and {len(texts) - 4} more values" if len(texts) > 4 else shown
+
+
+def _scores(column: pd.Series) -> NDArray[np.float64]:
+    try:
+        score = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise ScoreValueError(f"column '{column.name}' is not numeric: {error}") from error
+    bad = ~np.isfinite(score)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ScoreValueError(
+            f"{int(bad.sum())} of {len(score)} scores in column '{column.name}' are not finite, the first "
+            f"({score[row]}) in row {row}; score those images again or leave them out"
+        )
+    return score
+
+
+def _check_duplicates(frame: pd.DataFrame, name: str) -> None:
+    if name not in frame.columns:
+        return
+    column = frame[name]
+    again = column.duplicated().to_numpy() & column.notna().to_numpy()
+    if again.any():
+        raise DuplicateImageError(
+            f"image '{column.iloc[int(np.argmax(again))]}' stands on more than one row "
+            f"({int(again.sum())} repeated rows); give each image once"
+        )
+
+
+def _pairs(
+    frame: pd.DataFrame, name: str, fake: NDArray[np.bool_], cell: NDArray[np.int32]
+) -> tuple[Rows, Rows]:
+    """Rows of the two halves of every complete pair, in order of first appearance."""
+    none = np.zeros(0, dtype=np.int64)
+    if name not in frame.columns:
+        return none, none
+    codes, values = pd.factorize(frame[name])
+    for is_fake, word in ((False, "real"), (True, "fake")):
+        members = codes[(fake == is_fake) & (codes >= 0)]
+        counts = np.bincount(members, minlength=len(values))
+        if (counts > 1).any():
+            worst = int(np.argmax(counts))
+            raise PairError(
+                f"pair '{values[worst]}' has {counts[worst]} {word} images; a pair is one real and one fake "
+                "image (audit several generators one at a time, or leave the pair column out)"
+            )
+    rows = np.full((2, len(values)), -1, dtype=np.int64)
+    paired = np.flatnonzero(codes >= 0)
+    rows[fake[paired].astype(np.int8), codes[paired]] = paired
+    real_row, fake_row = rows[:, (rows >= 0).all(axis=0)]
+    differ = cell[real_row] != cell[fake_row]
+    if differ.any():
+        pair = frame[name].iloc[real_row[int(np.argmax(differ))]]
+        raise PairError(
+            f"the two halves of pair '{pair}' ({int(differ.sum())} such pairs) carry different attributes; "
+            "correct the labels, or leave the pair column out"
+        )
+    return real_row, fake_row
+
+
+def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
+    """A hash per resampling unit: pair_id where the pair is complete, else image_id, else the row number."""
+    if isinstance(config.threshold, (int, float)):
+        return np.zeros(len(frame), dtype=np.uint64)  # nothing will be split
+    names = config.columns
+    if names.image_id in frame.columns:
+        key = pd.util.hash_array(frame[names.image_id].astype(str).to_numpy(dtype=object))
+    else:
+        key = pd.util.hash_array(np.arange(len(frame)))
+    if len(real_row):
+        texts = frame[names.pair_id].iloc[real_row].astype(str).to_numpy(dtype=object)
+        key[real_row] = key[fake_row] = pd.util.hash_array(texts)
+    return key
