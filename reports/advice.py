@@ -1,0 +1,70 @@
+"""What to do next, by verdict.
+
+Enters: an `AuditResult`. Leaves: a few steps, each with the section of the report it leads to.
+
+Why fixed texts chosen by rule: advice that follows from the verdict can be checked; advice that sounds
+tailored cannot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.result import AuditResult, Verdict
+from reports.numbers import count, listing
+from reports.words import DISPARITY, INSUFFICIENT, is_weak, rendered, title
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do."""
+
+    text: str
+    anchor: str | None = None
+    """Id of the section that helps with it."""
+    link: str = ""
+    """The link's words."""
+
+
+def _of(result: AuditResult, word: str) -> list[Verdict]:
+    return [v for v in result.verdicts if v.verdict == word]
+
+
+def _when_disparate(result: AuditResult) -> list[Step]:
+    unequal = _of(result, DISPARITY)
+    groups = listing(list(dict.fromkeys(v.worst_group for v in unequal if v.worst_group))[:3])
+    steps = [Step("Let no flag decide alone: have a person check before anyone is accused or cleared.")]
+    if result.sweep:
+        steps.append(
+            Step("See whether another threshold narrows the gap and what it costs:", "explorer", "try thresholds")
+        )
+    anchor = "pairs" if result.samples else None
+    ask = f"Ask the detector's maker for better data on {groups or 'the groups concerned'}, then audit again"
+    steps.append(Step(f"{ask}{';' if anchor else '.'}", anchor, "look at the errors" if anchor else ""))
+    return steps
+
+
+def _when_thin(result: AuditResult) -> list[Step]:
+    thin = _of(result, INSUFFICIENT)
+    needed = max((v.images_needed or 0 for v in thin), default=0)
+    names = listing([title(a).lower() for a in dict.fromkeys(v.attribute for v in thin)])
+    amount = f"about {count(needed)} images per group" if needed else "more images per group"
+    return [Step(f"To settle what is open ({names}), audit {amount}.")]
+
+
+def next_steps(result: AuditResult) -> list[Step]:
+    """Three to five steps, most urgent first."""
+    steps = []
+    if is_weak(result):
+        steps.append(Step("First get a detector that works: this one hardly beats a coin on these images."))
+    if rendered(result):
+        steps.append(Step("Repeat on photographs of people before saying anything about people."))
+    if _of(result, DISPARITY):
+        steps += _when_disparate(result)
+    if _of(result, INSUFFICIENT):
+        steps += _when_thin(result)
+    if not _of(result, DISPARITY):
+        steps.append(
+            Step("Audit again whenever the detector, its threshold, the kind of fakes or the people change.")
+        )
+    return steps

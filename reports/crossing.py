@@ -1,0 +1,59 @@
+"""The part of the page on intersections: maps, worst cells and verdicts of each.
+
+Enters: an `AuditResult` and its findings. Leaves: `Crossing`s for the template.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.result import AuditResult
+from reports.intersections import HeatMap, all_cells, crossed, heat_maps, worst_cells
+from reports.numbers import count
+from reports.tables import Table
+from reports.words import RATE_NAMES, Finding
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One intersection as shown."""
+
+    name: str
+    anchor: str
+    summary: str
+    """How many cells there are, and how many are thin."""
+    findings: list[Finding]
+    rates: list[tuple[str, Table, list[HeatMap]]]
+    """Name of the rate, its worst cells, its maps."""
+    cells: Table
+    open: bool
+    """Whether its first map is unfolded."""
+
+
+def _summary(result: AuditResult, name: str) -> str:
+    cells = [g for g in result.groups if g.attribute == name]
+    filled = [g for g in cells if not g.small]
+    smallest = min((min(g.n_real, g.n_fake) for g in cells), default=0)
+    return (
+        f"{count(len(cells))} cells occur; {count(len(filled))} have at least {result.config.min_n} real images and "
+        f"as many fakes; the thinnest has {count(smallest)}."
+    )
+
+
+def crossings(result: AuditResult, told: list[Finding]) -> list[Crossing]:
+    """All intersections in the record, the full one first."""
+    return [
+        Crossing(
+            name=name,
+            anchor=f"crossing-{index}",
+            summary=_summary(result, name),
+            findings=[f for f in told if f.verdict.attribute == name],
+            rates=[
+                (f"{what} ({rate.upper()})", worst_cells(result, name, rate), heat_maps(result, name, rate))
+                for rate, what in RATE_NAMES.items()
+            ],
+            cells=all_cells(result, name),
+            open=index == 0,
+        )
+        for index, name in enumerate(crossed(result))
+    ]

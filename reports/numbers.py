@@ -1,0 +1,130 @@
+"""Numbers as a reader wants to see them.
+
+Enters: rates in 0-1, counts, intervals, p-values, NaN among them. Leaves: short text.
+
+Why an undefined number is written out as "no data" wherever it appears: an empty cell or a zero would be
+read as "no errors".
+"""
+
+from __future__ import annotations
+
+import math
+
+NO_DATA = "no data"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A proportion as a percentage: 0.1234 -> '12.3%'; more digits where rounding would say zero or all.
+
+    >>> percent(0.1234), percent(0.0004), percent(0.0), percent(float("nan"))
+    ('12.3%', '0.04%', '0%', 'no data')
+    """
+    if not math.isfinite(value):
+        return NO_DATA
+    if value in (0.0, 1.0):
+        return f"{value:.0%}"
+    shown = round(100 * value, digits)
+    return f"{100 * value:.2g}%" if shown == 0 else f"{shown:.{digits}f}%"
+
+
+def points(value: float) -> str:
+    """A difference of proportions in percentage points: 0.092 -> '9.2 points'.
+
+    >>> points(0.092), points(0.02), points(float("nan"))
+    ('9.2 points', '2 points', 'no data')
+    """
+    if not math.isfinite(value):
+        return NO_DATA
+    text = f"{100 * value:.1f}".removesuffix(".0").replace("-", "−")
+    return f"{text} point{'' if text == '1' else 's'}"
+
+
+def percent_interval(interval: tuple[float, float] | None) -> str:
+    """(0.101, 0.148) -> '10.1–14.8%'; 'to' where an end is negative; 'no interval' where there is none.
+
+    >>> percent_interval((0.101, 0.148)), percent_interval((-0.01, 0.02)), percent_interval(None)
+    ('10.1–14.8%', '−1.0 to 2.0%', 'no interval')
+    """
+    if interval is None or not all(math.isfinite(v) for v in interval):
+        return "no interval"
+    low, high = (f"{100 * v:.1f}".replace("-", "−") for v in interval)
+    return f"{low}{' to ' if interval[0] < 0 else '–'}{high}%"
+
+
+def point_interval(interval: tuple[float, float] | None) -> str:
+    """(−0.01, 0.022) -> '−1 to 2.2', in points; the unit stands beside the estimate.
+
+    >>> point_interval((-0.01, 0.022))
+    '−1 to 2.2'
+    """
+    if interval is None or not all(math.isfinite(v) for v in interval):
+        return "no interval"
+    return " to ".join(points(v).split()[0] for v in interval)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A plain number such as an AUC: 0.98765 -> '0.988'.
+
+    >>> number(0.98765), number(float("nan"))
+    ('0.988', 'no data')
+    """
+    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else NO_DATA
+
+
+def number_interval(interval: tuple[float, float] | None) -> str:
+    """(0.97, 0.99) -> '0.970–0.990'.
+
+    >>> number_interval((0.97, 0.99))
+    '0.970–0.990'
+    """
+    if interval is None or not all(math.isfinite(v) for v in interval):
+        return "no interval"
+    return f"{number(interval[0])}{' to ' if interval[0] < 0 else '–'}{number(interval[1])}"
+
+
+def count(value: int) -> str:
+    """An integer with thousands separated: 12000 -> '12,000'."""
+    return f"{value:,}"
+
+
+def p_value(value: float) -> str:
+    """A p-value, never as zero.
+
+    >>> p_value(0.0000001), p_value(0.034)
+    ('< 0.001', '0.034')
+    """
+    if not math.isfinite(value):
+        return NO_DATA
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def times(value: float) -> str:
+    """A ratio of rates: 3.04 -> '3.0 times'; 12.3 -> '12 times'.
+
+    >>> times(3.04), times(12.3)
+    ('3.0 times', '12 times')
+    """
+    return f"{value:.1f} times" if value < 10 else f"{value:.0f} times"
+
+
+def listing(words: list[str]) -> str:
+    """'a', 'a and b', 'a, b and c'.
+
+    >>> listing(["age", "gender", "race"])
+    'age, gender and race'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def images_for_margin(errors: float, n: int, margin: float, z: float = 1.96) -> int:
+    """Images that pin a rate to within +-`margin`, given `errors` seen among `n` images.
+
+    n = z^2 p (1 - p) / margin^2 with p = (errors + z^2/2) / (n + z^2), the centre of the Wilson interval,
+    so that a rate seen as 0 does not ask for 0 images. Source: Agresti and Coull, American Statistician 52
+    (1998).
+
+    >>> images_for_margin(5, 40, 0.02)
+    1277
+    """
+    p = (errors + z * z / 2) / (n + z * z)
+    return math.ceil(z * z * p * (1 - p) / margin**2)
