@@ -102,7 +102,9 @@ def _config_from_header(header: Mapping[str, str], path: Path) -> PSPConfig:
         CROPS[header["crop"]]
         return PSPConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointFormatError(f"{path}: the header does not describe a pSp network ({error!r})") from error
+        raise CheckpointFormatError(
+            f"{path}: the header does not describe a pSp network ({error!r})"
+        ) from error
 
 
 def _from_official(path: Path) -> Checkpoint:
@@ -144,13 +146,19 @@ def _is_zip(path: Path) -> bool:
 
 
 def _described(content: Any) -> str:
-    return f"a dict with {sorted(map(str, content))[:5]}" if isinstance(content, dict) else type(content).__name__
+    return (
+        f"a dict with {sorted(map(str, content))[:5]}"
+        if isinstance(content, dict)
+        else type(content).__name__
+    )
 
 
 def _config_from_state(state: Mapping[str, Tensor], path: Path) -> PSPConfig:
     n_styles = sum(k.startswith("encoder.styles.") and k.endswith(".linear.weight") for k in state)
     if n_styles == 0:
-        raise CheckpointFormatError(f"{path} is not a pSp checkpoint: it has no style heads (encoder.styles.*)")
+        raise CheckpointFormatError(
+            f"{path} is not a pSp checkpoint: it has no style heads (encoder.styles.*)"
+        )
     try:
         if n_styles % 2:
             raise ValueError(f"{n_styles} style heads is an odd number")

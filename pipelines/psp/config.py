@@ -49,10 +49,10 @@ def official(output_size_px: int) -> PSPConfig:
     """The published configuration at 32 to 1024 px (StyleGAN2 with channel multiplier 2).
 
     Raises:
-        ValueError: `output_size_px` is not a power of two from 8 to 1024.
+        ValueError: `output_size_px` is not a power of two from 32 to 1024.
     """
-    if output_size_px not in {2**k for k in range(3, 11)}:
-        raise ValueError(f"output size {output_size_px} px is not a power of two from 8 to 1024")
+    if output_size_px not in {2**k for k in range(5, 11)}:
+        raise ValueError(f"output size {output_size_px} px is not a power of two from 32 to 1024")
     widths = (512, 512, 512, 512, 512, 256, 128, 64, 32)
     return PSPConfig(output_size_px, decoder_channels=widths[: int(math.log2(output_size_px)) - 1])
 

@@ -93,9 +93,7 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """Map [B,n_in,H,W] to [B,n_out,...]; `noise` is [1,1,...] of the output's size."""
-        return scaled_leaky_relu(
-            self.conv(x, style) + self.noise.weight * noise, self.activate.bias
-        )
+        return scaled_leaky_relu(self.conv(x, style) + self.noise.weight * noise, self.activate.bias)
 
 
 class SkipUpsample(nn.Module):

@@ -95,9 +95,7 @@ class Encoder(nn.Module):
         self.body = nn.Sequential(*_units(config))
         ends = [sum(config.encoder_units[: k + 1]) - 1 for k in (1, 2, 3)]
         self.fine_end, self.middle_end, self.coarse_end = ends
-        self.styles = nn.ModuleList(
-            StyleHead(c4, config.style_dim, side) for side in _head_sides(config)
-        )
+        self.styles = nn.ModuleList(StyleHead(c4, config.style_dim, side) for side in _head_sides(config))
         self.latlayer1 = nn.Conv2d(c3, c4, 1)
         self.latlayer2 = nn.Conv2d(c2, c4, 1)
 

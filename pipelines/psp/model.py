@@ -41,7 +41,9 @@ class PSP:
         provenance: what the checkpoint says of itself.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
         self.config: PSPConfig = checkpoint.config
         self.crop: Crop = checkpoint.crop

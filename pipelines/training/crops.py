@@ -38,7 +38,9 @@ def jittered(landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (landmarks - centre) @ turn.T * rng.uniform(0.92, 1.08) + centre + shift
 
 
-def cut(photo: np.ndarray, landmarks: np.ndarray, crop: Crop, n_versions: int, seed: int) -> np.ndarray | None:
+def cut(
+    photo: np.ndarray, landmarks: np.ndarray, crop: Crop, n_versions: int, seed: int
+) -> np.ndarray | None:
     """All versions of one photo, uint8 [V,S,S,3]; None where too much of the exact crop is invented."""
     rng = np.random.default_rng(seed)
     exact, share = align_face(photo, landmarks, crop)

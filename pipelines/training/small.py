@@ -103,9 +103,7 @@ class Crops:
 
     def exact(self, part: str, limit: int, rendered: bool | None = None) -> Tensor:
         """The exact crops of a set, in order; float [N,3,128,128] in [-1,1]."""
-        places = [
-            (f, i) for f, i in self.places[part] if rendered in (None, self.rows[f][i]["rendered"])
-        ]
+        places = [(f, i) for f, i in self.places[part] if rendered in (None, self.rows[f][i]["rendered"])]
         return _as_tensor(np.stack([self.arrays[f][i, 0] for f, i in places[:limit]]))
 
 
@@ -227,7 +225,9 @@ class Trainer:
             k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
             for k, v in self.average.state_dict().items()
         }
-        listed = "\n".join(sorted(r["sha256"] for rows in self.crops.rows for r in rows if r["set"] == "train"))
+        listed = "\n".join(
+            sorted(r["sha256"] for rows in self.crops.rows for r in rows if r["set"] == "train")
+        )
         header = {
             "format": "psp",
             "name": "small",

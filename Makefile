@@ -1,0 +1,43 @@
+# make demo   sets everything up and runs the main job on the embedded generator
+# make test   sets everything up and runs every test
+# make check  lint, format and types
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TEST_READY := $(VENV)/.test-ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test test-fast check env clean
+
+env: $(READY)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -q -c constraints.txt -e '.[train]'
+	touch $@
+
+$(TEST_READY): $(READY)
+	$(PIP) install -q -c constraints.txt -e '.[test]'
+	sh tests/install_browser.sh
+	touch $@
+
+demo: $(READY)
+	$(BIN)/audit demo --out demo
+
+test: $(TEST_READY)
+	$(BIN)/python -m pytest
+
+test-fast: $(TEST_READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(TEST_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info

@@ -1,0 +1,124 @@
+"""The network agrees with the published one, number for number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pipelines.psp import PSP, load_psp
+from pipelines.psp import decoder as decoder_module
+from pipelines.psp import encoder as encoder_module
+from pipelines.psp.checkpoint import expected_shapes
+from pipelines.psp.config import official
+
+from . import psp_reference as reference
+
+ATOL = 5e-5
+"""float32 against the float64 reference."""
+ATOL_BF16_CODES, ATOL_BF16_IMAGE = 0.15, 0.06
+
+
+@pytest.fixture(scope="module")
+def small_file(parity_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return reference.official_file(parity_dir, 32, tmp_path_factory.mktemp("psp") / "psp32.pt")
+
+
+@pytest.fixture(scope="module")
+def psp(small_file: Path) -> PSP:
+    return load_psp(small_file)
+
+
+@pytest.mark.parametrize("size", [32, 256, 1024])
+def test_every_key_and_shape_is_the_official_one(parity_dir: Path, size: int):
+    assert expected_shapes(official(size)) == reference.key_list(parity_dir, size)
+
+
+def test_float32_at_32_px(parity_dir: Path, psp: PSP):
+    w_plus = psp.encode(reference.images(parity_dir))
+    assert reference.largest_error(parity_dir, 32, "w_plus", w_plus) < ATOL
+    assert reference.largest_error(parity_dir, 32, "image_full", psp.decode(w_plus)) < ATOL
+
+
+def test_mapping_and_style_mixing(parity_dir: Path, psp: PSP):
+    z = torch.from_numpy(reference.inputs(parity_dir).z_vectors(2))
+    w = psp.decoder.mapping(z)
+    assert reference.largest_error(parity_dir, 32, "mapping_w", w) < ATOL
+
+
+def test_bfloat16_holds_its_tolerance(parity_dir: Path, small_file: Path):
+    psp = load_psp(small_file, dtype=torch.bfloat16)
+    w_plus = psp.encode(reference.images(parity_dir))
+    assert reference.largest_error(parity_dir, 32, "w_plus", w_plus) < ATOL_BF16_CODES
+    exact = load_psp(small_file)
+    image = psp.decode(exact.encode(reference.images(parity_dir)))
+    assert reference.largest_error(parity_dir, 32, "image_full", image) < ATOL_BF16_IMAGE
+
+
+@pytest.mark.slow
+def test_float32_at_1024_px(parity_dir: Path, tmp_path: Path):
+    psp = load_psp(reference.official_file(parity_dir, 1024, tmp_path / "psp1024.pt"))
+    w_plus = psp.encode(reference.images(parity_dir))
+    image = psp.decode(w_plus)
+    assert reference.largest_error(parity_dir, 1024, "w_plus", w_plus) < ATOL
+    assert reference.largest_error(parity_dir, 1024, "image_full", image) < ATOL
+    pooled = F.adaptive_avg_pool2d(image, 256)
+    assert reference.largest_error(parity_dir, 1024, "image_pooled256", pooled) < ATOL
+
+
+def image_error(parity_dir: Path, psp: PSP) -> float:
+    image = psp.decode(psp.encode(reference.images(parity_dir)))
+    return reference.largest_error(parity_dir, 32, "image_full", image)
+
+
+class TestTraps:
+    """Each silent fault, sprung on purpose, moves the image by far more than the tolerance."""
+
+    def test_slope_of_the_heads(self, parity_dir: Path, small_file: Path):
+        psp = load_psp(small_file)
+        for module in psp.encoder.modules():
+            if isinstance(module, torch.nn.LeakyReLU):
+                assert module.negative_slope == 0.01
+                module.negative_slope = 0.2
+        assert image_error(parity_dir, psp) > 100 * ATOL
+
+    def test_corners_of_the_pyramid(self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch):
+        def loose(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+            return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+        monkeypatch.setattr(encoder_module, "_upsampled", loose)
+        assert image_error(parity_dir, psp) > 100 * ATOL
+
+    def test_to_rgb_is_not_demodulated(self, parity_dir: Path, small_file: Path):
+        psp = load_psp(small_file)
+        psp.decoder.to_rgb1.conv.demodulate = True
+        assert image_error(parity_dir, psp) > 100 * ATOL
+
+    def test_skip_upsampling_pads_with_zeros(
+        self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch
+    ):
+        def bilinear(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+            return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+        monkeypatch.setattr(decoder_module, "upsample_rgb", bilinear)
+        assert image_error(parity_dir, psp) > 100 * ATOL
+
+    def test_noise_is_fixed(self, parity_dir: Path, psp: PSP):
+        w_plus = psp.encode(reference.images(parity_dir))
+        assert torch.equal(psp.decode(w_plus), psp.decode(w_plus))
+
+    def test_another_input_size_is_refused(self, psp: PSP):
+        with pytest.raises(ValueError, match=r"takes \[B,3,256,256\], got \[2, 3, 512, 512\]; resize first"):
+            psp.encode(torch.zeros(2, 3, 512, 512))
+
+    def test_levels_are_rounded_not_truncated(self, psp: PSP, monkeypatch: pytest.MonkeyPatch):
+        value = (200.6 / 127.5) - 1
+        monkeypatch.setattr(psp, "decode", lambda w: torch.full((1, 3, 256, 256), value))
+        assert set(psp.fakes_from(torch.zeros(1, 8, 512)).ravel().tolist()) == {201}
+
+    def test_the_last_partial_batch_is_kept(self, parity_dir: Path, psp: PSP):
+        pair = reference.images(parity_dir)
+        codes = psp.encode(pair)
+        torch.testing.assert_close(psp.encode(pair[1:]), codes[1:], atol=ATOL, rtol=0)
