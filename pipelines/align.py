@@ -12,8 +12,8 @@ detector learns. The crop, border included, is what the generator encodes, so bo
 its share is recorded for every pair.
 Why photos are searched one by one: facenet-pytorch's batch mode keeps the photos of a batch apart by shifting
 their boxes by the largest coordinate, which fails for boxes that reach over the left or upper edge. A face
-can then suppress one in the *next photo*, and landmarks move by up to 18 px with the batch a photo happens to be
-in. On a CPU a batch is no faster either (9.7 against 10.0 ms a photo).
+can then suppress one in the *next photo*, and landmarks move by up to 18 px with the batch a photo happens to
+be in. On a CPU a batch is no faster either (9.7 against 10.0 ms a photo).
 """
 
 from __future__ import annotations

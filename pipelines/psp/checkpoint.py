@@ -61,10 +61,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise CheckpointFormatError(f"no generator weights at {path}: give a pSp checkpoint, or 'small'")
-    if path.suffix == ".safetensors":
-        checkpoint = _from_safetensors(path)
-    else:
-        checkpoint = _from_official(path)
+    checkpoint = _from_safetensors(path) if path.suffix == ".safetensors" else _from_official(path)
     _check_shapes(checkpoint, path)
     return checkpoint
 
@@ -98,9 +95,9 @@ def _from_safetensors(path: Path) -> Checkpoint:
 
 def _config_from_header(header: Mapping[str, str], path: Path) -> PSPConfig:
     try:
-        sizes = json.loads(header["config"])
+        sizes: dict[str, Any] = json.loads(header["config"])
         CROPS[header["crop"]]
-        return PSPConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
+        return PSPConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointFormatError(
             f"{path}: the header does not describe a pSp network ({error!r})"

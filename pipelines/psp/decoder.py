@@ -10,6 +10,7 @@ an audit must give the same fake twice. Attribute names follow the official chec
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -154,7 +155,7 @@ class Decoder(nn.Module):
         self.conv1 = StyledConv(widths[0], widths[0], dim)
         self.to_rgb1 = ToRGB(widths[0], dim, upsample=False)
         self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
-        for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+        for n_in, n_out in itertools.pairwise(widths):
             self.convs.append(StyledConv(n_in, n_out, dim, upsample=True))
             self.convs.append(StyledConv(n_out, n_out, dim))
             self.to_rgbs.append(ToRGB(n_out, dim, upsample=True))

@@ -10,6 +10,7 @@ follow the official checkpoint's keys.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -72,7 +73,7 @@ class StyleHead(nn.Module):
         super().__init__()
         widths = [n_in] + [style_dim] * int(math.log2(side_px))
         layers: list[nn.Module] = []
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in itertools.pairwise(widths):
             layers += [nn.Conv2d(a, b, 3, 2, 1), nn.LeakyReLU(_HEAD_SLOPE)]
         self.convs = nn.Sequential(*layers)
         self.linear = EqualLinear(style_dim, style_dim)
@@ -87,7 +88,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: PSPConfig) -> None:
         super().__init__()
-        stem, c1, c2, c3, c4 = config.encoder_channels
+        stem, _c1, c2, c3, c4 = config.encoder_channels
         self.config = config
         self.input_layer = nn.Sequential(
             nn.Conv2d(3, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem), nn.PReLU(stem)

@@ -6,6 +6,8 @@ Only training uses it; it is not the detector that an audit judges, and it is no
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -17,7 +19,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         channels = (3, *widths)
         self.stages = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(channels[:-1], channels[1:], strict=True)
+            spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in itertools.pairwise(channels)
         )
         self.score = spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1))
         self.activation = nn.LeakyReLU(0.2)
