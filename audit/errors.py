@@ -58,8 +58,11 @@ class GroupError(ScoreTableError):
     """The attributes cannot be audited."""
 
 
-class ResultFormatError(ExpectedError):
-    """A result file is not one of ours, or of a version this program cannot read."""
+class ResultFormatError(ExpectedError, ValueError):
+    """A result file is not one of ours, or of a version this program cannot read.
+
+    A ValueError too, so that pydantic reports it among the faults of a file.
+    """
 
 
 class RunFolderError(ExpectedError):

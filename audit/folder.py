@@ -50,10 +50,10 @@ def write_result(
     text = refuse_other_run(result, folder, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / RESULT_FILE
-    _replace(target, lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(target, lambda path: path.write_text(text, encoding="utf-8"))
     if run is not None:
         content = json.dumps(dict(run), indent=2, sort_keys=True, default=str) + "\n"
-        _replace(folder / RUN_FILE, lambda path: path.write_text(content, encoding="utf-8"))
+        replace_file(folder / RUN_FILE, lambda path: path.write_text(content, encoding="utf-8"))
     return target
 
 
@@ -86,11 +86,11 @@ def write_scores(frame: pd.DataFrame, config: AuditConfig, fake: Any, out_dir: s
     ).assign(label=pd.Series(fake, index=frame.index).astype("int8"))
     if names.label != "label":
         renamed = renamed.drop(columns=names.label)
-    _replace(folder / SCORES_FILE, lambda path: renamed.to_parquet(path, index=False))
+    replace_file(folder / SCORES_FILE, lambda path: renamed.to_parquet(path, index=False))
     return folder / SCORES_FILE
 
 
-def _replace(target: Path, write: Callable[[Path], Any]) -> None:
+def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
     """Write beside the target, then rename: complete or not there."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:

@@ -26,6 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.errors import GroupError
+from audit.result import OVERALL
 
 MISSING = "(missing)"
 """Group of the images whose label of this attribute is empty."""
@@ -92,6 +93,11 @@ class Cells:
             of_cell=of_cell.reshape(-1).astype(np.int32),
             known=np.array([MISSING not in part for part in parts], dtype=bool),
         )
+
+
+def whole(n_cells: int) -> Grouping:
+    """All cells as one group, filed under the attribute "overall"."""
+    return Grouping(OVERALL, [OVERALL], np.zeros(n_cells, dtype=np.int32), np.ones(1, dtype=bool))
 
 
 def cells_of(

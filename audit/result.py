@@ -16,7 +16,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+
+from audit.versions import upgrade
 
 SCHEMA_VERSION = "1.0"
 """Bumped in the minor part when fields are added, in the major part when old files need converting."""
@@ -47,11 +49,13 @@ ToleranceCheck = Literal["inside", "beyond", "unclear"]
 """Interval wholly inside the tolerance, wholly beyond it, or across its edge."""
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """Base of everything in a result file: unknown fields are refused, values cannot be changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Config(_Record):
+class Config(Record):
     """What the audit was asked to do."""
 
     attributes: list[str]
@@ -78,7 +82,7 @@ class Config(_Record):
     """Seed of everything random in the audit."""
 
 
-class Provenance(_Record):
+class Provenance(Record):
     """Where every number comes from: enough to run it again."""
 
     command: str = ""
@@ -93,7 +97,7 @@ class Provenance(_Record):
     """name, sha256, output size, crop, attribution ... of what made the fakes."""
 
 
-class Confusion(_Record):
+class Confusion(Record):
     """Counts at the threshold, fake being the positive class."""
 
     tp: int
@@ -102,7 +106,7 @@ class Confusion(_Record):
     fn: int
 
 
-class Measures(_Record):
+class Measures(Record):
     """Everything measured on one set of images (all of them, or one group)."""
 
     n_real: int
@@ -148,7 +152,7 @@ class GroupResult(Measures):
     """Fewer than min_n real or fake images."""
 
 
-class Gap(_Record):
+class Gap(Record):
     """One disparity measure of one attribute."""
 
     attribute: str
@@ -167,7 +171,7 @@ class Gap(_Record):
     """Where the interval lies against the tolerance; None for measures that no tolerance applies to."""
 
 
-class Verdict(_Record):
+class Verdict(Record):
     """Judgement on one attribute and one rate."""
 
     attribute: str
@@ -195,7 +199,7 @@ class Verdict(_Record):
     """What it means, for a reader without statistics."""
 
 
-class Curve(_Record):
+class Curve(Record):
     """Error rates against the threshold for one group: ROC and DET are two views of it."""
 
     attribute: str
@@ -205,7 +209,7 @@ class Curve(_Record):
     fnr: list[Rate]
 
 
-class Histogram(_Record):
+class Histogram(Record):
     """Score distribution of one group by class."""
 
     attribute: str
@@ -215,7 +219,7 @@ class Histogram(_Record):
     fake: list[int]
 
 
-class Sweep(_Record):
+class Sweep(Record):
     """Counts on a grid of thresholds, for the report's slider."""
 
     attribute: str
@@ -228,7 +232,7 @@ class Sweep(_Record):
     """Fakes missed at each of them."""
 
 
-class Dropout(_Record):
+class Dropout(Record):
     """What became of the source photos of one group before the detector saw them."""
 
     attribute: str
@@ -241,7 +245,7 @@ class Dropout(_Record):
     """Mean pair quality, such as 'reconstruction_l1', 'detector_confidence', 'border_share'."""
 
 
-class Sample(_Record):
+class Sample(Record):
     """One pair (or single image) shown in the report."""
 
     kind: str
@@ -257,7 +261,7 @@ class Sample(_Record):
     reason: str | None = None
 
 
-class DataSummary(_Record):
+class DataSummary(Record):
     """How many images entered, and what was left out and why."""
 
     n_images: int
@@ -269,7 +273,7 @@ class DataSummary(_Record):
     """Reason to number of source photos, such as 'in the detector's training data'."""
 
 
-class AuditResult(_Record):
+class AuditResult(Record):
     """Everything an audit found; the content of `audit.json`."""
 
     schema_version: str = SCHEMA_VERSION
@@ -291,13 +295,18 @@ class AuditResult(_Record):
     n_tests: int = 0
     """Size of the family the p-values are adjusted for."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _open_old_versions(cls, content: Any) -> Any:
+        return upgrade(content, SCHEMA_VERSION) if isinstance(content, dict) else content
+
     def to_json(self) -> str:
         """The bytes of `audit.json`: two spaces of indent, NaN as null, a final newline."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> AuditResult:
-        """Read what `to_json` wrote; raises pydantic.ValidationError on anything else."""
+        """Read what this or an older version wrote; pydantic.ValidationError on anything else."""
         return cls.model_validate_json(text)
 
     @classmethod

@@ -26,7 +26,7 @@ from audit.counts import Counts, count
 from audit.folder import refuse_other_run, write_result, write_scores
 from audit.gapresults import gap_results, question_of, sides_by_class
 from audit.groupcurves import SortedScores, score_measures
-from audit.groups import Grouping
+from audit.groups import Grouping, whole
 from audit.intervals import z_value
 from audit.measures import group_results, measures_of
 from audit.scores import ScoreTable, read_scores, score_table
@@ -130,7 +130,7 @@ def _audit(table: ScoreTable, config: AuditConfig, extras: Extras) -> record.Aud
     if len(audited) < len(table):
         left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited)
     cells, scores = count(audited, threshold), SortedScores.of(audited)
-    everything = _everything(len(cells))
+    everything = whole(len(cells))
     overall = score_measures(scores, everything, z_value(config.confidence))
     axes = axes_for(overall[0].curve, threshold)
     parts = [_part(cells, scores, grouping, config, axes) for grouping in audited.cells.groupings()]
@@ -167,13 +167,6 @@ def _part(cells: Counts, scores: SortedScores, grouping: Grouping, config: Audit
             question_of(grouping, counts, sides, "fnr"),
         ],
         series=series_of(grouping, measured, axes),
-    )
-
-
-def _everything(n_cells: int) -> Grouping:
-    """All cells as one group."""
-    return Grouping(
-        record.OVERALL, [record.OVERALL], np.zeros(n_cells, dtype=np.int32), np.ones(1, dtype=bool)
     )
 
 

@@ -13,7 +13,7 @@ default would drop it without a word. Only an empty field is a missing label.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,12 +67,13 @@ class ScoreTable:
     def take(self, keep: NDArray[np.bool_]) -> ScoreTable:
         """The rows where keep (bool [N]) is True; both halves of a pair must be kept or left together."""
         position = np.cumsum(keep) - 1
+        occurring, cell = np.unique(self.cell[keep], return_inverse=True)
         whole = keep[self.real_row]
         return ScoreTable(
             fake=self.fake[keep],
             score=self.score[keep],
-            cells=self.cells,
-            cell=self.cell[keep],
+            cells=replace(self.cells, codes=self.cells.codes[occurring]),
+            cell=cell.astype(np.int32),
             real_row=position[self.real_row[whole]],
             fake_row=position[self.fake_row[whole]],
             key=self.key[keep],

@@ -177,7 +177,7 @@ def _explain(
         f"{question.images[best]})"
     )
     left_out = (
-        f" {question.n_small} groups of fewer than {config.min_n} images took no part."
+        f" Groups of fewer than {config.min_n} images took no part ({question.n_small})."
         if question.n_small
         else ""
     )

@@ -1,0 +1,126 @@
+"""Two detectors on the same images: tests and intervals that use the pairing.
+
+Enters: for each image of a class, whether the first and whether the second detector was wrong. Leaves:
+McNemar's test, an interval for the difference of two rates, and one for the difference of two max-min gaps.
+
+Why the difference of gaps has its own method: a max-min gap has no derivative where several groups share the
+largest or the smallest rate, so the plain bootstrap is wrong exactly where detectors are fair. Here the
+bootstrap deviations go through the gap's one-sided derivative, taken over all groups that the data cannot
+tell from the extreme one (Fang & Santos 2019).
+
+Sources: McNemar 1947, Psychometrika 12:153-157; Bonett & Price 2012, Journal of Educational and Behavioral
+Statistics 37:479-488; Fang & Santos 2019, Review of Economic Studies 86:377-412.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import binom
+
+from audit.counts import Floats, Ints
+from audit.equality import TIE, range_critical
+
+PSEUDO = 0.5
+"""Images added to every joint outcome of a group before deviations are drawn, so that none is impossible."""
+
+
+def joint_outcomes(first: NDArray[np.bool_], second: NDArray[np.bool_], group: Ints, k: int) -> Ints:
+    """int64 [k, 2, 2]: images of each group by (first detector wrong?, second detector wrong?)."""
+    code = (group.astype(np.int64) * 2 + first) * 2 + second
+    return np.bincount(code, minlength=4 * k).reshape(k, 2, 2)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p-value that both detectors err equally often; 1 without any disagreement.
+
+    Args:
+        only_first: Images only the first detector gets wrong.
+        only_second: Images only the second one gets wrong.
+
+    >>> round(mcnemar(2, 9), 4)
+    0.0654
+    """
+    n = only_first + only_second
+    return float(min(1.0, 2 * binom.cdf(min(only_first, only_second), n, 0.5)))
+
+
+def rate_difference(only_first: int, only_second: int, n: int, z: float) -> tuple[float, float]:
+    """Interval of the difference of two error rates on the same n images (first minus second).
+
+    Source: Bonett & Price 2012: Wald's interval with one image added to each kind of disagreement.
+
+    >>> [round(bound, 3) for bound in rate_difference(5, 5, 100, 1.96)]
+    [-0.067, 0.067]
+    """
+    first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    half = z * np.sqrt((first + second - (first - second) ** 2) / (n + 2))
+    return float(max(-1.0, first - second - half)), float(min(1.0, first - second + half))
+
+
+def auc_difference(difference: float, variance: float, z: float) -> tuple[float, float, float]:
+    """(low, high, p-value) of AUC_first - AUC_second from the variance of their paired influences.
+
+    Source: DeLong et al. 1988. Without any variance: p = 1 for equal AUCs, else undefined.
+    """
+    if not variance > 0:
+        return difference, difference, 1.0 if difference == 0 else float("nan")
+    se = float(np.sqrt(variance))
+    p = 2 * float(ndtr(-abs(difference) / se))
+    return max(-1.0, difference - z * se), min(1.0, difference + z * se), p
+
+
+@dataclass(frozen=True)
+class GapDifference:
+    """How much further apart the groups are under the first detector than under the second.
+
+    Attributes:
+        first: max - min rate of the first detector.
+        second: The same of the second.
+        interval: Of first - second.
+        p_value: That both gaps are equal.
+    """
+
+    first: float
+    second: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+def gap_difference(outcomes: Ints, alpha: float, n_boot: int, rng: np.random.Generator) -> GapDifference:
+    """Compare the max-min gaps of two detectors on the same images.
+
+    Args:
+        outcomes: int64 [k, 2, 2] from `joint_outcomes`, k >= 2 groups, none empty.
+        alpha: 1 - confidence.
+        n_boot: Bootstrap replicates.
+        rng: Source of randomness.
+    """
+    ordered = outcomes[np.lexsort(outcomes.reshape(len(outcomes), 4).T)]
+    n = ordered.sum(axis=(1, 2))
+    share = (ordered.reshape(-1, 4) + PSEUDO) / (n + 4 * PSEUDO)[:, None]
+    drawn = rng.multinomial(n, share, size=(n_boot, len(n))) / n[:, None]
+    deviation = drawn - share
+    rates = [ordered[:, 1, :].sum(axis=1) / n, ordered[:, :, 1].sum(axis=1) / n]
+    moved = [deviation[..., 2] + deviation[..., 3], deviation[..., 1] + deviation[..., 3]]
+    critical = range_critical(len(n), alpha)
+    slopes = [_gap_derivative(rate, n, move, critical) for rate, move in zip(rates, moved, strict=True)]
+    first, second = (float(rate.max() - rate.min()) for rate in rates)
+    shift, difference = slopes[0] - slopes[1], first - second
+    low, high = np.quantile(shift, [alpha / 2, 1 - alpha / 2])
+    beyond = min(int((shift >= difference - TIE).sum()), int((shift <= difference + TIE).sum()))
+    p = min(1.0, 2 * (beyond + 1) / (n_boot + 1))
+    return GapDifference(first, second, (difference - float(high), difference - float(low)), p)
+
+
+def _gap_derivative(rate: Floats, n: Ints, move: Floats, critical: float) -> Floats:
+    """[b] first-order change of max - min when the rates [k] move by [b, k]."""
+    near = (rate * n + 2) / (n + 4)
+    variance = near * (1 - near) / n
+    top, bottom = int(rate.argmax()), int(rate.argmin())
+    at_top = rate[top] - rate <= critical * np.sqrt(variance[top] + variance)
+    at_bottom = rate - rate[bottom] <= critical * np.sqrt(variance[bottom] + variance)
+    return move[:, at_top].max(axis=1) - move[:, at_bottom].min(axis=1)
