@@ -1,0 +1,92 @@
+"""Everything that can go wrong with a detector, a data set or a checkpoint and is not a bug.
+
+    ExpectedError
+    ├── MissingExtra              an optional dependency is not installed
+    ├── DetectorError
+    │   ├── DetectorNotFound      no such file
+    │   ├── CheckpointFormatError not a checkpoint of ours, truncated, or carrying code
+    │   ├── CheckpointTooLarge    larger than any network here (a decompression bomb)
+    │   ├── ForeignDetectorError  a foreign file or factory that cannot be loaded or called
+    │   ├── SidecarError          a NAME.toml or option that says something impossible
+    │   └── UnknownArchitecture   no such name in the zoo
+    ├── DataError
+    │   ├── DatasetNotFound       no such folder or table
+    │   ├── DatasetLayoutError    a folder or table we cannot read as labelled images
+    │   ├── EmptyDataset          nothing left to train on or to score
+    │   └── SplitError            fractions or origins that cannot be split
+    ├── TrainingError             settings that cannot be trained with
+    └── OutputExists              the target already holds something else
+
+Every message says what, the value, where, and what to do next, in one line: the command line prints it and
+exits with 2.
+"""
+
+
+class ExpectedError(Exception):
+    """Base of all errors a user can cause and repair."""
+
+
+class MissingExtra(ExpectedError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed: "
+            f"pip install 'fake-face-fairness-audit[{extra}]'"
+        )
+
+
+class DetectorError(ExpectedError):
+    """A detector that cannot be had or used."""
+
+
+class DetectorNotFound(DetectorError):
+    """No such detector file."""
+
+
+class CheckpointFormatError(DetectorError):
+    """A file that is not a checkpoint of ours, is truncated, or carries code."""
+
+
+class CheckpointTooLarge(DetectorError):
+    """A file that unpacks to more than any network here weighs."""
+
+
+class ForeignDetectorError(DetectorError):
+    """Somebody else's detector that cannot be loaded or called."""
+
+
+class SidecarError(DetectorError):
+    """A sidecar file or option that says something impossible."""
+
+
+class UnknownArchitecture(DetectorError):
+    """No network of that name in the zoo."""
+
+
+class DataError(ExpectedError):
+    """Images or labels that cannot be used."""
+
+
+class DatasetNotFound(DataError):
+    """No such folder or table."""
+
+
+class DatasetLayoutError(DataError):
+    """A folder or table that cannot be read as labelled images."""
+
+
+class EmptyDataset(DataError):
+    """Nothing is left to train on or to score."""
+
+
+class SplitError(DataError):
+    """Fractions or origins that cannot be split."""
+
+
+class TrainingError(ExpectedError):
+    """Settings nobody can train with."""
+
+
+class OutputExists(ExpectedError):
+    """The target already holds something else."""

@@ -1,0 +1,101 @@
+"""Training end to end: it learns, it repeats, it continues, and it remembers what it has seen."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from detectors.checkpoint import load_checkpoint
+from detectors.errors import OutputExists, TrainingError
+from detectors.settings import Settings
+from detectors.train import best_epoch, train, training_record_path
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_it_learns_the_difference(checkpoint):
+    record = json.loads(training_record_path(checkpoint).read_text())
+    assert record["held_out"]["n"] == 24
+    assert record["held_out"]["accuracy"] >= 0.9
+    assert set(record["held_out"]["by_kind"]) == {"real", "fake"}
+
+
+def test_record_holds_every_epoch_and_what_it_ran_on(checkpoint, quick):
+    record = json.loads(training_record_path(checkpoint).read_text())
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4, 5, 6]
+    assert set(record["epochs"][0]) == {
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "valid_loss",
+        "valid_accuracy",
+    }
+    assert record["settings"] == json.loads(json.dumps(quick.as_dict()))
+    assert record["environment"]["torch"] and len(record["data"]["fingerprint"]) == 64
+    assert load_checkpoint(checkpoint).provenance["epochs"] == record["epochs"]
+
+
+def test_source_photos_of_the_three_parts_are_disjoint_and_complete(checkpoint, pairs_dir):
+    provenance = load_checkpoint(checkpoint).provenance
+    parts = [set(provenance[name]) for name in ("trained_on", "validated_on", "held_out")]
+    assert [len(part) for part in parts] == [24, 4, 12]
+    manifest = pd.read_parquet(pairs_dir / "manifest.parquet").query("status == 'ok'")
+    assert set.union(*parts) == set(manifest["source"])
+    hashes = [set(provenance[f"{name}_sha256"]) for name in ("trained_on", "validated_on", "held_out")]
+    assert set.union(*hashes) == set(manifest["source_sha256"]) and sum(map(len, hashes)) == 40
+
+
+def test_same_seed_same_weights_other_seed_other_weights(checkpoint, pairs_dir, quick, tmp_path):
+    again = train("simplenet", pairs_dir, tmp_path / "again.pt", quick, progress=False)
+    assert again.read_bytes() == checkpoint.read_bytes()
+    other = train("simplenet", pairs_dir, tmp_path / "other.pt", replace(quick, seed=1), progress=False)
+    assert not torch.equal(weights(other)["9.weight"], weights(checkpoint)["9.weight"])
+
+
+def test_interrupted_training_continues_to_the_same_bytes(
+    checkpoint, pairs_dir, quick, tmp_path, monkeypatch
+):
+    from detectors import learner
+
+    note = learner.History.on_train_epoch_end
+
+    def stop_after_two(self, trainer, module):
+        note(self, trainer, module)
+        if trainer.current_epoch == 1:
+            raise RuntimeError("power cut")
+
+    settings = replace(quick, augment=("flip",))
+    monkeypatch.setattr(learner.History, "on_train_epoch_end", stop_after_two)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train("simplenet", pairs_dir, tmp_path / "a.pt", settings, progress=False)
+    assert (tmp_path / "a.training" / "last.ckpt").is_file() and not (tmp_path / "a.pt").exists()
+    monkeypatch.undo()
+    with pytest.raises(OutputExists, match="unfinished training with other settings or data"):
+        train("simplenet", pairs_dir, tmp_path / "a.pt", replace(settings, seed=9), progress=False)
+    train("simplenet", pairs_dir, tmp_path / "a.pt", settings, progress=False)
+    assert (tmp_path / "a.pt").read_bytes() == checkpoint.read_bytes()
+    assert not (tmp_path / "a.training").exists()
+
+
+def test_existing_checkpoint_is_kept(checkpoint, pairs_dir, quick):
+    with pytest.raises(OutputExists, match=r"simple\.pt exists: choose another name"):
+        train("simplenet", pairs_dir, checkpoint, quick, progress=False)
+
+
+def test_all_impossible_settings_are_named_at_once():
+    settings = Settings(epochs=0, learning_rate=-1, optimiser="lion", augment=("cut",), fractions=(1, 0, 0))
+    with pytest.raises(TrainingError, match=r"epochs is 0.*learning_rate is -1.*'lion'.*split.*'cut'"):
+        settings.check("simplenet")
+
+
+def test_best_epoch_breaks_ties_by_loss():
+    epochs = [
+        {"epoch": 1, "valid_accuracy": 0.9, "valid_loss": 0.5},
+        {"epoch": 2, "valid_accuracy": 0.9, "valid_loss": 0.3},
+        {"epoch": 3, "valid_accuracy": 0.8, "valid_loss": 0.1},
+    ]
+    assert best_epoch(epochs) == 2
