@@ -1,0 +1,1 @@
+"""Count, test, judge."""
