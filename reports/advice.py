@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.result import AuditResult, Verdict
+from reports.answer import is_weak, rendered
 from reports.numbers import count, listing
-from reports.words import DISPARITY, INSUFFICIENT, is_weak, rendered, title
+from reports.words import DISPARITY, INSUFFICIENT, group_label, title
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,23 @@ class Step:
 
 
 def _of(result: AuditResult, word: str) -> list[Verdict]:
-    return [v for v in result.verdicts if v.verdict == word]
+    """Verdicts of one kind: those on single attributes where there are any."""
+    found = [v for v in result.verdicts if v.verdict == word]
+    return [v for v in found if ":" not in v.attribute] or found
 
 
 def _when_disparate(result: AuditResult) -> list[Step]:
     unequal = _of(result, DISPARITY)
-    groups = listing(list(dict.fromkeys(v.worst_group for v in unequal if v.worst_group))[:3])
+    worst = dict.fromkeys(group_label(v.attribute, v.worst_group) for v in unequal if v.worst_group)
+    groups = listing(list(worst)[:3])
     steps = [Step("Let no flag decide alone: have a person check before anyone is accused or cleared.")]
     if result.sweep:
         steps.append(
-            Step("See whether another threshold narrows the gap and what it costs:", "explorer", "try thresholds")
+            Step(
+                "See whether another threshold narrows the gap and what it costs:",
+                "explorer",
+                "try thresholds",
+            )
         )
     anchor = "pairs" if result.samples else None
     ask = f"Ask the detector's maker for better data on {groups or 'the groups concerned'}, then audit again"

@@ -11,11 +11,20 @@ from __future__ import annotations
 from typing import Any
 
 from audit.result import AuditResult, Dropout
+from reports.answer import rendered
 from reports.numbers import count, percent
 from reports.tables import Table, dropout_table
-from reports.words import rendered, title
+from reports.words import title
 
-FAIRFACE_RACES = {"White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern"}
+FAIRFACE_RACES = {
+    "White",
+    "Black",
+    "Latino_Hispanic",
+    "East Asian",
+    "Southeast Asian",
+    "Indian",
+    "Middle Eastern",
+}
 
 
 def _uses_fairface_words(result: AuditResult) -> bool:
@@ -27,21 +36,23 @@ def limits(result: AuditResult) -> list[str]:
     """What bounds the conclusions."""
     told = []
     if rendered(result):
-        told.append("The faces were drawn by a program. They exercise the method; they say nothing about people.")
+        told.append(
+            "The faces were drawn by a program. They exercise the method; they say nothing about people."
+        )
     if _uses_fairface_words(result):
         told.append(
-            "Labels of age, gender and race in FairFace are what crowd workers perceived, not what people say of "
-            "themselves. Two genders and seven race words do not describe everyone."
+            "Labels of age, gender and race in FairFace are what crowd workers perceived, not what people "
+            "say of themselves. Two genders and seven race words do not describe everyone."
         )
     if result.data.n_pairs:
         maker = result.provenance.generator.get("name", "one generator")
         told.append(
-            f"All fakes come from {maker}: a re-creation of each real photo. Other kinds of fakes may be caught or "
-            "missed differently, and by other groups."
+            f"All fakes come from {maker}: a re-creation of each real photo. Other kinds of fakes may be "
+            "caught or missed differently, and by other groups."
         )
     told += [
-        f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos of other "
-        "origin, quality or compression can behave differently.",
+        f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos of "
+        "other origin, quality or compression can behave differently.",
         "A gap shows that groups are treated unequally here. It does not show why.",
     ]
     return told
@@ -53,7 +64,9 @@ def not_measured(result: AuditResult) -> list[str]:
     if len(result.config.attributes) == 1:
         told.append("Intersections: one attribute alone was audited.")
     if not result.data.n_pairs:
-        told.append("Matched pairs: real images and fakes show different people, so content and group can mix.")
+        told.append(
+            "Matched pairs: real images and fakes show different people, so content and group can mix."
+        )
     if not result.dropout:
         told.append("Drop-out: the record does not say which images were lost before scoring.")
     told += [
@@ -72,9 +85,8 @@ def dropout_sentence(rows: list[Dropout]) -> str:
     if len(lost) < 2:
         return text + "."
     worst, best = max(lost, key=lambda g: lost[g]), min(lost, key=lambda g: lost[g])
-    return (
-        f"{text}; by {rows[0].attribute}, from {percent(lost[best])} ({best}) to {percent(lost[worst])} ({worst})."
-    )
+    spread = f"from {percent(lost[best])} ({best}) to {percent(lost[worst])} ({worst})"
+    return f"{text}; by {rows[0].attribute}, {spread}."
 
 
 def multiplicity(result: AuditResult) -> str:
@@ -84,8 +96,8 @@ def multiplicity(result: AuditResult) -> str:
     n = result.n_tests or len(result.verdicts)
     names = ", ".join(title(a).lower() for a in dict.fromkeys(v.attribute for v in result.verdicts))
     return (
-        f"{count(n)} comparisons were made (by {names}). The p-values are corrected for all of them by Holm's "
-        "method; rates of single cells are shown for orientation and were not tested one by one."
+        f"{count(n)} comparisons were made (by {names}). The p-values are corrected for all of them by "
+        "Holm's method; rates of single cells are shown for orientation and were not tested one by one."
     )
 
 

@@ -35,8 +35,8 @@ def _summary(result: AuditResult, name: str) -> str:
     filled = [g for g in cells if not g.small]
     smallest = min((min(g.n_real, g.n_fake) for g in cells), default=0)
     return (
-        f"{count(len(cells))} cells occur; {count(len(filled))} have at least {result.config.min_n} real images and "
-        f"as many fakes; the thinnest has {count(smallest)}."
+        f"{count(len(cells))} cells occur; {count(len(filled))} have at least {result.config.min_n} real "
+        f"images and as many fakes; the thinnest has {count(smallest)}."
     )
 
 

@@ -1,9 +1,9 @@
 """What can go wrong while a report is written, each with its next step.
 
-    ExpectedError
-    ├── RunNotFound          the folder, or the record in it, is missing
-    ├── RecordFormatError    the record is there and cannot be read
-    └── ChromiumNotFound     a PDF was asked for and no browser is installed
+ExpectedError
+├── RunNotFound          the folder, or the record in it, is missing
+├── RecordFormatError    the record is there and cannot be read
+└── ChromiumNotFound     a PDF was asked for and no browser is installed
 """
 
 

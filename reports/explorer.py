@@ -14,8 +14,9 @@ from statistics import NormalDist
 from typing import Any
 
 from audit.result import OVERALL, AuditResult, Sweep
-from reports.figures import MAX_LINES, MAX_ROWS, worst_first
-from reports.words import group_label
+from reports.curve_figures import MAX_LINES
+from reports.figures import MAX_ROWS, worst_first
+from reports.words import MISSING, group_label
 
 
 def start_index(result: AuditResult) -> int:
@@ -29,7 +30,7 @@ def start_index(result: AuditResult) -> int:
 def _group(result: AuditResult, sweep: Sweep) -> dict[str, Any]:
     return {
         "name": group_label(sweep.attribute, sweep.group),
-        "small": sweep.attribute != OVERALL and min(sweep.n_real, sweep.n_fake) < result.config.min_n,
+        "compared": MISSING not in sweep.group.split(":"),
         "n_real": sweep.n_real,
         "n_fake": sweep.n_fake,
         "fp": sweep.fp,
@@ -59,7 +60,7 @@ def payload(result: AuditResult, attributes: list[str]) -> dict[str, Any] | None
         "thresholds": [round(t, 6) for t in result.sweep_thresholds],
         "start": start_index(result),
         "audited": result.config.threshold,
-        "tolerance": result.config.tolerance,
+        "min_n": result.config.min_n,
         "z": NormalDist().inv_cdf((1 + result.config.confidence) / 2),
         "overall": _group(result, overall),
         "attributes": [_attribute(result, name) for name in names],

@@ -9,106 +9,16 @@ that the report can be written again years later, from the record alone, on a ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
-
-from audit.result import OVERALL, AuditResult, Curve, GroupResult, Histogram
-from reports import advice, belief, explorer, figures, samples, sweeps, tables, words
+from audit.result import OVERALL, AuditResult
+from reports import advice, answer, belief, explorer, parts, samples, tables, words
 from reports.crossing import Crossing, crossings
 from reports.files import load_json, load_result, write_text
-from reports.numbers import count, number, number_interval, percent, percent_interval
+from reports.numbers import number, number_interval, percent, percent_interval
 from reports.page import render
 from reports.provenance import provenance_rows
-
-Figures = dict[str, go.Figure]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A figure with what a reader who cannot see it is told."""
-
-    key: str
-    caption: str
-    alt: str
-    height: int
-
-
-@dataclass(frozen=True)
-class AttributePart:
-    """One attribute's part of the page."""
-
-    name: str
-    anchor: str
-    findings: list[words.Finding]
-    figures: list[Shown]
-    curves: list[Shown]
-    rates: tables.Table
-    measures: tables.Table
-    quality: tables.Table
-    n_shown: int
-    n_hidden: int
-
-
-def _show(book: Figures, key: str, figure: go.Figure, caption: str, alt: str) -> Shown:
-    book[key] = figure
-    return Shown(key, caption, alt, int(figure.layout.height))
-
-
-def _dots_alt(groups: Sequence[GroupResult], rate: str, overall: float) -> str:
-    rows = [g for g in figures.worst_first(groups, rate) if getattr(g, rate) == getattr(g, rate)]
-    if not rows:
-        return "No group has data."
-    ends = [f"{w} {g.group}, {percent(getattr(g, rate))}" for w, g in (("highest", rows[0]), ("lowest", rows[-1]))]
-    return f"Dot plot of {len(rows)} groups: {'; '.join(ends)}; all images {percent(overall)}. Numbers in the table."
-
-
-def _curve_figures(book: Figures, result: AuditResult, attribute: str, index: int) -> list[Shown]:
-    """ROC, DET and score histograms of one attribute's groups (or of all images)."""
-
-    def lines() -> list[Curve]:
-        return [c for c in result.curves if c.attribute == attribute]
-
-    def strips() -> list[Histogram]:
-        return [h for h in result.histograms if h.attribute == attribute]
-
-    by = "all images" if attribute == OVERALL else f"by {attribute}"
-    shown = []
-    if 0 < len(lines()) <= figures.MAX_LINES:
-        for kind in ("roc", "det"):
-            alt = f"{kind.upper()} curve, {by}. AUC and error rates are in the tables."
-            figure = figures.curves(lines(), kind)
-            shown.append(_show(book, f"{kind}-{index}", figure, f"{kind.upper()}, {by}", alt))
-    if 0 < len(strips()) <= figures.MAX_ROWS:
-        figure = figures.histograms(strips(), result.config.threshold)
-        alt = f"Histograms of the scores of real images and fakes, {by}."
-        shown.append(_show(book, f"scores-{index}", figure, f"Scores, {by}", alt))
-    return shown
-
-
-def _attribute(book: Figures, result: AuditResult, name: str, index: int, told: list[words.Finding]) -> AttributePart:
-    groups = [g for g in result.groups if g.attribute == name]
-    shown = []
-    for rate, what in words.RATE_NAMES.items():
-        overall = getattr(result.overall, rate)
-        figure = figures.dots(groups, rate, overall, result.config.tolerance)
-        alt = _dots_alt(groups, rate, overall)
-        shown.append(_show(book, f"dots-{rate}-{index}", figure, f"{what} ({rate.upper()}), by {name}", alt))
-    return AttributePart(
-        name=name,
-        anchor=f"attribute-{index}",
-        findings=[f for f in told if f.verdict.attribute == name],
-        figures=shown,
-        curves=_curve_figures(book, result, name, index),
-        rates=tables.rates_table(result, name),
-        measures=tables.gaps_table(result, name),
-        quality=tables.quality_table(result, name),
-        n_shown=min(len(groups), figures.MAX_ROWS),
-        n_hidden=max(0, len(groups) - figures.MAX_ROWS),
-    )
 
 
 def _by_severity(result: AuditResult, told: list[words.Finding]) -> list[str]:
@@ -119,8 +29,8 @@ def _by_severity(result: AuditResult, told: list[words.Finding]) -> list[str]:
 
 def _verdict_grid(told: list[words.Finding]) -> list[tuple[str, list[words.Finding | None]]]:
     found = {(f.verdict.attribute, f.verdict.rate): f for f in told}
-    ordered = sorted(dict.fromkeys(f.verdict.attribute for f in told), key=lambda name: name.count(":"))
-    return [(name, [found.get((name, "fpr")), found.get((name, "fnr"))]) for name in ordered]
+    names = dict.fromkeys(f.verdict.attribute for f in told if ":" not in f.verdict.attribute)
+    return [(name, [found.get((name, "fpr")), found.get((name, "fnr"))]) for name in names]
 
 
 def _tiles(result: AuditResult) -> list[tuple[str, str, str, str]]:
@@ -138,17 +48,6 @@ def _tiles(result: AuditResult) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _explorer_figures(book: Figures, result: AuditResult, parts: list[AttributePart]) -> dict[str, list[Shown]]:
-    shown = {}
-    for index, part in enumerate(parts):
-        figure = sweeps.gap_figure(result, part.name)
-        alt = f"Gap between the groups of {part.name} against the threshold."
-        gap = _show(book, f"gap-{index}", figure, f"Largest gap by {part.name}, against the threshold", alt)
-        curves = [s for s in part.curves if s.key.startswith(("roc", "det"))]
-        shown[part.name] = [gap, *[Shown(s.key, f"{s.caption}; rings: the chosen threshold", s.alt, s.height) for s in curves]]
-    return shown
-
-
 def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
     every = [
         ("answer", "The answer", True),
@@ -164,12 +63,16 @@ def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
     return [(key, name) for key, name, present in every if present]
 
 
-def _anchors(parts: list[AttributePart], crossed: list[Crossing], told: list[words.Finding]) -> dict[str, str]:
-    known = {p.name: p.anchor for p in parts} | {c.name: c.anchor for c in crossed}
+def _anchors(
+    shown: list[parts.AttributePart], crossed: list[Crossing], told: list[words.Finding]
+) -> dict[str, str]:
+    known = {p.name: p.anchor for p in shown} | {c.name: c.anchor for c in crossed}
     return {f.verdict.attribute: known.get(f.verdict.attribute, "attributes") for f in told}
 
 
-def _cards(run_dir: Path, result: AuditResult, images: bool) -> list[tuple[str, str, str, list[samples.Card]]]:
+def _cards(
+    run_dir: Path, result: AuditResult, images: bool
+) -> list[tuple[str, str, str, list[samples.Card]]]:
     chosen = samples.cards(run_dir, result, images)
     return [(kind, *samples.KINDS.get(kind, (kind.capitalize(), "")), rows) for kind, rows in chosen.items()]
 
@@ -188,31 +91,32 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         run: Content of `run.json`; may be empty.
         images: Whether faces are put into the page.
     """
-    book: Figures = {}
+    book: parts.Figures = {}
     told = words.findings(result)
     names = _by_severity(result, told)
-    parts = [_attribute(book, result, name, i, told) for i, name in enumerate(names)]
+    shown = [parts.attribute_part(book, result, name, i, told) for i, name in enumerate(names)]
     crossed = crossings(result, told)
     slider = explorer.payload(result, names)
-    explored = [p for p in parts if slider and any(a["name"] == p.name for a in slider["attributes"])]
+    explored = [p for p in shown if slider and any(a["name"] == p.name for a in slider["attributes"])]
     context: dict[str, Any] = {
         "result": result,
         "detector": detector_name(result),
-        "headline": words.headline(result),
-        "lead": words.lead(result),
-        "overall_sentence": words.overall_sentence(result),
-        "sureness": words.sureness(result),
-        "weak": words.is_weak(result),
+        "headline": answer.headline(result),
+        "lead": answer.lead(result),
+        "overall_sentence": answer.overall_sentence(result),
+        "crossed_line": answer.crossed_line(result),
+        "sureness": answer.sureness(result),
+        "weak": answer.is_weak(result),
         "steps": advice.next_steps(result),
         "verdict_grid": _verdict_grid(told),
-        "anchors": _anchors(parts, crossed, told),
-        "attributes": parts,
+        "anchors": _anchors(shown, crossed, told),
+        "attributes": shown,
         "crossings": crossed,
         "explorer": slider,
-        "explorer_figures": _explorer_figures(book, result, explored),
+        "explorer_figures": parts.explorer_figures(book, result, explored),
         "tiles": _tiles(result),
         "operating": tables.operating_points_table(result.overall),
-        "overall_figures": _curve_figures(book, result, OVERALL, len(parts)),
+        "overall_figures": parts.overall_figures(book, result, OVERALL, len(shown)),
         "cards": _cards(run_dir, result, images),
         "verdicts_table": tables.verdicts_table(result),
         "provenance": provenance_rows(result, run),

@@ -82,7 +82,7 @@ def _cell(group: GroupResult | None, rate: str, top: float) -> HeatCell:
 
 
 def heat_maps(result: AuditResult, intersection: str, rate: str) -> list[HeatMap]:
-    """Maps of `rate` ("fpr" or "fnr") over an intersection, one for each value of the attributes not on an axis.
+    """Maps of `rate` ("fpr" or "fnr"), one for each value of the attributes that are not on an axis.
 
     Shades are shared by all maps of one call: equal steps from 0 to the highest rate of a well-filled cell.
     """
@@ -92,7 +92,9 @@ def heat_maps(result: AuditResult, intersection: str, rate: str) -> list[HeatMap
     if math.prod(len(levels[i]) for i in others) > MAX_PANELS:
         return []
     cells = {g.group: g for g in result.groups if g.attribute == intersection}
-    top = max((v for g in cells.values() if not g.small and math.isfinite(v := getattr(g, rate))), default=0.0)
+    top = max(
+        (v for g in cells.values() if not g.small and math.isfinite(v := getattr(g, rate))), default=0.0
+    )
     maps = []
     for fixed in product(*(levels[i] for i in others)):
         rows = []

@@ -97,7 +97,10 @@ def _half(run_dir: Path, fake: bool, name: str | None, score: float, threshold: 
 
 
 def _card(run_dir: Path, sample: Sample, threshold: float, images: bool) -> Card:
-    pictures = ((False, sample.real_thumbnail, sample.real_score), (True, sample.fake_thumbnail, sample.fake_score))
+    pictures = (
+        (False, sample.real_thumbnail, sample.real_score),
+        (True, sample.fake_thumbnail, sample.fake_score),
+    )
     halves = [
         _half(run_dir, fake, name, score, threshold, images)
         for fake, name, score in pictures

@@ -6,21 +6,27 @@ Enters: the `sweep` of an `AuditResult`. Leaves: one figure an attribute.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
 from audit.result import AuditResult, Sweep
 from reports import palette
 from reports.figures import base_layout
+from reports.words import MISSING
 
 
-def gap_at_thresholds(groups: list[Sweep], rate: str, min_n: int) -> list[float]:
-    """Highest minus lowest rate among groups of at least `min_n`, at each threshold; NaN with fewer than two."""
-    rows = [
-        [k / n for k in (s.fp if rate == "fpr" else s.fn)]
-        for s in groups
-        if (n := s.n_real if rate == "fpr" else s.n_fake) >= max(min_n, 1) and min(s.n_real, s.n_fake) >= min_n
-    ]
+def gap_at_thresholds(groups: Sequence[Sweep], rate: str, min_n: int) -> list[float]:
+    """Highest minus lowest rate at each threshold.
+
+    Groups without a label or with fewer than `min_n` images of the class take no part; NaN where fewer than
+    two remain.
+    """
+    rows = []
+    for sweep in groups:
+        n, errors = (sweep.n_real, sweep.fp) if rate == "fpr" else (sweep.n_fake, sweep.fn)
+        if n >= max(min_n, 1) and MISSING not in sweep.group.split(":"):
+            rows.append([k / n for k in errors])
     if len(rows) < 2:
         return [math.nan] * (len(groups[0].fp) if groups else 0)
     return [max(column) - min(column) for column in zip(*rows, strict=True)]
@@ -40,7 +46,15 @@ def gap_figure(result: AuditResult, attribute: str) -> go.Figure:
             name=name,
             line={"color": colour, "dash": dash, "width": 2.2},
         )
-    band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": 0, "y1": result.config.tolerance}
+    band = {
+        "type": "rect",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y",
+        "y0": 0,
+        "y1": result.config.tolerance,
+    }
     figure.update_layout(
         base_layout(
             390,

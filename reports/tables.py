@@ -15,11 +15,9 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from audit.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
-from reports.files import load_result, write_text
 from reports.glossary import gap_word
 from reports.numbers import count, number, number_interval, p_value, percent, percent_interval, points
 from reports.words import RATE_NAMES, group_label, title
@@ -144,7 +142,11 @@ def _row(m: Measures, attribute: str, group: str) -> Row:
     small = isinstance(m, GroupResult) and m.small
     note = "no data" if m.n_real + m.n_fake == 0 else "few images" if small else ""
     row = {"attribute": attribute, "group": group_label(attribute, group), "note": note}
-    return row | {"fp": m.confusion.fp, "fn": m.confusion.fn, "tp": m.confusion.tp, "tn": m.confusion.tn} | dict(m)
+    return (
+        row
+        | {"fp": m.confusion.fp, "fn": m.confusion.fn, "tp": m.confusion.tp, "tn": m.confusion.tn}
+        | dict(m)
+    )
 
 
 def measures_row(group: GroupResult) -> Row:
@@ -197,7 +199,9 @@ def gaps_table(result: AuditResult, attribute: str) -> Table:
         Column("label", "Measure"),
         Column("value", "Value", "number"),
         Column("interval", "Interval", "number interval", "interval"),
-        Column("fair", "Equal treatment gives"),
+        Column("tolerance_check", "Against the tolerance"),
+        Column("fair", "Perfectly equal"),
+        Column("expected_if_equal", "Chance alone gives about", "number", "expected_if_equal"),
         Column("groups", "Set by"),
         Column("meaning", "What it says"),
     ]

@@ -122,7 +122,7 @@
     const chosen = () => record.attributes[select ? +select.value : 0] || { name: "", groups: [], curves: false };
     const rate = (group, kind) => {
       const n = kind === "fpr" ? group.n_real : group.n_fake, k = group[kind === "fpr" ? "fp" : "fn"][at];
-      return { n, value: n ? k / n : NaN, interval: n ? wilson(k, n, z) : [NaN, NaN] };
+      return { n, compared: group.compared && n >= record.min_n, value: n ? k / n : NaN, interval: n ? wilson(k, n, z) : [NaN, NaN] };
     };
 
     function niceTop(values) {
@@ -141,7 +141,7 @@
       box.className = "bar";
       text.className = "v";
       text.textContent = isFinite(r.value)
-        ? `${percent(r.value)} (${(100 * r.interval[0]).toFixed(1)}–${percent(r.interval[1])})` : "no data";
+        ? `${percent(r.value)} (${(100 * r.interval[0]).toFixed(1)}–${percent(r.interval[1])}) of ${r.n.toLocaleString("en")}${r.compared ? "" : " *"}` : "no data";
       const picture = svg("svg", { "aria-hidden": "true" });
       const x = (v) => (100 * Math.min(v / top, 1)).toFixed(2) + "%";
       picture.append(svg("line", { class: "axis", x1: "0%", x2: "100%", y1: 8, y2: 8 }));
@@ -150,6 +150,7 @@
         picture.append(svg("circle", { cx: x(r.value), cy: 8, r: 5 }));
       }
       box.append(text, picture);
+      if (!r.compared) cell.className = "small-group";
       cell.append(box);
       return cell;
     }
@@ -157,22 +158,14 @@
     function row(group, tops) {
       const tr = document.createElement("tr"), name = document.createElement("th");
       name.scope = "row";
-      name.textContent = group.name + (group.small ? " *" : "");
-      if (group.small) tr.className = "small-group";
-      const count = (n) => {
-        const td = document.createElement("td");
-        td.className = "num";
-        td.textContent = n.toLocaleString("en");
-        return td;
-      };
-      tr.append(name, count(group.n_real), bar(rate(group, "fpr"), tops.fpr));
-      tr.append(count(group.n_fake), bar(rate(group, "fnr"), tops.fnr));
+      name.textContent = group.name;
+      tr.append(name, bar(rate(group, "fpr"), tops.fpr), bar(rate(group, "fnr"), tops.fnr));
       return tr;
     }
 
     function gap(kind) {
-      const rated = chosen().groups.filter((g) => !g.small).map((g) => [g.name, rate(g, kind).value]);
-      const known = rated.filter(([, v]) => isFinite(v)).sort((a, b) => b[1] - a[1]);
+      const rated = chosen().groups.map((g) => [g.name, rate(g, kind)]).filter(([, r]) => r.compared && r.n);
+      const known = rated.map(([name, r]) => [name, r.value]).sort((a, b) => b[1] - a[1]);
       if (known.length < 2) return null;
       return { value: known[0][1] - known.at(-1)[1], worst: known[0], best: known.at(-1) };
     }

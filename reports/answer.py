@@ -1,0 +1,126 @@
+"""The first screen in words: the headline, what stands under it, and how sure we are.
+
+Enters: an `AuditResult`. Leaves: sentences put together from its findings.
+
+Why single attributes are named before their intersections: they hold more images, and an intersection of
+an unequal attribute is nearly always unequal too. Where only an intersection is unequal, it is the headline.
+"""
+
+from __future__ import annotations
+
+from audit.result import AuditResult
+from reports.numbers import count, listing, p_value, percent, percent_interval, points
+from reports.words import DISPARITY, INSUFFICIENT, RATE_NAMES, WITHIN, by, findings
+
+
+def _named(result: AuditResult, word: str) -> str:
+    """The attributes under one verdict; with the kind of error where the other kind got another verdict.
+
+    Intersections are named only where no single attribute is.
+    """
+    parts = []
+    single = any(":" not in v.attribute for v in result.verdicts if v.verdict == word)
+    for attribute in dict.fromkeys(v.attribute for v in result.verdicts):
+        verdicts = [v for v in result.verdicts if v.attribute == attribute]
+        rates = [v.rate for v in verdicts if v.verdict == word]
+        if not rates:
+            continue
+        if single and ":" in attribute:
+            continue
+        kind = "" if len(rates) == len(verdicts) else f" ({RATE_NAMES[rates[0]].lower()})"
+        parts.append(by(attribute).removeprefix("by ") + kind)
+    return listing(parts)
+
+
+def headline(result: AuditResult) -> str:
+    """The answer to "is it fair?" in a few words."""
+    words = {v.verdict for v in result.verdicts}
+    if DISPARITY in words:
+        return f"No. Its errors fall unequally by {_named(result, DISPARITY)}."
+    if not words:
+        return "No verdict: no group was compared."
+    if words == {WITHIN}:
+        return f"Within tolerance, by {_named(result, WITHIN)}."
+    if words == {INSUFFICIENT}:
+        return "The data cannot tell."
+    return f"Not settled. The data cannot tell by {_named(result, INSUFFICIENT)}."
+
+
+def lead(result: AuditResult) -> list[tuple[str, str]]:
+    """The paragraphs under the headline, each a claim and its evidence: found, open, cleared."""
+    words = {v.verdict for v in result.verdicts}
+    if not words:
+        return [("The record holds no groups to compare;", "only the overall error rates can be read.")]
+    told = [(f.claim, f.evidence) for f in findings(result) if f.verdict.verdict == DISPARITY][:2]
+    rest = [f.verdict for f in findings(result) if f.verdict.verdict == DISPARITY][2:]
+    if rest:
+        noun = "disparity" if len(rest) == 1 else "disparities"
+        where = " in intersections" if all(":" in v.attribute for v in rest) else ""
+        told.append((f"{count(len(rest))} more {noun}{where}:", "see the next sections."))
+    if words == {INSUFFICIENT}:
+        told.append(("No unequal treatment is shown, and none is ruled out:", "there are too few images."))
+        told += [(f.claim, f.evidence) for f in findings(result)][:1]
+    elif INSUFFICIENT in words:
+        told.append(("The data cannot tell", f"by {_named(result, INSUFFICIENT)}."))
+    if WITHIN in words:
+        limit = points(result.config.tolerance)
+        told.append(("Within tolerance", f"by {_named(result, WITHIN)}: any gap is below {limit}."))
+    return told
+
+
+def sureness(result: AuditResult) -> list[str]:
+    """How sure: level, multiplicity, and the thinnest well-filled group."""
+    level = percent(result.config.confidence, 0)
+    told = [f"Each gap's interval holds at {level} for all pairs of groups of its attribute together."]
+    if result.n_tests > 1:
+        told.append(f"Disparities are corrected for all {count(result.n_tests)} comparisons made (Holm).")
+    tests = [v.adjusted_p_value for v in result.verdicts if v.verdict == DISPARITY]
+    if tests:
+        shown = p_value(max(tests))
+        told.append(
+            "If all groups were treated alike, chance would produce each such gap with a probability "
+            f"{shown if shown.startswith('<') else 'of at most ' + shown}."
+        )
+    one_way = [g for g in result.groups if g.attribute in result.config.attributes]
+    n_small = sum(g.small for g in one_way)
+    if n_small:
+        told.append(
+            f"{count(n_small)} of {count(len(one_way))} groups {'has' if n_small == 1 else 'have'} fewer "
+            f"than {result.config.min_n} images: shown, and left out of the verdicts."
+        )
+    return told
+
+
+def is_weak(result: AuditResult) -> bool:
+    """Whether the detector hardly beats a coin; fairness says little then."""
+    return result.overall.balanced_accuracy < 0.6 or result.overall.auc < 0.6
+
+
+def rendered(result: AuditResult) -> bool:
+    """Whether the faces were drawn by a program."""
+    kinds = [result.provenance.data.get("source"), result.provenance.data.get("pairs")]
+    sources = [k.get("source", k) for k in kinds if isinstance(k, dict)]
+    return any(isinstance(s, dict) and s.get("kind") == "rendered" for s in sources)
+
+
+def overall_sentence(result: AuditResult) -> str:
+    """How good the detector is at all."""
+    m = result.overall
+    flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} real images"
+    missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} fakes"
+    return f"Overall it flags {flagged} and lets through {missed}."
+
+
+def crossed_line(result: AuditResult) -> list[tuple[str, str]]:
+    """Verdicts on the intersections, as (verdict, which): one line where a table would push the rest away."""
+    lines = []
+    for word in (DISPARITY, INSUFFICIENT, WITHIN):
+        verdicts = [v for v in result.verdicts if ":" in v.attribute and v.verdict == word]
+        names = listing([by(a).removeprefix("by ") for a in dict.fromkeys(v.attribute for v in verdicts)])
+        if verdicts:
+            lines.append((word, f"{count(len(verdicts))} of {_n_crossed(result)} comparisons ({names})"))
+    return lines
+
+
+def _n_crossed(result: AuditResult) -> str:
+    return count(sum(":" in v.attribute for v in result.verdicts))
