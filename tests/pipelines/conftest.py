@@ -1,7 +1,15 @@
 """What the tests of this package share."""
 
-import pytest
+import json
+from dataclasses import asdict
 
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipelines.psp.config import PSPConfig
+from pipelines.psp.decoder import Decoder
+from pipelines.psp.encoder import Encoder
 from pipelines.rendered import render_population
 
 
@@ -9,3 +17,25 @@ from pipelines.rendered import render_population
 def drawn(tmp_path_factory):
     """A drawn population of 24 train and 8 val faces in FairFace's layout; read only."""
     return render_population(tmp_path_factory.mktemp("population"), n_train=24, n_val=8, seed=1)
+
+
+def write_generator(path, config, seed=0, **header):
+    """Untrained weights of a pSp configuration, written as the embedded generator's are."""
+    torch.manual_seed(seed)
+    parts = {"encoder": Encoder(config), "decoder": Decoder(config)}
+    state = {
+        f"{part}.{k}": v.contiguous() for part, net in parts.items() for k, v in net.state_dict().items()
+    }
+    about = {"format": "psp", "name": "tiny", "config": json.dumps(asdict(config)), "crop": "tight", **header}
+    save_file(state, path, metadata=about)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tmp_path_factory):
+    """An untrained pSp network of 32 px output, for everything that does not look at the faces."""
+    config = PSPConfig(
+        output_size_px=32, input_size_px=32, style_dim=16, encoder_channels=(8, 8, 8, 8, 8),
+        encoder_units=(1, 1, 1, 1), decoder_channels=(8, 8, 8, 8), n_mapping_layers=0,
+    )  # fmt: skip
+    return write_generator(tmp_path_factory.mktemp("weights") / "tiny.safetensors", config)

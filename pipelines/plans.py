@@ -1,0 +1,164 @@
+"""Plans a run: from options to a `Job`, before anything is made.
+
+A FairFace folder, or a finished pairs dataset with latents, and a generator enter; a `Job` leaves,
+checked as far as can be without making a pair.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipelines import latents
+from pipelines.errors import PairsNotFound, SelectionError
+from pipelines.fairface import FaceTable, read_fairface
+from pipelines.job import Job
+from pipelines.manifest import OK, read_manifest, read_provenance
+from pipelines.psp import PSP, load_psp
+from pipelines.psp.model import SMALL_WEIGHTS
+from pipelines.selection import select
+from pipelines.settings import PairSettings, check_generator, choose_device
+
+SMALL_NOTE = (
+    "Fakes come from the small embedded generator, a reduced pSp; they are not StyleGAN2 at full size."
+)
+RENDERED_NOTE = "The faces are rendered: drawn by a program, no photographs of people."
+
+
+def photo_job(
+    fairface_dir: str | Path, out_dir: str | Path, generator: str | Path = "small", **options: Any
+) -> Job:
+    """Plan pairs from labelled photos.
+
+    Args:
+        fairface_dir: photos and labels in FairFace's layout.
+        out_dir: the dataset's folder.
+        generator: "small", or a pSp checkpoint's path.
+        **options: fields of `PairSettings`, `device` and `precision` also "auto", `size_px` also None.
+
+    Returns:
+        The job.
+
+    Raises:
+        ExpectedError: labels, settings or weights that a user must put right.
+    """
+    table = read_fairface(fairface_dir)
+    network = load_psp(generator)
+    settings = _settle(options, network)
+    rows = select(table.rows, settings.limit, settings.per_cell, settings.seed)
+    plan = rows.assign(
+        path=[str(table.photo_path(s).resolve()) for s in rows["source"]],
+        seed=settings.seed,
+    )
+    return Job(_folder(out_dir), "photos", settings, _about(network, generator), _origin(table), plan)
+
+
+def latents_job(
+    latents_dir: str | Path, out_dir: str | Path, generator: str | Path = "small", **options: Any
+) -> Job:
+    """Plan pairs from the latents of a finished dataset.
+
+    Args:
+        latents_dir: the finished pairs dataset.
+        out_dir: the new dataset's folder.
+        generator: "small", or a pSp checkpoint's path; it must fit the latents.
+        **options: as in `photo_job`, without `limit`, `per_cell` and `size_px`.
+
+    Returns:
+        The job.
+
+    Raises:
+        ExpectedError: as `photo_job`; PairsNotFound where latents or provenance are missing.
+    """
+    folder = Path(latents_dir)
+    if folder.resolve() == _folder(out_dir):
+        raise SelectionError(f"--out is {out_dir}, the dataset the latents come from; name another folder")
+    before, network = read_provenance(folder), load_psp(generator)
+    settings = _settle({**options, "size_px": before["parameters"]["size_px"]}, network)
+    plan = _latents_plan(folder, settings.seed)
+    same = before["generator"].get("sha256") == network.sha256
+    notes = list(before["notes"])
+    if not same:
+        notes.append("The latents were encoded by another generator than the one that decoded them.")
+    source = {
+        "kind": before["source"].get("kind", "pairs"),
+        "path": str(latents_dir),
+        "sha256": before["parameters"]["photos"],
+        "from_latents": True,
+        "before": before["source"],
+        "notes": notes,
+    }
+    about = {**_about(network, generator), "notes": []} if same else _about(network, generator)
+    return Job(_folder(out_dir), "latents", settings, about, source, plan)
+
+
+def _latents_plan(folder: Path, seed: int) -> pd.DataFrame:
+    """Every row of a finished dataset, with the place of its latent where it has one."""
+    manifest, places = read_manifest(folder), latents.index(folder)
+    lost = [p for p in manifest.loc[manifest["status"] == OK, "pair_id"] if p not in places]
+    if lost:
+        raise PairsNotFound(
+            f"{folder / latents.FOLDER} lacks the latent of {lost[0]} and {len(lost) - 1} more"
+        )
+    found = [places.get(p) for p in manifest["pair_id"]]
+    reals = [None if r is None or pd.isna(r) else str((folder / r).resolve()) for r in manifest["real"]]
+    return manifest.assign(
+        path=pd.array(reals, dtype="str"),
+        latent_file=pd.array([str(f[0].resolve()) if f else None for f in found], dtype="str"),
+        latent_row=pd.array([f[1] if f else None for f in found], dtype="Int64"),
+        real=None,
+        fake=None,
+        seed=seed,
+    )
+
+
+def _folder(out_dir: str | Path) -> Path:
+    """The output folder as workers with another working folder must see it."""
+    return Path(out_dir).resolve()
+
+
+def _settle(options: dict[str, Any], network: PSP) -> PairSettings:
+    """Options to settings: what was left open is decided here, once."""
+    device = choose_device(options.get("device", "auto"))
+    precision = options.get("precision", "auto")
+    settled = {
+        **options,
+        "device": device,
+        "precision": ("float32" if device == "cpu" else "bfloat16") if precision == "auto" else precision,
+        "size_px": options.get("size_px") or network.crop.size_px,
+    }
+    settings = PairSettings(**settled)
+    check_generator(settings, network)
+    return settings
+
+
+def _about(network: PSP, asked: str | Path) -> dict[str, Any]:
+    """What the provenance says of a generator, and where its weights lie."""
+    path = SMALL_WEIGHTS if str(asked) == "small" else Path(asked)
+    return {
+        "name": network.name,
+        "sha256": network.sha256,
+        "path": str(path.resolve()),
+        "output_size_px": network.output_size_px,
+        "input_size_px": network.input_size_px,
+        "crop": network.crop.name,
+        **{k: v for k, v in network.provenance.items() if k not in ("trained_on", "notes")},
+        "notes": [SMALL_NOTE] if str(asked) == "small" else [],
+    }
+
+
+def _origin(table: FaceTable) -> dict[str, Any]:
+    """What the provenance says of the photos, and what must be there while they are read."""
+    probes = [*table.tables, *table.photo_folders.values()]
+    repaired = table.repaired_ages
+    notes = [RENDERED_NOTE] if table.kind == "rendered" else []
+    if repaired:
+        notes.append(f"{repaired} ages in the label tables were spreadsheet dates and were repaired.")
+    return {
+        "kind": table.kind,
+        "path": str(table.root),
+        "sha256": table.sha256,
+        "repaired_ages": repaired,
+        "probes": [str(p.resolve()) for p in probes],
+        "notes": notes,
+    }
