@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch._functorch.config
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,8 +59,8 @@ class Phase:
 
 PHASES = (
     Phase("64 px", 4500, 16, 8e-4, n_levels=4),
-    Phase("128 px", 5000, 16, 6e-4, n_levels=5, energy_weight=0.2),
-    Phase("adversarial", 5000, 16, 3e-4, n_levels=5, adversarial_share=0.6, energy_weight=0.5),
+    Phase("128 px", 3000, 16, 6e-4, n_levels=5, energy_weight=0.2),
+    Phase("adversarial", 4500, 16, 4e-4, n_levels=5, adversarial_share=0.5, energy_weight=1.5),
 )
 _EMA_HALF_LIFE_IMAGES = 10_000
 _ATTRIBUTION = (
@@ -164,18 +165,15 @@ class Trainer:
         self, leaf: Tensor, real: Tensor, gradient: Tensor, phase: Phase, theirs: torch.optim.Adam
     ) -> tuple[Tensor, float]:
         with torch.autocast("cpu", torch.bfloat16):
-            score, features = self.compiled_adversary(leaf)
-            with torch.no_grad():
-                _, wanted = self.compiled_adversary(real)
-        matching = sum((f.float() - w.float()).abs().mean() for f, w in zip(features, wanted, strict=True))
-        (pull,) = torch.autograd.grad(matching - score.float().mean(), leaf)
+            scores, features = self.compiled_adversary(torch.cat([real, leaf]))
+        on_real, on_fake = scores.float().chunk(2)
+        pairs = [f.float().chunk(2) for f in features]
+        matching = sum((fake - wanted.detach()).abs().mean() for wanted, fake in pairs)
+        (pull,) = torch.autograd.grad(matching - on_fake.mean(), leaf, retain_graph=True)
         scale = phase.adversarial_share * gradient.norm() / (pull.norm() + 1e-12)
-        with torch.autocast("cpu", torch.bfloat16):
-            both, _ = self.compiled_adversary(torch.cat([real, leaf.detach()]))
-        on_real, on_fake = both.float().chunk(2)
         loss = hinge_for_discriminator(on_real, on_fake)
         theirs.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward(inputs=list(self.adversary.parameters()))
         theirs.step()
         return gradient + scale * pull, loss.item()
 
@@ -258,6 +256,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(2)
+    torch._functorch.config.donated_buffer = False  # the adversary's graph is walked twice
     trainer = Trainer(Crops(given.folders), given.out, given.seed)
     if given.first_phase > 1:
         trainer.restore(given.out / f"phase{given.first_phase - 1}.pt")

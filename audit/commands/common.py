@@ -1,0 +1,95 @@
+"""What the commands share: where things lie by default, the command line as typed, a run's circumstances.
+
+Enters: nothing. Leaves: options, paths, plain dicts.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from audit.errors import ExpectedError
+
+PAIRS_PLACE = Path("pairs")
+RUNS_PLACE = Path("runs")
+FAIRFACE_PLACES = (Path("fairface"), Path("FairFace"), Path("data/fairface"))
+"""Where `audit generate-pairs` looks without --fairface."""
+
+console = Console(stderr=True, highlight=False)
+"""Progress and remarks; results go to standard output."""
+
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images a network sees at once.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what another run left there.")]
+
+
+class NothingThere(ExpectedError):
+    """No option was given, and nothing lies in the default places."""
+
+
+def command_line(arguments: Sequence[str] | None = None) -> str:
+    """The command as a person would type it again."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["audit", *map(str, given)])
+
+
+def find_fairface(given: Path | None) -> Path:
+    """The folder of labelled photos: the one given, or the first default place that exists.
+
+    Raises:
+        NothingThere: none does.
+    """
+    if given is not None:
+        return given
+    for place in FAIRFACE_PLACES:
+        if place.is_dir():
+            return place
+    looked = ", ".join(f"./{place}" for place in FAIRFACE_PLACES)
+    raise NothingThere(
+        f"no labelled photos: looked in {looked}. Unzip FairFace there, or say --fairface DIR; "
+        "`audit demo` draws its own faces"
+    )
+
+
+def find_pairs(given: Path | None) -> Path:
+    """The pairs dataset: the one given, or ./pairs.
+
+    Raises:
+        NothingThere: there is none.
+    """
+    if given is not None:
+        return given
+    if PAIRS_PLACE.is_dir():
+        return PAIRS_PLACE
+    raise NothingThere(
+        "no pairs: looked in ./pairs. Make them with `audit generate-pairs`, or say --pairs DIR"
+    )
+
+
+def circumstances(started: float, **more: Any) -> dict[str, Any]:
+    """What may differ between two runs of the same audit, for `run.json`.
+
+    Args:
+        started: `time.time()` at the start.
+        more: further entries.
+    """
+    ended = time.time()
+    return {
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "finished": datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds"),
+        "seconds": round(ended - started, 1),
+        "machine": platform.platform(),
+        "cores": os.cpu_count(),
+        **more,
+    }

@@ -1,0 +1,119 @@
+"""`audit generate-pairs` and its relatives: labelled photos to matched pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface
+
+if TYPE_CHECKING:
+    from pipelines.generate import PairsPlan, PairsSummary
+
+Generator = Annotated[
+    str,
+    typer.Option(help="'small' for the embedded generator, or a pSp checkpoint such as psp_ffhq_encode.pt."),
+]
+Out = Annotated[Path, typer.Option(help="The pairs dataset's folder.")]
+Engine = Annotated[str, typer.Option(help="local, or ray for a cluster (extra [ray]).")]
+RayAddress = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="The Ray cluster's address.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes; by default one a core, or four a GPU.")
+]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16 or auto.")]
+Truncation = Annotated[
+    float, typer.Option(min=0, max=1, help="Less than 1 draws fakes towards the average face.")
+]
+StyleMix = Annotated[float, typer.Option(min=0, max=1, help="Share of another person's fine styles.")]
+SizePx = Annotated[
+    int | None, typer.Option(min=32, help="Side of both halves; by default the generator's crop.")
+]
+ShardSize = Annotated[int, typer.Option(min=1, help="Photos finished and written together.")]
+
+
+def generate_pairs(
+    fairface: Annotated[
+        Path | None,
+        typer.Option(help="FairFace's folder. Default: ./fairface, ./FairFace or ./data/fairface."),
+    ] = None,
+    out: Out = PAIRS_PLACE,
+    generator: Generator = "small",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most N photos, balanced over age, gender and race.")
+    ] = None,
+    per_cell: Annotated[
+        int | None, typer.Option(min=1, help="At most N photos of each age, gender and race.")
+    ] = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 16,
+    seed: Seed = 0,
+    size_px: SizePx = None,
+    shard_size: ShardSize = 200,
+    precision: Precision = "auto",
+    truncation: Truncation = 1.0,
+    style_mix: StyleMix = 0.0,
+    engine: Engine = "local",
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    from_latents: Annotated[
+        Path | None, typer.Option(help="Decode a finished dataset's latents again; no photos needed.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Make a few, print the plan, its disk need and time; write nothing."),
+    ] = False,
+) -> None:
+    """Make a fake twin of every labelled photo: matched pairs to audit a detector on.
+
+    Interrupted, the same command continues where it stopped. Photos that give no pair stay in the
+    manifest with their reason.
+    """
+    from pipelines.generate import plan_pairs, run_job
+    from pipelines.plans import latents_job, photo_job
+
+    made = {
+        "device": device, "batch_size": batch_size, "seed": seed, "shard_size": shard_size,
+        "precision": precision, "truncation": truncation, "style_mix": style_mix,
+    }  # fmt: skip
+    if from_latents:
+        job = latents_job(from_latents, out, generator, **made)
+    else:
+        job = photo_job(
+            find_fairface(fairface), out, generator, limit=limit, per_cell=per_cell, size_px=size_px, **made
+        )
+    if dry_run:
+        _print_plan(plan_pairs(job, workers))
+    else:
+        _print_summary(run_job(job, engine, workers, ray_address, show_progress=True))
+
+
+def import_pairs(
+    real: Annotated[Path, typer.Argument(help="Folder of real photos.")],
+    fake: Annotated[Path, typer.Argument(help="Folder of fakes, named like the reals.")],
+    labels: Annotated[Path, typer.Argument(help="CSV: file, age, gender, race.")],
+    out: Out = PAIRS_PLACE,
+    name: Annotated[str, typer.Option(help="What made the fakes, for the report.")] = "imported",
+) -> None:
+    """Make a pairs dataset of pairs that exist already, from any generator."""
+    from pipelines.import_pairs import import_pairs as run
+
+    _print_summary(run(real, fake, labels, out, generator_name=name, show_progress=True))
+
+
+def _print_summary(made: PairsSummary) -> None:
+    state = "were there already" if made.was_complete else "made"
+    print(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
+    for reason, n in made.reasons.items():
+        print(f"  {n} without a pair: {reason}")
+    for note in made.notes:
+        console.print(f"Note: {note}", style="yellow")
+
+
+def _print_plan(plan: PairsPlan) -> None:
+    hours, seconds = divmod(round(plan.seconds), 3600)
+    print(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
+    print(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
+    print(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
+    print(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")

@@ -1,0 +1,186 @@
+"""`audit run` and what follows from it: report, compare, schema."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audit.commands.common import (
+    RUNS_PLACE,
+    BatchSize,
+    Device,
+    Overwrite,
+    Seed,
+    circumstances,
+    command_line,
+    console,
+    find_pairs,
+)
+
+if TYPE_CHECKING:
+    from audit.config import AuditConfig
+    from audit.result import AuditResult
+
+NoImages = Annotated[bool, typer.Option("--no-images", help="Leave faces out of the report, for privacy.")]
+
+
+def run(
+    detector: Annotated[str | None, typer.Option(help="A detector's file, such as resnet50.pt.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="A pairs dataset. Default: ./pairs.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Instead of a detector: a CSV or Parquet table of scores.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder. Default: runs/NAME.")] = None,
+    threshold: Annotated[
+        str, typer.Option(help="Fake if score >= this: a number, or eer, youden, fpr=0.01, fnr=0.05.")
+    ] = "0.5",
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="Column to audit; repeat. Default: age, gender, race.")
+    ] = None,
+    bins: Annotated[
+        list[str] | None, typer.Option(help="Edges for a numeric column: NAME=18,40,65; repeat.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of every interval and verdict.")] = 0.95,
+    tolerance: Annotated[float, typer.Option(help="Gap between two rates that nobody minds.")] = 0.02,
+    min_n: Annotated[int, typer.Option(min=1, help="Smaller groups never drive a verdict.")] = 30,
+    n_boot: Annotated[int, typer.Option(help="Permutation and bootstrap replicates.")] = 10_000,
+    seed: Seed = 0,
+    positive: Annotated[str | None, typer.Option(help="With --scores: the label that means fake.")] = None,
+    label_column: Annotated[str, typer.Option(help="With --scores.")] = "label",
+    score_column: Annotated[str, typer.Option(help="With --scores.")] = "score",
+    image_id_column: Annotated[str, typer.Option(help="With --scores.")] = "image_id",
+    pair_id_column: Annotated[str, typer.Option(help="With --scores.")] = "pair_id",
+    device: Device = "auto",
+    batch_size: BatchSize = 32,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Audit photos the detector learned from, too.")
+    ] = False,
+    no_images: NoImages = False,
+    junit: Annotated[Path | None, typer.Option(help="Write one test case per verdict to this file.")] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(help="Exit with 1 on: disparity, or insufficient (evidence) as well.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score every image once, break errors down by group, judge, and write the report.
+
+    The folder gets report.html (for people), audit.json (for programs) and scores.parquet.
+    """
+    from audit.config import AuditConfig, Columns
+
+    columns = Columns(label_column, score_column, image_id_column, pair_id_column)
+    config = AuditConfig(
+        attributes=tuple(attribute or ()), threshold=threshold, confidence=confidence,
+        tolerance=tolerance, min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive,
+        bins=_bins(bins or []),
+    )  # fmt: skip
+    if scores is not None:
+        folder, result = _on_scores(scores, out, config, overwrite)
+    else:
+        folder, result = _on_images(
+            detector, pairs, out, config, (device, batch_size, include_seen), overwrite
+        )
+    _show(folder, result, not no_images)
+    _judge(result, fail_on, junit)
+
+
+def _on_scores(
+    scores: Path, out: Path | None, config: AuditConfig, overwrite: bool
+) -> tuple[Path, AuditResult]:
+    from audit.run import audit_file
+
+    started, folder = time.time(), out or RUNS_PLACE / scores.stem
+    result = audit_file(scores, folder, config, command_line(), overwrite=overwrite)
+    _write_circumstances(folder, started)
+    return folder, result
+
+
+def _on_images(
+    detector: str | None, pairs: Path | None, out: Path | None, config: AuditConfig,
+    how: tuple[str, int, bool], overwrite: bool,
+) -> tuple[Path, AuditResult]:  # fmt: skip
+    from audit.onimages import Scoring, audit_images
+
+    if detector is None:
+        raise typer.BadParameter("say which detector: --detector FILE.pt, or --scores TABLE.csv")
+    device, batch_size, include_seen = how
+    started, images = time.time(), find_pairs(pairs)
+    folder = out or RUNS_PLACE / Path(detector.partition(":")[0]).stem
+    scoring = Scoring(device=device, batch_size=batch_size, include_seen=include_seen)
+    result = audit_images(detector, images, folder, config, scoring, command_line(), overwrite)
+    _write_circumstances(folder, started)
+    return folder, result
+
+
+def _write_circumstances(folder: Path, started: float) -> None:
+    from audit.folder import RUN_FILE, replace_file
+
+    text = json.dumps(circumstances(started), indent=2) + "\n"
+    replace_file(folder / RUN_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _show(folder: Path, result: AuditResult, images: bool) -> None:
+    from reports.html import write_report
+
+    for reason, n in result.data.n_left_out.items():
+        console.print(f"Left out: {n} source photos, {reason}.", markup=False)
+    path = write_report(folder, images=images)
+    for verdict in result.verdicts:
+        print(f"{verdict.rate.upper()} by {verdict.attribute}: {verdict.verdict}. {verdict.explanation}")
+    print(f"report: {path}")
+
+
+def _judge(result: AuditResult, fail_on: str | None, junit: Path | None) -> None:
+    from audit.junit import failing, write_junit
+
+    if fail_on not in (None, "disparity", "insufficient"):
+        raise typer.BadParameter(f"--fail-on is '{fail_on}'; it must be disparity or insufficient")
+    if junit is not None:
+        write_junit(result, junit, fail_on or "disparity")  # type: ignore[arg-type]
+    if failing(result, fail_on):  # type: ignore[arg-type]
+        raise typer.Exit(1)
+
+
+def _bins(given: list[str]) -> dict[str, list[float]]:
+    try:
+        split = [text.split("=", 1) for text in given]
+        return {name: [float(edge) for edge in edges.split(",")] for name, edges in split}
+    except ValueError:
+        raise typer.BadParameter(f"--bins {' '.join(given)}: write NAME=18,40,65") from None
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="A run folder, holding audit.json.")],
+    no_images: NoImages = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also a PDF, through an installed Chromium.")] = False,
+) -> None:
+    """Write the report again from audit.json: HTML, CSV tables and a model card. Needs no torch."""
+    from reports.everything import write_everything
+
+    for path in write_everything(run_dir, images=not no_images, pdf=pdf):
+        print(path)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of detectors on the same images.")],
+    out: Annotated[Path, typer.Option(help="Folder for comparison.json and comparison.html.")] = RUNS_PLACE
+    / "comparison",
+) -> None:
+    """Compare two or more detectors on the images that all of them scored."""
+    from reports.comparison import write_comparison_page
+
+    from audit.compare import compare_runs, write_comparison
+
+    write_comparison(compare_runs(runs), out)
+    print(f"comparison: {write_comparison_page(out)}")
+
+
+def schema() -> None:
+    """Print the JSON schema of audit.json."""
+    from audit.schema import audit_schema
+
+    print(json.dumps(audit_schema(), indent=2))

@@ -1,0 +1,92 @@
+"""`audit train`: a detector from labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.commands.common import PAIRS_PLACE, Device, Overwrite, Seed, console
+
+
+def train(
+    arch: Annotated[
+        str, typer.Option(help="simplenet, resnet50 ...; `audit train --arch list` shows all.")
+    ] = "resnet50",
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A pairs dataset, or a folder with real/ and fake/ (also below train/, valid/, test/)."
+        ),
+    ] = PAIRS_PLACE,
+    out: Annotated[Path | None, typer.Option(help="The detector's file; by default ARCH.pt.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
+    learning_rate: Annotated[
+        float, typer.Option(help="Of the head; of everything, from random weights.")
+    ] = 1e-3,
+    optimiser: Annotated[str, typer.Option(help="adamw, adam or sgd.")] = "adamw",
+    schedule: Annotated[str, typer.Option(help="cosine, step, exponential or none.")] = "cosine",
+    weight_decay: Annotated[float, typer.Option(help="L2 penalty.")] = 1e-2,
+    head_factor: Annotated[float, typer.Option(help="How many times faster the head learns.")] = 10.0,
+    freeze_body: Annotated[bool, typer.Option("--freeze-body", help="Train the head alone.")] = False,
+    imagenet: Annotated[bool, typer.Option(help="Start from ImageNet weights where they can be had.")] = True,
+    augment: Annotated[list[str] | None, typer.Option(help="flip, rotate, jpeg, blur ...; repeat.")] = None,
+    size_px: Annotated[
+        int | None, typer.Option(min=32, help="Input size; by default the architecture's.")
+    ] = None,
+    gray: Annotated[bool, typer.Option("--gray", help="Look at luminance alone.")] = False,
+    by_kind: Annotated[bool, typer.Option("--by-kind", help="One class for each kind of fake.")] = False,
+    fractions: Annotated[str, typer.Option(help="Shares of train, valid and held-out test.")] = "0.6,0.1,0.3",
+    patience: Annotated[
+        int, typer.Option(min=0, help="Stop after N epochs without a better one; 0: never.")
+    ] = 0,
+    device: Device = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Graphics processors to share the work.")] = 1,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a detector; both halves of a pair stay in one part, and a held-out part is kept for the audit.
+
+    The checkpoint remembers which source photos it learned from: `audit run` leaves those out.
+    """
+    from detectors.settings import Settings
+    from detectors.train import train as run
+    from detectors.zoo import ZOO
+
+    if arch == "list":
+        print("\n".join(sorted(ZOO)))
+        return
+    settings = Settings(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimiser=optimiser,  # type: ignore[arg-type]
+        learning_rate=learning_rate,
+        head_factor=head_factor,
+        weight_decay=weight_decay,
+        schedule=schedule,  # type: ignore[arg-type]
+        freeze_body=freeze_body,
+        imagenet=imagenet,
+        augment=tuple(augment) if augment is not None else ("flip",),
+        size_px=size_px,
+        gray=gray,
+        by_kind=by_kind,
+        fractions=_shares(fractions),
+        patience=patience,
+        devices=devices,
+        seed=seed,
+    )
+    path = run(
+        arch, data, out or Path(f"{arch}.pt"), settings,
+        device=device, overwrite=overwrite, say=lambda line: console.print(line, markup=False),
+    )  # fmt: skip
+    print(f"{path} written; next: audit run --detector {path} --pairs {data}")
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    try:
+        train_part, valid_part, test_part = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not three numbers such as 0.6,0.1,0.3") from None
+    return train_part, valid_part, test_part
