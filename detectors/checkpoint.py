@@ -158,8 +158,17 @@ def load_weights_only(path: Path) -> Any:
         raise CheckpointFormatError(f"{path}: {_why_refused(error)}") from None
 
 
-def check_archive(path: Path) -> None:
-    """Refuse a file whose table of contents promises more than the file holds."""
+def check_archive(path: Path, max_unpacked: int = 0) -> None:
+    """Refuse a file whose table of contents promises more than the file holds.
+
+    Args:
+        path: A zip archive.
+        max_unpacked: Bytes that compressed entries may unpack to; torch.save compresses nothing.
+
+    Raises:
+        CheckpointTooLarge: a decompression bomb.
+        CheckpointFormatError: not a zip archive.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -170,7 +179,8 @@ def check_archive(path: Path) -> None:
     total = sum(entry.file_size for entry in entries)
     if total > MAX_BYTES:
         raise CheckpointTooLarge(f"{path}: would unpack to {total / 2**30:.1f} GiB; refused unopened")
-    if total > path.stat().st_size:
+    stored = sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_STORED)
+    if stored > path.stat().st_size or total - stored > max_unpacked:
         raise CheckpointTooLarge(
             f"{path}: would unpack to {total:,} bytes from {path.stat().st_size:,}: "
             "compressed like a zip bomb, not as torch.save writes; refused unopened"
