@@ -1,4 +1,4 @@
-"""Anybody's detector: every kind of file gives the scores its own network gives, and hostile files give a line."""
+"""Anybody's detector: every kind of file scores as its own network does; hostile files end in one line."""
 
 import io
 import json
@@ -126,7 +126,8 @@ def test_torch_export(exported_file, network, batch):
 def test_torchscript_with_one_logit_inverted_bgr_from_zero_to_255(torchscript_file, batch, tmp_path):
     path = tmp_path / "script.pt"
     path.write_bytes(torchscript_file.read_bytes())
-    text = 'size_px = 64\ncolour = "bgr"\nmean = [0, 0, 0]\nstd = [0.5, 0.5, 0.5]\noutput = "logit"\ninverted = true\n'
+    text = 'size_px = 64\ncolour = "bgr"\nmean = [0, 0, 0]\nstd = [0.5, 0.5, 0.5]\n'
+    text += 'output = "logit"\ninverted = true\n'
     detector = load_detector(sidecar(path, text))
     wanted = (-OneLogit()(batch.flip(1) / 0.5)).double().sigmoid()
     torch.testing.assert_close(detector.score(batch), wanted, atol=1e-6, rtol=0)
@@ -140,7 +141,7 @@ def test_plain_state_dict_with_the_habits_of_training_scripts(network, batch, tm
     with torch.inference_mode():
         wanted = network((batch - 0.5) / 0.5).double().softmax(1)[:, 1]
     torch.testing.assert_close(detector.score(batch), wanted, atol=1e-6, rtol=0)
-    with pytest.raises(CheckpointFormatError, match="not a checkpoint written by `audit train`.*--arch"):
+    with pytest.raises(CheckpointFormatError, match=r"not a checkpoint written by `audit train`.*--arch"):
         load_detector(tmp_path / "plain.pth")
     with pytest.raises(CheckpointFormatError, match="weights do not fit resnet18"):
         load_detector(tmp_path / "plain.pth", arch="resnet18")
@@ -170,7 +171,8 @@ def test_factory_of_a_network_in_nhwc(module, batch):
 def test_factory_of_a_detector(module):
     name = module(
         "import torch\nfrom detectors import Detector, Output, Preprocessing\n"
-        "def make():\n    return Detector('mine', '', 'own', Preprocessing(16), Output('logit'), lambda x: x[:, 0, 0, 0])\n"
+        "def make():\n    network = lambda x: x[:, 0, 0, 0]\n"
+        "    return Detector('mine', '', 'own', Preprocessing(16), Output('logit'), network)\n"
     )
     assert isinstance(load_detector(f"{name}:make"), Detector)
 
@@ -302,7 +304,7 @@ def test_pickle_in_sample_inputs_is_refused_and_not_run(exported_file, tmp_path)
     evil = saved({"x": _Bomb(tmp_path / "pwned")})
     path = rewritten(exported_file, tmp_path / "evil.pt2", **{"sample_inputs/model.pt": lambda _: evil})
     with pytest.raises(
-        CheckpointFormatError, match="more than plain tensors in 'data/sample_inputs/model.pt'"
+        CheckpointFormatError, match=r"more than plain tensors in 'data/sample_inputs/model.pt'"
     ):
         load_detector(path)
     assert not (tmp_path / "pwned").exists()

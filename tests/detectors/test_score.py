@@ -7,14 +7,15 @@ from PIL import Image
 
 from detectors import load_detector, score_pairs
 from detectors.data import read_images
+from detectors.engine import Options, score_images
 from detectors.errors import EmptyDataset
 from detectors.reading import read_batches
-from detectors.score import SEEN, Options, leave_out_seen, score_images
+from detectors.score import SEEN, leave_out_seen
 from detectors.scores import count_status
 
 
 def test_photos_it_learned_from_are_left_out_and_counted(checkpoint, pairs_dir):
-    scored = score_pairs(checkpoint, pairs_dir, progress=False)
+    scored = score_pairs(checkpoint, pairs_dir, options=Options(progress=False))
     assert scored.n_left_out == {"no face found": 1, SEEN: 28}
     assert len(scored.table) == 24 and scored.attributes == ("age", "gender", "race")
     assert scored.table.columns.tolist() == [
@@ -35,7 +36,7 @@ def test_photos_are_known_by_their_bytes_whatever_their_name(checkpoint, pairs_d
 
 def test_other_pairs_are_all_scored_as_the_detector_itself_scores(checkpoint, pairs_factory):
     folder = pairs_factory(10, 5)
-    scored = score_pairs(checkpoint, folder, progress=False, batch_size=3)
+    scored = score_pairs(checkpoint, folder, options=Options(progress=False, batch_size=3))
     detector = load_detector(checkpoint)
     pixels = [np.asarray(Image.open(folder / name)) for name in scored.table["image_id"]]
     batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
@@ -48,15 +49,19 @@ def test_nothing_left_to_score_says_so(checkpoint, pairs_dir):
     detector = load_detector(checkpoint)
     detector.provenance["validated_on_sha256"] += detector.provenance["held_out_sha256"]
     with pytest.raises(EmptyDataset, match=r"every source photo of .* was in the training data of simple"):
-        score_pairs(detector, pairs_dir, progress=False)
-    assert len(score_pairs(detector, pairs_dir, progress=False, include_seen=True).table) == 80
+        score_pairs(detector, pairs_dir, options=Options(progress=False))
+    assert (
+        len(score_pairs(detector, pairs_dir, options=Options(progress=False), include_seen=True).table) == 80
+    )
 
 
 def test_missing_and_damaged_files_are_rows_with_a_reason(checkpoint, pairs_factory):
     folder = pairs_factory(4, 6)
     (folder / "fake" / "train-000001.png").unlink()
     (folder / "real" / "train-000002.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    table = score_pairs(checkpoint, folder, progress=False, batch_size=2).table.set_index("image_id")
+    table = score_pairs(checkpoint, folder, options=Options(progress=False, batch_size=2)).table.set_index(
+        "image_id"
+    )
     assert len(table) == 8 and table["score"].notna().sum() == 6
     assert table.loc["fake/train-000001.png", "status"] == "missing photo"
     assert table.loc["real/train-000002.png", "status"] == "unreadable image"
@@ -76,13 +81,13 @@ def test_several_detectors_decode_once_and_score_as_alone(checkpoint, pairs_fact
 
 
 def test_interrupted_run_continues_and_gives_the_same_bytes(checkpoint, pairs_factory, tmp_path, monkeypatch):
-    from detectors import score
+    from detectors import engine
 
-    monkeypatch.setattr(score, "BATCHES_PER_SHARD", 2)
+    monkeypatch.setattr(engine, "BATCHES_PER_SHARD", 2)
     images = read_images(pairs_factory(12, 8))
     detector = load_detector(checkpoint)
     whole = score_images([detector], images, Options(batch_size=3, progress=False))[0]
-    score_paths, calls = score._score_paths, []
+    score_paths, calls = engine._score_paths, []
 
     def stop_at_third(*arguments):
         calls.append(1)
@@ -90,7 +95,7 @@ def test_interrupted_run_continues_and_gives_the_same_bytes(checkpoint, pairs_fa
             raise RuntimeError("power cut")
         return score_paths(*arguments)
 
-    monkeypatch.setattr(score, "_score_paths", stop_at_third)
+    monkeypatch.setattr(engine, "_score_paths", stop_at_third)
     options = Options(batch_size=3, progress=False, work_dir=tmp_path / "work")
     with pytest.raises(RuntimeError, match="power cut"):
         score_images([detector], images, options)
