@@ -29,7 +29,8 @@ from audit.groupcurves import SortedScores, score_measures
 from audit.groups import Grouping, whole
 from audit.intervals import z_value
 from audit.measures import group_results, measures_of
-from audit.scores import ScoreTable, read_scores, score_table
+from audit.scorefiles import read_scores
+from audit.scores import ScoreTable, score_table
 from audit.series import Axes, Series, axes_for, series_of
 from audit.thresholds import operating_point, parse_rule
 from audit.verdicts import Question, judge

@@ -1,20 +1,16 @@
-"""Score tables from anywhere: read, checked once, and reduced to arrays.
+"""Score tables from anywhere, checked once and reduced to arrays.
 
-Enters: a CSV or Parquet file, or a DataFrame, with one row an image: label, score, attributes, optionally
-image_id and pair_id. Leaves: `ScoreTable`, in which every row is known to be good.
+Enters: a DataFrame with one row an image: label, score, attributes, optionally image_id and pair_id. Leaves:
+`ScoreTable`, in which every row is known to be good. Files are read by `audit.scorefiles`.
 
 Why all checks happen here: everything after this point is arithmetic on arrays that cannot be wrong, so the
 statistics need no defensive branches, and a bad table is refused before the first number appears.
-
-Why CSV files are read with "NA" as text: it is a group in real files (a continent, an answer), and pandas'
-default would drop it without a word. Only an empty field is a missing label.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,7 +23,6 @@ from audit.errors import (
     LabelError,
     MissingColumnError,
     PairError,
-    ScoreFileError,
     ScoreTableError,
     ScoreValueError,
 )
@@ -80,26 +75,6 @@ class ScoreTable:
         )
 
 
-def read_scores(path: str | Path, config: AuditConfig) -> pd.DataFrame:
-    """Read a .csv or .parquet score file; only the columns the audit needs, where that is known.
-
-    Raises:
-        ScoreFileError: If the file is missing, of another type, or cannot be parsed.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ScoreFileError(f"no score file at {path}; give a .csv or .parquet file with one row an image")
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            return _read_parquet(path, config)
-        if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
-            return _read_csv(path, config)
-    except (ValueError, OSError, UnicodeDecodeError) as error:  # pyarrow's and pandas' own are among these
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ScoreFileError(f"{path} cannot be read as a score table: {first}") from error
-    raise ScoreFileError(f"{path} is not a .csv or .parquet file; convert it and try again")
-
-
 def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
     """Check a table and reduce it to arrays.
 
@@ -145,38 +120,6 @@ def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
             "name one with --attribute"
         )
     return found
-
-
-def _read_parquet(path: Path, config: AuditConfig) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    wanted = _wanted(file.schema_arrow.names, config)
-    texts = [name for name in wanted if name in {*config.attributes, *PREFERRED_ATTRIBUTES}]
-    table = pq.ParquetFile(path, read_dictionary=texts).read(columns=wanted)
-    return table.to_pandas(self_destruct=True, split_blocks=True)
-
-
-def _read_csv(path: Path, config: AuditConfig) -> pd.DataFrame:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    names = list(pd.read_csv(path, sep=separator, nrows=0).columns)
-    wanted = _wanted(names, config)
-    measured = {config.columns.score, *config.bins}
-    groups = {*config.attributes, *PREFERRED_ATTRIBUTES}
-    kinds = {name: "category" if name in groups else "str" for name in wanted if name not in measured}
-    return pd.read_csv(
-        path, sep=separator, usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""]
-    )
-
-
-def _wanted(names: Sequence[str], config: AuditConfig) -> list[str]:
-    """Columns to load: all of them only where the attributes have still to be found."""
-    chosen = set(config.attributes) or {name for name in PREFERRED_ATTRIBUTES if name in names}
-    if not chosen:
-        return list(names)
-    roles = config.columns
-    chosen |= {roles.label, roles.score, roles.image_id, roles.pair_id}
-    return [name for name in names if name in chosen]
 
 
 def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:

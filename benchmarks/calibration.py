@@ -1,0 +1,418 @@
+"""Does every interval and test of the audit keep its promise? Simulated detectors whose true rates are known.
+
+Enters: nothing. Leaves: a table of coverage (aim: 93-97 % for 95 % intervals), size (aim: the equality test
+rejects 3-7 % of equal groups), power for planted gaps, and how often "within tolerance" is said of a gap that
+is not. Run `python benchmarks/calibration.py`; it takes some minutes on one core and is seeded.
+
+Every row is a `Study`: a name, what it should show, and a function from (number of simulations, generator) to
+a share. The tests run some of them with fewer simulations.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.special import ndtr
+
+from audit.auc import auc_influence
+from audit.bounds import Evidence
+from audit.config import AuditConfig
+from audit.counts import Counts
+from audit.equality import equality_test
+from audit.groupcurves import SortedScores, score_measures
+from audit.groups import Cells, whole
+from audit.intervals import newcombe, ratio_score, wilson, z_value
+from audit.paired import auc_difference, gap_difference, rate_difference
+from audit.scores import ScoreTable
+from audit.verdicts import Question, judge
+from audit.worth import accuracy_worth, half_sum_worth, positive_rate_worth
+
+Z = z_value(0.95)
+ALPHA = 0.05
+RACES = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
+"""Images per race in FairFace's validation part."""
+AGES = np.array([3300, 2330, 1356, 1353, 1181, 796, 321, 199, 118])
+CELLS = np.array(
+    "31 32 37 39 43 44 46 46 47 48 49 49 55 56 59 59 65 66 67 68 70 71 76 76 77 77 79 80 80 82 83 85 86 87 87 "
+    "90 92 94 95 96 96 98 99 100 103 110 111 111 112 113 115 117 120 121 137 137 139 146 148 150 152 153 159 "
+    "164 164 166 169 172 173 174 181 185 189 218 218 219 220 229 249 250 262 265 281 360 384".split(),
+    dtype=np.int64,
+)
+"""Images per cell (age x gender x race) of at least 30 in FairFace's validation part."""
+
+Simulate = Callable[[int, np.random.Generator], float]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the table."""
+
+    what: str
+    case: str
+    aim: tuple[float, float]
+    simulate: Simulate
+    n: int
+
+
+def covered(low: np.ndarray, high: np.ndarray, truth: float) -> float:
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+def wilson_coverage(n: int, p: float, n_sim: int, rng: np.random.Generator) -> float:
+    """Averaged over images n to 1.5 n and rates around p, so that no lattice of counts decides."""
+    m = rng.integers(n, n + n // 2 + 1, n_sim)
+    rate = p * rng.uniform(0.8, 1.2, n_sim)
+    low, high = wilson(rng.binomial(m, rate) / m, m, Z)
+    return float(((low <= rate) & (rate <= high)).mean())
+
+
+def newcombe_coverage(n1: int, n2: int, p1: float, p2: float, n_sim: int, rng: np.random.Generator) -> float:
+    q1, q2 = p1 * rng.uniform(0.8, 1.2, n_sim), p2 * rng.uniform(0.8, 1.2, n_sim)
+    low, high = newcombe(rng.binomial(n1, q1) / n1, n1, rng.binomial(n2, q2) / n2, n2, Z)
+    return float(((low <= q1 - q2) & (q1 - q2 <= high)).mean())
+
+
+def ratio_coverage(n1: int, n2: int, p1: float, p2: float, n_sim: int, rng: np.random.Generator) -> float:
+    q1, q2 = p1 * rng.uniform(0.8, 1.2, n_sim), p2 * rng.uniform(0.8, 1.2, n_sim)
+    low, high = ratio_score(rng.binomial(n1, q1) / n1, n1, rng.binomial(n2, q2) / n2, n2, Z)
+    return float(((low <= q1 / q2) & (q1 / q2 <= high)).mean())
+
+
+def joint_shares(fpr: float, fnr: float, together: float) -> np.ndarray:
+    """Shares of the four outcomes of a pair; `together`: the correlation of "flagged" in its halves."""
+    tpr = 1 - fnr
+    both_flagged = min(fpr * tpr + together * np.sqrt(fpr * (1 - fpr) * tpr * (1 - tpr)), fpr, tpr)
+    return np.array([tpr - both_flagged, 1 - fpr - tpr + both_flagged, both_flagged, fpr - both_flagged])
+
+
+def pair_counts(n: np.ndarray, shares: np.ndarray, n_sim: int, rng: np.random.Generator) -> Counts:
+    """n_sim simulated tables of len(n) groups of complete pairs; shares [k, 4]."""
+    pairs = rng.multinomial(n, shares, size=(n_sim, len(n))).reshape(n_sim, len(n), 2, 2)
+    none = np.zeros((n_sim, len(n), 2), dtype=np.int64)
+    return Counts(pairs, none, none)
+
+
+def pair_rate_coverage(
+    rate: str, n: int, fpr: float, fnr: float, together: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    counts = pair_counts(np.array([n]), joint_shares(fpr, fnr, together)[None], n_sim, rng)
+    n_all = counts.n_real + counts.n_fake
+    value, worth, truth = {
+        "positive rate": (
+            (counts.fp + counts.n_fake - counts.fn) / n_all,
+            positive_rate_worth(counts),
+            (fpr + 1 - fnr) / 2,
+        ),
+        "accuracy": (1 - (counts.fp + counts.fn) / n_all, accuracy_worth(counts), 1 - (fpr + fnr) / 2),
+        "(FPR + TPR) / 2": (
+            (counts.fp / counts.n_real + 1 - counts.fn / counts.n_fake) / 2,
+            half_sum_worth(counts),
+            (fpr + 1 - fnr) / 2,
+        ),
+    }[rate]
+    return covered(*wilson(value, worth, Z), truth)
+
+
+def one_table(real: np.ndarray, fake: np.ndarray, paired: bool) -> ScoreTable:
+    """A table of one cell from two arrays of scores."""
+    n = len(real)
+    rows = np.arange(n if paired else 0)
+    return ScoreTable(
+        fake=np.r_[np.zeros(n, bool), np.ones(len(fake), bool)],
+        score=np.r_[real, fake],
+        cells=Cells(["all"], [["all"]], np.zeros((1, 1), np.int32)),
+        cell=np.zeros(n + len(fake), np.int32),
+        real_row=rows,
+        fake_row=rows + n if paired else rows,
+        key=np.zeros(n + len(fake), np.uint64),
+    )
+
+
+def curve_coverage(
+    what: str, n: int, shift: float, shared: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """AUC or EER of normal scores `shift` apart; the halves of a pair correlate by `shared`."""
+    hits = 0
+    for _ in range(n_sim):
+        common = rng.normal(size=n) * np.sqrt(shared)
+        noise = rng.normal(size=(2, n)) * np.sqrt(1 - shared)
+        table = one_table(common + noise[0], common + noise[1] + shift, shared > 0)
+        [found] = score_measures(SortedScores.of(table), whole(1), Z)
+        low, high = found.auc_interval if what == "AUC" else found.eer_interval
+        truth = ndtr(shift / np.sqrt(2)) if what == "AUC" else ndtr(-shift / 2)
+        hits += low <= truth <= high
+    return hits / n_sim
+
+
+def auc_difference_coverage(
+    n: int, shift1: float, shift2: float, shared: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """Two detectors whose scores of an image correlate by `shared`, on pairs that do too."""
+    hits, truth = 0, ndtr(shift1 / np.sqrt(2)) - ndtr(shift2 / np.sqrt(2))
+    fake = np.r_[np.zeros(n, bool), np.ones(n, bool)]
+    for _ in range(n_sim):
+        person = np.tile(rng.normal(size=n), 2) * np.sqrt(shared)
+        scores = [person + rng.normal(size=2 * n) * np.sqrt(1 - shared) + s * fake for s in (shift1, shift2)]
+        areas, apart = [], np.zeros(2 * n)
+        for sign, score in zip((1, -1), scores, strict=True):
+            order = np.argsort(score)
+            area, influence = auc_influence(score[order], fake[order])
+            apart[order] += sign * influence
+            areas.append(area)
+        variance = ((apart[:n] + apart[n:]) ** 2).sum()
+        low, high, _ = auc_difference(areas[0] - areas[1], float(variance), Z)
+        hits += low <= truth <= high
+    return hits / n_sim
+
+
+def equality_rejections(n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
+    """How often the max-|z| test rejects at 5 %; its size if all p are equal, else its power."""
+    rejected = 0
+    for _ in range(n_sim):
+        rejected += equality_test(rng.binomial(n, p), n, 999, rng).p_value <= ALPHA
+    return rejected / n_sim
+
+
+def simultaneous_coverage(
+    n: np.ndarray, p: np.ndarray, what: str, n_sim: int, rng: np.random.Generator
+) -> float:
+    """Whether the intervals of all pairwise differences hold at once, or only that of the max-min gap."""
+    hits = 0
+    first, second = np.triu_indices(len(n), 1)
+    for _ in range(n_sim):
+        k = rng.binomial(n, p)
+        if what == "max-min gap":
+            low, high = _evidence(k, n, rng).difference("fpr", ALPHA)
+            hits += low <= p.max() - p.min() <= high
+        else:
+            z = equality_test(k, n, 999, rng).critical(ALPHA)
+            low, high = newcombe((k / n)[first], n[first], (k / n)[second], n[second], z)
+            truth = p[first] - p[second]
+            hits += bool(((low <= truth) & (truth <= high)).all())
+    return hits / n_sim
+
+
+def bootstrap_gap_coverage(
+    rate: str, n: np.ndarray, shares: np.ndarray, n_sim: int, rng: np.random.Generator
+) -> float:
+    """The max-min gap of the positive rate or accuracy over groups of pairs (max-t bootstrap)."""
+    fpr, fnr = shares[:, 2] + shares[:, 3], shares[:, 1] + shares[:, 3]
+    p = (fpr + 1 - fnr) / 2 if rate == "positive_rate" else 1 - (fpr + fnr) / 2
+    hits = 0
+    for _ in range(n_sim):
+        drawn = pair_counts(n, shares, 1, rng)
+        counts = Counts(drawn.pairs[0], drawn.reals[0], drawn.fakes[0])
+        low, high = Evidence(counts, 999, (int(rng.integers(2**31)),)).difference(rate, ALPHA)
+        hits += low <= p.max() - p.min() <= high
+    return hits / n_sim
+
+
+def _evidence(k: np.ndarray, n: np.ndarray, rng: np.random.Generator) -> Evidence:
+    reals = np.stack([n - k, k], axis=1)
+    counts = Counts(np.zeros((len(n), 2, 2), np.int64), reals, np.zeros((len(n), 2), np.int64))
+    return Evidence(counts, 999, (int(rng.integers(2**31)),))
+
+
+def verdict_share(word: str, n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
+    """How often one attribute and rate gets a verdict, at a tolerance of 2 percentage points."""
+    config, hits = AuditConfig(n_boot=999), 0
+    names = [str(g) for g in range(len(n))]
+    for _ in range(n_sim):
+        k = rng.binomial(n, p)
+        [verdict] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
+        hits += verdict.verdict == word
+    return hits / n_sim
+
+
+def family_share(n: np.ndarray, p: float, n_sim: int, rng: np.random.Generator) -> float:
+    """How often an audit of 14 questions without any disparity accuses anywhere."""
+    config, hits = AuditConfig(n_boot=1999), 0
+    names = [str(g) for g in range(len(n))]
+    for _ in range(n_sim):
+        questions = []
+        for number in range(14):
+            k = rng.binomial(n, p)
+            questions.append(Question(str(number), "fpr", names, k, n, 0, _evidence(k, n, rng)))
+        hits += any(verdict.verdict == "disparity" for verdict in judge(questions, config))
+    return hits / n_sim
+
+
+def two_detectors(
+    n: np.ndarray, p1: np.ndarray, p2: np.ndarray, together: float, n_sim: int, rng: np.random.Generator
+) -> np.ndarray:
+    """[n_sim, k, 2, 2] joint errors of two detectors whose errors correlate by `together`."""
+    both = p1 * p2 + together * np.sqrt(p1 * (1 - p1) * p2 * (1 - p2))
+    both = np.minimum(both, np.minimum(p1, p2))
+    shares = np.stack([1 - p1 - p2 + both, p2 - both, p1 - both, both], axis=1)
+    return rng.multinomial(n, shares, size=(n_sim, len(n))).reshape(n_sim, len(n), 2, 2)
+
+
+def gap_difference_coverage(
+    n: np.ndarray, p1: np.ndarray, p2: np.ndarray, together: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    truth = (p1.max() - p1.min()) - (p2.max() - p2.min())
+    hits = 0
+    for outcomes in two_detectors(n, p1, p2, together, n_sim, rng):
+        low, high = gap_difference(outcomes, ALPHA, 999, rng).interval
+        hits += low <= truth <= high
+    return hits / n_sim
+
+
+def rate_difference_coverage(
+    n: int, p1: float, p2: float, together: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    outcomes = two_detectors(np.array([n]), np.array([p1]), np.array([p2]), together, n_sim, rng)[:, 0]
+    limits = [rate_difference(int(one[1, 0]), int(one[0, 1]), n, Z) for one in outcomes]
+    return float(np.mean([low <= p1 - p2 <= high for low, high in limits]))
+
+
+def planted(k: int, base: float, gap: float, where: int = 0) -> np.ndarray:
+    """k equal rates, one of them raised."""
+    rates = np.full(k, base)
+    rates[where] += gap
+    return rates
+
+
+EXACT, AT_LEAST, AT_MOST, REPORT = (0.93, 0.97), (0.93, 1.0), (0.0, 0.05), (0.0, 1.0)
+SIZE = (0.03, 0.07)
+pairs_of_races = np.tile(joint_shares(0.06, 0.10, 0.4), (7, 1))
+TWO = np.array([1500, 900])
+slope = np.linspace(0.03, 0.12, 7)
+
+STUDIES = [
+    *[
+        Study("Wilson", f"n = {n}, rate {p}", EXACT, partial(wilson_coverage, n, p), 20_000)
+        for n, p in ((30, 0.05), (30, 0.3), (120, 0.02), (1500, 0.05))
+    ],
+    *[
+        Study("Newcombe difference", f"n = {n1}, {n2}; rates {p1}, {p2}", EXACT,
+              partial(newcombe_coverage, n1, n2, p1, p2), 20_000)
+        for n1, n2, p1, p2 in ((40, 40, 0.1, 0.1), (120, 1500, 0.05, 0.05), (1200, 1500, 0.15, 0.05))
+    ],
+    *[
+        Study("Score ratio", f"n = {n1}, {n2}; rates {p1}, {p2}", EXACT,
+              partial(ratio_coverage, n1, n2, p1, p2), 4_000)
+        for n1, n2, p1, p2 in ((60, 60, 0.1, 0.1), (120, 1500, 0.05, 0.05), (1200, 1500, 0.15, 0.05))
+    ],
+    *[
+        Study(f"Wilson on pairs: {rate}", f"n = {n} pairs, FPR {p}, FNR {q}, correlation {c}", EXACT,
+              partial(pair_rate_coverage, rate, n, p, q, c), 20_000)
+        for rate in ("positive rate", "accuracy", "(FPR + TPR) / 2")
+        for n, p, q, c in ((40, 0.1, 0.15, 0.3), (200, 0.05, 0.1, 0.0), (1500, 0.05, 0.1, 0.5))
+    ],
+    *[
+        Study(what, f"n = {n} + {n}, AUC {ndtr(s / 2**0.5):.3f}, correlation {c}", EXACT,
+              partial(curve_coverage, what, n, s, c), 2_000)
+        for what in ("AUC", "EER")
+        for n, s, c in ((40, 1.5, 0.0), (150, 2.5, 0.5), (1500, 1.5, 0.5))
+    ],
+    Study("AUC difference, paired", "n = 150 pairs, AUC 0.96, 0.86, correlation 0.5", EXACT,
+          partial(auc_difference_coverage, 150, 2.5, 1.5, 0.5), 2_000),
+    Study("AUC difference, paired", "n = 1000 pairs, both AUC 0.86, correlation 0.5", EXACT,
+          partial(auc_difference_coverage, 1000, 1.5, 1.5, 0.5), 1_000),
+    *[
+        Study("Rate difference, paired", f"n = {n}, rates {p}, {q}, correlation 0.4", EXACT,
+              partial(rate_difference_coverage, n, p, q, 0.4), 5_000)
+        for n, p, q in ((40, 0.1, 0.15), (1500, 0.05, 0.05))
+    ],
+    *[
+        Study("All pairwise differences at once", case, AT_LEAST,
+              partial(simultaneous_coverage, n, p, "all"), 2_000)
+        for case, n, p in (
+            ("7 races, equal rates 0.05", RACES, np.full(7, 0.05)),
+            ("7 races, rates 0.03-0.12", RACES, slope),
+            ("9 ages, equal rates 0.05", AGES, np.full(9, 0.05)),
+        )
+    ],
+    *[
+        Study("Max-min gap", case, AT_LEAST, partial(simultaneous_coverage, n, p, "max-min gap"), 1_000)
+        for case, n, p in (
+            ("2 groups of 1000, equal rates 0.05", np.array([1000, 1000]), np.full(2, 0.05)),
+            ("7 races, equal rates 0.05", RACES, np.full(7, 0.05)),
+            ("7 races, one at +0.05", RACES, planted(7, 0.05, 0.05, 2)),
+        )
+    ],
+    *[
+        Study(f"Max-min gap of {rate}", "7 races of pairs, equal", AT_LEAST,
+              partial(bootstrap_gap_coverage, rate, RACES, pairs_of_races), 500)
+        for rate in ("positive_rate", "accuracy")
+    ],
+    *[
+        Study("Difference of gaps", case, AT_LEAST, partial(gap_difference_coverage, n, p, q, 0.4), 1_000)
+        for case, n, p, q in (
+            ("7 races, both equal", RACES, np.full(7, 0.05), np.full(7, 0.08)),
+            ("7 races, gaps 0.09 and 0", RACES, slope, np.full(7, 0.05)),
+            ("2 groups, gaps 0.05 and 0.02", TWO, np.array([0.1, 0.05]), np.array([0.07, 0.05])),
+        )
+    ],
+    *[
+        Study("Equality test, size", case, SIZE, partial(equality_rejections, n, p), sims)
+        for case, n, p, sims in (
+            ("2 groups of 40, rate 0.1", np.array([40, 40]), np.full(2, 0.1), 4_000),
+            ("2 groups of 1000 and 300, rate 0.05", np.array([1000, 300]), np.full(2, 0.05), 4_000),
+            ("7 races, rate 0.05", RACES, np.full(7, 0.05), 4_000),
+            ("7 races, rate 0.002", RACES, np.full(7, 0.002), 4_000),
+            ("9 ages, rate 0.05", AGES, np.full(9, 0.05), 4_000),
+            ("89 cells, rate 0.05", CELLS, np.full(len(CELLS), 0.05), 1_500),
+            ("89 cells, rate 0.01", CELLS, np.full(len(CELLS), 0.01), 1_500),
+        )
+    ],
+    *[
+        Study("Equality test, power", case, REPORT, partial(equality_rejections, n, p), 1_000)
+        for case, n, p in (
+            ("7 races, one at 0.05 + 0.02", RACES, planted(7, 0.05, 0.02, 2)),
+            ("7 races, one at 0.05 + 0.03", RACES, planted(7, 0.05, 0.03, 2)),
+            ("7 races, one at 0.05 + 0.05", RACES, planted(7, 0.05, 0.05, 2)),
+            ("89 cells, one of 166 at 0.05 + 0.10", CELLS, planted(len(CELLS), 0.05, 0.10, 65)),
+            ("89 cells, one of 166 at 0.05 + 0.20", CELLS, planted(len(CELLS), 0.05, 0.20, 65)),
+        )
+    ],
+    *[
+        Study('"within tolerance" although wrong', case, AT_MOST,
+              partial(verdict_share, "within tolerance", n, p), 2_000)
+        for case, n, p in (
+            ("2 groups of 3000, gap 0.021", np.array([3000, 3000]), np.array([0.051, 0.03])),
+            ("2 groups of 20000, gap 0.0201", np.array([20000, 20000]), np.array([0.0501, 0.03])),
+            ("7 groups of 10000, one 0.0201 above", np.full(7, 10_000), planted(7, 0.03, 0.0201)),
+        )
+    ],
+    Study('"within tolerance" where true', "7 groups of 10000, equal rates 0.03", REPORT,
+          partial(verdict_share, "within tolerance", np.full(7, 10_000), np.full(7, 0.03)), 500),
+    Study('"disparity" although equal', "14 questions on 7 races, rate 0.05", AT_MOST,
+          partial(family_share, RACES, 0.05), 300),
+    Study('"disparity" where true', "7 races, one at 0.05 + 0.05", REPORT,
+          partial(verdict_share, "disparity", RACES, planted(7, 0.05, 0.05, 2)), 500),
+]  # fmt: skip
+
+
+def run(study: Study, seed: int, scale: float = 1.0) -> float:
+    """The share a study finds with its number of simulations times `scale`."""
+    return study.simulate(max(int(study.n * scale), 1), np.random.default_rng(seed))
+
+
+def main(scale: float = 1.0, only: str = "") -> int:
+    """Print the table, or its rows named `only`; exit status 1 if a row misses its aim."""
+    print("| what | case | simulations | aim | found |\n|---|---|---|---|---|")
+    started, missed = time.perf_counter(), 0
+    for seed, study in enumerate(STUDIES):
+        if only not in study.what:
+            continue
+        share = run(study, seed, scale)
+        low, high = study.aim
+        outside = not low <= share <= high
+        missed += outside
+        aim = "" if study.aim == REPORT else f"{100 * low:.0f}-{100 * high:.0f} %"
+        mark = " (missed)" if outside else ""
+        n = max(int(study.n * scale), 1)
+        print(f"| {study.what} | {study.case} | {n:,} | {aim} | {100 * share:.1f} %{mark} |", flush=True)
+    print(f"\n{len(STUDIES)} rows, {missed} outside their aim, {time.perf_counter() - started:.0f} s")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, " ".join(sys.argv[2:])))
