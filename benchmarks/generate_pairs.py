@@ -98,9 +98,7 @@ def main() -> None:
         seconds = time.perf_counter() - began
         busy = sum(resource.getrusage(who).ru_utime + resource.getrusage(who).ru_stime for who in WHO)
         shares = stages(photos, given.generator, given.size)
-    print(
-        f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
-    )
+    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}")
     print(f"load average while measuring: {os.getloadavg()[0]:.1f}")
     print(f"{made.n_pairs} pairs of {made.n_attempted} photos in {seconds:.1f} s")
     print(f"{made.n_pairs / seconds:.1f} pairs/s, {made.n_attempted / seconds:.1f} photos/s, end to end")

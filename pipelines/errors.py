@@ -11,6 +11,7 @@ Nothing enters; the exception classes of the package leave.
     │   ├── PhotoMissing              the label table names a photo that is not there
     │   ├── PhotoUnreadable           not an image, or damaged
     │   ├── PhotoTooLarge             more pixels than the limit (a decompression bomb)
+    │   ├── PhotoTooSmall             fewer pixels than anything can be measured on
     │   ├── NoFaceFound               the face detector finds no face
     │   ├── FaceCutOff                too much of the crop lies outside the photo
     │   └── HalvesDiffer              two images given as a pair are of different sizes
@@ -73,6 +74,12 @@ class PhotoTooLarge(PhotoError):
     """More pixels than the limit."""
 
     reason = "image too large"
+
+
+class PhotoTooSmall(PhotoError):
+    """Fewer pixels than anything can be measured on."""
+
+    reason = "image too small"
 
 
 class NoFaceFound(PhotoError):

@@ -30,7 +30,7 @@ from pipelines.storage import remove_tree, storing, write_bytes, write_json
 UNFINISHED: Final = ".unfinished"
 _RUN: Final = "run.json"
 _PLAN: Final = "plan.parquet"
-_PATHS: Final = ["path", "latent_file"]
+_PATHS: Final = ["path", "fake_path", "latent_file"]
 _SOFTWARE: Final = ("fake-face-fairness-audit", "torch", "facenet-pytorch", "numpy", "pillow", "pyarrow")
 
 
@@ -40,7 +40,7 @@ class Job:
 
     out_dir: Path
     kind: str
-    """"photos": encode photos; "latents": decode saved latents again."""
+    """"photos": encode photos; "latents": decode saved latents again; "given": import pairs."""
     settings: PairSettings
     generator: dict[str, Any]
     """name, sha256, path, output_size_px, crop and what the checkpoint says of itself."""

@@ -30,7 +30,9 @@ class Attempt:
     crop: np.ndarray | None = None
     """uint8 [S,S,3], the real half; None for a reject."""
     latent: np.ndarray | None = field(default=None, repr=False)
-    """float32 [n_styles,style_dim], where it is known already."""
+    """float32 [n_styles,style_dim], the encoder's own; None until it is known."""
+    fake: np.ndarray | None = field(default=None, repr=False)
+    """uint8 [S,S,3], the fake half, where it was given and not made."""
 
     def reject(self, fault: PhotoError) -> None:
         """Mark as failed, with the reason."""
@@ -68,7 +70,7 @@ def prepare(
     """
     attempts: list[Attempt] = []
     for part, read in _read_ahead(rows, photos, batch_size, pool):
-        _check_source(read, probes)
+        check_source(read, probes)
         good = [(a, p) for a, p in zip(part, read, strict=True) if isinstance(p, Photo)]
         faces = finder.find([photo.pixels for _, photo in good])
         tasks = [
@@ -87,9 +89,9 @@ def _read_ahead(
 ) -> Iterator[tuple[list[Attempt], list[Photo | PhotoError]]]:
     """Batches of photos, the next one being read while this one is used."""
     starts = range(0, len(rows), batch_size)
-    waiting = [pool.submit(_read, path) for path in photos[:batch_size]]
+    waiting = [pool.submit(read_or_reason, path) for path in photos[:batch_size]]
     for start in starts:
-        ahead = [pool.submit(_read, p) for p in photos[start + batch_size : start + 2 * batch_size]]
+        ahead = [pool.submit(read_or_reason, p) for p in photos[start + batch_size : start + 2 * batch_size]]
         part = [Attempt(dict(row)) for row in rows[start : start + batch_size]]
         read = [task.result() for task in waiting]
         for attempt, photo in zip(part, read, strict=True):
@@ -101,7 +103,7 @@ def _read_ahead(
         waiting = ahead
 
 
-def _read(path: Path) -> Photo | PhotoError:
+def read_or_reason(path: Path) -> Photo | PhotoError:
     """A photo, or why there is none."""
     try:
         return read_photo(path)
@@ -109,7 +111,7 @@ def _read(path: Path) -> Photo | PhotoError:
         return fault
 
 
-def _check_source(read: list[Photo | PhotoError], probes: list[Path]) -> None:
+def check_source(read: list[Photo | PhotoError], probes: list[Path]) -> None:
     """Stop if a photo cannot be had because its folder is gone."""
     if not any(isinstance(each, PhotoMissing | PhotoUnreadable) for each in read):
         return

@@ -1,5 +1,6 @@
 """What the tests of this package share."""
 
+import hashlib
 import json
 from dataclasses import asdict
 
@@ -39,3 +40,14 @@ def tiny_generator(tmp_path_factory):
         encoder_units=(1, 1, 1, 1), decoder_channels=(8, 8, 8, 8), n_mapping_layers=0,
     )  # fmt: skip
     return write_generator(tmp_path_factory.mktemp("weights") / "tiny.safetensors", config)
+
+
+@pytest.fixture(scope="session")
+def tree():
+    """A function: every file below a folder by relative name, with the sha256 of its bytes."""
+
+    def digests(folder):
+        files = sorted(p for p in folder.rglob("*") if p.is_file())
+        return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+    return digests

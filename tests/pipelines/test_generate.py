@@ -1,0 +1,234 @@
+"""Pair generation from end to end, with a real face detector and an untrained network."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.engines import run_local
+from pipelines.errors import (
+    FairFaceNotFound,
+    OutputHoldsAnotherRun,
+    OutputInUse,
+    SelectionError,
+    SettingError,
+    SourceLost,
+    StorageError,
+)
+from pipelines.generate import generate_pairs, plan_pairs, regenerate_pairs, run_job
+from pipelines.job import UNFINISHED, claimed
+from pipelines.latents import fetch, index
+from pipelines.manifest import read_manifest, read_provenance
+from pipelines.plans import photo_job
+
+OPTIONS = {"size_px": 32, "shard_size": 12, "batch_size": 5, "device": "cpu", "workers": 1}
+
+
+AGAIN = {"batch_size": 5, "device": "cpu", "workers": 1}
+PLANNED = {k: v for k, v in OPTIONS.items() if k != "workers"}
+
+
+@pytest.fixture(scope="module")
+def made(drawn, tiny_generator, tmp_path_factory):
+    """A finished dataset of all 32 drawn faces; read only."""
+    out = tmp_path_factory.mktemp("made") / "pairs"
+    return generate_pairs(drawn, out, tiny_generator, **OPTIONS)
+
+
+def test_every_photo_is_a_row_and_every_pair_is_there(made):
+    manifest = read_manifest(made.out_dir)
+    assert len(manifest) == made.n_attempted == 32
+    assert made.n_pairs + sum(made.reasons.values()) == 32
+    assert made.n_pairs >= 28
+    for pair in manifest[manifest["status"] == "ok"].itertuples():
+        halves = [Image.open(made.out_dir / name) for name in (pair.real, pair.fake)]
+        assert [(h.format, h.mode, h.size) for h in halves] == [("PNG", "RGB", (32, 32))] * 2
+    assert len(list((made.out_dir / "real").iterdir())) == made.n_pairs
+    assert manifest["source_sha256"].str.len().eq(64).all()
+    assert sorted(os.listdir(made.out_dir)) == [
+        "fake", "latents", "manifest.parquet", "provenance.json", "real", "summary.json",
+    ]  # fmt: skip
+
+
+def test_what_was_measured_lies_in_its_range(made):
+    pairs = read_manifest(made.out_dir).query("status == 'ok'")
+    assert pairs["confidence"].between(0.6, 1).all()
+    assert pairs["border_share"].between(0, 1).all()
+    assert pairs["reconstruction_l1"].between(0, 1).all()
+    assert pairs["reconstruction_ms_ssim"].between(0, 1).all()
+    assert (pairs["n_faces"] >= 1).all()
+
+
+def test_provenance_says_what_made_it(made, drawn):
+    record = read_provenance(made.out_dir)
+    assert record["source"]["kind"] == "rendered"
+    assert record["generator"]["name"] == "tiny"
+    assert record["parameters"]["size_px"] == 32
+    assert any("rendered" in note for note in record["notes"])
+    summary = json.loads((made.out_dir / "summary.json").read_text())
+    assert summary["overall"]["n_pairs"] == made.n_pairs
+    assert {g["attribute"] for g in summary["groups"]} == {"age", "gender", "race"}
+
+
+def test_same_command_same_bytes(made, drawn, tiny_generator, tmp_path, tree):
+    again = generate_pairs(drawn, tmp_path / "again", tiny_generator, **OPTIONS)
+    assert tree(again.out_dir) == tree(made.out_dir)
+
+
+def test_complete_dataset_is_confirmed_not_redone(made, drawn, tiny_generator):
+    before = {p: p.stat().st_mtime_ns for p in made.out_dir.rglob("*")}
+    again = generate_pairs(drawn, made.out_dir, tiny_generator, **OPTIONS)
+    assert again.was_complete
+    assert {p: p.stat().st_mtime_ns for p in made.out_dir.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"seed": 3}, "seed 0 there, 3 asked for"), ({"limit": 5}, "limit None there, 5 asked for")],
+)
+def test_other_options_are_refused(made, drawn, tiny_generator, change, message):
+    with pytest.raises(OutputHoldsAnotherRun, match=message):
+        generate_pairs(drawn, made.out_dir, tiny_generator, **OPTIONS | change)
+
+
+def test_a_folder_of_something_else_is_refused(drawn, tiny_generator, tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(OutputHoldsAnotherRun, match=r"holds thesis\.tex and is no pairs dataset"):
+        generate_pairs(drawn, tmp_path, tiny_generator, **OPTIONS)
+    with pytest.raises(OutputHoldsAnotherRun, match="is a file"):
+        generate_pairs(drawn, tmp_path / "thesis.tex", tiny_generator, **OPTIONS)
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_two_runs_at_once_are_refused(drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, size_px=32, device="cpu")
+    with claimed(job), pytest.raises(OutputInUse, match="another process is writing"):
+        run_job(job)
+
+
+@pytest.fixture
+def spoilt(drawn, tmp_path, tree):
+    """The drawn population with some of its photos damaged."""
+    folder = tmp_path / "spoilt"
+    shutil.copytree(drawn, folder)
+    photos = folder / "train"
+    (photos / "1.jpg").unlink()
+    (photos / "2.jpg").write_bytes((photos / "2.jpg").read_bytes()[:900])
+    (photos / "3.jpg").write_text("not an image")
+    Image.new("RGB", (224, 224), (90, 120, 30)).save(photos / "4.jpg")
+    Image.new("1", (9000, 9000)).save(photos / "5.jpg", "PNG")
+    grey = Image.open(photos / "6.jpg").convert("L")
+    grey.save(photos / "6.jpg")
+    turned = Image.open(photos / "7.jpg").rotate(90, expand=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(photos / "7.jpg", exif=exif)
+    two = np.concatenate([np.asarray(Image.open(photos / f"{i}.jpg")) for i in (8, 8)], 1)
+    Image.fromarray(two).save(photos / "8.jpg")
+    return folder
+
+
+def test_bad_photos_become_rows_with_reasons(spoilt, tiny_generator, tmp_path):
+    made = generate_pairs(spoilt, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    rows = read_manifest(made.out_dir).set_index("source")
+    status = rows["status"]
+    assert [status[f"train/{i}.jpg"] for i in range(1, 6)] == [
+        "missing photo", "unreadable image", "unreadable image", "no face found", "image too large",
+    ]  # fmt: skip
+    assert [status[f"train/{i}.jpg"] for i in (6, 7, 8)] == ["ok", "ok", "ok"]
+    assert rows.loc["train/8.jpg", "n_faces"] >= 2
+    rejected = rows[rows["status"] != "ok"]
+    assert (rejected["detail"] != "").all()
+    assert rejected["real"].isna().all()
+    assert sum(made.reasons.values()) == len(rejected)
+
+
+def test_lost_mount_stops_the_run_and_resume_gives_the_same_bytes(
+    made, drawn, tiny_generator, tmp_path, tree
+):
+    photos = tmp_path / "photos"
+    shutil.copytree(drawn, photos)
+    job = photo_job(photos, tmp_path / "pairs", tiny_generator, **PLANNED)
+
+    def lose(*_):
+        if photos.exists():
+            photos.rename(tmp_path / "gone")
+
+    with claimed(job), pytest.raises(SourceLost, match="went away in the middle of the run"):
+        run_local(job, job.missing_shards(), lose, workers=1)
+    (tmp_path / "gone").rename(photos)
+    assert not list((job.out_dir / UNFINISHED).glob("*.tmp"))
+    again = generate_pairs(photos, job.out_dir, tiny_generator, **OPTIONS)
+    ours, theirs = tree(again.out_dir), tree(made.out_dir)
+    ours.pop("provenance.json"), theirs.pop("provenance.json")  # the photos' path differs
+    assert ours == theirs
+
+
+def test_lost_output_folder_stops_the_run(drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, size_px=32, shard_size=12, device="cpu")
+
+    def lose(*_):
+        if job.out_dir.exists():
+            job.out_dir.rename(tmp_path / "gone")
+
+    with claimed(job), pytest.raises(StorageError, match=r"cannot write to .*pairs.*same command again"):
+        run_local(job, job.missing_shards(), lose, workers=1)
+
+
+def test_from_latents_gives_the_same_fakes(made, tiny_generator, tmp_path, tree):
+    again = regenerate_pairs(made.out_dir, tmp_path / "again", tiny_generator, **AGAIN)
+    old, new = tree(made.out_dir), tree(again.out_dir)
+    images = [name for name in old if name.endswith(".png")]
+    assert {k: new.get(k) for k in images} == {k: old[k] for k in images}
+    assert again.reasons == made.reasons
+    assert any("without the photos" in note for note in again.notes)
+
+
+def test_style_mix_changes_fakes_only(made, tiny_generator, tmp_path, tree):
+    mixed = regenerate_pairs(made.out_dir, tmp_path / "mixed", tiny_generator, style_mix=1.0, **AGAIN)
+    old, new = tree(made.out_dir), tree(mixed.out_dir)
+    images = [k for k in old if k.endswith(".png")]
+    assert all((old[k] == new[k]) == k.startswith("real/") for k in images)
+    rows = read_manifest(mixed.out_dir).query("status == 'ok'")
+    assert rows["detail"].str.startswith("mixed with ").all()
+    assert (rows["detail"].str.removeprefix("mixed with ") != rows["pair_id"]).all()
+    places, kept = index(made.out_dir), index(mixed.out_dir)
+    one = rows["pair_id"].iloc[0]
+    latent = [fetch([(str(p[one][0]), p[one][1])]) for p in (places, kept)]
+    assert np.array_equal(*latent)
+
+
+def test_settings_that_make_no_sense_are_refused(made, drawn, tiny_generator, tmp_path):
+    out = tmp_path / "pairs"
+    for change, kind, message in (
+        ({"limit": 0}, SelectionError, "--limit is 0"),
+        ({"size_px": 20}, SettingError, "--size is 20 px; tiny makes 32 px"),
+        ({"truncation": 0.7}, SettingError, "no average latent"),
+        ({"truncation": 3}, SettingError, r"--truncation is 3; it must lie from 0\.0 to 2\.0"),
+        ({"style_mix": -1}, SettingError, "--style-mix is -1"),
+        ({"device": "tpu"}, SettingError, "--device is 'tpu'"),
+        ({"engine": "slurm"}, SettingError, "--engine is 'slurm'"),
+        ({"workers": 0}, SettingError, "--workers is 0"),
+        ({"batch_size": 0}, SettingError, "--batch-size is 0"),
+        ({"precision": "int8"}, SettingError, "precision is 'int8'"),
+    ):
+        with pytest.raises(kind, match=message):
+            generate_pairs(drawn, out, tiny_generator, **OPTIONS | change)
+    with pytest.raises(FairFaceNotFound, match="is not there"):
+        generate_pairs(tmp_path / "nowhere", out, tiny_generator)
+    with pytest.raises(SelectionError, match="the dataset the latents come from"):
+        regenerate_pairs(made.out_dir, made.out_dir, tiny_generator)
+
+
+def test_dry_run_touches_nothing_and_is_about_right(made, drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, size_px=32, shard_size=12, device="cpu")
+    plan = plan_pairs(job, workers=1)
+    assert not (tmp_path / "pairs").exists()
+    assert (plan.n_photos, plan.n_finished, plan.n_shards, plan.n_workers) == (32, 0, 3, 1)
+    real_size = sum(p.stat().st_size for p in made.out_dir.rglob("*") if p.is_file())
+    assert 0.3 < plan.disk_bytes / real_size < 3
+    assert plan.seconds > 0
+    assert plan.free_bytes > 0
