@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import demo, pairs, running, training
+from audit.commands import demo, doctor, pairs, running, training
 from audit.commands.common import console
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
@@ -57,6 +57,7 @@ for function in (
     running.report,
     running.compare,
     running.schema,
+    doctor.doctor,
     demo.demo,
 ):
     app.command()(function)

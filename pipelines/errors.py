@@ -23,6 +23,7 @@ Nothing enters; the exception classes of the package leave.
     ├── StorageError                  the disk is full, or the folder went away
     ├── SourceLost                    the photos' folder went away in the middle of a run
     ├── CheckpointFormatError         a generator's weights are not a pSp checkpoint, or are damaged
+    ├── ReferenceNotFound             upstream's own pSp code is not checked out
     ├── SelectionError                asked for a choice of photos that makes no sense
     ├── SettingError                  a setting outside its range, or one this generator cannot follow
     └── EngineError                   the engine is not installed, or its workers keep dying
@@ -102,6 +103,10 @@ class HalvesDiffer(PhotoError):
     """Two images given as a pair are of different sizes."""
 
     reason = "halves differ in size"
+
+
+class ReferenceNotFound(ExpectedError):
+    """Upstream's own pSp code, wanted for a comparison, is not checked out."""
 
 
 class PairsError(ExpectedError):

@@ -159,10 +159,17 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Also a PDF, through an installed Chromium.")] = False,
 ) -> None:
     """Write the report again from audit.json: HTML, CSV tables and a model card. Needs no torch."""
-    from reports.everything import write_everything
+    from reports.html import write_report
+    from reports.model_card import write_model_card
+    from reports.tables import write_tables
 
-    for path in write_everything(run_dir, images=not no_images, pdf=pdf):
+    print(write_report(run_dir, images=not no_images))
+    for path in (*write_tables(run_dir), write_model_card(run_dir)):
         print(path)
+    if pdf:
+        from reports.pdf import write_pdf
+
+        print(write_pdf(run_dir))
 
 
 def compare(

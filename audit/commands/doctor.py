@@ -1,0 +1,72 @@
+"""`audit doctor`: is everything here that the commands need, and does the generator compute right."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from importlib import metadata, util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.commands.common import FAIRFACE_PLACES, PAIRS_PLACE, Device
+
+EXTRAS = {"lightning": "train", "timm": "train", "optuna": "train", "onnxruntime": "onnx", "ray": "ray"}
+"""Optional package to the extra that brings it."""
+
+
+def doctor(
+    psp: Annotated[
+        Path | None, typer.Option(help="Compare this pSp checkpoint in our network and in upstream's code.")
+    ] = None,
+    upstream: Annotated[
+        Path | None, typer.Option(help="Upstream's checkout. Default: third_party/pixel2style2pixel.")
+    ] = None,
+    device: Device = "cpu",
+) -> None:
+    """Say what is installed and found; with --psp, prove the generator on your own checkpoint."""
+    if psp is not None:
+        _compare(psp, upstream, device)
+        return
+    _packages()
+    _generator()
+    _places()
+
+
+def _compare(psp: Path, upstream: Path | None, device: str) -> None:
+    from pipelines.psp.reference import SUBMODULE, compare_with_reference
+
+    found = compare_with_reference(psp, upstream or SUBMODULE, device)
+    print(f"checkpoint sha256 {found.checkpoint_sha256}")
+    print("largest difference between upstream's code and ours:")
+    print(f"  latents W+  {found.codes:.1e}")
+    print(f"  image       {found.image:.1e} (values in -1 to 1)")
+    print(f"  fake, 8 bit {found.levels} of 255 levels")
+
+
+def _packages() -> None:
+    import torch
+
+    print(f"python {platform.python_version()} on {platform.platform()}")
+    for name in ("torch", "torchvision", "facenet-pytorch", "fairlearn", "pandas", "plotly"):
+        print(f"  {name} {metadata.version(name)}")
+    for name, extra in EXTRAS.items():
+        found = metadata.version(name) if util.find_spec(name) else f"absent: pip install '.[{extra}]'"
+        print(f"  {name} {found}")
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    print(f"GPUs: {', '.join(gpus) or 'none; everything runs on the CPU'}")
+    print(f"Chromium (for --pdf): {shutil.which('chromium') or shutil.which('google-chrome') or 'absent'}")
+
+
+def _generator() -> None:
+    from pipelines.psp import load_psp
+
+    network = load_psp("small")
+    print(f"embedded generator: {network.output_size_px} px, sha256 {network.sha256[:16]}…")
+
+
+def _places() -> None:
+    for what, places in (("labelled photos", FAIRFACE_PLACES), ("pairs", (PAIRS_PLACE,))):
+        here = [str(place) for place in places if place.is_dir()]
+        print(f"{what}: {', '.join(here) or 'none in ' + ', '.join(map(str, places))}")
