@@ -15,7 +15,7 @@ import typer
 
 from audit import errors as audit_errors
 from audit.commands import demo, doctor, pairs, running, training
-from audit.commands.common import console
+from audit.commands.common import console, typed
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
 from reports import errors as report_errors
@@ -66,7 +66,8 @@ for function in (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; options that cannot be parsed exit with 2 as well."""
     try:
-        app(arguments)
+        with typed(arguments):
+            app(arguments)
     except EXPECTED as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)

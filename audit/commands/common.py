@@ -10,7 +10,9 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,10 +40,24 @@ class NothingThere(ExpectedError):
     """No option was given, and nothing lies in the default places."""
 
 
+_TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
+"""Arguments of the command being run, where they are not the process's own."""
+
+
 def command_line(arguments: Sequence[str] | None = None) -> str:
-    """The command as a person would type it again."""
-    given = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["audit", *map(str, given)])
+    """The command as a person would type it again: the one being run, or the one with these arguments."""
+    given = arguments or _TYPED.get() or sys.argv[1:]
+    return shlex.join(["audit", *given])
+
+
+@contextmanager
+def typed(arguments: Sequence[str] | None) -> Iterator[None]:
+    """Within this context, `command_line` tells these arguments."""
+    token = _TYPED.set(None if arguments is None else tuple(arguments))
+    try:
+        yield
+    finally:
+        _TYPED.reset(token)
 
 
 def find_fairface(given: Path | None) -> Path:

@@ -5,14 +5,13 @@ Why the steps are real command lines run in this process: what the reader sees i
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audit.commands.common import Overwrite, Seed, console
+from audit.commands.common import Overwrite, Seed, command_line, console, typed
 
 N_PHOTOS = 900
 """Drawn or taken from FairFace: enough for a verdict or two, and a coffee's time on two cores."""
@@ -58,5 +57,6 @@ def demo(
 def _run(arguments: list[str]) -> None:
     from audit.cli import app
 
-    console.print(f"\n[bold]$ {shlex.join(['audit', *arguments])}[/bold]")
-    app(arguments, standalone_mode=False)
+    console.print(f"\n$ {command_line(arguments)}", style="bold", markup=False)
+    with typed(arguments):
+        app(arguments, standalone_mode=False)

@@ -159,8 +159,9 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Also a PDF, through an installed Chromium.")] = False,
 ) -> None:
     """Write the report again from audit.json: HTML, CSV tables and a model card. Needs no torch."""
-    from reports.html import write_report
     from reports.model_card import write_model_card
+
+    from reports.html import write_report
     from reports.tables import write_tables
 
     print(write_report(run_dir, images=not no_images))

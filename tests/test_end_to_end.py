@@ -1,0 +1,73 @@
+"""The main job, small and whole: faces, pairs, a detector, its audit, the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from audit.cli import main
+from pipelines.manifest import read_manifest
+
+
+def audit(*arguments: object) -> None:
+    """Run a command and expect success."""
+    with pytest.raises(SystemExit, match=r"^(0|None)$"):
+        main([str(word) for word in arguments])
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo")
+    audit("demo", "--out", out, "--photos", 126, "--epochs", 2)
+    return out
+
+
+def test_the_demo_leaves_everything_it_names(demo: Path):
+    manifest = read_manifest(demo / "pairs")
+    assert len(manifest) == 126
+    assert (manifest["status"] == "ok").mean() > 0.9
+    record = json.loads((demo / "run" / "audit.json").read_text())
+    assert record["config"]["attributes"] == ["age", "gender", "race"]
+    assert {g["attribute"] for g in record["groups"]} >= {"age", "gender", "race", "age:gender:race"}
+    report = (demo / "run" / "report.html").read_text()
+    assert len(report) < 6e6
+    assert "rendered" in report.lower()
+
+
+def test_no_photo_is_in_training_and_in_the_audit(demo: Path):
+    training = json.loads((demo / "simplenet.training.json").read_text())
+    scores = pd.read_parquet(demo / "run" / "scores.parquet")
+    record = json.loads((demo / "run" / "audit.json").read_text())
+    seen = {s for part in ("trained_on", "validated_on") for s in training.get(part, [])}
+    assert not seen & set(scores["source"])
+    assert record["data"]["n_left_out"]["in the detector's training data"] > 0
+    assert set(scores["label"]) == {0, 1}
+
+
+def test_the_same_audit_twice_is_the_same_bytes(demo: Path):
+    run, first = demo / "run", (demo / "run" / "audit.json").read_bytes()
+    again = demo / "again"
+    command = ["run", "--detector", demo / "simplenet.pt", "--pairs", demo / "pairs"]
+    audit(*command, "--out", again)
+    one, two = json.loads(first), json.loads((again / "audit.json").read_bytes())
+    one["provenance"].pop("command"), two["provenance"].pop("command")
+    assert one == two
+    assert (run / "scores.parquet").read_bytes() == (again / "scores.parquet").read_bytes()
+
+
+def test_pairs_twice_are_the_same_bytes(demo: Path):
+    again = demo / "pairs2"
+    audit("generate-pairs", "--fairface", demo / "rendered", "--out", again, "--limit", 126)
+    first, second = (
+        {p.relative_to(d): p.read_bytes() for p in d.rglob("*.*") if p.suffix in {".png", ".parquet"}}
+        for d in (demo / "pairs", again)
+    )
+    assert first == second
+
+
+def test_report_again_without_images_holds_no_face(demo: Path):
+    audit("report", demo / "run", "--no-images")
+    assert "data:image/jpeg" not in (demo / "run" / "report.html").read_text()
