@@ -1,0 +1,101 @@
+"""Three outcomes: what leads to each, and what must not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from audit.bounds import Evidence
+from audit.config import AuditConfig
+from audit.counts import Counts
+from audit.verdicts import Question, judge
+
+CONFIG = AuditConfig(n_boot=2000)
+
+
+def ask(k, n, attribute="race", n_small=0):
+    k, n = np.array(k), np.array(n)
+    counts = Counts(
+        np.zeros((len(n), 2, 2), np.int64), np.stack([n - k, k], 1), np.zeros((len(n), 2), np.int64)
+    )
+    evidence = Evidence(counts, CONFIG.n_boot, (0,)) if len(n) > 1 else None
+    return Question(attribute, "fpr", [f"g{i}" for i in range(len(n))], k, n, n_small, evidence)
+
+
+def verdict_on(k, n, **options):
+    return judge([ask(k, n, **options)], CONFIG)[0]
+
+
+def test_disparity():
+    verdict = verdict_on([50, 150, 60], [1000, 1000, 1000])
+    assert verdict.verdict == "disparity"
+    assert (verdict.worst_group, verdict.best_group) == ("g1", "g0")
+    assert verdict.gap == pytest.approx(0.1) and verdict.gap_interval[0] > 0.02
+    assert verdict.images_needed is None and verdict.adjusted_p_value < 0.01
+    assert "15.0 % for g1 (n = 1000)" in verdict.explanation and "more than chance" in verdict.explanation
+
+
+def test_within_tolerance():
+    verdict = verdict_on([500, 520], [20_000, 20_000])
+    assert verdict.verdict == "within tolerance"
+    assert verdict.gap_interval[1] <= 0.02 and "within the 2 percentage points" in verdict.explanation
+
+
+def test_insufficient_evidence_says_what_would_settle_it():
+    verdict = verdict_on([5, 9], [100, 100])
+    assert verdict.verdict == "insufficient evidence"
+    assert verdict.min_detectable_gap > 0.02 and verdict.images_needed > 1000
+    enough = verdict.images_needed
+    again = verdict_on([round(0.07 * enough)] * 2, [enough] * 2)
+    assert again.verdict == "within tolerance" and again.min_detectable_gap <= 0.02
+
+
+def test_significant_but_small_is_no_disparity():
+    verdict = verdict_on([5_000, 5_600], [100_000, 100_000])
+    assert verdict.p_value < 0.001 and verdict.verdict == "within tolerance"
+
+
+def test_noise_of_small_groups_does_not_turn_a_tiny_difference_into_a_disparity():
+    """g0 and g1 differ surely, by 0.6 points; g2's 10 % is four of forty."""
+    verdict = verdict_on([5_000, 5_600, 4], [100_000, 100_000, 40])
+    assert verdict.p_value < 0.001 and verdict.gap > 0.02
+    assert verdict.verdict == "insufficient evidence"
+
+
+def test_disparity_names_the_pair_that_is_proven():
+    verdict = verdict_on([500, 800, 4], [10_000, 10_000, 40])
+    assert verdict.verdict == "disparity"
+    assert (verdict.worst_group, verdict.best_group) == ("g1", "g0")
+    assert verdict.gap == pytest.approx(0.05)
+
+
+def test_many_questions_make_each_harder():
+    alone = verdict_on([20, 40], [500, 500])
+    many = judge(
+        [ask([20, 40], [500, 500])] + [ask([30, 31], [500, 500], f"a{i}") for i in range(13)], CONFIG
+    )
+    assert alone.verdict == "disparity" and many[0].verdict == "insufficient evidence"
+    assert many[0].adjusted_p_value == pytest.approx(14 * many[0].p_value)
+    assert many[0].min_detectable_gap > alone.min_detectable_gap
+
+
+@pytest.mark.parametrize(("k", "n"), [([3], [50]), ([], [])])
+def test_nothing_to_compare(k, n):
+    verdict = verdict_on(np.array(k, int), np.array(n, int), n_small=3)
+    assert verdict.verdict == "insufficient evidence"
+    assert math.isnan(verdict.p_value) and math.isnan(verdict.gap) and verdict.gap_interval is None
+    assert f"{len(n)} of {len(n) + 3} groups" in verdict.explanation and verdict.images_needed > 100
+
+
+def test_nobody_errs():
+    verdict = verdict_on([0, 0], [40, 40])
+    assert verdict.verdict == "insufficient evidence"
+    assert verdict.worst_group is None and "the same in every group" in verdict.explanation
+    assert verdict_on([0, 0], [4000, 4000]).verdict == "within tolerance"
+
+
+def test_unanswerable_questions_do_not_count_as_tests():
+    first, second = judge([ask([20, 40], [500, 500]), ask([3], [50], "b")], CONFIG)
+    assert first.adjusted_p_value == first.p_value and math.isnan(second.adjusted_p_value)
