@@ -5,7 +5,8 @@ One shard number a line enters by standard input; one JSON record a line leaves 
 
 Why a process of its own and not a pool: it dies with its parent, because the end of its standard
 input is the end of the process at once; so nothing goes on writing after a run was killed. And it
-needs no `if __name__ == "__main__"` in a user's script.
+needs no `if __name__ == "__main__"` in a user's script. The networks' packages are imported only
+after it listens, so that it dies with its parent during the seconds that this import takes, too.
 """
 
 import json
@@ -17,11 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
 from pipelines.errors import ExpectedError
-from pipelines.job import load_job
-from pipelines.shards import ShardMaker
 
 
 def _speak(out: TextIO, **record: Any) -> None:
@@ -32,8 +29,9 @@ def _speak(out: TextIO, **record: Any) -> None:
 
 def _listen(numbers: "queue.Queue[int]") -> None:
     """Take shard numbers from the parent; when it is gone, so is this process."""
-    for line in sys.stdin:
-        numbers.put(int(line))
+    with open(0, "rb", buffering=0, closefd=False) as pipe:  # unbuffered: no lock to trip over at exit
+        for line in pipe:
+            numbers.put(int(line))
     os._exit(0)
 
 
@@ -47,9 +45,15 @@ def main(out_dir: str, device: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and closes our input
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not speak for us
-    torch.set_num_threads(1)
     numbers: queue.Queue[int] = queue.Queue()
     threading.Thread(target=_listen, args=(numbers,), daemon=True).start()
+
+    import torch
+
+    from pipelines.job import load_job
+    from pipelines.shards import ShardMaker
+
+    torch.set_num_threads(1)
     try:
         maker = ShardMaker(load_job(Path(out_dir)), device)
         while True:

@@ -1,0 +1,49 @@
+"""Engines: who works where, and errors that workers tell of."""
+
+import os
+from collections import Counter
+
+import pytest
+
+from pipelines.engines import count_loss, devices_for, expected, run_local
+from pipelines.errors import EngineError, ExpectedError, SettingError, StorageError
+from pipelines.job import claimed
+from pipelines.plans import photo_job
+
+
+@pytest.fixture
+def job(drawn, tiny_generator, tmp_path):
+    return photo_job(drawn, tmp_path / "pairs", tiny_generator, size_px=32, shard_size=8, device="cpu")
+
+
+def test_one_worker_a_core_but_no_more_than_shards(job):
+    assert devices_for(job, None, 100) == ["cpu"] * len(os.sched_getaffinity(0))
+    assert devices_for(job, None, 1) == ["cpu"]
+    assert devices_for(job, 3, 100) == ["cpu"] * 3
+    with pytest.raises(SettingError, match="--workers is 0"):
+        devices_for(job, 0, 1)
+
+
+def test_errors_keep_their_kind():
+    assert isinstance(expected("StorageError", "disk full"), StorageError)
+    assert str(expected("StorageError", "disk full")) == "disk full"
+    assert type(expected("NoSuchError", "x")) is ExpectedError
+
+
+def test_a_shard_may_lose_two_workers_not_three():
+    lost = Counter()
+    count_loss(lost, 7, "exit code -9")
+    count_loss(lost, 7, "exit code -9")
+    with pytest.raises(EngineError, match="shard 7 took its worker down 3 times"):
+        count_loss(lost, 7, "exit code -9")
+
+
+def test_nothing_to_do_is_done(job):
+    run_local(job, [], lambda *_: None)
+
+
+def test_a_worker_tells_of_an_expected_error(job, tmp_path):
+    """The weights go away between planning and working: one line, not a traceback."""
+    job.generator["path"] = str(tmp_path / "gone.safetensors")
+    with claimed(job), pytest.raises(ExpectedError, match=r"gone\.safetensors"):
+        run_local(job, job.missing_shards(), lambda *_: None, workers=2)
