@@ -13,7 +13,8 @@ from typing import Any
 from audit.result import AuditResult, Dropout
 from reports.answer import rendered
 from reports.numbers import count, percent
-from reports.tables import Table, dropout_table
+from reports.table import Table
+from reports.tables import dropout_table
 from reports.words import title
 
 FAIRFACE_RACES = {

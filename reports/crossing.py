@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from audit.result import AuditResult
 from reports.intersections import HeatMap, all_cells, crossed, heat_maps, worst_cells
 from reports.numbers import count
-from reports.tables import Table
+from reports.table import Table
 from reports.words import RATE_NAMES, Finding
 
 

@@ -17,8 +17,9 @@ from statistics import NormalDist
 
 from audit.result import AuditResult, GroupResult
 from reports.numbers import images_for_margin, percent, percent_interval
-from reports.tables import Column, Table, measures_row
-from reports.words import group_label, title
+from reports.table import Column, Table
+from reports.tables import measures_row
+from reports.words import title
 
 N_SHADES = 6
 MAX_PANELS = 12
@@ -132,7 +133,12 @@ def worst_cells(result: AuditResult, intersection: str, rate: str, longest: int 
         Column("needed", f"Images to know it within ±{100 * margin:.3g} points", "count"),
     ]
     what = "real images are flagged" if rate == "fpr" else "fakes are let through"
-    return Table(f"worst-{rate}-{intersection}", f"Cells where {what} most often", columns, rows)
+    return Table(
+        f"worst-{rate}-{intersection}",
+        f"Cells of {title(intersection).lower()} where {what} most often",
+        columns,
+        rows,
+    )
 
 
 def all_cells(result: AuditResult, intersection: str) -> Table:
@@ -148,4 +154,4 @@ def all_cells(result: AuditResult, intersection: str) -> Table:
         Column("note", "Note", "text", "few"),
     ]
     rows = [measures_row(g) for g in result.groups if g.attribute == intersection]
-    return Table(f"cells-{intersection}", f"All cells of {group_label('', intersection)}", columns, rows)
+    return Table(f"cells-{intersection}", f"All cells of {title(intersection).lower()}", columns, rows)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from audit.result import OVERALL, AuditResult, Curve, GroupResult, Histogram
-from reports import curve_figures, figures, sweeps, tables, words
+from reports import curve_figures, figures, sweeps, table, tables, words
 from reports.numbers import percent
 
 Figures = dict[str, go.Figure]
@@ -37,9 +37,9 @@ class AttributePart:
     findings: list[words.Finding]
     figures: list[Shown]
     curves: list[Shown]
-    rates: tables.Table
-    measures: tables.Table
-    quality: tables.Table
+    rates: table.Table
+    measures: table.Table
+    quality: table.Table
     n_shown: int
     n_hidden: int
 

@@ -1,113 +1,19 @@
-"""The tables of a report: one definition serves the page, its CSV downloads and the files of `write_tables`.
+"""The tables of a report.
 
-Enters: an `AuditResult`. Leaves: `Table`s, and CSV text.
-
-Why a text that starts like a formula gets an apostrophe in CSV: spreadsheets run cells that begin with
-=, +, - or @ (OWASP, "CSV injection"), and group names come from strangers. Numbers are written bare, with
-an empty field for an undefined rate.
+Enters: an `AuditResult`. Leaves: `Table`s for the page, and with `write_tables` one CSV file each.
 """
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 from audit.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
+from reports.files import load_result, write_text
 from reports.glossary import gap_word
-from reports.numbers import count, number, number_interval, p_value, percent, percent_interval, points
+from reports.table import Column, Row, Table
 from reports.words import RATE_NAMES, group_label, title
-
-Row = dict[str, Any]
-
-DISPLAY: dict[str, Callable[[Any], str]] = {
-    "text": str,
-    "count": count,
-    "percent": percent,
-    "percent interval": percent_interval,
-    "points": points,
-    "number": number,
-    "number interval": number_interval,
-    "p": p_value,
-}
-"""Kind of a column to how a cell of it is shown."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table."""
-
-    key: str
-    label: str
-    kind: str = "text"
-    """A key of `DISPLAY`."""
-    term: str | None = None
-    """Entry of the glossary that explains it."""
-
-    def show(self, row: Row) -> str:
-        """The cell as a reader sees it; an absent value is a dash."""
-        value = row.get(self.key)
-        return "–" if value is None or value == "" else DISPLAY[self.kind](value)
-
-    def sort_value(self, row: Row) -> str:
-        """The cell as the page sorts it: a number, or nothing for text and undefined numbers."""
-        value = row.get(self.key)
-        if isinstance(value, tuple):
-            value = value[0]
-        return repr(float(value)) if isinstance(value, int | float) and math.isfinite(value) else ""
-
-    @property
-    def is_text(self) -> bool:
-        """Whether cells are aligned and sorted as words."""
-        return self.kind == "text"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A caption, columns and rows; `name` is the stem of its CSV file."""
-
-    name: str
-    caption: str
-    columns: list[Column]
-    rows: list[Row] = field(default_factory=list)
-
-    def to_csv(self) -> str:
-        """RFC 4180 text; an interval becomes two columns, an undefined number an empty field."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow([name for column in self.columns for name in _csv_names(column)])
-        for row in self.rows:
-            writer.writerow([v for column in self.columns for v in _csv_values(column, row.get(column.key))])
-        return out.getvalue()
-
-    def data_uri(self) -> str:
-        """The CSV as a link's target, so that the page can offer it without a server or a script."""
-        return "data:text/csv;charset=utf-8;base64," + base64.b64encode(self.to_csv().encode()).decode()
-
-
-def _csv_names(column: Column) -> list[str]:
-    if column.kind.endswith("interval"):
-        return [f"{column.key}_low", f"{column.key}_high"]
-    return [column.key]
-
-
-def _csv_values(column: Column, value: Any) -> list[Any]:
-    if column.kind.endswith("interval"):
-        return [_csv_cell(v) for v in (value if value is not None else (None, None))]
-    return [_csv_cell(value)]
-
-
-def _csv_cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
-
 
 RATE_COLUMNS = [
     Column("n_real", "Real images", "count"),
@@ -258,3 +164,81 @@ def dropout_table(rows: Sequence[Dropout], attribute: str) -> Table:
         for d in rows
     ]
     return Table(f"dropout-{attribute}", f"What became of the source photos, by {attribute}", columns, table)
+
+
+def _plain(name: str, rows: Sequence[Row], intervals: Sequence[str] = ()) -> Table:
+    """A table for a file alone: every key of the first row a column, under its own name."""
+    keys = list(rows[0]) if rows else []
+    columns = [Column(key, key, "percent interval" if key in intervals else "text") for key in keys]
+    return Table(name, name, columns, list(rows))
+
+
+def _groups_file(result: AuditResult) -> Table:
+    intervals = ["fpr_interval", "fnr_interval", "accuracy_interval", "auc_interval", "eer_interval"]
+    dicts = ("confusion", "apcer_at_bpcer", "bpcer_at_apcer", "small")
+    everything = [("", OVERALL, result.overall), *((g.attribute, g.group, g) for g in result.groups)]
+    rows = []
+    for attribute, group, m in everything:
+        row = {"attribute": attribute or OVERALL, "group": group, **dict(m), **dict(m.confusion)}
+        small = m.small if isinstance(m, GroupResult) else False
+        rows.append({k: v for k, v in row.items() if k not in dicts} | {"few_images": small})
+    return _plain("groups", rows, intervals)
+
+
+def _series_file(result: AuditResult, kind: str) -> Table:
+    """Curves, or counts at the thresholds of the sweep, one row a point."""
+    rows: list[Row] = []
+    for c in result.curves if kind == "curves" else []:
+        where = {"attribute": c.attribute, "group": c.group}
+        points = zip(c.thresholds, c.fpr, c.fnr, strict=True)
+        rows += [where | {"threshold": t, "fpr": a, "fnr": b} for t, a, b in points]
+    for s in result.sweep if kind == "sweep" else []:
+        group: Row = {"attribute": s.attribute, "group": s.group, "n_real": s.n_real, "n_fake": s.n_fake}
+        counts = zip(result.sweep_thresholds, s.fp, s.fn, strict=True)
+        rows += [group | {"threshold": t, "fp": fp, "fn": fn} for t, fp, fn in counts]
+    return _plain(kind, rows)
+
+
+def _dropout_file(result: AuditResult) -> Table:
+    words = sorted({k for d in result.dropout for k in d.n_by_status})
+    qualities = sorted({k for d in result.dropout for k in d.quality})
+    rows = [
+        {"attribute": d.attribute, "group": d.group, "n_attempted": d.n_attempted, "n_ok": d.n_ok}
+        | {f"n {k}": d.n_by_status.get(k, 0) for k in words}
+        | {k: d.quality.get(k, math.nan) for k in qualities}
+        for d in result.dropout
+    ]
+    return _plain("dropout", rows)
+
+
+def _samples_file(result: AuditResult) -> Table:
+    names = list(dict.fromkeys(k for s in result.samples for k in s.groups))
+    rows = []
+    for s in result.samples:
+        fields: Row = {"kind": s.kind, "pair_id": s.pair_id, **{k: s.groups.get(k, "") for k in names}}
+        rows.append(fields | {"real_score": s.real_score, "fake_score": s.fake_score, "reason": s.reason})
+    return _plain("samples", rows)
+
+
+def write_tables(run_dir: str | Path) -> list[Path]:
+    """Write the record's tables as CSV files into `tables/` of the run folder, and return their paths.
+
+    Args:
+        run_dir: Folder that holds `audit.json`.
+
+    Raises:
+        RunNotFound: there is no `audit.json` in the folder.
+        RecordFormatError: it cannot be read.
+    """
+    result = load_result(run_dir)
+    measures = [dict(gap) | {"groups": " vs ".join(gap.groups)} for gap in result.gaps]
+    tables = [
+        _groups_file(result),
+        _plain("verdicts", [dict(v) for v in result.verdicts], ["gap_interval"]),
+        _plain("measures", measures, ["interval"]),
+        _series_file(result, "curves"),
+        _series_file(result, "sweep"),
+        _dropout_file(result),
+        _samples_file(result),
+    ]
+    return [write_text(Path(run_dir) / "tables" / f"{t.name}.csv", t.to_csv()) for t in tables if t.rows]

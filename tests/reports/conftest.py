@@ -60,12 +60,15 @@ def make_result(
     shift: Mapping[str, float] = PLANTED,
     skill: float = 2.4,
     pairs: bool = True,
+    keep: str = "both",
     notes: tuple[str, ...] = (),
     **options: object,
 ) -> AuditResult:
     """Audit one drawn population."""
     rows, names = draw(attributes, n, seed, shift, skill), list(attributes)
     frame = score_rows(rows, names)
+    if keep == "real":
+        frame = frame[frame.label == 0]
     if not pairs:
         frame = frame.drop(columns=["pair_id", "image_id"])
     provenance = Provenance(
@@ -189,6 +192,12 @@ def judge() -> Callable[..., AuditResult]:
 def run_dir(result: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with 60 pairs of thumbnails."""
     return write_run(tmp_path_factory.mktemp("reports") / "run", result)
+
+
+@pytest.fixture(scope="session")
+def lay_out() -> Callable[[Path, AuditResult], Path]:
+    """`write_run`, for tests that choose the folder."""
+    return write_run
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""The first screen: headline, paragraphs, sureness, next steps."""
+
+import pytest
+
+from reports import answer
+from reports.advice import next_steps
+
+D, W, T = "disparity", "within tolerance", "insufficient evidence"  # too thin
+
+
+def planted(judge, result, *words):
+    """Verdicts by race, gender and age; fpr then fnr."""
+    names = ("race", "gender", "age")
+    rows = [(names[i // 2], ("fpr", "fnr")[i % 2], word) for i, word in enumerate(words)]
+    return judge(result, *rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "headline"),
+    [
+        ((D, D, T, T, T, T), "No. Its errors fall unequally by race."),
+        ((D, W, W, D), "No. Its errors fall unequally by race (real images flagged as fake) and gender "
+         "(fakes let through)."),
+        ((W, W, W, W), "Within tolerance, by race and gender."),
+        ((T, T, T, T), "The data cannot tell."),
+        ((W, T, W, W), "Not settled. The data cannot tell by race (fakes let through)."),
+        ((), "No verdict: no group was compared."),
+    ],
+)  # fmt: skip
+def test_headline(judge, result, words, headline):
+    assert answer.headline(planted(judge, result, *words)) == headline
+
+
+def test_an_intersection_is_the_headline_only_where_nothing_simpler_is_unequal(judge, result):
+    alone = judge(result, ("race", "fpr", W), ("gender:race", "fpr", D))
+    assert answer.headline(alone) == "No. Its errors fall unequally by gender × race."
+    both = judge(result, ("race", "fpr", D), ("gender:race", "fpr", D))
+    assert answer.headline(both) == "No. Its errors fall unequally by race."
+    assert dict(answer.crossed_line(both)) == {D: "1 of 1 comparisons (gender × race)"}
+
+
+@pytest.mark.parametrize("words", [(T, T, T, T), (W, T, T, T), (W, W, W, W), ()])
+def test_without_a_disparity_nothing_accuses(judge, result, words):
+    record = planted(judge, result, *words)
+    text = " ".join([answer.headline(record), *(" ".join(pair) for pair in answer.lead(record))])
+    for accusing in ("No.", "unequally", "times as often", "more often"):
+        assert accusing not in text
+
+
+@pytest.mark.parametrize("words", [(T, T, T, T), (W, T, T, T), (D, D, T, T)])
+def test_what_is_not_shown_to_be_equal_is_not_cleared(judge, result, words):
+    record = planted(judge, result, *words)
+    text = " ".join([answer.headline(record), *(" ".join(pair) for pair in answer.lead(record))])
+    assert "cannot tell" in text
+    assert ("Within tolerance" in text) == (W in words)
+
+
+def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
+    lead = answer.lead(planted(judge, result, T, T))
+    assert lead[0][0] == "No unequal treatment is shown, and none is ruled out:"
+
+
+def test_more_than_two_disparities_are_counted(judge, result):
+    lead = answer.lead(planted(judge, result, D, D, D, D))
+    assert [claim for claim, _ in lead][2] == "2 more disparities:"
+
+
+def test_sureness_states_level_family_and_chance(judge, result):
+    told = " ".join(answer.sureness(planted(judge, result, D, D, T, T)))
+    assert "95%" in told
+    assert "all 4 comparisons" in told
+    assert "of at most 0.002" in told
+
+
+def test_next_steps_follow_the_verdicts(judge, result):
+    unequal = " ".join(s.text for s in next_steps(planted(judge, result, D, D, T, T)))
+    assert "Let no flag decide alone" in unequal
+    assert "4,100 images per group" in unequal
+    clear = [s.text for s in next_steps(planted(judge, result, W, W))]
+    assert clear == [
+        "Audit again whenever the detector, its threshold, the kind of fakes or the people change."
+    ]
+
+
+def test_a_detector_that_guesses_is_told_first(build, judge):
+    weak = build(n=300, skill=0.1)
+    assert answer.is_weak(weak)
+    assert "hardly beats a coin" in next_steps(weak)[0].text
+
+
+def test_rendered_faces_call_for_photographs(judge, result):
+    data = {"kind": "pairs", "source": {"kind": "rendered"}}
+    provenance = result.provenance.model_copy(update={"data": data})
+    drawn = result.model_copy(update={"provenance": provenance})
+    assert answer.rendered(drawn) and not answer.rendered(result)
+    assert any("photographs of people" in s.text for s in next_steps(drawn))
+
+
+def test_the_planted_population_is_found(result):
+    """End to end: scores with race planted, through the audit, to the words."""
+    assert answer.headline(result) == "No. Its errors fall unequally by race."
+    assert "people labelled Black are flagged as fake" in answer.lead(result)[0][0]

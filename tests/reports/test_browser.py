@@ -1,0 +1,295 @@
+"""The page in a real Chromium, with every way out of it cut."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from reports.html import write_report
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = Path(__file__).resolve().parents[2] / "build/axe/node_modules/axe-core/axe.min.js"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PATIENCE_MS = 60_000
+SUMMARY_HAS = "(text) => document.querySelector('#explorer-summary').textContent.includes(text)"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def large(run_dir):
+    """FairFace's attributes, 126 cells, 60 pairs."""
+    return write_report(run_dir)
+
+
+@pytest.fixture(scope="module")
+def result(build):
+    """Two attributes and a planted disparity: every part of the page, in fewer rows."""
+    groups = {"gender": ["Female", "Male"], "race": ["White", "Black", "Indian"]}
+    small = build(groups, n=1500, shift={"Black": 1.1})
+    return small.model_copy(update={"samples": small.samples[::6]})
+
+
+@pytest.fixture(scope="module")
+def report(result, lay_out, tmp_path_factory):
+    return write_report(lay_out(tmp_path_factory.mktemp("browser") / "run", result))
+
+
+class Visit:
+    """One page with its complaints: console messages, errors, and requests that tried to leave."""
+
+    def __init__(self, browser, path, **context):
+        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page = self.context.new_page()
+        self.complaints = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
+        self.page.route(lambda url: not url.startswith(("file:", "data:", "blob:")), self._cut)
+        self.page.goto(f"file://{path}")
+
+    def _cut(self, route):
+        self.complaints.append(route.request.url)
+        route.abort()
+
+    def bring(self, selector):
+        """Scroll to an element and wait until the figures near it are drawn."""
+        self.page.locator(selector).first.scroll_into_view_if_needed()
+        return self.page.locator(selector).first
+
+
+@pytest.fixture
+def visit(browser, report):
+    made = []
+
+    def start(path=report, **context):
+        made.append(Visit(browser, path, **context))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.context.close()
+
+
+def draw_all(page):
+    """Let every figure on the page come near the window."""
+    page.evaluate(
+        """async () => {
+            for (let y = 0; y < document.body.scrollHeight; y += 600) {
+                scrollTo(0, y);
+                await new Promise((done) => setTimeout(done, 30));
+            }
+            scrollTo(0, 0);
+        }"""
+    )
+
+
+def test_it_opens_quietly_and_draws_every_figure_in_sight(visit, large):
+    one = visit(large)
+    draw_all(one.page)
+    one.page.wait_for_function(
+        """() => [...document.querySelectorAll('[data-figure]')].filter((e) => e.checkVisibility())
+           .every((e) => e.querySelector('.main-svg'))"""
+    )
+    assert one.complaints == []
+
+
+def test_the_first_paint_comes_within_two_seconds(visit, large):
+    paints = visit(large).page.evaluate("performance.getEntriesByType('paint').map((e) => e.startTime)")
+    assert paints and max(paints) < 2000
+
+
+def test_the_answer_is_on_the_first_screen(visit, large):
+    page = visit(large).page
+    for text in ("Is resnet50 fair?", "How sure", "What next"):
+        box = page.get_by_text(text, exact=False).first.bounding_box()
+        assert box["y"] + box["height"] < 800, text
+
+
+@pytest.mark.parametrize("width", [375, 768])
+def test_a_small_screen_needs_no_sideways_scrolling(visit, large, width):
+    page = visit(large, viewport={"width": width, "height": 800}).page
+    draw_all(page)
+    for details in page.query_selector_all("details"):
+        details.evaluate("(e) => { e.open = true }")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_slider_moves_rates_gap_and_marks(visit, result):
+    one = visit()
+    one.bring("#threshold")
+    page = one.page
+    assert "At threshold 0.500" in page.locator("#explorer-summary").inner_text()
+    before = page.locator("#explorer-table tbody tr").first.inner_text()
+    mark = (
+        "() => { const p = document.querySelector('[data-figure^=roc][data-marks]'); return p.data.at(-1).x }"
+    )
+    page.wait_for_function("document.querySelector('[data-figure^=roc][data-marks]').data")
+    at_start = page.evaluate(mark)
+    page.locator("#threshold").focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    at = result.sweep_thresholds.index(0.5) - 20
+    moved = f"At threshold {result.sweep_thresholds[at]:.3f}"
+    page.wait_for_function(
+        f"() => document.querySelector('#explorer-summary').textContent.includes('{moved}')"
+    )
+    row = page.locator("#explorer-table tbody tr").first.inner_text()
+    black = next(s for s in result.sweep if s.group == "Black")
+    assert row != before
+    assert f"{100 * black.fp[at] / black.n_real:.1f}%" in row
+    assert page.evaluate(mark) != at_start
+    page.locator("#threshold-reset").click()
+    page.wait_for_function(SUMMARY_HAS, arg="0.500")
+    assert one.complaints == []
+
+
+def test_the_intervals_of_the_slider_are_those_of_the_audit(visit, result):
+    page = visit().page
+    rows = page.locator("#explorer-table tbody tr").all_inner_texts()
+    for group in (g for g in result.groups if g.attribute == "race"):
+        low, high = (f"{100 * v:.1f}" for v in group.fpr_interval)
+        row = next(r for r in rows if r.startswith(group.group))
+        assert f"({low}–{high}%)" in row
+
+
+def test_another_attribute_can_be_chosen(visit):
+    one = visit()
+    one.bring("#explorer-attribute").select_option(label="Gender")
+    assert one.page.locator("#explorer-table tbody tr").count() == 3
+    one.page.wait_for_function(
+        "() => document.querySelectorAll('.explorer-figures:not([hidden])').length === 1"
+    )
+
+
+def test_a_table_sorts_by_any_column_with_the_keyboard(visit):
+    page = visit().page
+    page.locator("#attribute-0 summary").first.click()
+    table = page.locator("#attribute-0 table").first
+    header = table.locator("thead button").nth(1)
+    header.focus()
+    page.keyboard.press("Enter")
+    column = "(t) => [...t.tBodies[0].rows].map((r) => +r.cells[1].dataset.sort)"
+    falling = table.evaluate(column)
+    assert falling == sorted(falling, reverse=True)
+    assert table.locator("th[aria-sort=descending]").count() == 1
+    page.keyboard.press("Enter")
+    assert table.evaluate(column) == sorted(falling)
+    assert table.locator("th[aria-sort=ascending]").count() == 1
+
+
+def test_a_table_downloads_as_csv(visit, result, tmp_path):
+    page = visit().page
+    page.locator("#attribute-0 summary").first.click()
+    with page.expect_download() as started:
+        page.locator("#attribute-0 .download a").first.click()
+    started.value.save_as(tmp_path / "t.csv")
+    assert started.value.suggested_filename == "rates-race.csv"
+    with (tmp_path / "t.csv").open(newline="") as file:
+        rows = {row["group"]: row for row in csv.DictReader(file)}
+    black = next(g for g in result.groups if g.group == "Black")
+    assert float(rows["Black"]["fpr"]) == black.fpr
+
+
+def test_a_figure_is_saved_as_a_picture(visit, tmp_path):
+    one = visit()
+    one.bring("[data-figure]")
+    one.page.wait_for_selector("[data-figure] .main-svg")
+    with one.page.expect_download() as started:
+        one.page.locator(".save").first.click()
+    started.value.save_as(tmp_path / "f.svg")
+    assert "<svg" in (tmp_path / "f.svg").read_text(encoding="utf-8")
+    assert one.complaints == []
+
+
+def test_a_term_opens_its_meaning_by_keyboard(visit):
+    page = visit().page
+    page.locator("#answer .term").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(":popover-open").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator(":popover-open").count() == 0
+
+
+def test_the_theme_can_be_switched(visit):
+    one = visit(color_scheme="light")
+    one.bring("[data-figure]")
+    one.page.wait_for_selector("[data-figure] .main-svg")
+    ink = """() => [getComputedStyle(document.body).backgroundColor,
+                    document.querySelector('[data-figure]').layout.font.color]"""
+    light = one.page.evaluate(ink)
+    one.page.locator("#theme").click()
+    dark = one.page.evaluate(ink)
+    assert light[0] != dark[0] and light[1] != dark[1]
+    assert one.page.locator("#theme").inner_text() == "Light"
+
+
+def test_paper_shows_every_figure_and_every_table_in_light_colours(visit):
+    one = visit(color_scheme="dark")
+    one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    state = one.page.evaluate(
+        """() => ({
+            undrawn: [...document.querySelectorAll('[data-figure]')]
+                .filter((e) => e.checkVisibility() && !e.querySelector('.main-svg')).length,
+            closed: document.querySelectorAll('details:not([open])').length,
+            wide: [...document.querySelectorAll('[data-figure] .main-svg')]
+                .filter((e) => e.clientWidth > e.closest('[data-figure]').clientWidth + 1).length,
+            theme: document.documentElement.dataset.theme,
+        })"""
+    )
+    assert state == {"undrawn": 0, "closed": 0, "wide": 0, "theme": "light"}
+    one.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert one.page.evaluate("document.documentElement.dataset.theme") is None
+    assert one.complaints == []
+
+
+def test_without_scripts_every_number_is_still_there(visit, result):
+    page = visit(java_script_enabled=False).page
+    assert page.locator("noscript").count() == 1
+    assert "Its errors fall unequally by race." in page.content()
+    assert page.locator("#attribute-0 table tbody tr").count() == 4
+
+
+@pytest.mark.parametrize("name", ["<script>document.title='x'</script>", "<img src=x onerror=alert(1)>"])
+def test_a_hostile_name_is_text_in_tables_and_figures(visit, build, write, name):
+    result = build({"tone": ["plain", name], name: ["a", "b"]}, n=400)
+    one = visit(write_report(write(result)))
+    draw_all(one.page)
+    one.page.wait_for_selector("[data-figure] .main-svg")
+    for details in one.page.query_selector_all("details"):
+        details.evaluate("(e) => { e.open = true }")
+    assert one.page.title().startswith("Fairness audit")
+    ticks = one.page.locator("[data-figure^=dots] .ytick text").all_text_contents()
+    assert any(tick.strip().startswith(name[:20]) for tick in ticks)
+    assert one.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visit, scheme):
+    if not AXE.exists():
+        pytest.skip("no axe-core: sh tests/install_browser.sh")
+    page = visit(color_scheme=scheme).page
+    for details in page.query_selector_all("details"):
+        details.evaluate("(e) => { e.open = true }")
+    draw_all(page)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    page.evaluate("scrollTo(0, 0)")
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    told = [f"{v['id']}: {v['help']}: {n['html'][:120]}" for v in found for n in v["nodes"]]
+    assert not told, "\n".join(told)
