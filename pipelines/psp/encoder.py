@@ -97,6 +97,7 @@ class Encoder(nn.Module):
         ends = [sum(config.encoder_units[: k + 1]) - 1 for k in (1, 2, 3)]
         self.fine_end, self.middle_end, self.coarse_end = ends
         self.styles = nn.ModuleList(StyleHead(c4, config.style_dim, side) for side in _head_sides(config))
+        self.groups = nn.ModuleList()  # filled by `fuse.group_heads`, for speed
         self.latlayer1 = nn.Conv2d(c3, c4, 1)
         self.latlayer2 = nn.Conv2d(c2, c4, 1)
 
@@ -113,8 +114,10 @@ class Encoder(nn.Module):
         fine, middle, coarse = self._features(self.input_layer(x))
         p2 = _upsampled(coarse, middle) + self.latlayer1(middle)
         p1 = _upsampled(p2, fine) + self.latlayer2(fine)
-        codes = [head(self._source(i, coarse, p2, p1)) for i, head in enumerate(self.styles)]
-        return torch.stack(codes, dim=1)
+        maps = (coarse, p2, p1)
+        if self.groups:
+            return torch.cat([group(x) for group, x in zip(self.groups, maps, strict=True)], dim=1)
+        return torch.stack([head(maps[self.map_of(i)]) for i, head in enumerate(self.styles)], dim=1)
 
     def _features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         kept = {}
@@ -125,10 +128,9 @@ class Encoder(nn.Module):
         return kept[self.fine_end], kept[self.middle_end], x
 
     @staticmethod
-    def _source(index: int, coarse: Tensor, middle: Tensor, fine: Tensor) -> Tensor:
-        if index < N_COARSE:
-            return coarse
-        return middle if index < N_COARSE + N_MIDDLE else fine
+    def map_of(index: int) -> int:
+        """Which feature map a style is read from: 0 coarse, 1 middle, 2 fine."""
+        return (index >= N_COARSE) + (index >= N_COARSE + N_MIDDLE)
 
 
 def _units(config: PSPConfig) -> Iterator[ResidualUnit]:

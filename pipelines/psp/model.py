@@ -10,6 +10,7 @@ uint8, never truncated: upstream's truncation darkens every fake by half a level
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,7 +26,10 @@ from pipelines.psp.checkpoint import Checkpoint, read_checkpoint
 from pipelines.psp.config import PSPConfig
 from pipelines.psp.decoder import Decoder
 from pipelines.psp.encoder import Encoder
+from pipelines.psp.fuse import fold_norms, group_heads
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Options of glibc's mallopt(3)."""
 SMALL_WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "small.safetensors"
 """The embedded generator."""
 
@@ -55,6 +59,9 @@ class PSP:
             weights = {k[len(part) :]: v for k, v in checkpoint.state.items() if k.startswith(part)}
             net.load_state_dict(weights, strict=True, assign=True)
             net.eval().requires_grad_(False).to(self.device)
+        fold_norms(self.encoder)
+        group_heads(self.encoder)
+        for net in (self.encoder, self.decoder):
             _channels_last(net)
         average = checkpoint.latent_avg
         self.latent_avg = None if average is None else average.to(self.device)
@@ -86,8 +93,10 @@ class PSP:
     @torch.inference_mode()
     def decode(self, w_plus: Tensor) -> Tensor:
         """W+ float32 [B,n_styles,style_dim] to images float32 [B,3,S,S], nominally in [-1,1], not clamped."""
+        w_plus = w_plus.to(self.device)
+        parts = w_plus.split(1) if self._one_by_one else (w_plus,)
         with self._precision():
-            return self.decoder(w_plus.to(self.device)).float()
+            return torch.cat([self.decoder(part).float() for part in parts])
 
     def fake_twins(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Re-create face crops.
@@ -108,8 +117,27 @@ class PSP:
         levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
+    @property
+    def _one_by_one(self) -> bool:
+        """On a CPU a large image keeps every core busy, and alone it needs fewer passes (`for_one`)."""
+        return self.device.type == "cpu" and self.output_size_px >= 256
+
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+
+def keep_memory() -> bool:
+    """Tell glibc to keep freed memory instead of giving it back to the kernel; True where that worked.
+
+    Large activations are mapped anew for every layer otherwise, and the page faults cost more than the
+    arithmetic (a factor of about three in the 1024 px decoder). A process-wide setting, so only worker
+    processes and benchmarks call it.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    except (OSError, AttributeError):  # not glibc
+        return False
 
 
 def load_psp(path: str | Path = "small", device: str = "cpu", dtype: torch.dtype = torch.float32) -> PSP:

@@ -35,12 +35,17 @@ def binomial_kernel(gain: float) -> Tensor:
     return kernel * (gain / kernel.sum())
 
 
-def blur(x: Tensor, kernel: Tensor, pad: tuple[int, int]) -> Tensor:
-    """Filter every channel of [B,C,H,W] with a symmetric [4,4] kernel, zero-padded by (before, after)."""
+def blur(x: Tensor, kernel: Tensor, pad: tuple[int, int], bias: Tensor | None = None) -> Tensor:
+    """Filter every channel of [B,C,H,W] with a symmetric [4,4] kernel, zero-padded by (before, after).
+
+    `bias` [C] is added to the result.
+    """
     before, after = pad
-    x = F.pad(x, (before, after, before, after))
     weight = kernel.to(x.dtype).expand(x.shape[1], 1, *kernel.shape)
-    return F.conv2d(x, weight, groups=x.shape[1])
+    if before == after:
+        return F.conv2d(x, weight, bias, padding=before, groups=x.shape[1])
+    x = F.pad(x, (before, after, before, after))
+    return F.conv2d(x, weight, bias, groups=x.shape[1])
 
 
 def upsample_rgb(x: Tensor, kernel: Tensor) -> Tensor:

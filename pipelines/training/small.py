@@ -60,7 +60,7 @@ class Phase:
 PHASES = (
     Phase("64 px", 4500, 16, 8e-4, n_levels=4),
     Phase("128 px", 3000, 16, 6e-4, n_levels=5, energy_weight=0.2),
-    Phase("adversarial", 4500, 16, 4e-4, n_levels=5, adversarial_share=0.5, energy_weight=1.5),
+    Phase("adversarial", 3600, 16, 4e-4, n_levels=5, adversarial_share=0.4, energy_weight=1.5),
 )
 _EMA_HALF_LIFE_IMAGES = 10_000
 _ATTRIBUTION = (

@@ -78,10 +78,9 @@ class TestTraps:
 
     def test_slope_of_the_heads(self, parity_dir: Path, small_file: Path):
         psp = load_psp(small_file)
-        for module in psp.encoder.modules():
-            if isinstance(module, torch.nn.LeakyReLU):
-                assert module.negative_slope == 0.01
-                module.negative_slope = 0.2
+        for group in psp.encoder.groups:
+            assert group.slope == 0.01
+            group.slope = 0.2
         assert image_error(parity_dir, psp) > 100 * ATOL
 
     def test_corners_of_the_pyramid(self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch):
@@ -117,6 +116,12 @@ class TestTraps:
         value = (200.6 / 127.5) - 1
         monkeypatch.setattr(psp, "decode", lambda w: torch.full((1, 3, 256, 256), value))
         assert set(psp.fakes_from(torch.zeros(1, 8, 512)).ravel().tolist()) == {201}
+
+    def test_one_image_takes_another_way_to_the_same_numbers(self, parity_dir: Path, psp: PSP):
+        w_plus = psp.encode(reference.images(parity_dir))
+        together = psp.decode(w_plus)
+        alone = torch.cat([psp.decode(w) for w in w_plus.split(1)])
+        torch.testing.assert_close(alone, together, atol=ATOL, rtol=0)
 
     def test_the_last_partial_batch_is_kept(self, parity_dir: Path, psp: PSP):
         pair = reference.images(parity_dir)
