@@ -24,8 +24,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .data import LabelledImages
 from .detector import Detector
+from .labelled import LabelledImages
 from .preprocess import to_unit
 from .progress import progress_bar
 from .reading import Batch, read_batches

@@ -1,6 +1,6 @@
 """The training loop's parts for PyTorch Lightning: data, network with its loss, and a record of the epochs.
 
-Enters: the table of `data`, a network, `Settings`. Leaves: objects for `lightning.Trainer`.
+Enters: the table of `labelled`, a network, `Settings`. Leaves: objects for `lightning.Trainer`.
 
 Why this module imports Lightning at its top and no other does: Lightning is an optional extra; `train`
 imports this module when training really starts.

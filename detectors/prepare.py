@@ -1,6 +1,6 @@
 """Labelled images made ready for training: split by origin, decoded once, classes numbered.
 
-Enters: the table of `data` and `Settings`. Leaves: `TrainingData`.
+Enters: the table of `labelled` and `Settings`. Leaves: `TrainingData`.
 
 Why a cache: a training of 20 epochs would decode every file 20 times, and on two cores decoding and learning
 fight for the same processor. Sets that do not fit into `CACHE_BYTES` are decoded anew in each epoch.
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import REAL, LabelledImages, with_hashes
 from .errors import EmptyDataset
+from .labelled import REAL, LabelledImages, with_hashes
 from .preprocess import Preprocessing
 from .progress import progress_bar
 from .reading import read_batches

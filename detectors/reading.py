@@ -18,12 +18,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from pipelines.errors import PhotoError
 from pipelines.images import read_photo
 
+from .faces import SharedFinder, framed
 from .preprocess import Preprocessing, fit
 
 BATCHES_AHEAD = 3
@@ -57,29 +59,29 @@ class Batch:
     unreadable: dict[int, Unreadable]
 
 
-def read_image(path: str | Path) -> Tensor | Unreadable:
-    """Decode one file to RGB, through the reader that made the pairs.
+def read_fitted(
+    path: str | Path, preprocessings: Sequence[Preprocessing], finder: SharedFinder | None = None
+) -> list[Tensor] | Unreadable:
+    """Decode one file once and frame and resize it for each network.
 
-    Returns:
-        [3, H, W] uint8, or why not.
-    """
-    try:
-        pixels = read_photo(Path(path)).pixels
-    except PhotoError as error:
-        return Unreadable(error.reason, str(error))
-    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
-
-
-def read_fitted(path: str | Path, preprocessings: Sequence[Preprocessing]) -> list[Tensor] | Unreadable:
-    """Decode one file once and resize it for each network.
+    Args:
+        path: The file.
+        preprocessings: One for each network.
+        finder: Finds faces, for networks that want them cut out; made anew where None.
 
     Returns:
         One [3, S, S] uint8 tensor for each preprocessing, or why not.
     """
-    image = read_image(path)
-    if isinstance(image, Unreadable):
-        return image
-    return [fit(image, preprocessing) for preprocessing in preprocessings]
+    try:
+        pixels = read_photo(Path(path)).pixels
+        return [fit(_to_tensor(framed(pixels, p, finder)), p) for p in preprocessings]
+    except PhotoError as error:
+        return Unreadable(error.reason, str(error))
+
+
+def _to_tensor(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    """[H, W, 3] pixels as a [3, H, W] tensor of its own memory."""
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
 
 
 def read_batches(
@@ -100,10 +102,11 @@ def read_batches(
         One batch for each `batch_size` paths, in order.
     """
     rows = [list(range(i, min(i + batch_size, len(paths)))) for i in range(0, len(paths), batch_size)]
+    finder = SharedFinder()
     pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
 
     def submit(batch: list[int]) -> list[Future[list[Tensor] | Unreadable]]:
-        return [pool.submit(read_fitted, paths[row], preprocessings) for row in batch]
+        return [pool.submit(read_fitted, paths[row], preprocessings, finder) for row in batch]
 
     try:
         waiting = iter(rows)

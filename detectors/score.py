@@ -16,10 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from .data import LabelledImages, read_images, to_table, with_hashes
+from .data import read_images
 from .detector import Detector
 from .engine import Options, score_images
 from .errors import DatasetNotFound, EmptyDataset
+from .labelled import LabelledImages, to_table, with_hashes
 from .loaders import load_detector
 
 SEEN = "in the detector's training data"
@@ -39,7 +40,7 @@ class Scored:
     detector: dict[str, Any] = field(default_factory=dict)
     """name, arch, sha256, preprocessing, output and provenance of the detector; plain values."""
     data: dict[str, Any] = field(default_factory=dict)
-    """layout, path and provenance of the data set; plain values."""
+    """layout, path, folder (to which image_ids are relative) and provenance of the data set; plain values."""
 
 
 def score_pairs(
@@ -76,7 +77,12 @@ def score_pairs(
         attributes=kept.attributes,
         n_left_out=dict(images.n_left_out) | ({SEEN: n_seen} if n_seen else {}),
         detector=describe(detector),
-        data={"layout": images.layout, "path": str(images.root), "provenance": images.provenance},
+        data={
+            "layout": images.layout,
+            "path": str(images.root),
+            "folder": str(images.folder),
+            "provenance": images.provenance,
+        },
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from .augment import check_augmentations
 from .errors import ExpectedError, TrainingError
-from .preprocess import Preprocessing, Resize
+from .preprocess import Face, Preprocessing, Resize
 from .splits import DEFAULT_FRACTIONS, check_fractions
 from .zoo import architecture
 
@@ -42,6 +42,7 @@ class Settings:
         size_px: Input size; None for the architecture's usual one.
         gray: Train on luminance alone.
         resize: Interpolation.
+        face: "as is" for face crops; "crop" and "level" look for the face first.
         by_kind: One class for each kind of fake instead of real against fake.
         fractions: Of origins for train, valid and test.
         patience: Stop after so many epochs without a better one; 0 never stops early.
@@ -64,6 +65,7 @@ class Settings:
     size_px: int | None = None
     gray: bool = False
     resize: Resize = "bilinear"
+    face: Face = "as is"
     by_kind: bool = False
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS
     patience: int = 0
@@ -84,6 +86,7 @@ class Settings:
             mean=usual.mean,
             std=usual.std,
             resize=self.resize,
+            face=self.face,
         )
 
     def check(self, arch: str) -> None:

@@ -1,6 +1,6 @@
 """Which images train, which choose the epoch, which are held out.
 
-Enters: the table of `data`. Leaves: one word an image: "train", "valid" or "test".
+Enters: the table of `labelled`. Leaves: one word an image: "train", "valid" or "test".
 
 Why by origin and never by image: two pictures of one face on both sides of a split let a network recognise
 the face instead of the forgery, and the held-out accuracy flatters. An origin is a source photo (both halves
@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .data import LabelledImages
 from .errors import SplitError
+from .labelled import LabelledImages
 
 PART_NAMES = ("train", "valid", "test")
 DEFAULT_FRACTIONS = (0.6, 0.1, 0.3)

@@ -29,8 +29,9 @@ from torch import Tensor, nn
 from pipelines.storage import write_json
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import LabelledImages, fingerprint, read_images
+from .data import read_images
 from .errors import MissingExtra, OutputExists
+from .labelled import LabelledImages, fingerprint
 from .loaders import pick_device
 from .prepare import TrainingData, prepare
 from .score import Options, score_images
@@ -162,6 +163,7 @@ def _record(
         "data": {
             "name": data.images.root.name,
             "layout": data.images.layout,
+            "origin": data.images.origin_rule,
             "fingerprint": fingerprint(data.images),
             "n_images": {part: int((table["part"] == part).sum()) for part in _PARTS.values()},
             "n_unreadable": data.n_unreadable,
