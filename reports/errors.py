@@ -21,3 +21,7 @@ class RecordFormatError(ExpectedError):
 
 class ChromiumNotFound(ExpectedError):
     """A PDF needs a browser, and none is installed."""
+
+
+class PrintingFailed(ExpectedError):
+    """The browser was started and made no PDF."""
