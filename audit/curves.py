@@ -125,9 +125,15 @@ def eer_threshold(curve: ErrorCurve) -> float:
     """Where FPR and FNR are closest, the lower sum deciding a tie; NaN for one class."""
     if not curve.two_sided:
         return float("nan")
-    apart = np.abs(curve.fpr - curve.fnr)
-    best = np.lexsort((curve.fpr + curve.fnr, np.round(apart, 12)))[0]
-    return float(curve.thresholds[best])
+    return float(curve.thresholds[_eer_position(curve)])
+
+
+def _eer_position(curve: ErrorCurve) -> int:
+    """FPR - FNR falls strictly from 1 to -1, so it is closest to 0 beside its change of sign."""
+    gap, total = curve.fpr - curve.fnr, curve.fpr + curve.fnr
+    after = int(np.argmax(gap <= 0))
+    sides = (after - 1, after)
+    return min(sides, key=lambda side: (round(abs(float(gap[side])), 12), float(total[side])))
 
 
 def eer_density_share(curve: ErrorCurve) -> float:
@@ -136,7 +142,7 @@ def eer_density_share(curve: ErrorCurve) -> float:
     The EER moves by w times an error in FPR plus (1 - w) times one in FNR, which gives its standard error.
     The window around the threshold holds a count of images of the order n^(3/4).
     """
-    centre = int(np.searchsorted(curve.thresholds, eer_threshold(curve)))
+    centre = _eer_position(curve)
     n = min(curve.n_real, curve.n_fake)
     reach = max(n**0.75 / n / 2, 1 / n)
     around = np.abs(curve.fpr + 1 - curve.fnr - (curve.fpr[centre] + 1 - curve.fnr[centre])) <= 2 * reach

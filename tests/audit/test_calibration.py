@@ -1,0 +1,52 @@
+"""A small, seeded part of `benchmarks/calibration.py`: intervals cover, the test keeps its size."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+PATH = Path(__file__).parents[2] / "benchmarks" / "calibration.py"
+QUICK = {
+    "Wilson": 0.1,
+    "Newcombe difference": 0.1,
+    "Score ratio": 0.25,
+    "Wilson on pairs: positive rate": 0.1,
+    "Wilson on pairs: accuracy": 0.1,
+    "Wilson on pairs: (FPR + TPR) / 2": 0.1,
+    "Rate difference, paired": 0.1,
+    "Equality test, size": 0.1,
+    '"within tolerance" although wrong': 0.03,
+}
+"""Share of the study's simulations that the tests afford."""
+
+
+def load():
+    spec = importlib.util.spec_from_file_location("calibration_study", PATH)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+CALIBRATION = load()
+STUDIES = [
+    (seed, study)
+    for seed, study in enumerate(CALIBRATION.STUDIES)
+    if study.what in QUICK and "85 cells" not in study.case
+]
+
+
+@pytest.mark.parametrize(("seed", "study"), STUDIES, ids=[f"{s.what}, {s.case}" for _, s in STUDIES])
+def test_keeps_its_promise(seed, study):
+    n = int(study.n * QUICK[study.what])
+    share = CALIBRATION.run(study, seed, QUICK[study.what])
+    low, high = study.aim
+    noise = 3 * (0.05 * 0.95 / n) ** 0.5
+    assert low - noise <= share <= high + noise
+
+
+def test_every_kind_of_interval_is_studied():
+    assert {study.what for study in CALIBRATION.STUDIES} >= set(QUICK) | {"AUC", "EER", "Max-min gap"}
