@@ -116,6 +116,7 @@ def generate_pairs(
         fairface_dir, out_dir, generator, limit=limit, per_cell=per_cell, device=device,
         batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size, precision=precision,
         truncation=truncation, style_mix=style_mix,
+        elsewhere=engine == "ray",
     )  # fmt: skip
     return run_job(job, engine, workers, ray_address, show_progress)
 
@@ -164,6 +165,7 @@ def regenerate_pairs(
     job = latents_job(
         latents_dir, out_dir, generator, device=device, batch_size=batch_size, seed=seed,
         shard_size=shard_size, precision=precision, truncation=truncation, style_mix=style_mix,
+        elsewhere=engine == "ray",
     )  # fmt: skip
     return run_job(job, engine, workers, ray_address, show_progress)
 

@@ -34,7 +34,8 @@ def photo_job(
         fairface_dir: photos and labels in FairFace's layout.
         out_dir: the dataset's folder.
         generator: "small", or a pSp checkpoint's path.
-        **options: fields of `PairSettings`, `device` and `precision` also "auto", `size_px` also None.
+        **options: fields of `PairSettings`, `device` and `precision` also "auto", `size_px` also
+            None; `elsewhere=True` where a cluster does the work, whose GPUs are not seen from here.
 
     Returns:
         The job.
@@ -119,7 +120,7 @@ def _folder(out_dir: str | Path) -> Path:
 
 def _settle(options: dict[str, Any], network: PSP) -> PairSettings:
     """Options to settings: what was left open is decided here, once."""
-    device = choose_device(options.get("device", "auto"))
+    device = choose_device(options.get("device", "auto"), options.pop("elsewhere", False))
     precision = options.get("precision", "auto")
     settled = {
         **options,

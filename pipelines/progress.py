@@ -7,6 +7,7 @@ so a shard that a lost worker began and another one makes again is not counted t
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -33,13 +34,16 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(n_photos: int, done: dict[int, tuple[int, int]], shown: bool) -> Iterator[Listener]:
+def progress_bar(
+    n_photos: int, done: dict[int, tuple[int, int]], shown: bool, console: Console | None = None
+) -> Iterator[Listener]:
     """Show a bar while the block runs.
 
     Args:
         n_photos: how many photos there are in all.
         done: shard to (photos, of these rejected) for shards finished before.
         shown: draw it at all.
+        console: where to; None for standard output.
 
     Yields:
         The listener to tell of progress.
@@ -55,7 +59,7 @@ def progress_bar(n_photos: int, done: dict[int, tuple[int, int]], shown: bool) -
         TimeRemainingColumn(),
         TextColumn("{task.fields[rejected]} rejected"),
     )
-    with Progress(*columns, disable=not shown, speed_estimate_period=30) as bar:
+    with Progress(*columns, console=console, disable=not shown, speed_estimate_period=30) as bar:
         start = sum(n for n, _ in counts.values())
         rejected = sum(r for _, r in counts.values())
         task = bar.add_task("making pairs", total=n_photos, completed=start, rejected=rejected)

@@ -7,6 +7,7 @@ Why by content and not by name: `train/1.jpg` of FairFace and of a drawn populat
 photos.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 SUFFIX: Final = ".photos.txt"
-"""Beside `small.safetensors` lies `small.photos.txt`: one sha256 a line."""
+"""Beside `small.safetensors` lies `small.photos.txt`: one sha256 a line, sorted."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class TrainingList:
 
     sha256: frozenset[str]
     is_known: bool
-    """False where the weights say that they have such a list but it is not at hand."""
+    """False where the weights say that they have such a list but it is not the one at hand."""
 
     def holds(self, sha256: str | None) -> bool | None:
         """Whether a photo was among them; None where nobody can tell."""
@@ -36,8 +37,9 @@ def training_list(weights: str | Path, provenance: Mapping[str, Any]) -> Trainin
     Args:
         weights: the weights' file.
         provenance: what the weights say of themselves: `trained_on` may hold the list; weights
-            with `training_photos_sha256` keep it in a file beside them. Weights with neither (the
-            official ones, trained on FFHQ) saw no labelled photo of ours.
+            with `training_photos_sha256` keep it in a file beside them, and that digest must be
+            the file's. Weights with neither (the official ones, trained on FFHQ) saw no labelled
+            photo of ours.
 
     Returns:
         The list.
@@ -45,7 +47,10 @@ def training_list(weights: str | Path, provenance: Mapping[str, Any]) -> Trainin
     listed = provenance.get("trained_on")
     if listed:
         return TrainingList(frozenset(json.loads(listed) if isinstance(listed, str) else listed), True)
-    beside = Path(weights).with_suffix(SUFFIX)
-    if beside.is_file():
-        return TrainingList(frozenset(beside.read_text(encoding="utf-8").split()), True)
-    return TrainingList(frozenset(), "training_photos_sha256" not in provenance)
+    wanted, beside = provenance.get("training_photos_sha256"), Path(weights).with_suffix(SUFFIX)
+    if wanted is None:
+        return TrainingList(frozenset(), True)
+    text = beside.read_text(encoding="utf-8").strip() if beside.is_file() else ""
+    if hashlib.sha256(text.encode()).hexdigest() != wanted:
+        return TrainingList(frozenset(), False)
+    return TrainingList(frozenset(text.split()), True)

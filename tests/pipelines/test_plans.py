@@ -1,0 +1,67 @@
+"""Plans: what was left open is decided, what is wrong is said before anything is made."""
+
+import shutil
+
+import pytest
+
+from pipelines.errors import CheckpointFormatError, PairsNotFound, SettingError
+from pipelines.generate import generate_pairs
+from pipelines.job import claimed, load_job
+from pipelines.plans import latents_job, photo_job
+from pipelines.settings import choose_device
+
+
+def test_open_options_are_decided_once(drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path, tiny_generator, device="cpu", size_px=16, limit=10)
+    assert (job.settings.precision, job.settings.size_px, len(job.plan)) == ("float32", 16, 10)
+    assert job.generator["crop"] == "tight"
+    assert job.source["kind"] == "rendered"
+
+
+def test_a_job_survives_the_way_to_disk_and_back(drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, device="cpu", size_px=32)
+    with claimed(job):
+        again = load_job(job.out_dir)
+    assert again.parameters() == job.parameters()
+    assert again.plan["path"].tolist() == job.plan["path"].tolist()
+
+
+def test_moved_photos_are_the_same_run(drawn, tiny_generator, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(drawn, moved)
+    one, two = (
+        photo_job(d, tmp_path / "pairs", tiny_generator, device="cpu", size_px=32) for d in (drawn, moved)
+    )
+    assert one.parameters() == two.parameters()
+    with claimed(one):
+        pass
+    with claimed(two):
+        assert str(moved) in load_job(two.out_dir).plan["path"].iloc[0]
+
+
+def test_workers_elsewhere_say_that_they_see_no_plan(tmp_path):
+    with pytest.raises(PairsNotFound, match="must see the same folder"):
+        load_job(tmp_path / "nowhere")
+
+
+def test_weights_that_are_not_there(drawn, tmp_path):
+    with pytest.raises(CheckpointFormatError, match=r"nowhere\.pt"):
+        photo_job(drawn, tmp_path, tmp_path / "nowhere.pt")
+
+
+def test_latents_need_a_finished_dataset(tiny_generator, drawn, tmp_path):
+    with pytest.raises(PairsNotFound, match=r"no provenance\.json"):
+        latents_job(tmp_path, tmp_path / "out", tiny_generator)
+    options = {"size_px": 32, "device": "cpu", "workers": 1, "limit": 3}
+    made = generate_pairs(drawn, tmp_path / "pairs", tiny_generator, **options)
+    for file in (made.out_dir / "latents").iterdir():
+        file.unlink()
+    with pytest.raises(PairsNotFound, match="no latents in"):
+        latents_job(made.out_dir, tmp_path / "out", tiny_generator)
+
+
+def test_a_cluster_is_taken_at_its_word():
+    assert choose_device("cuda", elsewhere=True) == "cuda"
+    assert choose_device("cpu", elsewhere=True) == "cpu"
+    with pytest.raises(SettingError, match="it must be auto, cpu or cuda"):
+        choose_device("gpu")
