@@ -117,7 +117,7 @@ def histograms(chosen: Sequence[Histogram], threshold: float) -> go.Figure:
                 y=[round(0.46 * v / tallest, 5) for v in shares[side]],
                 base=row,
                 name="Real images (up)" if side == "real" else "Fakes (down)",
-                marker={"color": colour, "pattern": {"shape": "" if side == "real" else "/", "size": 4}},
+                marker={"color": colour},
                 showlegend=row == 0,
                 legendgroup=side,
                 hoverinfo="skip",

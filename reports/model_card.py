@@ -124,12 +124,12 @@ def _evaluation(result: AuditResult) -> str:
     return "\n\n".join(
         [
             "### Testing data, factors and metrics",
-            f"{count(d.n_images)} images: {count(d.n_real)} real, {count(d.n_fake)} fake, {count(d.n_pairs)} matched "
-            f"pairs{'; ' + plain(left) if left else ''}.",
+            f"{count(d.n_images)} images: {count(d.n_real)} real, {count(d.n_fake)} fake, {count(d.n_pairs)} "
+            f"matched pairs{'; ' + plain(left) if left else ''}.",
             _known(result.provenance.data),
             f"Factors: {plain(', '.join(c.attributes)) or 'none'}. Decision: fake if the score is at least "
-            f"{c.threshold:.4g} (rule: {plain(c.threshold_rule)}). A gap of up to {100 * c.tolerance:g} points is "
-            f"tolerated. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
+            f"{c.threshold:.4g} (rule: {plain(c.threshold_rule)}). A gap of up to {100 * c.tolerance:g} "
+            f"points is tolerated. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
             f"{count(result.n_tests)} comparisons (Holm).",
             "### Results",
             _results(result),
@@ -149,8 +149,8 @@ def model_card(result: AuditResult) -> str:
         "## Model details",
         _known({k: v for k, v in p.detector.items() if k != "trained_on"}),
         "## Uses",
-        "Scores face images: the higher, the more it looks fake to the detector. A score is no proof; it should not "
-        "decide alone about a person.",
+        "Scores face images: the higher, the more it looks fake to the detector. A score is no proof; it "
+        "should not decide alone about a person.",
         "## Bias, risks and limitations",
         _bullets([*result.notes, *belief.limits(result)]),
         "### Not measured",
@@ -158,7 +158,7 @@ def model_card(result: AuditResult) -> str:
         "### Recommendations",
         _bullets(steps),
         "## How to get started",
-        f"    {p.command}" if p.command else UNKNOWN,
+        "    " + " ".join(p.command.split()) if p.command else UNKNOWN,
         "## Training details",
         _known(p.detector, ("training", "trained_on", "epochs", "optimizer", "data")),
         "## Evaluation",

@@ -44,7 +44,8 @@ class AttributePart:
     n_hidden: int
 
 
-def _show(book: Figures, key: str, figure: go.Figure, caption: str, alt: str) -> Shown:
+def show(book: Figures, key: str, figure: go.Figure, caption: str, alt: str) -> Shown:
+    """Put a figure into the book under a key, and return what the template shows of it."""
     book[key] = figure
     return Shown(key, caption, alt, int(figure.layout.height))
 
@@ -75,11 +76,11 @@ def overall_figures(book: Figures, result: AuditResult, attribute: str, index: i
         for kind in ("roc", "det"):
             alt = f"{kind.upper()} curve, {by}. AUC and error rates are in the tables."
             figure = curve_figures.curves(lines(), kind)
-            shown.append(_show(book, f"{kind}-{index}", figure, f"{kind.upper()}, {by}", alt))
+            shown.append(show(book, f"{kind}-{index}", figure, f"{kind.upper()}, {by}", alt))
     if 0 < len(strips()) <= figures.MAX_ROWS:
         figure = curve_figures.histograms(strips(), result.config.threshold)
         alt = f"Histograms of the scores of real images and fakes, {by}."
-        shown.append(_show(book, f"scores-{index}", figure, f"Scores, {by}", alt))
+        shown.append(show(book, f"scores-{index}", figure, f"Scores, {by}", alt))
     return shown
 
 
@@ -93,7 +94,7 @@ def attribute_part(
         overall = getattr(result.overall, rate)
         figure = figures.dots(groups, rate, overall, result.config)
         alt = _dots_alt(groups, rate, overall)
-        shown.append(_show(book, f"dots-{rate}-{index}", figure, f"{what} ({rate.upper()}), by {name}", alt))
+        shown.append(show(book, f"dots-{rate}-{index}", figure, f"{what} ({rate.upper()}), by {name}", alt))
     return AttributePart(
         name=name,
         anchor=f"attribute-{index}",
@@ -116,7 +117,7 @@ def explorer_figures(
     for index, part in enumerate(parts):
         figure = sweeps.gap_figure(result, part.name)
         alt = f"Gap between the groups of {part.name} against the threshold."
-        gap = _show(book, f"gap-{index}", figure, f"Largest gap by {part.name}, against the threshold", alt)
+        gap = show(book, f"gap-{index}", figure, f"Largest gap by {part.name}, against the threshold", alt)
         curves = [s for s in part.curves if s.key.startswith(("roc", "det"))]
         shown[part.name] = [
             gap,

@@ -17,7 +17,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.numbers import count, number, number_interval, p_value, percent, percent_interval, points
+from reports.numbers import (
+    count,
+    number,
+    number_interval,
+    p_value,
+    percent,
+    percent_interval,
+    point_interval,
+    points,
+)
 
 Row = dict[str, Any]
 
@@ -27,6 +36,7 @@ DISPLAY: dict[str, Callable[[Any], str]] = {
     "percent": percent,
     "percent interval": percent_interval,
     "points": points,
+    "points interval": point_interval,
     "number": number,
     "number interval": number_interval,
     "p": p_value,

@@ -87,7 +87,7 @@ def verdicts_table(result: AuditResult) -> Table:
         Column("rate", "Rate"),
         Column("verdict", "Verdict", "text", "verdict"),
         Column("gap", "Gap", "points", "gap"),
-        Column("gap_interval", "Interval of the gap", "percent interval", "simultaneous"),
+        Column("gap_interval", "Interval of the gap", "points interval", "simultaneous"),
         Column("p_value", "p", "p", "p_value"),
         Column("adjusted_p_value", "p, corrected", "p", "holm"),
         Column("worst_group", "Highest rate"),

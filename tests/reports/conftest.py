@@ -194,6 +194,20 @@ def run_dir(result: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return write_run(tmp_path_factory.mktemp("reports") / "run", result)
 
 
+def write_scores(
+    attributes: Mapping[str, list[str]], n: int, shift: Mapping[str, float], skill: float, path: Path
+) -> Path:
+    """Scores of one drawn population as the CSV a user would bring; the same people for the same seed."""
+    score_rows(draw(attributes, n, 0, shift, skill), list(attributes)).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def score_file() -> Callable[..., Path]:
+    """`write_scores`, for tests that audit files."""
+    return write_scores
+
+
 @pytest.fixture(scope="session")
 def lay_out() -> Callable[[Path, AuditResult], Path]:
     """`write_run`, for tests that choose the folder."""

@@ -1,0 +1,119 @@
+"""A comparison of detectors in words, never stronger than its tests.
+
+Enters: a `Comparison`. Leaves: a headline, and one sentence a pair of detectors and question.
+
+Why "better" and "fairer" are two questions: a detector that errs less can still err more unequally, and the
+reader must decide what weighs more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.comparison import AucDifference, Comparison, ErrorDifference, GapChange
+from audit.result import OVERALL
+from reports.numbers import listing, number, number_interval, p_value, percent, point_interval, points
+from reports.words import RATE_NAMES, by
+
+BETTER, OPEN = "difference", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One question put to the data, and its answer."""
+
+    question: str
+    word: str
+    """BETTER or OPEN."""
+    winner: str | None
+    sentence: str
+
+
+def proven(difference: AucDifference | ErrorDifference | GapChange, record: Comparison) -> bool:
+    """Whether the difference survives the correction for all tests of the comparison."""
+    return difference.adjusted_p_value <= 1 - record.confidence
+
+
+def tell_auc(d: AucDifference, record: Comparison) -> Told:
+    """Which of the two separates real from fake better, over all images."""
+    values = f"AUC {number(d.auc_first)} for {d.first}, {number(d.auc_second)} for {d.second}"
+    apart = (
+        f"difference {number(d.difference)} ({number_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
+    )
+    question = "Which separates real from fake better?"
+    if proven(d, record):
+        winner = d.first if d.difference > 0 else d.second
+        return Told(question, BETTER, winner, f"{winner} does: {values}, {apart}.")
+    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+
+
+def tell_error(d: ErrorDifference, record: Comparison) -> Told:
+    """Which of the two errs less in one way, over all images."""
+    what = RATE_NAMES[d.rate].lower()
+    first, second = d.both_wrong + d.only_first_wrong, d.both_wrong + d.only_second_wrong
+    values = (
+        f"{percent(first / d.n)} for {d.first}, {percent(second / d.n)} for {d.second}" if d.n else "no data"
+    )
+    apart = (
+        f"difference {points(d.difference)} ({point_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
+    )
+    question = f"Which has fewer {what}?"
+    if proven(d, record):
+        winner = d.first if d.difference < 0 else d.second
+        return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
+    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+
+
+def tell_gap(d: GapChange, record: Comparison) -> Told:
+    """Which of the two treats the groups of an attribute more alike."""
+    question = f"{RATE_NAMES[d.rate]}: which has the smaller gap {by(d.attribute)}?"
+    if d.reason:
+        return Told(question, OPEN, None, f"Nothing can be compared: {d.reason}.")
+    values = f"{points(d.gap_first)} for {d.first}, {points(d.gap_second)} for {d.second}"
+    apart = (
+        f"difference {points(d.difference)} ({point_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
+    )
+    if proven(d, record):
+        winner = d.first if d.difference < 0 else d.second
+        return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
+    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+
+
+def told(record: Comparison) -> list[tuple[str, list[Told]]]:
+    """For each pair of detectors: better at all, fewer errors, smaller gaps by each single attribute."""
+    pairs = dict.fromkeys((d.first, d.second) for d in record.auc)
+    answers = []
+    for first, second in pairs:
+        auc = [d for d in record.auc if (d.first, d.second) == (first, second) and d.attribute == OVERALL]
+        errors = [
+            d for d in record.errors if (d.first, d.second) == (first, second) and d.attribute == OVERALL
+        ]
+        gaps = [d for d in record.gaps if (d.first, d.second) == (first, second) and ":" not in d.attribute]
+        rows = [*(tell_auc(d, record) for d in auc), *(tell_error(d, record) for d in errors)]
+        answers.append((f"{first} and {second}", [*rows, *(tell_gap(d, record) for d in gaps)]))
+    return answers
+
+
+def headline(record: Comparison) -> str:
+    """Which is better and which is fairer, for two detectors; a count of proven differences for more."""
+    gaps = [d for d in record.gaps if ":" not in d.attribute and proven(d, record)]
+    overall = [d for d in record.auc if d.attribute == OVERALL and proven(d, record)]
+    if len(record.runs) > 2:
+        n = len(gaps) + len(overall)
+        return (
+            f"{n} differences between {len(record.runs)} detectors are proven."
+            if n
+            else "The data cannot tell."
+        )
+    better = [tell_auc(d, record).winner for d in overall]
+    fairer = dict.fromkeys(tell_gap(d, record).winner for d in gaps)
+    first = f"{better[0]} separates better" if better else "Which separates better, the data cannot tell"
+    if not fairer:
+        return f"{first}; which is fairer, the data cannot tell."
+    where = [f"{w} is fairer {listing(_where(record, w))}" for w in fairer if w]
+    return f"{first}; {listing(where)}."
+
+
+def _where(record: Comparison, winner: str) -> list[str]:
+    won = [d for d in record.gaps if ":" not in d.attribute and tell_gap(d, record).winner == winner]
+    return list(dict.fromkeys(f"{by(d.attribute)}" for d in won))
