@@ -17,7 +17,6 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
 from zlib import crc32
 
 import numpy as np
@@ -41,10 +40,10 @@ from audit.groups import Grouping, whole
 from audit.intervals import z_value
 from audit.measures import measures_of
 from audit.paired import auc_difference, gap_difference, joint_outcomes, mcnemar, rate_difference
+from audit.result import RateName
 from audit.runs import Run, aligned_runs, config_of
 from audit.scores import ScoreTable
 
-RateName = Literal["fpr", "fnr"]
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from audit.result import Interval, Rate, Record
+from audit.result import Record
+from audit.undefined import Interval, Rate
 
 COMPARISON_VERSION = "1.0"
 COMPARISON_FILE = "comparison.json"

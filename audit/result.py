@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from audit.undefined import Interval, Rate
 from audit.versions import upgrade
 
 SCHEMA_VERSION = "1.0"
@@ -27,21 +28,7 @@ OVERALL = "overall"
 """The attribute name under which numbers for all images together are filed."""
 
 
-def _nan_from_null(value: Any) -> Any:
-    return math.nan if value is None else value
-
-
-def _null_from_nan(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-Rate = Annotated[
-    float, BeforeValidator(_nan_from_null), PlainSerializer(_null_from_nan, return_type=float | None)
-]
-"""A number that may be undefined: NaN in Python, null in JSON."""
-
-Interval = tuple[Rate, Rate]
-"""(low, high) at the confidence stated in the config."""
+RateName = Literal["fpr", "fnr"]
 
 VerdictWord = Literal["disparity", "within tolerance", "insufficient evidence"]
 
@@ -175,7 +162,7 @@ class Verdict(Record):
     """Judgement on one attribute and one rate."""
 
     attribute: str
-    rate: Literal["fpr", "fnr"]
+    rate: RateName
     verdict: VerdictWord
     p_value: Rate
     """Of the max-|z| test of equality of all groups."""

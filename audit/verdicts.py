@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -27,14 +26,8 @@ from audit.bounds import Evidence
 from audit.config import AuditConfig
 from audit.counts import Ints
 from audit.equality import EqualityTest, detectable_gap, holm, images_for_gap, range_critical, smoothed
-from audit.result import Verdict, VerdictWord
-
-RateName = Literal["fpr", "fnr"]
-
-WORDS = {
-    "fpr": "share of real faces wrongly flagged as fake",
-    "fnr": "share of fakes that pass as real",
-}
+from audit.explain import CLASS, Findings, Seen, explain
+from audit.result import RateName, Verdict, VerdictWord
 
 
 @dataclass(frozen=True)
@@ -92,6 +85,18 @@ def _answer(question: Question, p: float, adjusted: float, n_tests: int, config:
     near = smoothed(test.pooled, float(question.images.sum()))
     needed = images_for_gap(near, config.tolerance, critical) if word == "insufficient evidence" else None
     detectable = detectable_gap(near, question.images, critical)
+    findings = Findings(
+        rate=question.rate,
+        word=word,
+        best=_seen(question, best),
+        worst=_seen(question, worst),
+        limits=(low, high),
+        highest_ratio=question.evidence.ratio(question.rate, config.alpha)[1] if gap > 0 else 1.0,
+        differs=adjusted <= config.alpha,
+        detectable=detectable,
+        needed=needed,
+        n_small=question.n_small,
+    )
     return Verdict(
         attribute=question.attribute,
         rate=question.rate,
@@ -106,8 +111,14 @@ def _answer(question: Question, p: float, adjusted: float, n_tests: int, config:
         images_needed=needed,
         n_groups=len(question.names),
         n_small_groups=question.n_small,
-        explanation=_explain(question, word, rates, (best, worst), (low, high), detectable, needed, config),
+        explanation=explain(findings, config),
     )
+
+
+def _seen(question: Question, group: int | None) -> Seen | None:
+    if group is None:
+        return None
+    return Seen(question.names[group], int(question.errors[group]), int(question.images[group]))
 
 
 def _word(proven: bool, adjusted: float, high: float, config: AuditConfig) -> VerdictWord:
@@ -148,46 +159,6 @@ def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verd
         n_small_groups=question.n_small,
         explanation=(
             f"Nothing can be said about {question.attribute}: {len(question.names)} of {total} groups have "
-            f"at least {config.min_n} {_class(question.rate)} images, and a comparison needs two."
+            f"at least {config.min_n} {CLASS[question.rate]} images, and a comparison needs two."
         ),
     )
-
-
-def _class(rate: RateName) -> str:
-    return "real" if rate == "fpr" else "fake"
-
-
-def _explain(
-    question: Question,
-    word: VerdictWord,
-    rates: np.ndarray,
-    pair: tuple[int | None, int | None],
-    limits: tuple[float, float],
-    detectable: float,
-    needed: int | None,
-    config: AuditConfig,
-) -> str:
-    what, points = WORDS[question.rate], f"{100 * config.tolerance:g} percentage points"
-    best, worst = pair
-    seen = (
-        f"The {what} is the same in every group here"
-        if worst is None or best is None
-        else f"The {what} is {100 * rates[worst]:.1f} % for {question.names[worst]} (n = "
-        f"{question.images[worst]}) and {100 * rates[best]:.1f} % for {question.names[best]} (n = "
-        f"{question.images[best]})"
-    )
-    left_out = (
-        f" Groups of fewer than {config.min_n} images took no part ({question.n_small})."
-        if question.n_small
-        else ""
-    )
-    ends = {
-        "disparity": f": more than {points} apart, and more than chance explains.",
-        "within tolerance": f"; with {100 * config.confidence:g} % confidence no two groups differ by more "
-        f"than {100 * limits[1]:.1f} percentage points, which is within the {points} allowed.",
-        "insufficient evidence": f". That neither shows a disparity nor rules one out: the true gap may be "
-        f"anything from {100 * limits[0]:.1f} to {100 * limits[1]:.1f} percentage points. Gaps under "
-        f"{100 * detectable:.1f} points would often go unnoticed here; about {needed or 0:,} "
-        f"{_class(question.rate)} images per group would settle whether the gap exceeds {points}.",
-    }
-    return seen + ends[word] + left_out

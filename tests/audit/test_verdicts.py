@@ -34,13 +34,15 @@ def test_disparity():
     assert (verdict.worst_group, verdict.best_group) == ("g1", "g0")
     assert verdict.gap == pytest.approx(0.1) and verdict.gap_interval[0] > 0.02
     assert verdict.images_needed is None and verdict.adjusted_p_value < 0.01
-    assert "15.0 % for g1 (n = 1000)" in verdict.explanation and "more than chance" in verdict.explanation
+    assert "15.0 % for g1 (150 of 1,000)" in verdict.explanation
+    assert "chance alone does not explain" in verdict.explanation
 
 
 def test_within_tolerance():
     verdict = verdict_on([500, 520], [20_000, 20_000])
     assert verdict.verdict == "within tolerance"
     assert verdict.gap_interval[1] <= 0.02 and "within the 2 percentage points" in verdict.explanation
+    assert "In proportion" not in verdict.explanation
 
 
 def test_insufficient_evidence_says_what_would_settle_it():
@@ -55,6 +57,19 @@ def test_insufficient_evidence_says_what_would_settle_it():
 def test_significant_but_small_is_no_disparity():
     verdict = verdict_on([5_000, 5_600], [100_000, 100_000])
     assert verdict.p_value < 0.001 and verdict.verdict == "within tolerance"
+
+
+def test_small_rates_within_tolerance_that_differ_in_proportion():
+    verdict = verdict_on([100, 400], [100_000, 100_000])
+    assert verdict.verdict == "within tolerance"
+    assert "In proportion they do differ: the lowest rate is at most 3" in verdict.explanation
+
+
+def test_rejected_but_open_says_so():
+    verdict = verdict_on([50, 95], [1000, 1000])
+    assert verdict.verdict == "disparity"
+    open_ = verdict_on([500, 690], [10_000, 10_000])
+    assert open_.verdict == "insufficient evidence" and "The groups differ, but" in open_.explanation
 
 
 def test_noise_of_small_groups_does_not_turn_a_tiny_difference_into_a_disparity():
