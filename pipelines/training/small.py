@@ -55,12 +55,14 @@ class Phase:
     adversarial_share: float = 0.0
     """Norm of the adversarial gradient at the image, as a share of the reconstruction's."""
     energy_weight: float = 0.0
+    sharpness: float = 0.0
+    """Where above 0, the weight of the energy loss is steered until the fakes are this sharp."""
 
 
 PHASES = (
     Phase("64 px", 4500, 16, 8e-4, n_levels=4),
     Phase("128 px", 3000, 16, 6e-4, n_levels=5, energy_weight=0.2),
-    Phase("adversarial", 3600, 16, 4e-4, n_levels=5, adversarial_share=0.4, energy_weight=1.5),
+    Phase("adversarial", 3600, 16, 6e-4, n_levels=5, adversarial_share=0.6, energy_weight=2.0, sharpness=0.9),
 )
 _EMA_HALF_LIFE_IMAGES = 10_000
 _ATTRIBUTION = (
@@ -102,6 +104,10 @@ class Crops:
             images.append(image[:, ::-1] if rng.random() < 0.5 else image)
         return _recoloured(_as_tensor(np.stack(images)), rng)
 
+    def training_photos(self) -> str:
+        """The sha256 of every photo that gradients saw, sorted, one a line."""
+        return "\n".join(sorted(r["sha256"] for rows in self.rows for r in rows if r["set"] == "train"))
+
     def exact(self, part: str, limit: int, rendered: bool | None = None) -> Tensor:
         """The exact crops of a set, in order; float [N,3,128,128] in [-1,1]."""
         places = [(f, i) for f, i in self.places[part] if rendered in (None, self.rows[f][i]["rendered"])]
@@ -125,6 +131,7 @@ class Trainer:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.crops, self.out, self.started = crops, out, time.time()
+        self.energy_weight = 0.0
         self.generator, self.adversary = Generator(), PatchDiscriminator()
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.compiled = torch.compile(self.generator)
@@ -134,6 +141,7 @@ class Trainer:
         """Train one phase; the learning rate warms up over 200 steps and falls as a cosine."""
         ours = torch.optim.Adam(self.generator.parameters(), betas=(0.9, 0.99))
         theirs = torch.optim.Adam(self.adversary.parameters(), lr=4e-4, betas=(0.5, 0.99))
+        self.energy_weight = phase.energy_weight
         for step in range(phase.n_steps):
             for group in ours.param_groups:
                 group["lr"] = phase.learning_rate * _schedule(step, phase.n_steps)
@@ -149,10 +157,11 @@ class Trainer:
             fake = self.compiled(images, phase.n_levels)
         leaf = fake.detach().float().requires_grad_()
         loss = reconstruction_loss(leaf, real)
-        if phase.energy_weight:
-            loss = loss + phase.energy_weight * energy_loss(leaf, real)
+        if self.energy_weight:
+            loss = loss + self.energy_weight * energy_loss(leaf, real)
         (gradient,) = torch.autograd.grad(loss, leaf)
-        report = {"loss": loss.item()}
+        report = {"loss": loss.item(), "energy_weight": self.energy_weight}
+        self._steer(phase, sharpness_ratio(leaf.detach(), real).item())
         if phase.adversarial_share:
             gradient, report["adversary"] = self._against_adversary(leaf, real, gradient, phase, theirs)
         ours.zero_grad(set_to_none=True)
@@ -160,6 +169,12 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
         ours.step()
         return report
+
+    def _steer(self, phase: Phase, sharpness: float) -> None:
+        """Raise the weight of the energy loss while fakes are too soft, lower it while they are too sharp."""
+        if phase.sharpness:
+            step = 0.012 * (phase.sharpness - sharpness)
+            self.energy_weight = min(20.0, max(0.2, self.energy_weight * math.exp(step)))
 
     def _against_adversary(
         self, leaf: Tensor, real: Tensor, gradient: Tensor, phase: Phase, theirs: torch.optim.Adam
@@ -218,14 +233,12 @@ class Trainer:
         self.adversary.load_state_dict(state["adversary"])
 
     def save(self, path: Path) -> None:
-        """Write the averaged weights as float16 safetensors, provenance in the header."""
+        """Write the averaged weights as float16 safetensors, and the list of training photos beside them."""
         state = {
             k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
             for k, v in self.average.state_dict().items()
         }
-        listed = "\n".join(
-            sorted(r["sha256"] for rows in self.crops.rows for r in rows if r["set"] == "train")
-        )
+        listed = self.crops.training_photos()
         header = {
             "format": "psp",
             "name": "small",
@@ -238,6 +251,7 @@ class Trainer:
         temporary = path.with_suffix(".part")
         save_file(state, temporary, metadata=header)
         temporary.replace(path)
+        path.with_suffix(".photos.txt").write_text(listed + "\n")
 
 
 def _schedule(step: int, n_steps: int) -> float:
