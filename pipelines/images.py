@@ -142,8 +142,6 @@ def _from_profile(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]
     """Convert by an embedded colour profile; one that does not fit the image is left out, as browsers do."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source) and image.mode == "RGB":
-            return image, ""
         target = ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as fault:

@@ -42,6 +42,7 @@ def test_nothing_to_do_is_done(job):
     run_local(job, [], lambda *_: None)
 
 
+@pytest.mark.slow
 def test_a_worker_tells_of_an_expected_error(job, tmp_path):
     """The weights go away between planning and working: one line, not a traceback."""
     job.generator["path"] = str(tmp_path / "gone.safetensors")

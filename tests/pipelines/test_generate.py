@@ -232,3 +232,14 @@ def test_dry_run_touches_nothing_and_is_about_right(made, drawn, tiny_generator,
     assert 0.3 < plan.disk_bytes / real_size < 3
     assert plan.seconds > 0
     assert plan.free_bytes > 0
+
+
+@pytest.mark.fairface
+def test_real_photos(fairface_dir, tiny_generator, tmp_path):
+    made = generate_pairs(fairface_dir, tmp_path / "pairs", tiny_generator, limit=63, **OPTIONS)
+    rows = read_manifest(made.out_dir)
+    assert made.n_attempted == 63
+    assert made.n_pairs >= 0.7 * 63
+    assert set(made.reasons) <= {"no face found", "face cut off by the photo's edge"}
+    assert read_provenance(made.out_dir)["source"]["kind"] == "fairface"
+    assert rows.groupby(["gender", "race"]).size().between(4, 5).all()

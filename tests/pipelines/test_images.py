@@ -65,10 +65,21 @@ def test_exif_rotation_is_applied(colour, turn):
     assert np.array_equal(pixels, upright)
 
 
+def srgb():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_srgb_profile_changes_nothing(colour):
+    pixels, note = decode(saved(colour, icc_profile=srgb()), "x")
+    assert np.abs(pixels.astype(int) - np.asarray(colour)).max() <= 1
+    assert note == ""
+
+
 def test_colour_profile_is_converted(colour):
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    plain, _ = decode(saved(colour, icc_profile=lab), "x")
-    assert np.array_equal(plain, np.asarray(colour))
+    """A profile whose red and blue primaries are swapped: conversion to sRGB swaps the channels."""
+    swapped = srgb().replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
+    pixels, _ = decode(saved(colour, icc_profile=swapped), "x")
+    assert np.abs(pixels[..., ::-1].astype(int) - np.asarray(colour)).max() <= 2
 
 
 def test_unusable_colour_profile_is_noted(colour):

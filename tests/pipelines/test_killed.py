@@ -39,6 +39,33 @@ def wait(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def die_at(call, n, action):
+    """Run an action in which the n-th use of one of os's functions is preceded by a SIGKILL."""
+    original, left = getattr(os, call), [n]
+
+    def counted(*given, **named):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*given, **named)
+
+    setattr(os, call, counted)
+    action()
+
+
+def die_at_file(name, action):
+    """Run an action in which the file of this name is never renamed into place: a SIGKILL comes first."""
+    original = os.replace
+
+    def watched(source, target):
+        if os.path.basename(target) == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(source, target)
+
+    os.replace = watched
+    action()
+
+
 def lanes_of(folder):
     """Process ids of worker processes that serve a folder."""
     found = []
@@ -64,7 +91,7 @@ def undisturbed(drawn, tiny_generator, tmp_path_factory, tree):
     return tree(out), time.perf_counter() - began
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_killed_at_random_moments(drawn, tiny_generator, tmp_path, undisturbed, tree, seed):
     expected, seconds = undisturbed
     out, rng, kills = tmp_path / "pairs", np.random.default_rng(seed), 0
@@ -83,7 +110,9 @@ def test_killed_at_random_moments(drawn, tiny_generator, tmp_path, undisturbed, 
     assert tree(out) == expected
 
 
-@pytest.mark.parametrize("call", ["rename", "replace", "fsync"])
+@pytest.mark.parametrize(
+    "call", ["rename", "replace", "rmdir", "unlink", pytest.param("fsync", marks=pytest.mark.slow)]
+)
 def test_killed_at_every_step_that_makes_something_lasting(
     drawn, tiny_generator, tmp_path, undisturbed, tree, call
 ):
@@ -91,25 +120,37 @@ def test_killed_at_every_step_that_makes_something_lasting(
     expected, _ = undisturbed
     out, n = tmp_path / "pairs", 1
 
-    def die_at(limit):
-        original, left = getattr(os, call), [limit]
-
-        def counted(*given, **named):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*given, **named)
-
-        setattr(os, call, counted)
-        generate_pairs(drawn, out, tiny_generator, workers=1, **OPTIONS)
-
-    while (code := wait(in_child(partial(die_at, n)))) != 0:
+    while (
+        code := wait(
+            in_child(
+                partial(
+                    die_at, call, n, partial(generate_pairs, drawn, out, tiny_generator, workers=1, **OPTIONS)
+                )
+            )
+        )
+    ) != 0:
         assert code == -signal.SIGKILL
         n *= 2
-    assert n > 2
+    assert n > 1
     assert tree(out) == expected
 
 
+def test_killed_while_the_dataset_is_put_together(drawn, tiny_generator, tmp_path, undisturbed, tree):
+    """All shards made; then die among the moves, and before each of the last three files."""
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    with claimed(job):
+        run_local(job, job.missing_shards(), lambda *_: None, workers=1)
+    for n in (3, 20, 1 + 2 + 25, 60):
+        wait(in_child(partial(die_at, "replace", n, partial(run_job, job))))
+    for name in ("manifest.parquet", "summary.json", "provenance.json"):
+        if not (job.out_dir / "provenance.json").exists():
+            wait(in_child(partial(die_at_file, name, partial(run_job, job))))
+            assert not (job.out_dir / name).exists()
+    run_job(job)
+    assert tree(job.out_dir) == undisturbed[0]
+
+
+@pytest.mark.slow
 def test_worker_processes_give_the_same_bytes_and_one_may_be_lost(
     drawn, tiny_generator, tmp_path, undisturbed, tree
 ):
