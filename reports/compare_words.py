@@ -105,12 +105,14 @@ def headline(record: Comparison) -> str:
             if n
             else "The data cannot tell."
         )
-    better = [tell_auc(d, record).winner for d in overall]
-    fairer = dict.fromkeys(tell_gap(d, record).winner for d in gaps)
+    better = [winner for d in overall if (winner := tell_auc(d, record).winner)]
+    fairer = list(dict.fromkeys(winner for d in gaps if (winner := tell_gap(d, record).winner)))
     first = f"{better[0]} separates better" if better else "Which separates better, the data cannot tell"
     if not fairer:
         return f"{first}; which is fairer, the data cannot tell."
-    where = [f"{w} is fairer {listing(_where(record, w))}" for w in fairer if w]
+    if fairer == better:
+        return f"{first} and is fairer {listing(_where(record, better[0]))}."
+    where = [f"{w} is fairer {listing(_where(record, w))}" for w in fairer]
     return f"{first}; {listing(where)}."
 
 

@@ -78,7 +78,7 @@ def _rows(items: Sequence[BaseModel]) -> list[dict[str, Any]]:
         if attribute:
             row["attribute"] = "" if attribute == OVERALL else title(attribute)
         if "rate" in row:
-            row["rate"] = RATE_NAMES[row["rate"]]
+            row["rate"] = row["rate"].upper()
         rows.append(row | {"pair": f"{row.get('first')} − {row.get('second')}"})
     return rows
 

@@ -39,6 +39,7 @@ class AttributePart:
     curves: list[Shown]
     rates: table.Table
     measures: table.Table
+    rest: table.Table
     quality: table.Table
     n_shown: int
     n_hidden: int
@@ -103,6 +104,7 @@ def attribute_part(
         curves=overall_figures(book, result, name, index),
         rates=tables.rates_table(result, name),
         measures=tables.gaps_table(result, name),
+        rest=tables.rest_table(result, name),
         quality=tables.quality_table(result, name),
         n_shown=min(len(groups), figures.MAX_ROWS),
         n_hidden=max(0, len(groups) - figures.MAX_ROWS),

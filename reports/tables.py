@@ -15,6 +15,9 @@ from reports.glossary import gap_word
 from reports.table import Column, Row, Table
 from reports.words import RATE_NAMES, group_label, title
 
+TO_REST = ("_to_rest", "disparate_impact", "average_odds_difference")
+"""How measures of one group against all others end."""
+
 RATE_COLUMNS = [
     Column("n_real", "Real images", "count"),
     Column("fp", "Flagged", "count"),
@@ -100,25 +103,41 @@ def verdicts_table(result: AuditResult) -> Table:
 
 
 def gaps_table(result: AuditResult, attribute: str) -> Table:
-    """Every disparity measure of one attribute, with its meaning."""
+    """Every disparity measure over all groups of one attribute, with its meaning."""
     columns = [
         Column("label", "Measure"),
         Column("value", "Value", "number"),
         Column("interval", "Interval", "number interval", "interval"),
-        Column("tolerance_check", "Against the tolerance"),
-        Column("fair", "Perfectly equal"),
-        Column("expected_if_equal", "Chance alone gives about", "number", "expected_if_equal"),
+        Column("tolerance_check", "Tolerance"),
+        Column("fair", "Equal"),
+        Column("expected_if_equal", "Chance alone", "number", "expected_if_equal"),
         Column("groups", "Set by"),
         Column("meaning", "What it says"),
     ]
     rows = []
-    for gap in (g for g in result.gaps if g.attribute == attribute):
+    for gap in (g for g in result.gaps if g.attribute == attribute and not g.measure.endswith(TO_REST)):
         word = gap_word(gap.measure)
         groups = " vs ".join(group_label(attribute, g) for g in gap.groups)
         note = f" ({gap.reason})" if gap.reason else ""
         row = {"label": word.label, "fair": word.fair, "groups": groups, "meaning": word.meaning + note}
         rows.append(dict(gap) | row)
     return Table(f"measures-{attribute}", f"Disparity measures by {attribute}", columns, rows)
+
+
+def rest_table(result: AuditResult, attribute: str) -> Table:
+    """Each group of one attribute against all others: a row a group, a value and an interval a measure."""
+    found = [g for g in result.gaps if g.attribute == attribute and g.measure.endswith(TO_REST)]
+    columns = [Column("group", title(attribute))]
+    for measure in dict.fromkeys(g.measure for g in found):
+        columns.append(Column(measure, gap_word(measure).label, "number"))
+        columns.append(Column(f"{measure} interval", "Interval", "number interval", "interval"))
+    rows: dict[str, Row] = {}
+    for gap in found:
+        row = rows.setdefault(gap.groups[0], {"group": group_label(attribute, gap.groups[0])})
+        row |= {gap.measure: gap.value, f"{gap.measure} interval": gap.interval}
+    return Table(
+        f"rest-{attribute}", f"Each {attribute} group against all others", columns, list(rows.values())
+    )
 
 
 def operating_points_table(measures: Measures) -> Table:
