@@ -10,6 +10,7 @@ for choices made here on purpose. Its errors pass.
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from .learner import EpochBar, EpochSampler, History, Learner, TrainingImages
 from .prepare import LEARNING, TrainingData
 from .settings import Settings
 
-LOADING_WORKERS = 4
+MAX_WORKERS = 4
 """Processes that decode in each epoch, for sets too large for the cache."""
 _LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning")
 
@@ -89,7 +90,7 @@ def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tup
         dataset,
         batch_size=settings.batch_size,
         sampler=EpochSampler(table["weight"], settings.seed, shuffle=training),
-        num_workers=0 if data.caches[part] is not None else LOADING_WORKERS,
+        num_workers=0 if data.caches[part] is not None else min(MAX_WORKERS, os.cpu_count() or 1),
         drop_last=training
         and len(dataset) % settings.batch_size == 1,  # batch norm cannot train on one image
     )

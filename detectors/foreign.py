@@ -125,7 +125,8 @@ def load_state_dict(path: Path, sidecar: Sidecar, device: str) -> Detector:
     network.load_state_dict(state)
     usual = plan.preprocessing
     told = Sidecar({"size_px": usual.size_px, "mean": usual.mean, "std": usual.std} | sidecar.values)
-    return _finish(path, arch, network.to(device), told, device)
+    found = _finish(path, arch, network.to(device), told, device)
+    return replace(found, network=network)  # the module itself, so that it can be explained
 
 
 def _weights(record: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Why samplers hand out (epoch, row): augmentation then depends on nothing but the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -23,7 +24,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset, Sampler
 
 from .augment import augment
-from .errors import DatasetLayoutError
+from .errors import DatasetLayoutError, TrainingError
 from .preprocess import Preprocessing, normalise, to_unit
 from .progress import progress_bar
 from .reading import Unreadable, read_fitted
@@ -234,6 +235,11 @@ class History(lightning.Callback):
         """Note the epoch that has just ended."""
         names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
         values = {name: float(trainer.callback_metrics[name]) for name in names}
+        if not all(map(math.isfinite, values.values())):
+            raise TrainingError(
+                f"the training diverged in epoch {trainer.current_epoch + 1} (its loss is no number): "
+                "use a lower learning rate"
+            )
         self.epochs.append({"epoch": trainer.current_epoch + 1, **values})
 
     def state_dict(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from pipelines.storage import write_json
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import read_images
-from .errors import MissingExtra, OutputExists
+from .errors import MissingExtra, OutputExists, TrainingError
 from .labelled import LabelledImages, fingerprint
 from .loaders import pick_device
 from .prepare import TrainingData, prepare
@@ -129,8 +129,12 @@ def _fit(
     except ImportError:
         raise MissingExtra("lightning", "train", "training") from None
     work = _work_dir(out, arch, data, settings)
-    with torch.random.fork_rng(devices=[]):
-        found = fit(network, arch, data, settings, work, device, warm, progress)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            found = fit(network, arch, data, settings, work, device, warm, progress)
+    except TrainingError:  # nothing to continue from
+        shutil.rmtree(work)
+        raise
     shutil.rmtree(work)
     return found
 

@@ -113,8 +113,8 @@ def table(path, rows):
 
 def test_ai_face_table_is_recognised(tmp_path):
     rows = [
-        {"Image Path": f"x/{i}.jpg", "Gender": i % 2, "Age": i % 5, "Skin Tone": i % 10 + 1, "Intersection": 0,
-         "Target": i % 2, "Uncertainty Score Age": 0.1 * i}
+        {"Image Path": f"x/{i}.jpg", "Gender": i % 2, "Age": i % 5, "Skin Tone": i % 10 + 1,
+         "Intersection": 0, "Target": i % 2, "Uncertainty Score Age": 0.1 * i}
         for i in range(10)
     ]  # fmt: skip
     images = read_images(table(tmp_path / "test.csv", rows))

@@ -99,3 +99,51 @@ def test_best_epoch_breaks_ties_by_loss():
         {"epoch": 3, "valid_accuracy": 0.8, "valid_loss": 0.1},
     ]
     assert best_epoch(epochs) == 2
+
+
+def test_several_kinds_of_fake_are_classes_of_their_own(tmp_path, quick, save_image, draw_image):
+    for i in range(16):
+        for kind in ("real", "checker", "dark"):
+            pixels = draw_image(i, kind == "checker") // (4 if kind == "dark" else 1)
+            save_image(tmp_path / "set" / kind / f"{i}.png", pixels)
+    path = train(
+        "simplenet", tmp_path / "set", tmp_path / "a.pt", replace(quick, by_kind=True), progress=False
+    )
+    detector = load_checkpoint(path)
+    assert detector.provenance["classes"] == ["real", "checker", "dark"]
+    assert detector.output.fake_index == (1, 2)
+    record = json.loads(training_record_path(path).read_text())
+    assert set(record["held_out"]["by_kind"]) == {"real", "checker", "dark"}
+    assert record["held_out"]["accuracy"] > 0.7
+
+
+def test_a_diverging_training_says_so_and_leaves_nothing(pairs_dir, quick, tmp_path):
+    settings = replace(quick, learning_rate=10.0, optimiser="sgd", schedule="none")
+    with pytest.raises(TrainingError, match=r"diverged in epoch \d .*use a lower learning rate"):
+        train("vgg10", pairs_dir, tmp_path / "a.pt", settings, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unreadable_training_files_are_left_out_and_counted(pairs_factory, quick, tmp_path):
+    folder = pairs_factory(12)
+    (folder / "fake" / "train-000003.png").write_bytes(b"no image")
+    said = []
+    settings = replace(quick, epochs=1, fractions=(0.7, 0.3, 0.0))
+    path = train("simplenet", folder, tmp_path / "a.pt", settings, progress=False, say=said.append)
+    assert load_checkpoint(path).provenance["data"]["n_unreadable"] == 1
+    assert "1 unreadable files left out" in said[0]
+    assert "held_out" not in json.loads(training_record_path(path).read_text())
+
+
+def test_without_room_for_a_cache_it_learns_the_same(checkpoint, pairs_dir, quick, tmp_path, monkeypatch):
+    from detectors import prepare
+
+    monkeypatch.setattr(prepare, "CACHE_BYTES", 0)
+    path = train("simplenet", pairs_dir, tmp_path / "a.pt", quick, progress=False)
+    assert all(torch.equal(value, weights(checkpoint)[name]) for name, value in weights(path).items())
+
+
+def test_early_stopping_stops(pairs_dir, quick, tmp_path):
+    settings = replace(quick, epochs=40, patience=2, learning_rate=1e-8)
+    path = train("baseline_cnn", pairs_dir, tmp_path / "a.pt", settings, progress=False)
+    assert len(json.loads(training_record_path(path).read_text())["epochs"]) < 40

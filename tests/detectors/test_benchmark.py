@@ -1,0 +1,123 @@
+"""Detectors x data sets: the numbers are those of scikit-learn on the scores that are written beside them."""
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+from sklearn import metrics
+
+from audit.benchmark import benchmark, misclassified, unique_names
+from audit.benchmarking import BenchmarkResult
+from audit.config import AuditConfig
+from audit.errors import ConfigError
+from detectors.detector import Detector, Output
+from detectors.preprocess import Preprocessing
+from detectors.score import SEEN
+
+
+@pytest.fixture(scope="module")
+def brightness():
+    """A poor detector: how bright the image is."""
+    plain = Preprocessing(32, mean=(0.0,) * 3, std=(1.0,) * 3)
+    return Detector("brightness", "", "own", plain, Output("probability"), lambda x: x.mean((1, 2, 3)))
+
+
+@pytest.fixture
+def kinds(tmp_path, save_image, draw_image):
+    """Real images and two kinds of fake; the second kind looks real."""
+    for i in range(12):
+        for kind, fake in (("real", False), ("checker", True), ("subtle", False)):
+            save_image(tmp_path / "kinds" / kind / f"{kind}{i}.png", draw_image(900 + i, fake))
+    return tmp_path / "kinds"
+
+
+@pytest.fixture
+def result(checkpoint, brightness, pairs_dir, kinds, tmp_path):
+    return benchmark([checkpoint, brightness], [pairs_dir, kinds], tmp_path / "out", progress=False)
+
+
+def test_the_table_is_complete_and_reads_back(result, tmp_path):
+    assert [(c.detector, c.dataset) for c in result.cells] == [
+        ("simple", "pairs"),
+        ("brightness", "pairs"),
+        ("simple", "kinds"),
+        ("brightness", "kinds"),
+    ]
+    again = BenchmarkResult.load(tmp_path / "out")
+    assert again.to_json() == result.to_json()
+    assert [d.trained_on for d in result.detectors] == ["pairs", ""]
+    assert result.datasets[1].kinds == ["real", "checker", "subtle"]
+
+
+def test_numbers_are_those_of_scikit_learn_on_the_written_scores(result, tmp_path):
+    for cell in result.cells:
+        table = pd.read_parquet(tmp_path / "out/scores" / f"{cell.detector}--{cell.dataset}.parquet")
+        usable = table[table["status"] == "ok"]
+        label, score = usable["label"], usable["score"]
+        wanted = {
+            "auc": metrics.roc_auc_score(label, score),
+            "average_precision": metrics.average_precision_score(label, score),
+            "accuracy": metrics.accuracy_score(label, score >= 0.5),
+            "balanced_accuracy": metrics.balanced_accuracy_score(label, score >= 0.5),
+        }
+        for name, value in wanted.items():
+            assert getattr(cell.measures, name) == pytest.approx(value), (cell.detector, cell.dataset, name)
+
+
+def test_training_photos_are_left_out_of_the_diagonal_alone(result):
+    own, other = result.cell("simple", "pairs"), result.cell("simple", "kinds")
+    assert own.seen_in_training and own.n_left_out == {"no face found": 1, SEEN: 56}
+    assert not other.seen_in_training and other.n_left_out == {}
+    assert result.cell("brightness", "pairs").measures.n_real == 40 and own.measures.n_real == 12
+
+
+def test_by_kind_and_by_group(result):
+    cell = result.cell("simple", "kinds")
+    assert set(cell.by_kind) == {"checker", "subtle"}
+    assert cell.by_kind["checker"].auc > 0.9 > cell.by_kind["subtle"].auc
+    assert cell.by_kind["subtle"].n_real == 12 and cell.groups == []
+    assert {g.attribute for g in result.cell("simple", "pairs").groups} >= {"age", "gender", "race"}
+
+
+def test_csv_has_a_row_for_every_kind(result, tmp_path):
+    table = pd.read_csv(tmp_path / "out/benchmark.csv")
+    assert table["kind"].tolist() == ["all", "all", *["all", "checker", "subtle"] * 2]
+    assert {"auc", "auc_low", "auc_high", "tp", "fp", "tn", "fn", "seen_in_training"} <= set(table.columns)
+
+
+def test_most_confident_mistakes_come_first():
+    table = pd.DataFrame(
+        {
+            "image_id": list("abcd"),
+            "kind": "x",
+            "label": [1, 0, 1, 0],
+            "score": [0.1, 0.99, 0.9, 0.6],
+            "sex": "f",
+        }
+    )
+    found = misclassified(table, 0.5, ["sex"])
+    assert [m.image_id for m in found] == ["b", "a", "d"]
+    assert [round(m.confidence, 2) for m in found] == [0.98, 0.8, 0.2] and found[0].groups == {"sex": "f"}
+
+
+def test_names_are_told_apart():
+    assert unique_names(["a", "a", "b"], ["x/a", "y/a", "z/b"]) == ["x/a", "y/a", "b"]
+
+
+def test_impossible_benchmarks(checkpoint, pairs_dir, tmp_path, result):
+    with pytest.raises(ConfigError, match="at least one detector and one data set"):
+        benchmark([], [pairs_dir], tmp_path / "x")
+    with pytest.raises(ConfigError, match="holds a benchmark already"):
+        benchmark([checkpoint], [pairs_dir], tmp_path / "out")
+    with pytest.raises(ConfigError, match="needs a number, the same for all"):
+        benchmark([checkpoint], [pairs_dir], tmp_path / "x", AuditConfig(threshold="eer"))
+    with pytest.raises(KeyError, match="nobody"):
+        result.cell("nobody", "pairs")
+
+
+def test_a_detector_that_says_nothing(pairs_dir, tmp_path):
+    plain = Preprocessing(16)
+    silent = Detector("silent", "", "own", plain, Output("logit"), lambda x: torch.zeros(len(x)))
+    cell = benchmark([silent], [pairs_dir], tmp_path / "out", progress=False).cells[0]
+    assert cell.measures.auc == 0.5 and cell.measures.recall == 1 and not math.isnan(cell.measures.eer)
