@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from audit.result import AuditResult
 from reports.numbers import count, listing, p_value, percent, percent_interval, points
-from reports.words import DISPARITY, INSUFFICIENT, RATE_NAMES, WITHIN, by, findings
+from reports.words import DISPARITY, INSUFFICIENT, RATE_NAMES, WITHIN, by, findings, ratio_note
 
 
 def _named(result: AuditResult, word: str) -> str:
@@ -65,6 +65,11 @@ def lead(result: AuditResult) -> list[tuple[str, str]]:
     if WITHIN in words:
         limit = points(result.config.tolerance)
         told.append(("Within tolerance", f"by {_named(result, WITHIN)}: any gap is below {limit}."))
+        told += [
+            (f"{RATE_NAMES[v.rate]}, {by(v.attribute)}:", note)
+            for v in result.verdicts
+            if v.verdict == WITHIN and ":" not in v.attribute and (note := ratio_note(result, v))
+        ]
     return told
 
 

@@ -111,17 +111,35 @@ def _observed(v: Verdict) -> str:
     return f"{points(v.gap)}{groups} ({point_interval(v.gap_interval)})"
 
 
+def ratio_note(result: AuditResult, v: Verdict) -> str:
+    """What the ratio adds to a small gap: rates that are low and yet far apart in proportion. Else nothing."""
+    ratio = next(
+        (g for g in result.gaps if (g.attribute, g.measure) == (v.attribute, f"{v.rate}_ratio")), None
+    )
+    if ratio is None or ratio.interval is None or not ratio.interval[1] < result.config.ratio_tolerance[0]:
+        return ""
+    return f"In proportion they do differ: the lowest rate is at most {percent(ratio.interval[1], 0)} of the highest."
+
+
 def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
     claim = f"{_images(v.rate).capitalize()} are {_happens(v.rate)} about equally often {by(v.attribute)}:"
     tolerance = points(result.config.tolerance)
-    return claim, f"any gap is below the tolerance of {tolerance}; the largest seen is {_observed(v)}."
+    evidence = f"any gap is below the tolerance of {tolerance}; the largest seen is {_observed(v)}."
+    return claim, f"{evidence} {ratio_note(result, v)}".rstrip()
 
 
-def _insufficient(v: Verdict) -> tuple[str, str]:
-    claim = (
-        f"The data cannot tell whether {_images(v.rate)} are {_happens(v.rate)} equally often "
-        f"{by(v.attribute)}."
-    )
+def _open_claim(result: AuditResult, v: Verdict) -> str:
+    """Unequal, but by how much is open; or not even that."""
+    if v.adjusted_p_value <= 1 - result.config.confidence:
+        return (
+            f"{_images(v.rate).capitalize()} are not {_happens(v.rate)} equally often {by(v.attribute)}, but whether "
+            f"the gap exceeds the tolerance of {points(result.config.tolerance)}, the data cannot tell."
+        )
+    return f"The data cannot tell whether {_images(v.rate)} are {_happens(v.rate)} equally often {by(v.attribute)}."
+
+
+def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
+    claim = _open_claim(result, v)
     if v.gap != v.gap:
         return claim, v.explanation
     seen = f"The largest gap seen is {_observed(v)}"
@@ -146,7 +164,7 @@ def finding(result: AuditResult, v: Verdict) -> Finding:
         return Finding(v, "Disparity", _short(v), *_disparity(result, v))
     if v.verdict == WITHIN:
         return Finding(v, "Within tolerance", _short(v), *_within(result, v))
-    return Finding(v, "Cannot tell", _short(v), *_insufficient(v))
+    return Finding(v, "Cannot tell", _short(v), *_insufficient(result, v))
 
 
 def findings(result: AuditResult) -> list[Finding]:

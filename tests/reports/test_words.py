@@ -47,7 +47,7 @@ def test_fakes_let_through_are_said_as_such(judge, result):
 
 
 def test_insufficient_evidence_is_never_called_fair_nor_unfair(judge, result):
-    told = only(judge, result, "insufficient evidence")
+    told = only(judge, result, "insufficient evidence", adjusted_p_value=0.3)
     assert told.headline == "Cannot tell"
     assert told.claim.startswith("The data cannot tell whether")
     assert "4,100 images per group would settle it" in told.evidence
@@ -61,6 +61,29 @@ def test_within_tolerance_states_the_tolerance_and_the_largest_gap(judge, result
     assert "about equally often by race" in told.claim
     assert "below the tolerance of 2 points" in told.evidence
     assert "0.4 points" in told.evidence and "(0 to 1.8)" in told.evidence
+
+
+def test_a_proven_difference_of_open_size_is_said_as_such(judge, result):
+    told = only(judge, result, "insufficient evidence", adjusted_p_value=0.01)
+    assert told.claim == (
+        "Real images are not flagged as fake equally often by race, but whether the gap exceeds the tolerance of "
+        "2 points, the data cannot tell."
+    )
+    assert told.headline == "Cannot tell"
+
+
+def test_a_small_gap_between_small_rates_mentions_the_ratio(judge, result):
+    ratios = {"race": (0.1, 0.4), "gender": (0.7, 0.95)}
+    gaps = [
+        g.model_copy(update={"interval": ratios[g.attribute]})
+        if g.measure == "fpr_ratio" and g.attribute in ratios
+        else g
+        for g in result.gaps
+    ]
+    record = result.model_copy(update={"gaps": gaps})
+    far = only(judge, record, "within tolerance").evidence
+    assert far.endswith("In proportion they do differ: the lowest rate is at most 40% of the highest.")
+    assert "In proportion" not in only(judge, record, "within tolerance", attribute="gender").evidence
 
 
 def test_a_verdict_without_numbers_falls_back_to_its_explanation(judge, result):
