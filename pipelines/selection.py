@@ -4,8 +4,12 @@ A `FaceTable`'s rows enter; a part of them leaves, sorted by pair_id.
 
 Why rounds: every cell is shuffled once, by the seed alone, and each round takes the next photo of
 every cell. A larger limit therefore contains the smaller one of the same seed, and pairs made for
-a trial are pairs of the full run.
+a trial are pairs of the full run. Within a round the cells take turns so that ages, genders and
+races stay even among themselves too, wherever the limit cuts the round off.
 """
+
+from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -38,9 +42,35 @@ def select(
     rng = np.random.default_rng(seed)
     shuffled = ordered.iloc[rng.permutation(len(ordered))]
     turn = shuffled.groupby(list(ATTRIBUTES), sort=True).cumcount().to_numpy()
-    luck = rng.permutation(len(shuffled))
-    order = np.lexsort((luck, turn))
+    cells = list(shuffled[list(ATTRIBUTES)].itertuples(index=False, name=None))
+    rank = {cell: place for place, cell in enumerate(_even_order(sorted(set(cells)), rng))}
+    order = np.lexsort((np.array([rank[cell] for cell in cells]), turn))
     if per_cell is not None:
         order = order[turn[order] < per_cell]
     chosen = shuffled.iloc[order[:limit]]
     return chosen.sort_values("pair_id", ignore_index=True)
+
+
+def _even_order(cells: list[tuple[str, ...]], rng: np.random.Generator) -> list[tuple[str, ...]]:
+    """Order cells so that every prefix is as even as a greedy choice makes it.
+
+    First among the words of each attribute, then among the words of each two attributes.
+    """
+    left = [cells[i] for i in rng.permutation(len(cells))]
+    seen: Counter[tuple[tuple[int, str], ...]] = Counter()
+    order = []
+
+    def crowding(cell: tuple[str, ...]) -> list[int]:
+        return [n for size in (1, 2) for n in sorted((seen[k] for k in _parts(cell, size)), reverse=True)]
+
+    while left:
+        best = min(left, key=crowding)
+        left.remove(best)
+        seen.update(_parts(best, 1) + _parts(best, 2))
+        order.append(best)
+    return order
+
+
+def _parts(cell: tuple[str, ...], size: int) -> list[tuple[tuple[int, str], ...]]:
+    """The words of a cell, `size` at a time, each with its attribute's place."""
+    return list(combinations(enumerate(cell), size))

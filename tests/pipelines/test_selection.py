@@ -66,6 +66,14 @@ def test_seed_changes_the_choice_and_result_is_sorted():
     assert set(one["pair_id"]) != set(two["pair_id"])
 
 
+@pytest.mark.parametrize("limit", [7, 18, 63, 100, 200])
+def test_every_attribute_is_even_wherever_the_limit_cuts(limit):
+    chosen = select(population([3] * 126), limit=limit, seed=1)
+    for attribute, words in (("age", AGES), ("gender", GENDERS), ("race", RACES)):
+        sizes = chosen[attribute].value_counts().reindex(words, fill_value=0)
+        assert sizes.max() - sizes.min() <= 2
+
+
 def test_no_limit_takes_everything():
     rows = population([3] * 10)
     assert len(select(rows)) == 30
