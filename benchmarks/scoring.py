@@ -85,8 +85,9 @@ def main() -> None:
             whole = scoring(detector, images, options.batch_size)
             rounds.append(whole / alone)
             print(f"{options.arch}: bare forward {alone:.1f} images/s, scoring {whole:.1f} images/s")
+    where = f"{detector.device}, {torch.get_num_threads()} threads"
     print(
-        f"{options.arch} on {detector.device}, {torch.get_num_threads()} threads, files of {options.size_px} px: "
+        f"{options.arch} on {where}, files of {options.size_px} px: "
         f"scoring runs at {statistics.median(rounds):.2f} of the bare forward pass (aim: 0.85)"
     )
 

@@ -9,9 +9,12 @@ the number of loading workers, and an interrupted training continues with the im
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
@@ -42,7 +45,10 @@ def jpeg(image: Tensor, random: np.random.Generator) -> Tensor:
     """Compress as JPEG of quality 60 to 95, half of the time."""
     if random.random() < 0.5:
         return image
-    return tv.jpeg(image.contiguous(), int(random.integers(*JPEG_QUALITY)))
+    buffer = io.BytesIO()
+    pixels = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    pixels.save(buffer, "JPEG", quality=int(random.integers(*JPEG_QUALITY)))
+    return torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1)
 
 
 def blur(image: Tensor, random: np.random.Generator) -> Tensor:
