@@ -141,13 +141,13 @@ def read_manifest(folder: str | Path) -> pd.DataFrame:
 
     Returns:
         The columns of `SCHEMA`, one row a photo attempted, sorted by pair_id; strings that are
-        null are None, `service_test` and `in_generator_training` are nullable booleans.
+        null are NaN, booleans and whole numbers are pandas' nullable types.
 
     Raises:
         PairsNotFound: no manifest there.
         ManifestSchemaError: one that breaks the schema.
     """
-    nullable = {pa.bool_(): pd.BooleanDtype()}
+    nullable = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}
     frame: pd.DataFrame = read_table(Path(folder) / MANIFEST).to_pandas(types_mapper=nullable.get)
     return frame
 

@@ -57,6 +57,7 @@ def test_round_trip_keeps_types_and_nan(tmp_path):
     assert frame["pair_id"].tolist() == ["train-000001", "train-000003"]
     assert str(frame["service_test"].dtype) == "boolean"
     assert frame["service_test"].isna().tolist() == [False, True]
+    assert str(frame["n_faces"].dtype) == "Int64"
     assert np.isnan(frame["fake_confidence"]).all()
     assert frame["real"].isna().tolist() == [False, True]
     assert list(frame.columns) == SCHEMA.names
