@@ -10,59 +10,80 @@ from __future__ import annotations
 
 from audit.result import AuditResult
 from reports.numbers import count, listing, p_value, percent, percent_interval, points
-from reports.words import DISPARITY, INSUFFICIENT, RATE_NAMES, WITHIN, by, findings, ratio_note
+from reports.words import (
+    DISPARITY,
+    INSUFFICIENT,
+    RATE_NAMES,
+    UNEQUAL,
+    WITHIN,
+    by,
+    findings,
+    ratio_note,
+    standing,
+)
 
 
-def _named(result: AuditResult, word: str) -> str:
-    """The attributes under one verdict; with the kind of error where the other kind got another verdict.
+def _named(result: AuditResult, *words: str) -> str:
+    """The attributes of some standing; with the kind of error where the other kind stands differently.
 
     Intersections are named only where no single attribute is.
     """
-    parts = []
-    single = any(":" not in v.attribute for v in result.verdicts if v.verdict == word)
-    for attribute in dict.fromkeys(v.attribute for v in result.verdicts):
-        verdicts = [v for v in result.verdicts if v.attribute == attribute]
-        rates = [v.rate for v in verdicts if v.verdict == word]
-        if not rates:
-            continue
-        if single and ":" in attribute:
-            continue
-        kind = "" if len(rates) == len(verdicts) else f" ({RATE_NAMES[rates[0]].lower()})"
-        parts.append(by(attribute).removeprefix("by ") + kind)
-    return listing(parts)
+    chosen = [v for v in result.verdicts if standing(result, v) in words]
+    chosen = [v for v in chosen if ":" not in v.attribute] or chosen
+    names: dict[str, list[str]] = {}
+    for attribute in dict.fromkeys(v.attribute for v in chosen):
+        rates = [v.rate for v in chosen if v.attribute == attribute]
+        whole = len(rates) == sum(v.attribute == attribute for v in result.verdicts)
+        kind = "" if whole else f" ({RATE_NAMES[rates[0]].lower()})"
+        names.setdefault(kind, []).append(by(attribute).removeprefix("by "))
+    return listing([listing(group) + kind for kind, group in names.items()])
 
 
 def headline(result: AuditResult) -> str:
     """The answer to "is it fair?" in a few words."""
-    words = {v.verdict for v in result.verdicts}
-    if DISPARITY in words:
+    found = {standing(result, v) for v in result.verdicts}
+    if DISPARITY in found:
         return f"No. Its errors fall unequally by {_named(result, DISPARITY)}."
-    if not words:
+    if not found:
         return "No verdict: no group was compared."
-    if words == {WITHIN}:
+    if UNEQUAL in found:
+        unequal = _named(result, UNEQUAL)
+        return f"Unequal by {unequal}; whether by more than the tolerance, the data cannot tell."
+    if found == {WITHIN}:
         return f"Within tolerance, by {_named(result, WITHIN)}."
-    if words == {INSUFFICIENT}:
+    if found == {INSUFFICIENT}:
         return "The data cannot tell."
     return f"Not settled. The data cannot tell by {_named(result, INSUFFICIENT)}."
 
 
-def lead(result: AuditResult) -> list[tuple[str, str]]:
-    """The paragraphs under the headline, each a claim and its evidence: found, open, cleared."""
-    words = {v.verdict for v in result.verdicts}
-    if not words:
-        return [("The record holds no groups to compare;", "only the overall error rates can be read.")]
-    told = [(f.claim, f.evidence) for f in findings(result) if f.verdict.verdict == DISPARITY][:2]
-    rest = [f.verdict for f in findings(result) if f.verdict.verdict == DISPARITY][2:]
+def _proven(result: AuditResult) -> list[tuple[str, str]]:
+    """The two gravest findings, and how many more there are."""
+    told_all = findings(result)
+    disparities = [f for f in told_all if f.verdict.verdict == DISPARITY]
+    unequal = [
+        f for f in told_all if standing(result, f.verdict) == UNEQUAL and ":" not in f.verdict.attribute
+    ]
+    told = [(f.claim, f.evidence) for f in [*disparities, *unequal][:2]]
+    rest = disparities[2:]
     if rest:
         noun = "disparity" if len(rest) == 1 else "disparities"
-        where = " in intersections" if all(":" in v.attribute for v in rest) else ""
+        where = " in intersections" if all(":" in f.verdict.attribute for f in rest) else ""
         told.append((f"{count(len(rest))} more {noun}{where}:", "see the next sections."))
-    if words == {INSUFFICIENT}:
+    return told
+
+
+def lead(result: AuditResult) -> list[tuple[str, str]]:
+    """The paragraphs under the headline, each a claim and its evidence: found, open, cleared."""
+    found = {standing(result, v) for v in result.verdicts}
+    if not found:
+        return [("The record holds no groups to compare;", "only the overall error rates can be read.")]
+    told = _proven(result)
+    if found == {INSUFFICIENT}:
         told.append(("No unequal treatment is shown, and none is ruled out:", "there are too few images."))
         told += [(f.claim, f.evidence) for f in findings(result)][:1]
-    elif INSUFFICIENT in words:
+    elif INSUFFICIENT in found:
         told.append(("The data cannot tell", f"by {_named(result, INSUFFICIENT)}."))
-    if WITHIN in words:
+    if WITHIN in found:
         limit = points(result.config.tolerance)
         told.append(("Within tolerance", f"by {_named(result, WITHIN)}: any gap is below {limit}."))
         told += [

@@ -15,6 +15,8 @@ from audit.result import OVERALL, AuditResult, GroupResult, Verdict
 from reports.numbers import count, listing, percent, percent_interval, point_interval, points, times
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
+UNEQUAL = "unequal, size open"
+"""Insufficient evidence on the size of a gap whose existence is proven."""
 _ORDER = {DISPARITY: 0, INSUFFICIENT: 1, WITHIN: 2}
 MISSING = "(missing)"
 """Group of the images without a label; shown, never compared."""
@@ -111,14 +113,20 @@ def _observed(v: Verdict) -> str:
     return f"{points(v.gap)}{groups} ({point_interval(v.gap_interval)})"
 
 
+def standing(result: AuditResult, v: Verdict) -> str:
+    """The verdict's word, with UNEQUAL told apart from the rest of the insufficient evidence."""
+    differs = v.adjusted_p_value <= 1 - result.config.confidence
+    return UNEQUAL if v.verdict == INSUFFICIENT and differs else v.verdict
+
+
 def ratio_note(result: AuditResult, v: Verdict) -> str:
-    """What the ratio adds to a small gap: rates that are low and yet far apart in proportion. Else nothing."""
-    ratio = next(
-        (g for g in result.gaps if (g.attribute, g.measure) == (v.attribute, f"{v.rate}_ratio")), None
-    )
+    """What the ratio adds to a small gap: low rates that are far apart in proportion. Else nothing."""
+    key = (v.attribute, f"{v.rate}_ratio")
+    ratio = next((g for g in result.gaps if (g.attribute, g.measure) == key), None)
     if ratio is None or ratio.interval is None or not ratio.interval[1] < result.config.ratio_tolerance[0]:
         return ""
-    return f"In proportion they do differ: the lowest rate is at most {percent(ratio.interval[1], 0)} of the highest."
+    most = percent(ratio.interval[1], 0)
+    return f"In proportion they do differ: the lowest rate is at most {most} of the highest."
 
 
 def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
@@ -130,12 +138,12 @@ def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
 
 def _open_claim(result: AuditResult, v: Verdict) -> str:
     """Unequal, but by how much is open; or not even that."""
-    if v.adjusted_p_value <= 1 - result.config.confidence:
-        return (
-            f"{_images(v.rate).capitalize()} are not {_happens(v.rate)} equally often {by(v.attribute)}, but whether "
-            f"the gap exceeds the tolerance of {points(result.config.tolerance)}, the data cannot tell."
-        )
-    return f"The data cannot tell whether {_images(v.rate)} are {_happens(v.rate)} equally often {by(v.attribute)}."
+    if standing(result, v) == UNEQUAL:
+        start = f"{_images(v.rate).capitalize()} are not {_happens(v.rate)} equally often {by(v.attribute)}"
+        limit = points(result.config.tolerance)
+        return f"{start}, but whether the gap exceeds the tolerance of {limit}, the data cannot tell."
+    what = f"{_images(v.rate)} are {_happens(v.rate)}"
+    return f"The data cannot tell whether {what} equally often {by(v.attribute)}."
 
 
 def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:

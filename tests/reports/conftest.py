@@ -89,13 +89,24 @@ def make_result(
 
 def judged(result: AuditResult, *words: tuple[str, str, str]) -> AuditResult:
     """The result with its verdicts replaced by (attribute, rate, verdict), to test words alone."""
-    shared = dict(p_value=0.0004, adjusted_p_value=0.0024, gap=0.1, gap_interval=(0.04, 0.16))
+    shared = dict(gap=0.1, gap_interval=(0.04, 0.16))
     more = dict(min_detectable_gap=0.05, images_needed=4100, explanation="Planted by the test.")
     verdicts = [
-        Verdict(attribute=a, rate=rate, verdict=word, **shared, **ends(result, a, rate), **more)
+        Verdict(
+            attribute=a, rate=rate, verdict=word, **chance(word), **shared, **ends(result, a, rate), **more
+        )
         for a, rate, word in words
     ]
     return result.model_copy(update={"verdicts": verdicts, "n_tests": len(verdicts)})
+
+
+def chance(word: str) -> dict[str, float]:
+    """p-values that go with a verdict."""
+    return (
+        dict(p_value=0.0004, adjusted_p_value=0.0024)
+        if word == "disparity"
+        else dict(p_value=0.1, adjusted_p_value=0.4)
+    )
 
 
 def ends(result: AuditResult, attribute: str, rate: str) -> dict[str, str]:

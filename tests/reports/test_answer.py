@@ -21,6 +21,7 @@ def planted(judge, result, *words):
         ((D, D, T, T, T, T), "No. Its errors fall unequally by race."),
         ((D, W, W, D), "No. Its errors fall unequally by race (real images flagged as fake) and gender "
          "(fakes let through)."),
+        ((W, T, W, T), "Not settled. The data cannot tell by race and gender (fakes let through)."),
         ((W, W, W, W), "Within tolerance, by race and gender."),
         ((T, T, T, T), "The data cannot tell."),
         ((W, T, W, W), "Not settled. The data cannot tell by race (fakes let through)."),
@@ -53,6 +54,18 @@ def test_what_is_not_shown_to_be_equal_is_not_cleared(judge, result, words):
     text = " ".join([answer.headline(record), *(" ".join(pair) for pair in answer.lead(record))])
     assert "cannot tell" in text
     assert ("Within tolerance" in text) == (W in words)
+
+
+def test_what_is_proven_unequal_is_not_called_unknown(judge, result):
+    record = planted(judge, result, T, T)
+    verdicts = [v.model_copy(update={"adjusted_p_value": 0.01}) for v in record.verdicts]
+    unequal = record.model_copy(update={"verdicts": verdicts})
+    assert answer.headline(unequal) == (
+        "Unequal by race; whether by more than the tolerance, the data cannot tell."
+    )
+    text = " ".join(claim for claim, _ in answer.lead(unequal))
+    assert "not flagged as fake equally often by race" in text
+    assert "No unequal treatment" not in text
 
 
 def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):

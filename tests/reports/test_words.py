@@ -66,8 +66,8 @@ def test_within_tolerance_states_the_tolerance_and_the_largest_gap(judge, result
 def test_a_proven_difference_of_open_size_is_said_as_such(judge, result):
     told = only(judge, result, "insufficient evidence", adjusted_p_value=0.01)
     assert told.claim == (
-        "Real images are not flagged as fake equally often by race, but whether the gap exceeds the tolerance of "
-        "2 points, the data cannot tell."
+        "Real images are not flagged as fake equally often by race, but whether the gap exceeds the "
+        "tolerance of 2 points, the data cannot tell."
     )
     assert told.headline == "Cannot tell"
 
