@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import demo, doctor, pairs, running, training
+from audit.commands import benchmark, demo, doctor, experiments, pairs, running, scoring, training
 from audit.commands.common import console, typed
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
@@ -53,6 +53,12 @@ for function in (
     pairs.generate_pairs,
     pairs.import_pairs,
     training.train,
+    scoring.score,
+    scoring.check,
+    scoring.explain,
+    benchmark.benchmark,
+    experiments.experiments,
+    experiments.sweep,
     running.run,
     running.report,
     running.compare,

@@ -18,6 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipelines.images import encode_png
+from pipelines.storage import write_bytes
+
 from .detector import Detector
 from .errors import DatasetLayoutError, ForeignDetectorError
 from .preprocess import fit, to_unit
@@ -95,6 +98,34 @@ def explain_file(detector: Detector, path: str | Path, method: str = "grad-cam")
     if isinstance(found, Unreadable):
         raise DatasetLayoutError(f"{path} cannot be explained: {found.detail}")
     return found[0], METHODS[method](detector, found[0])
+
+
+def write_explanation(
+    detector: Detector, path: str | Path, out_dir: str | Path, method: str = "grad-cam"
+) -> Path:
+    """Write an image beside its map, laid over it in red.
+
+    Args:
+        detector: With a torch network.
+        path: The image.
+        out_dir: Its folder is made; the file is called NAME.METHOD.png.
+        method: A key of `METHODS`.
+
+    Returns:
+        The path written: a PNG, 2 S wide and S high.
+
+    Raises:
+        ExpectedError: as `explain_file` does.
+    """
+    image, found = explain_file(detector, path, method)
+    red = torch.zeros_like(image)
+    red[0] = 255
+    over = (image * (1 - 0.6 * found) + red * 0.6 * found).to(torch.uint8)
+    pixels = torch.cat([image, over], 2).permute(1, 2, 0).contiguous().numpy()
+    target = Path(out_dir) / f"{Path(path).stem}.{method}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, encode_png(pixels))
+    return target
 
 
 def last_convolution(detector: Detector) -> nn.Module:

@@ -22,7 +22,7 @@ assumed is printed before a number is, with scores of a handful of pairs to judg
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -111,3 +111,28 @@ def _check_keys(values: Mapping[str, Any], where: str) -> None:
             raise SidecarError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
     if values.get("layout", "nchw") not in ("nchw", "nhwc"):
         raise SidecarError(f"{where}: layout is {values['layout']!r}; it must be nchw or nhwc")
+
+
+def parse_options(given: Sequence[str]) -> dict[str, Any]:
+    """Read options of a command line as a sidecar would say them.
+
+    Args:
+        given: "size_px=224", "output=logit", "mean=[0.5, 0.5, 0.5]", "inverted=true" ...
+
+    Raises:
+        SidecarError: no "=", or an unknown key.
+
+    >>> parse_options(["size_px=224", "output=logit", "mean=[0, 0, 0]"])
+    {'size_px': 224, 'output': 'logit', 'mean': [0, 0, 0]}
+    """
+    options: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SidecarError(f"{text!r}: write KEY=VALUE, such as size_px=224; keys are {', '.join(KEYS)}")
+        try:
+            options[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key.strip()] = value.strip()  # a word without quotes
+    _check_keys(options, "options")
+    return options

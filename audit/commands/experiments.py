@@ -1,0 +1,58 @@
+"""`audit experiments`, `audit sweep`: trainings side by side, and a search for better ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.commands.common import PAIRS_PLACE, Device, Seed, console
+
+
+def experiments(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="A folder to list, or two and more trainings (.pt or .training.json) to compare."
+        ),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+) -> None:
+    """List the trainings below a folder, best first; or show where given trainings differ."""
+    from detectors.experiments import compare_experiments, list_experiments
+
+    given = paths or [Path()]
+    listing = len(given) == 1 and given[0].is_dir()
+    table = list_experiments(given[0]) if listing else compare_experiments(given)
+    print(table.to_string(index=not listing, float_format=lambda value: f"{value:.4g}"))
+    if csv is not None:
+        table.to_csv(csv, index=not listing)
+
+
+def sweep(
+    arch: Annotated[str, typer.Option(help="Architecture, as for `audit train`.")] = "simplenet",
+    data: Annotated[Path, typer.Option(help="Labelled images, as for `audit train`.")] = PAIRS_PLACE,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, records and the study.")] = Path("sweep"),
+    trials: Annotated[int, typer.Option(min=1, help="Finished trials wanted, earlier ones included.")] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each trial.")] = 10,
+    storage: Annotated[
+        str | None, typer.Option(help="Database URL shared by several machines. Default: OUT/sweep.db.")
+    ] = None,
+    size_px: Annotated[
+        int | None, typer.Option(min=32, help="Input size; by default the architecture's.")
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Search hyperparameters by validation accuracy; the same command again continues."""
+    from detectors.settings import Settings
+    from detectors.sweep import sweep as run
+
+    settings = Settings(epochs=epochs, size_px=size_px, seed=seed)
+    table = run(
+        arch, data, out, trials, settings, storage=storage, device=device,
+        say=lambda line: console.print(line, markup=False),
+    )  # fmt: skip
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    print(f"best: {out / 'best.pt'}")

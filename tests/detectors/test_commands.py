@@ -1,0 +1,75 @@
+"""The commands around detectors, as they are typed."""
+
+import json
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from audit.cli import main
+
+
+def typed(capsys, *arguments):
+    """Exit code, standard output and standard error of a command."""
+    with pytest.raises(SystemExit, match=r"^\d+$|^None$") as stop:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+def test_score_prints_a_line_an_image(checkpoint, pairs_dir, capsys):
+    fake, real = (pairs_dir / f"{half}/train-000003.png" for half in ("fake", "real"))
+    code, out, _ = typed(capsys, "score", "--detector", checkpoint, fake, real, pairs_dir / "none.png")
+    lines = out.splitlines()
+    assert code == 0 and [line.split("  ")[1] for line in lines] == [
+        str(fake),
+        str(real),
+        str(pairs_dir / "none.png"),
+    ]
+    assert float(lines[0].split()[0]) > float(lines[1].split()[0]) and lines[2].startswith("missing photo")
+
+
+def test_a_foreign_detector_is_told_what_it_needs(pairs_dir, tmp_path, capsys, monkeypatch):
+    (tmp_path / "theirs.py").write_text("def make():\n    return lambda x: x.mean((1, 2, 3))\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    options = [
+        "--set",
+        "size_px=32",
+        "--set",
+        "output=logit",
+        "--set",
+        "mean=[0,0,0]",
+        "--set",
+        "std=[1,1,1]",
+    ]
+    code, out, err = typed(capsys, "check", "--detector", "theirs:make", *options, pairs_dir)
+    assert code == 0 and out.startswith("first real images score 0.") and "warning" not in err
+    code, _, err = typed(capsys, "check", "--detector", "theirs:make", "--set", "size_px", pairs_dir)
+    assert code == 2 and "write KEY=VALUE" in err
+
+
+def test_explain_writes_pictures(checkpoint, pairs_dir, tmp_path, capsys):
+    image = pairs_dir / "fake/train-000003.png"
+    code, out, _ = typed(capsys, "explain", "--detector", checkpoint, "--out", tmp_path / "e", image)
+    assert code == 0 and Image.open(out.strip()).size == (64, 32)
+
+
+def test_benchmark_prints_a_line_a_cell(checkpoint, pairs_dir, tmp_path, capsys):
+    out_dir = tmp_path / "b"
+    code, out, _ = typed(capsys, "benchmark", "--detector", checkpoint, "--data", pairs_dir, "--out", out_dir)
+    assert code == 0 and out.startswith("simple on pairs (trained on another part of it): accuracy")
+    assert json.loads((out_dir / "benchmark.json").read_text())["cells"][0]["detector"] == "simple"
+    assert len(pd.read_csv(out_dir / "benchmark.csv")) == 1
+
+
+def test_experiments_list_and_compare(checkpoint, tmp_path, capsys):
+    code, out, _ = typed(capsys, "experiments", checkpoint.parent, "--csv", tmp_path / "t.csv")
+    assert code == 0 and "simplenet" in out and len(pd.read_csv(tmp_path / "t.csv")) == 1
+    code, _, err = typed(capsys, "experiments", tmp_path / "nothing.pt")
+    assert code == 2 and "takes two trainings or more" in " ".join(err.split())
+
+
+def test_a_sweep_of_one_trial(pairs_dir, tmp_path, capsys):
+    options = ["--arch", "baseline_cnn", "--trials", 1, "--epochs", 1, "--size-px", 32]
+    code, out, _ = typed(capsys, "sweep", "--data", pairs_dir, "--out", tmp_path / "s", *options)
+    assert code == 0 and "learning_rate" in out and (tmp_path / "s/best.pt").is_file()
