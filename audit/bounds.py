@@ -24,7 +24,7 @@ import numpy as np
 from audit.counts import Counts, Floats, Ints, bootstrap
 from audit.equality import EqualityTest, equality_test, max_abs_z, range_critical
 from audit.gaps import WEIGHT, group_rates_of
-from audit.intervals import newcombe, ratio_score
+from audit.intervals import extreme_ratio_limit, newcombe
 from audit.worth import accuracy_worth, positive_rate_worth
 
 Pair = tuple[float, float]
@@ -109,8 +109,11 @@ class Evidence:
         """Limits of min / max of a rate."""
         rate, n = self.rate(name)
         h, g = _ordered_pairs(rate)
-        low, high = ratio_score(rate[g], n[g], rate[h], n[h], self.critical(name, alpha))
-        return min(float(low.min()), 1 / float(high.max())), min(1.0, float(high.min()))
+        pairs, z = (rate[g], n[g], rate[h], n[h]), self.critical(name, alpha)
+        low = extreme_ratio_limit(*pairs, z, smallest=True)
+        high = extreme_ratio_limit(*pairs, -z, smallest=True)
+        reverse = extreme_ratio_limit(*pairs, -z, smallest=False)
+        return min(low, 1 / reverse), min(1.0, high)
 
 
 def _ordered_pairs(rate: Floats) -> tuple[Ints, Ints]:

@@ -72,7 +72,7 @@ def explain(findings: Findings, config: AuditConfig) -> str:
 
 
 def _disparity(findings: Findings, config: AuditConfig) -> str:
-    return f"That is more than {_points(config.tolerance)} apart, and chance alone does not explain a difference."
+    return f"That is more than {_points(config.tolerance)} apart, and not explained by chance alone."
 
 
 def _within(findings: Findings, config: AuditConfig) -> str:

@@ -20,7 +20,8 @@ from audit.gaps import MEASURES, GroupRates, Kind, Measure, Needs, group_rates_o
 from audit.groups import Grouping
 from audit.intervals import z_value
 from audit.rest import REST_MEASURES, sides_of
-from audit.result import Gap, Interval, RateName, ToleranceCheck
+from audit.result import Gap, RateName, ToleranceCheck
+from audit.undefined import Interval
 from audit.verdicts import Question
 
 N_EQUAL = 500

@@ -34,7 +34,7 @@ MISSING = "(missing)"
 MAX_LEVELS = 500
 """More values than this in one attribute are an identifier or a measurement, not groups."""
 
-MAX_CELLS = 2_000
+MAX_CELLS = 1_000
 """More observed combinations than this cannot be audited or read."""
 
 Codes = NDArray[np.int32]

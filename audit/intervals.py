@@ -20,6 +20,12 @@ from audit.counts import Floats
 
 Bounds = tuple[Floats, Floats]
 
+LOG_REACH = 25.0
+"""Ratios are looked for between exp(-25) and exp(25)."""
+
+BISECTIONS = 60
+"""Steps, enough for the last digit."""
+
 
 def z_value(confidence: float) -> float:
     """Two-sided normal quantile: 1.96 for 0.95."""
@@ -89,17 +95,49 @@ def ratio_score(p1: ArrayLike, n1: ArrayLike, p2: ArrayLike, n2: ArrayLike, z: A
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
 
+def extreme_ratio_limit(p1: Floats, n1: Floats, p2: Floats, n2: Floats, z: float, smallest: bool) -> float:
+    """The smallest (or largest) of the limits of many ratios: the lower limits for z, the upper ones for -z.
+
+    One bisection for all of them: a ratio whose limit cannot be the extreme one any more is dropped, so the
+    cost is that of a few evaluations and not of a bisection each.
+
+    Args:
+        p1: float64 [m], proportions above.
+        n1: float64 [m], images they are worth, > 0.
+        p2: float64 [m], proportions below.
+        n2: float64 [m], images they are worth, > 0.
+        z: Normal quantile; negative for upper limits.
+        smallest: Which of the m limits.
+    """
+    if z > 0 and smallest and (p1 == 0).any():
+        return 0.0
+    if z < 0 and not smallest and (p2 == 0).any():
+        return float("inf")
+    rows = np.stack([p1, n1, p2, n2])[:, (p1 > 0) if z > 0 else (p2 > 0)]
+    low, high = -LOG_REACH, LOG_REACH
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        above = _ratio_statistic(np.exp(middle), *rows) > z  # its limit is above the middle
+        candidates = ~above if smallest else above
+        if smallest == bool(candidates.any()):
+            high = middle
+        else:
+            low = middle
+        rows = rows[:, candidates] if candidates.any() else rows
+    return float(np.exp((low + high) / 2))
+
+
 def _ratio_limit(p1: Floats, n1: Floats, p2: Floats, n2: Floats, z: Floats) -> Floats:
     """The ratio at which the score statistic equals z; it falls as the ratio grows."""
-    low, high = np.full(p1.shape, -25.0), np.full(p1.shape, 25.0)
-    for _ in range(60):
+    low, high = np.full(p1.shape, -LOG_REACH), np.full(p1.shape, LOG_REACH)
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         above = _ratio_statistic(np.exp(middle), p1, n1, p2, n2) > z
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.exp((low + high) / 2)
 
 
-def _ratio_statistic(ratio: Floats, p1: Floats, n1: Floats, p2: Floats, n2: Floats) -> Floats:
+def _ratio_statistic(ratio: Floats | np.float64, p1: Floats, n1: Floats, p2: Floats, n2: Floats) -> Floats:
     """(p1 - ratio p2) over its standard error under p1 = ratio p2 (constrained maximum likelihood)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         a = (n1 + n2) * ratio

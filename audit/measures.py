@@ -16,7 +16,8 @@ from audit.groupcurves import ScoreMeasures
 from audit.groups import Grouping
 from audit.intervals import Bounds, wilson, z_value
 from audit.rates import group_rates
-from audit.result import Confusion, GroupResult, Interval, Measures
+from audit.result import Confusion, GroupResult, Measures
+from audit.undefined import Interval
 from audit.worth import accuracy_worth
 
 

@@ -6,8 +6,7 @@ undefined rates included (NaN is written as null and read back as NaN, never as 
 Why pydantic here and frozen dataclasses elsewhere: this is the only type that crosses the JSON border, so
 it is the only one that needs validation, a published schema (`audit schema`) and version handling.
 
-Why no clock time in it: the same inputs and seed must give the same bytes. When and where a run took place
-is in `run.json` beside it.
+Why no clock time in it: the same inputs and seed must give the same bytes; `run.json` says when and where.
 """
 
 from __future__ import annotations
@@ -150,8 +149,7 @@ class Gap(Record):
     reason: str | None = None
     """Why there is no interval, or no value."""
     groups: list[str] = []
-    """The groups that set the value, largest rate first, where two of them do; the one group where it is
-    compared with all others."""
+    """The two groups that set the value, largest rate first; or the one compared with all others."""
     expected_if_equal: Rate = math.nan
     """Mean of the measure over groups of these sizes that all have the same rates: what noise alone shows."""
     tolerance_check: ToleranceCheck | None = None

@@ -35,7 +35,7 @@ def test_disparity():
     assert verdict.gap == pytest.approx(0.1) and verdict.gap_interval[0] > 0.02
     assert verdict.images_needed is None and verdict.adjusted_p_value < 0.01
     assert "15.0 % for g1 (150 of 1,000)" in verdict.explanation
-    assert "chance alone does not explain" in verdict.explanation
+    assert "not explained by chance alone" in verdict.explanation
 
 
 def test_within_tolerance():
