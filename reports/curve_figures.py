@@ -69,16 +69,30 @@ def _line(curve: Curve, index: int, kind: str) -> dict[str, Any]:
     }
 
 
-def curves(chosen: Sequence[Curve], kind: str) -> go.Figure:
+REAL_SIDE = ("Real images flagged (FPR)", "Fakes caught (1 − FNR)", "Fakes let through (FNR)")
+"""Titles of the x axis and of the y axes of ROC and DET, fake being the positive class."""
+
+FAKE_SIDE = ("Fakes let through (FNR)", "Real images passed (1 − FPR)", "Real images flagged (FPR)")
+"""The same with real as the positive class."""
+
+
+def other_side(curve: Curve) -> Curve:
+    """The curve seen from the other class: a fake let through is then the false alarm."""
+    return curve.model_copy(update={"fpr": curve.fnr, "fnr": curve.fpr})
+
+
+def curves(chosen: Sequence[Curve], kind: str, titles: tuple[str, str, str] = REAL_SIDE) -> go.Figure:
     """ROC (`kind` "roc") or DET ("det", probit axes) of several groups on one pair of axes.
 
     Source of the probit axes: Martin et al., "The DET curve in assessment of detection task performance",
     Eurospeech 1997. Rates of exactly 0 or 1 have no place on them and are left out.
     """
     figure = go.Figure([go.Scatter(**_line(thin(c), i, kind)) for i, c in enumerate(chosen)])
+    x: dict[str, Any] = {"title": {"text": titles[0]}}
+    y: dict[str, Any] = {"title": {"text": titles[1 if kind == "roc" else 2]}}
     if kind == "roc":
-        x = {"title": {"text": "Real images flagged (FPR)"}, "range": [-0.01, 1], "tickformat": ".1~%"}
-        y = {"title": {"text": "Fakes caught (1 − FNR)"}, "range": [0, 1.01], "tickformat": ".1~%"}
+        x |= {"range": [-0.01, 1], "tickformat": ".1~%"}
+        y |= {"range": [0, 1.01], "tickformat": ".1~%"}
     else:
         ticks: dict[str, Any] = {
             "tickvals": [_probit(t) for t in DET_TICKS],
@@ -86,14 +100,11 @@ def curves(chosen: Sequence[Curve], kind: str) -> go.Figure:
             "range": [_probit(0.0008), _probit(0.85)],
             "tickangle": 0,
         }
-        x = {"title": {"text": "Real images flagged (FPR)"}, **ticks}
-        y = {"title": {"text": "Fakes let through (FNR)"}, **ticks}
+        x |= ticks
+        y |= ticks
     legend = {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "font": {"size": 12}}
-    figure.update_layout(
-        base_layout(
-            390 + 20 * (len(chosen) // 3), xaxis=x, yaxis=y, legend=legend, showlegend=len(chosen) > 1
-        )
-    )
+    height = 390 + 20 * (len(chosen) // 3)
+    figure.update_layout(base_layout(height, xaxis=x, yaxis=y, legend=legend, showlegend=len(chosen) > 1))
     return figure
 
 

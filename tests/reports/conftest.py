@@ -214,6 +214,12 @@ def write_scores(
 
 
 @pytest.fixture(scope="session")
+def score_frame() -> Callable[..., pd.DataFrame]:
+    """Scores of one drawn population, for tests that compute their own record."""
+    return lambda groups, n, shift, skill: score_rows(draw(groups, n, 0, shift, skill), list(groups))
+
+
+@pytest.fixture(scope="session")
 def score_file() -> Callable[..., Path]:
     """`write_scores`, for tests that audit files."""
     return write_scores

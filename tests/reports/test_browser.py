@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from reports.html import write_report
 
@@ -18,7 +18,6 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 PATIENCE_MS = 60_000
-SUMMARY_HAS = "(text) => document.querySelector('#explorer-summary').textContent.includes(text)"
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +102,13 @@ def draw_all(page):
 def test_it_opens_quietly_and_draws_every_figure_in_sight(visit, large):
     one = visit(large)
     draw_all(one.page)
-    one.page.wait_for_function(
-        """() => [...document.querySelectorAll('[data-figure]')].filter((e) => e.checkVisibility())
-           .every((e) => e.querySelector('.main-svg'))"""
-    )
+    undrawn = """() => [...document.querySelectorAll('[data-figure]')]
+        .filter((e) => e.checkVisibility() && !e.querySelector('.main-svg')).map((e) => e.dataset.figure)"""
+    for _ in range(100):
+        if not one.page.evaluate(undrawn):
+            break
+        one.page.wait_for_timeout(100)
+    assert one.page.evaluate(undrawn) == []
     assert one.complaints == []
 
 
@@ -157,7 +159,7 @@ def test_the_slider_moves_rates_gap_and_marks(visit, small):
     assert f"{100 * black.fp[at] / black.n_real:.1f}%" in row
     assert page.evaluate(mark) != at_start
     page.locator("#threshold-reset").click()
-    page.wait_for_function(SUMMARY_HAS, arg="0.500")
+    expect(page.locator("#explorer-summary")).to_contain_text("0.500")
     assert one.complaints == []
 
 
