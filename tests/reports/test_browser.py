@@ -143,16 +143,14 @@ def test_the_slider_moves_rates_gap_and_marks(visit, small):
     mark = (
         "() => { const p = document.querySelector('[data-figure^=roc][data-marks]'); return p.data.at(-1).x }"
     )
-    page.wait_for_function("document.querySelector('[data-figure^=roc][data-marks]').data")
+    page.wait_for_selector("[data-figure^=roc][data-marks] .main-svg")
     at_start = page.evaluate(mark)
     page.locator("#threshold").focus()
     for _ in range(20):
         page.keyboard.press("ArrowLeft")
     at = small.sweep_thresholds.index(0.5) - 20
     moved = f"At threshold {small.sweep_thresholds[at]:.3f}"
-    page.wait_for_function(
-        f"() => document.querySelector('#explorer-summary').textContent.includes('{moved}')"
-    )
+    expect(page.locator("#explorer-summary")).to_contain_text(moved)
     row = page.locator("#explorer-table tbody tr").first.inner_text()
     black = next(s for s in small.sweep if s.group == "Black")
     assert row != before
@@ -176,9 +174,7 @@ def test_another_attribute_can_be_chosen(visit):
     one = visit()
     one.bring("#explorer-attribute").select_option(label="Gender")
     assert one.page.locator("#explorer-table tbody tr").count() == 3
-    one.page.wait_for_function(
-        "() => document.querySelectorAll('.explorer-figures:not([hidden])').length === 1"
-    )
+    assert one.page.locator(".explorer-figures:visible").count() == 1
 
 
 def test_a_table_sorts_by_any_column_with_the_keyboard(visit):
