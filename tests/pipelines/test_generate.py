@@ -243,3 +243,16 @@ def test_real_photos(fairface_dir, tiny_generator, tmp_path):
     assert set(made.reasons) <= {"no face found", "face cut off by the photo's edge"}
     assert read_provenance(made.out_dir)["source"]["kind"] == "fairface"
     assert rows.groupby(["gender", "race"]).size().between(4, 5).all()
+
+
+def test_no_pair_at_all_is_a_result_too(tiny_generator, tmp_path):
+    photos = tmp_path / "photos"
+    (photos / "val").mkdir(parents=True)
+    Image.new("RGB", (100, 100), "grey").save(photos / "val" / "odd näme.jpg")
+    header = "file,age,gender,race\n"
+    (photos / "fairface_label_val.csv").write_text(header + "val/odd näme.jpg,3-9,Male,White\n")
+    made = generate_pairs(photos, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    assert (made.n_attempted, made.n_pairs, made.reasons) == (1, 0, {"no face found": 1})
+    row = read_manifest(made.out_dir).iloc[0]
+    assert row["pair_id"] == "val-odd näme"
+    assert json.loads((made.out_dir / "summary.json").read_text())["overall"]["mean_confidence"] is None
