@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 from audit.counts import Floats
 from audit.intervals import wilson
 
+FEW = 5
+"""Expected images on the wrong side below which their variance is not believed."""
+
 
 def auc_influence(score: Floats, fake: NDArray[np.bool_]) -> tuple[float, Floats]:
     """AUC and the influence of each image on it.
@@ -57,11 +60,15 @@ def auc_interval(auc: float, variance: float, n_real: int, n_fake: int, z: float
     """Wilson's interval for a proportion AUC worth AUC (1 - AUC) / variance images.
 
     That number is never taken smaller than the rarer class, which Birnbaum and Klose's bound on the variance
-    allows, and is exactly that where the variance cannot be estimated (AUC of 0 or 1, one image).
+    allows, and is exactly that where the variance cannot be estimated (AUC of 0 or 1, one image). Where fewer
+    than FEW images of the rarer class are on the wrong side, it is never taken larger than all images: a
+    variance estimated from a handful of misplaced images is too small more often than not.
     """
     if math.isnan(auc):
         return math.nan, math.nan
     floor = min(n_real, n_fake)
     worth = auc * (1 - auc) / variance if variance > 0 else floor
+    if floor * min(auc, 1 - auc) < FEW:
+        worth = min(worth, n_real + n_fake)
     low, high = wilson(auc, max(worth, floor), z)
     return float(low), float(high)

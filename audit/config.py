@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from audit.errors import ConfigError
+from audit.rules import parse_rule
 
 PREFERRED_ATTRIBUTES = ("age", "gender", "race")
 """Audited, in this order, where no attribute is named and these columns are present."""
@@ -100,10 +101,19 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
             0 < config.calibration_share < 1,
             f"calibration share {config.calibration_share} is not between 0 and 1",
         ),
+        _threshold_rule(config.threshold),
         (len(set(names)) == len(names), f"an attribute is named twice in {', '.join(names)}"),
         *[_attribute_rule(name) for name in names],
         *[_bins_rule(name, edges) for name, edges in config.bins.items()],
     ]
+
+
+def _threshold_rule(threshold: float | str) -> tuple[bool, str]:
+    try:
+        parse_rule(threshold)
+    except ConfigError as error:
+        return False, str(error)
+    return True, ""
 
 
 def _attribute_rule(name: str) -> tuple[bool, str]:

@@ -29,10 +29,11 @@ from audit.groupcurves import SortedScores, score_measures
 from audit.groups import Grouping, whole
 from audit.intervals import z_value
 from audit.measures import group_results, measures_of
+from audit.rules import parse_rule
 from audit.scorefiles import read_scores
 from audit.scores import ScoreTable, score_table
 from audit.series import Axes, Series, axes_for, series_of
-from audit.thresholds import operating_point, parse_rule
+from audit.thresholds import operating_point
 from audit.verdicts import Question, judge
 
 __all__ = ["Extras", "audit_file", "audit_scores", "versions", "write_result"]

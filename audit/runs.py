@@ -19,9 +19,10 @@ from audit.config import AuditConfig
 from audit.errors import ComparisonError
 from audit.folder import SCORES_FILE
 from audit.result import AuditResult
+from audit.rules import parse_rule
 from audit.schema import load_result
 from audit.scores import ScoreTable, score_table
-from audit.thresholds import calibration_rows, parse_rule
+from audit.thresholds import calibration_rows
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from audit.errors import (
     ScoreValueError,
 )
 from audit.groups import Cells, cells_of
+from audit.rules import parse_rule
 
 FEW_VALUES = 20
 """A column with at most this many values is taken for an attribute where none is named."""
@@ -224,7 +225,7 @@ def _pairs(
 
 def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
     """A hash per resampling unit: pair_id where the pair is complete, else image_id, else the row number."""
-    if isinstance(config.threshold, (int, float)):
+    if parse_rule(config.threshold).kind == "fixed":
         return np.zeros(len(frame), dtype=np.uint64)  # nothing will be split
     names = config.columns
     if names.image_id in frame.columns:

@@ -1,7 +1,6 @@
 """Operating points: a threshold given as a number, or by a rule fixed on images that are not audited.
 
-Enters: "0.5", "eer", "youden", "fpr=0.01" or "fnr=0.05". Leaves: the threshold, and which images remain to be
-audited.
+Enters: a `ThresholdRule` and a score table. Leaves: the threshold, and which images remain to be audited.
 
 Why a split: a threshold chosen on the audited images makes their error rates look better than they are, most
 of all where the rule is about those rates. The calibration images are left out of everything that follows.
@@ -12,54 +11,13 @@ chosen whatever the order of the rows, and adding pairs moves few of the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from audit.curves import ErrorCurve, eer_threshold, error_curve
-from audit.errors import ConfigError, ScoreTableError
+from audit.errors import ScoreTableError
+from audit.rules import ThresholdRule
 from audit.scores import ScoreTable
-
-RULES = ("eer", "youden", "fpr", "fnr")
-
-
-@dataclass(frozen=True)
-class ThresholdRule:
-    """How the decision threshold is found.
-
-    Attributes:
-        kind: "fixed", or one of RULES.
-        value: The threshold itself for "fixed"; the error level in 0-1 for "fpr" and "fnr".
-    """
-
-    kind: str
-    value: float = 0.0
-
-    def __str__(self) -> str:
-        return f"{self.kind}={self.value:g}" if self.kind in {"fpr", "fnr"} else self.kind
-
-
-def parse_rule(text: float | str) -> ThresholdRule:
-    """Read what `--threshold` accepts.
-
-    Raises:
-        ConfigError: If it is neither a finite number nor a rule.
-
-    >>> str(parse_rule("fpr=0.01"))
-    'fpr=0.01'
-    """
-    name, _, level = str(text).strip().lower().partition("=")
-    try:
-        if name in {"fpr", "fnr"} and 0 < float(level) < 1:
-            return ThresholdRule(name, float(level))
-        if name in {"eer", "youden"} and not level:
-            return ThresholdRule(name)
-        if not level and np.isfinite(float(name)):
-            return ThresholdRule("fixed", float(name))
-    except ValueError:
-        pass
-    raise ConfigError(f"threshold '{text}' is neither a number nor one of eer, youden, fpr=0.01, fnr=0.05")
 
 
 def operating_point(

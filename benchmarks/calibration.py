@@ -87,7 +87,7 @@ def ratio_coverage(n1: int, n2: int, p1: float, p2: float, n_sim: int, rng: np.r
 
 
 def joint_shares(fpr: float, fnr: float, together: float) -> np.ndarray:
-    """Shares of the four outcomes of a pair; `together`: the correlation of "flagged" in its halves."""
+    """Shares of the four outcomes of a pair; `together`: correlation of "flagged", as far as the rates allow."""
     tpr = 1 - fnr
     both_flagged = min(fpr * tpr + together * np.sqrt(fpr * (1 - fpr) * tpr * (1 - tpr)), fpr, tpr)
     return np.array([tpr - both_flagged, 1 - fpr - tpr + both_flagged, both_flagged, fpr - both_flagged])
@@ -390,6 +390,21 @@ STUDIES = [
           partial(family_share, RACES, 0.05), 300),
     Study('"disparity" where true', "7 races, one at 0.05 + 0.05", REPORT,
           partial(verdict_share, "disparity", RACES, planted(7, 0.05, 0.05, 2)), 500),
+    *[
+        Study(what, f"n = {n} + {n}, AUC {ndtr(s / 2**0.5):.4f}, correlation {c}", AT_LEAST,
+              partial(curve_coverage, what, n, s, c), 1_000)
+        for what in ("AUC", "EER")
+        for n, s, c in ((40, 3.6, 0.0), (150, 3.6, 0.0), (150, 4.5, 0.5))
+    ],
+    *[
+        Study("All pairwise differences at once", case, AT_LEAST,
+              partial(simultaneous_coverage, n, p, "all"), sims)
+        for case, n, p, sims in (
+            ("9 ages, equal rates 0.01", AGES, np.full(9, 0.01), 2_000),
+            ("9 ages, rates 0.01-0.30", AGES, np.linspace(0.30, 0.01, 9), 2_000),
+            ("85 cells, equal rates 0.05", CELLS, np.full(len(CELLS), 0.05), 500),
+        )
+    ],
 ]  # fmt: skip
 
 

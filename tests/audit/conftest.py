@@ -7,6 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no reason to fail, and the same examples must be tried everywhere.
+settings.register_profile(
+    "audit", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("audit")
 
 Simulate = Callable[..., pd.DataFrame]
 

@@ -20,6 +20,7 @@ from audit.errors import ConfigError
         ({"min_n": 0}, "min_n 0"),
         ({"n_boot": 10}, "n_boot 10 is not at least 100"),
         ({"seed": -1}, "seed -1 is negative"),
+        ({"threshold": "best"}, "threshold 'best' is neither a number nor one of eer"),
         ({"calibration_share": 1.0}, "calibration share 1.0"),
         ({"attributes": ["a", "a"]}, "an attribute is named twice"),
         ({"attributes": ["a:b"]}, "'a:b' cannot be an attribute name"),

@@ -8,8 +8,9 @@ import pytest
 from audit.config import AuditConfig
 from audit.curves import error_curve
 from audit.errors import ConfigError, ScoreTableError
+from audit.rules import ThresholdRule, parse_rule
 from audit.scores import score_table
-from audit.thresholds import ThresholdRule, calibration_rows, operating_point, parse_rule, pick_threshold
+from audit.thresholds import calibration_rows, operating_point, pick_threshold
 
 
 @pytest.mark.parametrize(
