@@ -3,6 +3,10 @@
 Enters: a network, `TrainingData`, `Settings`, a folder for Lightning's checkpoints. Leaves: the weights of
 the best epoch and the history of all epochs.
 
+Why processes are spawned where several train together: Lightning's other way runs the whole command once more
+in each of them, which would read, decode and write everything several times.
+Why the history is read from the last checkpoint: with several processes, this one has not seen the epochs.
+
 Why Lightning's messages are silenced: tips and advice about worker counts, in the middle of a progress bar,
 for choices made here on purpose. Its errors pass.
 """
@@ -58,10 +62,10 @@ def fit(
     """
     learner = Learner(network, arch, data.preprocessing, settings, warm)
     loaders = [_loader(data, part, settings) for part in LEARNING]
-    history, best = History(), _best_epoch(work_dir)
+    best = _best_epoch(work_dir)
     last = work_dir / "last.ckpt"
     with _quiet():
-        trainer = _trainer(settings, [history, best], work_dir, device, progress)
+        trainer = _trainer(settings, [History(), best, _every_epoch(work_dir)], work_dir, device, progress)
         resume = str(last) if last.is_file() else None
         trainer.fit(
             learner,
@@ -71,7 +75,8 @@ def fit(
             weights_only=True,
         )
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
-    return history.epochs, {name.removeprefix("network."): value for name, value in state.items()}
+    epochs = torch.load(last, map_location="cpu", weights_only=True)["callbacks"]["History"]["epochs"]
+    return epochs, {name.removeprefix("network."): value for name, value in state.items()}
 
 
 def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int]]:
@@ -97,14 +102,16 @@ def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tup
 
 
 def _best_epoch(work_dir: Path) -> ModelCheckpoint:
+    """Keeps the weights of the best epoch."""
     return ModelCheckpoint(
-        work_dir,
-        filename="best",
-        monitor="valid_rank",
-        mode="max",
-        save_top_k=1,
-        save_last=True,
-        save_on_train_epoch_end=True,
+        work_dir, filename="best", monitor="valid_rank", mode="max", save_on_train_epoch_end=True
+    )
+
+
+def _every_epoch(work_dir: Path) -> ModelCheckpoint:
+    """Keeps everything needed to continue after the last epoch."""
+    return ModelCheckpoint(
+        work_dir, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
     )
 
 
@@ -118,7 +125,8 @@ def _trainer(
     return lightning.Trainer(
         accelerator="gpu" if device.startswith("cuda") else "cpu",
         devices=settings.devices,
-        strategy="ddp" if settings.devices > 1 else "auto",
+        strategy="ddp_spawn" if settings.devices > 1 else "auto",
+        use_distributed_sampler=False,
         precision=choose_precision(settings, device),  # type: ignore[arg-type]
         max_epochs=settings.epochs,
         callbacks=callbacks,

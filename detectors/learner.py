@@ -17,6 +17,7 @@ from typing import Any
 
 import lightning
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,8 @@ class TrainingImages(Dataset[tuple[Tensor, int]]):
 class EpochSampler(Sampler[tuple[int, int]]):
     """Rows in an order drawn anew each epoch from (seed, epoch), by weight where weights differ.
 
-    Lightning calls `set_epoch` before each epoch, after an interruption too.
+    Lightning calls `set_epoch` before each epoch, after an interruption too. Where several processes train
+    together, each takes every k-th row of the one order; the order is lengthened to a multiple of k.
     """
 
     def __init__(self, weights: pd.Series, seed: int, shuffle: bool = True) -> None:
@@ -84,19 +86,28 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.weights)
+        return math.ceil(len(self.weights) / _rank_and_world()[1])
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return iter([(self.epoch, int(row)) for row in self._rows()])
+        rank, world = _rank_and_world()
+        rows = np.resize(self._rows(), len(self) * world)[rank::world]
+        return iter([(self.epoch, int(row)) for row in rows])
 
-    def _rows(self) -> Any:
+    def _rows(self) -> npt.NDArray[np.int64]:
         n = len(self.weights)
         random = np.random.default_rng((self.seed, self.epoch))
         if not self.shuffle:
-            return range(n)
+            return np.arange(n)
         if np.ptp(self.weights) == 0:
             return random.permutation(n)
         return random.choice(n, n, p=self.weights / self.weights.sum())
+
+
+def _rank_and_world() -> tuple[int, int]:
+    """Which of how many training processes this is."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
 
 
 class Learner(lightning.LightningModule):
@@ -166,7 +177,7 @@ class Learner(lightning.LightningModule):
         metrics = self.trainer.callback_metrics
         n = max(1, int(sum(self.trainer.num_val_batches)) * self.settings.batch_size)
         loss = metrics["valid_loss"]
-        self.log("valid_rank", metrics["valid_accuracy"] - loss / (1 + loss) / (2 * n))
+        self.log("valid_rank", metrics["valid_accuracy"] - loss / (1 + loss) / (2 * n), sync_dist=True)
 
     def _head_and_body(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         prefixes = architecture(self.arch).head
@@ -208,10 +219,10 @@ class EpochBar(lightning.Callback):
     """One progress bar for the whole training, in batches."""
 
     def on_train_start(self, trainer: lightning.Trainer, learner: lightning.LightningModule) -> None:
-        """Show the bar; a resumed training begins where it stopped."""
+        """Show the bar, in one process; a resumed training begins where it stopped."""
         total = int(trainer.num_training_batches)
         self.stack = ExitStack()
-        bar = progress_bar("Training (batches)", total * (trainer.max_epochs or 1))
+        bar = progress_bar("Training (batches)", total * (trainer.max_epochs or 1), trainer.is_global_zero)
         self.advance = self.stack.enter_context(bar)
         self.advance(total * trainer.current_epoch)
 

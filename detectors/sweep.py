@@ -11,6 +11,7 @@ Why all trials share one split: otherwise the search would look for a lucky spli
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -114,9 +115,11 @@ def _study(arch: str, url: str, seed: int) -> optuna.Study:
         raise MissingExtra("optuna", "train", "`audit sweep`") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        storage = optuna.storages.RDBStorage(
-            url, heartbeat_interval=HEARTBEAT_S, grace_period=2 * HEARTBEAT_S
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats are new
+            storage = optuna.storages.RDBStorage(
+                url, heartbeat_interval=HEARTBEAT_S, grace_period=2 * HEARTBEAT_S
+            )
         study = optuna.create_study(
             storage=storage, study_name="sweep", direction="maximize", load_if_exists=True
         )

@@ -1,6 +1,8 @@
 """Training end to end: it learns, it repeats, it continues, and it remembers what it has seen."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -147,3 +149,13 @@ def test_early_stopping_stops(pairs_dir, quick, tmp_path):
     settings = replace(quick, epochs=40, patience=2, learning_rate=1e-8)
     path = train("baseline_cnn", pairs_dir, tmp_path / "a.pt", settings, progress=False)
     assert len(json.loads(training_record_path(path).read_text())["epochs"]) < 40
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(pairs_dir, tmp_path):
+    command = [sys.executable, "-m", "audit.cli", "train", "--arch", "baseline_cnn", "--data", str(pairs_dir)]
+    options = ["--out", str(tmp_path / "a.pt"), "--epochs", "2", "--size-px", "32", "--devices", "2"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(load_checkpoint(tmp_path / "a.pt").provenance["epochs"]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "a.training.json"]
