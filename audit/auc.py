@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from audit.counts import Floats
 from audit.intervals import wilson
 
-FEW = 5
+FEW = 3
 """Expected images on the wrong side below which their variance is not believed."""
 
 

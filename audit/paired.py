@@ -8,7 +8,7 @@ largest or the smallest rate, so the plain bootstrap is wrong exactly where dete
 bootstrap deviations go through the gap's one-sided derivative (Fang & Santos 2019). Which groups share the
 extreme rate is not known, so each limit takes the less favourable answer: all groups that the data cannot
 tell from the extreme one, or that one alone. Taking the first for both covered 75 % of a truth it should
-cover 95 % of (a case of `benchmarks/calibration.py`); this covers 97-100 %.
+cover 95 % of (a case of `benchmarks/calibration.py`); this covers 96-100 %.
 
 Sources: McNemar 1947, Psychometrika 12:153-157; Tango 1998, Statistics in Medicine 17:891-908; Fang & Santos
 2019, Review of Economic Studies 86:377-412.

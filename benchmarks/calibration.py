@@ -87,7 +87,7 @@ def ratio_coverage(n1: int, n2: int, p1: float, p2: float, n_sim: int, rng: np.r
 
 
 def joint_shares(fpr: float, fnr: float, together: float) -> np.ndarray:
-    """Shares of the four outcomes of a pair; `together`: correlation of "flagged", as far as the rates allow."""
+    """Shares of the four outcomes of a pair; `together`: correlation of "flagged", if possible."""
     tpr = 1 - fnr
     both_flagged = min(fpr * tpr + together * np.sqrt(fpr * (1 - fpr) * tpr * (1 - tpr)), fpr, tpr)
     return np.array([tpr - both_flagged, 1 - fpr - tpr + both_flagged, both_flagged, fpr - both_flagged])
