@@ -57,19 +57,19 @@ def headline(result: AuditResult) -> str:
 
 
 def _proven(result: AuditResult) -> list[tuple[str, str]]:
-    """The two gravest findings, and how many more there are."""
-    told_all = findings(result)
-    disparities = [f for f in told_all if f.verdict.verdict == DISPARITY]
-    unequal = [
-        f for f in told_all if standing(result, f.verdict) == UNEQUAL and ":" not in f.verdict.attribute
-    ]
-    told = [(f.claim, f.evidence) for f in [*disparities, *unequal][:2]]
-    rest = disparities[2:]
+    """The two gravest findings, on single attributes where there are any, and how many more there are."""
+    told = findings(result)
+    disparities = [f for f in told if f.verdict.verdict == DISPARITY]
+    unequal = [f for f in told if standing(result, f.verdict) == UNEQUAL]
+    ranked = [*disparities, *unequal]
+    named = ([f for f in ranked if ":" not in f.verdict.attribute] or ranked)[:2]
+    rest = [f for f in disparities if f not in named]
+    lines = [(f.claim, f.evidence) for f in named]
     if rest:
         noun = "disparity" if len(rest) == 1 else "disparities"
         where = " in intersections" if all(":" in f.verdict.attribute for f in rest) else ""
-        told.append((f"{count(len(rest))} more {noun}{where}:", "see the next sections."))
-    return told
+        lines.append((f"{count(len(rest))} more {noun}{where}:", "see the next sections."))
+    return lines
 
 
 def lead(result: AuditResult) -> list[tuple[str, str]]:

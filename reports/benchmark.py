@@ -214,7 +214,7 @@ def _curves(book: Figures, result: BenchmarkResult) -> list[tuple[str, list[Show
     return parts
 
 
-def write_benchmark(folder: str | Path) -> Path:
+def write_benchmark_page(folder: str | Path) -> Path:
     """Write `benchmark.html` into a folder that holds `benchmark.json`, and return its path.
 
     Raises:

@@ -194,7 +194,7 @@ def _figures(book: Figures, record: Comparison, curves: list[Curve]) -> tuple[li
     return gaps, lines
 
 
-def write_comparison(folder: str | Path) -> Path:
+def write_comparison_page(folder: str | Path) -> Path:
     """Write `comparison.html` into a folder that holds `comparison.json`, and return its path.
 
     Raises:

@@ -113,7 +113,7 @@ def test_mistakes_are_listed_with_their_groups(record):
 
 def test_the_page_is_whole(record, tmp_path):
     write_benchmark(record, tmp_path)
-    html = page.write_benchmark(tmp_path).read_text(encoding="utf-8")
+    html = page.write_benchmark_page(tmp_path).read_text(encoding="utf-8")
     assert "2 detectors on 2 data sets: AUC from" in html
     assert all(f'"{kind}-{side}-1"' in html for kind in ("roc", "det") for side in ("fake", "real"))
     assert "40 left out (in the detector&#39;s training data)" in html
@@ -125,12 +125,12 @@ def test_hostile_names_are_text(record, tmp_path):
     cells = [c.model_copy(update={"detector": name}) for c in record.cells[:1]]
     detector = record.detectors[0].model_copy(update={"name": name})
     write_benchmark(record.model_copy(update={"cells": cells, "detectors": [detector]}), tmp_path)
-    assert name not in page.write_benchmark(tmp_path).read_text(encoding="utf-8")
+    assert name not in page.write_benchmark_page(tmp_path).read_text(encoding="utf-8")
 
 
 def test_a_missing_or_broken_benchmark_is_named(tmp_path):
     with pytest.raises(RunNotFound, match=r"no benchmark\.json in .*: make one with `audit benchmark"):
-        page.write_benchmark(tmp_path)
+        page.write_benchmark_page(tmp_path)
     (tmp_path / "benchmark.json").write_text("{}")
     with pytest.raises(RecordFormatError, match=r"benchmark\.json is not a benchmark"):
-        page.write_benchmark(tmp_path)
+        page.write_benchmark_page(tmp_path)

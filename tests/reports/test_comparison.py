@@ -11,7 +11,7 @@ from audit.compare import write_comparison as write_record
 from audit.config import AuditConfig
 from audit.run import audit_file
 from reports.compare_words import headline, tell_auc, tell_error, tell_gap, told
-from reports.comparison import auc_table, errors_table, gaps_table, runs_table, write_comparison
+from reports.comparison import auc_table, errors_table, gaps_table, runs_table, write_comparison_page
 from reports.errors import RecordFormatError, RunNotFound
 
 GROUPS = {"race": ["White", "Black", "Indian"], "gender": ["Female", "Male"]}
@@ -87,14 +87,14 @@ def test_tables_hold_the_record(record):
 
 
 def test_the_page_is_whole(folder):
-    page = write_comparison(folder / "fair-unfair").read_text(encoding="utf-8")
+    page = write_comparison_page(folder / "fair-unfair").read_text(encoding="utf-8")
     assert "Which is better, and which is fairer?" in page
     assert '"roc-all"' in page and '"gaps-fpr"' in page
     assert not re.findall(r"\bnan\b", re.sub(r"<script.*?</script>|data:[^\"]+", "", page, flags=re.S))
 
 
 def test_three_detectors_fit(folder):
-    page = write_comparison(folder / "fair-unfair-weak").read_text(encoding="utf-8")
+    page = write_comparison_page(folder / "fair-unfair-weak").read_text(encoding="utf-8")
     assert "differences between 3 detectors are proven" in page
     assert page.count('class="chip') == 3 * (1 + 2 + 2 * len(GROUPS))
 
@@ -102,13 +102,13 @@ def test_three_detectors_fit(folder):
 def test_a_run_that_has_moved_costs_only_its_curve(folder, record, tmp_path):
     gone = [run.model_copy(update={"path": "nowhere"}) for run in record.runs]
     write_record(record.model_copy(update={"runs": gone}), tmp_path)
-    page = write_comparison(tmp_path).read_text(encoding="utf-8")
+    page = write_comparison_page(tmp_path).read_text(encoding="utf-8")
     assert "No curve for" in page and '"roc-all"' not in page
 
 
 def test_a_missing_or_broken_comparison_is_named(tmp_path):
     with pytest.raises(RunNotFound, match=r"no comparison\.json in .*: make one with `audit compare"):
-        write_comparison(tmp_path)
+        write_comparison_page(tmp_path)
     (tmp_path / "comparison.json").write_text("{}")
     with pytest.raises(RecordFormatError, match=r"comparison\.json is not a comparison"):
-        write_comparison(tmp_path)
+        write_comparison_page(tmp_path)

@@ -1,0 +1,60 @@
+"""Takes the README's pictures of a report, with an installed Chromium.
+
+    python reports/pictures/take.py RUN_DIR
+
+Enters: a run folder with `report.html` (the demo's: rendered faces only, never photographs of people).
+Leaves: PNG files beside this script, each under 300 kB.
+
+Why a script: pictures that nobody can take again go stale.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+HERE = Path(__file__).parent
+DESKTOP, PHONE = (1280, 800), (390, 844)
+SHOTS = [
+    ("answer", "#answer", DESKTOP, "light"),
+    ("answer-dark", "#answer", DESKTOP, "dark"),
+    ("attributes", "#attributes", (1280, 900), "light"),
+    ("intersections", "#intersections", (1280, 900), "light"),
+    ("explorer", "#explorer", (1280, 1000), "light"),
+    ("pairs", "#pairs", (1280, 700), "light"),
+    ("phone", "#answer", PHONE, "light"),
+]
+"""Name of the file, section, window, colours."""
+MAX_BYTES = 300_000
+
+
+def take(page: Page, name: str, section: str) -> None:
+    """One picture of one section, once its figures are drawn; a section that is absent has none."""
+    if not page.locator(section).count():
+        print(f"{name}: the report has no {section}")
+        return
+    page.evaluate("(id) => document.querySelector(id).scrollIntoView()", section)
+    page.wait_for_timeout(1500)
+    path = HERE / f"{name}.png"
+    page.screenshot(path=path)
+    size = path.stat().st_size
+    print(f"{path.name}: {size / 1000:.0f} kB{' (TOO LARGE)' if size > MAX_BYTES else ''}")
+
+
+def main(run_dir: str) -> None:
+    """Take all pictures of one run's report."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for name, section, (width, height), scheme in SHOTS:
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+            page.goto(Path(run_dir, "report.html").resolve().as_uri())
+            take(page, name, section)
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
