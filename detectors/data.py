@@ -33,7 +33,7 @@ def read_images(
     Raises:
         DatasetNotFound: no such folder or table.
         DatasetLayoutError: none of the known layouts, or a table without what its layout names.
-        EmptyDataset: no real or no fake images.
+        EmptyDataset: no images.
     """
     root = Path(path)
     if root.suffix in TABLE_SUFFIXES:
@@ -45,7 +45,7 @@ def read_images(
         raise DatasetNotFound(
             f"no folder or table {root}: make pairs with `audit generate-pairs --out {root}`"
         )
-    images = images.with_both_classes()
+    images = images.not_empty()
     return images if group_by is None else by_origin(images, group_by)
 
 

@@ -78,17 +78,24 @@ class LabelledImages:
         """The same data set with the rows marked in `keep` (bool, index of `table`)."""
         return replace(self, table=self.table[keep].reset_index(drop=True))
 
+    def not_empty(self) -> LabelledImages:
+        """These images; raises EmptyDataset if there are none."""
+        if self.table.empty:
+            raise EmptyDataset(f"{self.root} holds no usable images (left out: {self._left_out()})")
+        return self
+
     def with_both_classes(self) -> LabelledImages:
         """These images; raises EmptyDataset unless there are real and fake ones."""
-        left_out = ", ".join(f"{n} {reason}" for reason, n in self.n_left_out.items()) or "none"
         for label, word in ((0, "real"), (1, "fake")):
             if not (self.table["label"] == label).any():
-                n = len(self.table)
                 raise EmptyDataset(
-                    f"{self.root} holds no {word} images ({n} usable; left out: {left_out}): "
-                    "detectors need both"
+                    f"{self.root} holds no {word} images ({len(self.table)} usable; left out: "
+                    f"{self._left_out()}): detectors learn from both"
                 )
         return self
+
+    def _left_out(self) -> str:
+        return ", ".join(f"{n} {reason}" for reason, n in self.n_left_out.items()) or "none"
 
 
 def to_table(rows: Iterable[dict[str, Any]], attributes: Sequence[str] = ()) -> pd.DataFrame:

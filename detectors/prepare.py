@@ -65,9 +65,9 @@ def prepare(
 
     Raises:
         SplitError: the origins are too few.
-        EmptyDataset: no file can be read.
+        EmptyDataset: no real or no fake images, or no file that can be read.
     """
-    images = with_hashes(images)
+    images = with_hashes(images.with_both_classes())
     classes = images.kinds if settings.by_kind else [REAL, "fake"]
     images = replace(images, table=images.table.assign(part=split(images, settings.fractions, settings.seed)))
     learning = images.table["part"].isin(LEARNING)

@@ -63,7 +63,7 @@ def _own(build: Callable[[int], nn.Module], head: str, about: str) -> Architectu
 
 
 def _torchvision(name: str, head: str, about: str, size_px: int = 224, **options: Any) -> Architecture:
-    """A network of torchvision under its own name."""
+    """A network of torchvision under its own name; Inception's weights were made for inputs in -1 to 1."""
 
     def build(n_classes: int) -> nn.Module:
         return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **options)
@@ -72,8 +72,9 @@ def _torchvision(name: str, head: str, about: str, size_px: int = 224, **options
         best = torchvision.models.get_model_weights(name).DEFAULT
         return cast(Mapping[str, Tensor], best.get_state_dict(progress=False, check_hash=True))
 
-    heads = (head, "AuxLogits.fc.") if name == "inception_v3" else (head,)
-    return Architecture(build, heads, weights, size_px, IMAGENET_MEAN, IMAGENET_STD, about)
+    if name == "inception_v3":
+        return Architecture(build, (head, "AuxLogits.fc."), weights, size_px, HALF, HALF, about)
+    return Architecture(build, (head,), weights, size_px, IMAGENET_MEAN, IMAGENET_STD, about)
 
 
 def _timm() -> Any:

@@ -4,9 +4,12 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from audit.cli import main
+from detectors import zoo
 
 
 def typed(capsys, *arguments):
@@ -73,3 +76,44 @@ def test_a_sweep_of_one_trial(pairs_dir, tmp_path, capsys):
     options = ["--arch", "baseline_cnn", "--trials", 1, "--epochs", 1, "--size-px", 32]
     code, out, _ = typed(capsys, "sweep", "--data", pairs_dir, "--out", tmp_path / "s", *options)
     assert code == 0 and "learning_rate" in out and (tmp_path / "s/best.pt").is_file()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_foreign_detectors_are_audited_end_to_end(pairs_dir, tmp_path, capsys):
+    """A public-style ONNX file (NCHW, two logits, index 1 fake) and a TorchScript one with a single logit."""
+    torch.manual_seed(0)
+    onnx_file, script_file = tmp_path / "public.onnx", tmp_path / "theirs.pt"
+    network = zoo.build("baseline_cnn").eval()
+    shapes = ({0: torch.export.Dim("batch", min=1, max=64)},)
+    example = (torch.rand(2, 3, 224, 224),)
+    torch.onnx.export(network, example, str(onnx_file), dynamo=True, dynamic_shapes=shapes, verbose=False)
+    torch.jit.trace(OneLogit(), torch.rand(2, 3, 32, 32)).save(str(script_file))
+    script_file.with_suffix(".toml").write_text('size_px = 32\noutput = "logit"\n')
+    for path in (onnx_file, script_file):
+        run = tmp_path / path.stem
+        code, out, _ = typed(
+            capsys,
+            "run",
+            "--detector",
+            path,
+            "--pairs",
+            pairs_dir,
+            "--out",
+            run,
+            "--n-boot",
+            100,
+            "--no-images",
+        )
+        record = json.loads((run / "audit.json").read_text())
+        assert code == 0 and "FPR by race" in out
+        assert record["overall"]["n_real"] == record["overall"]["n_fake"] == 40
+        assert record["provenance"]["detector"]["arch"] in ("onnx", "torchscript")
+    assert record["overall"]["auc"] > 0.9
+
+
+class OneLogit(nn.Module):
+    """Says how much neighbouring pixels differ."""
+
+    def forward(self, batch):
+        """[B] logits."""
+        return 20 * (batch[:, :, ::2, ::2] - batch[:, :, 1::2, ::2]).abs().mean((1, 2, 3)) - 4

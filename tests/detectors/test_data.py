@@ -94,16 +94,22 @@ def test_a_missing_valid_part_is_cut_from_train(folder):
     [
         ([], DatasetNotFound, "no folder or table .*: make pairs with `audit generate-pairs --out"),
         (["faces/a.png"], DatasetLayoutError, "holds faces: expected manifest.parquet"),
-        (
-            ["real/a.png"],
-            EmptyDataset,
-            "holds no fake images .1 usable; left out: none.: detectors need both",
-        ),
+        (["real/a.txt"], EmptyDataset, "holds no usable images .left out: 1 not an image file"),
     ],
 )
-def test_unusable_folders(folder, tmp_path, names, error, message):
+def test_unusable_folders(tmp_path, names, error, message):
+    for name in names:
+        (tmp_path / "set" / name).parent.mkdir(parents=True)
+        (tmp_path / "set" / name).write_text("x")
     with pytest.raises(error, match=message):
-        read_images(folder(*names) if names else tmp_path / "nowhere")
+        read_images(tmp_path / "set")
+
+
+def test_one_class_can_be_scored_but_not_learned_from(folder):
+    images = read_images(folder("real/a.png", "real/b.png"))
+    message = r"no fake images \(2 usable; left out: none\): detectors learn from both"
+    with pytest.raises(EmptyDataset, match=message):
+        images.with_both_classes()
 
 
 def table(path, rows):
