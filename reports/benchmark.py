@@ -138,7 +138,12 @@ def measures_table(result: BenchmarkResult) -> Table:
     counts = [Column(k, label, "count") for k, label in (("tp", "Fakes caught"), ("fn", "Fakes let through"))]
     counts += [Column(k, label, "count") for k, label in (("tn", "Real passed"), ("fp", "Real flagged"))]
     columns = [Column("detector", "Detector"), Column("dataset", "Data set"), Column("kind", "Kind of fake")]
-    return Table("benchmark", "Every measure", [*columns, *counts, *QUALITY_COLUMNS], rows)
+    return Table(
+        "benchmark",
+        "All measures, by detector, data set and kind of fake",
+        [*columns, *counts, *QUALITY_COLUMNS],
+        rows,
+    )
 
 
 def groups_table(result: BenchmarkResult) -> Table:

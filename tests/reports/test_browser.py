@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from audit.compare import compare_runs, write_comparison
+from audit.config import AuditConfig
+from audit.run import audit_file
+from reports.comparison import write_comparison_page
 from reports.html import write_report
 
 pytestmark = pytest.mark.browser
@@ -281,16 +285,32 @@ def test_hostile_names_are_text_in_tables_and_figures(visit, build, write):
     assert one.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(visit, scheme):
+def violations(page):
+    """What axe-core objects to, with everything unfolded; skips where it is not installed."""
     if not AXE.exists():
         pytest.skip("no axe-core: sh tests/install_browser.sh")
-    page = visit(color_scheme=scheme).page
     for details in page.query_selector_all("details"):
         details.evaluate("(e) => { e.open = true }")
     draw_all(page)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     page.evaluate("scrollTo(0, 0)")
     found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
-    told = [f"{v['id']}: {v['help']}: {n['html'][:120]}" for v in found for n in v["nodes"]]
+    return [f"{v['id']}: {v['help']}: {n['html'][:120]}" for v in found for n in v["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visit, scheme):
+    told = violations(visit(color_scheme=scheme).page)
     assert not told, "\n".join(told)
+
+
+def test_the_comparison_is_quiet_and_axe_finds_nothing(visit, score_file, tmp_path):
+    config = AuditConfig(attributes=["race"], n_boot=200)
+    for name, shift in (("a", {}), ("b", {"Black": 1.5})):
+        scores = score_file({"race": ["White", "Black"]}, 500, shift, 2.4, tmp_path / f"{name}.csv")
+        audit_file(scores, tmp_path / name, config)
+    write_comparison(compare_runs([tmp_path / "a", tmp_path / "b"]), tmp_path)
+    one = visit(write_comparison_page(tmp_path))
+    told = violations(one.page)
+    assert not told, "\n".join(told)
+    assert one.complaints == []
