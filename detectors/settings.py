@@ -16,7 +16,7 @@ from .augment import check_augmentations
 from .errors import ExpectedError, TrainingError
 from .preprocess import Face, Preprocessing, Resize
 from .splits import DEFAULT_FRACTIONS, check_fractions
-from .zoo import architecture
+from .zoo import architecture, takes_size
 
 Optimiser = Literal["adamw", "adam", "sgd"]
 Schedule = Literal["cosine", "step", "exponential", "none"]
@@ -99,6 +99,8 @@ class Settings:
         for name in ("epochs", "batch_size", "devices"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}, it must be 1 or more"
+        if self.size_px is not None and self.size_px > 0 and not takes_size(arch, self.size_px):
+            yield f"size_px is {self.size_px}, too small for {arch}"
         for name, low, high in _RANGES:
             if not low <= getattr(self, name) <= high:
                 yield f"{name} is {getattr(self, name)}, it must be from {low} to {high}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import torch
 import torchvision
 from torch import Tensor, nn
 
@@ -177,6 +178,17 @@ def build(name: str, n_classes: int = 2) -> nn.Module:
     if type(n_classes) is not int or not 2 <= n_classes <= MAX_CLASSES:
         raise UnknownArchitecture(f"{name} with {n_classes!r} classes: 2 to {MAX_CLASSES} are possible")
     return chosen.build(n_classes)
+
+
+def takes_size(name: str, size_px: int) -> bool:
+    """Whether a network can be trained on images of this size; tried without memory, on the meta device."""
+    with torch.device("meta"):
+        network = architecture(name).build(2)
+        try:
+            network(torch.empty(2, 3, size_px, size_px))
+        except RuntimeError:  # a kernel larger than what is left of the image
+            return False
+    return True
 
 
 def load_imagenet(network: nn.Module, name: str) -> str:

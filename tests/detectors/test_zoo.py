@@ -12,12 +12,12 @@ from detectors import zoo
 from detectors.checkpoint import load_checkpoint
 from detectors.data import read_images
 from detectors.engine import Options, score_images
-from detectors.errors import UnknownArchitecture
+from detectors.errors import TrainingError, UnknownArchitecture
 from detectors.learner import Learner
 from detectors.settings import Settings
 from detectors.train import train
 
-SMALLEST_PX = {"alexnet": 64, "inception_v3": 128, "densenet121": 32, "timm:resnet10t": 32}
+SMALLEST_PX = {"alexnet": 64, "inception_v3": 299, "densenet121": 32, "timm:resnet10t": 32}
 HEAVY = {"vgg16", "vgg19", "alexnet"}
 """Over 200 MB of weights."""
 
@@ -82,6 +82,12 @@ def test_own_networks_have_the_layers_they_promise(name, n_convolutions, n_linea
     layers = list(built(name).modules())
     assert sum(isinstance(x, nn.Conv2d) for x in layers) == n_convolutions
     assert sum(isinstance(x, nn.Linear) for x in layers) == n_linear
+
+
+def test_sizes_a_network_cannot_take_are_refused_before_training():
+    assert zoo.takes_size("inception_v3", 299) and not zoo.takes_size("inception_v3", 128)
+    with pytest.raises(TrainingError, match="size_px is 128, too small for inception_v3"):
+        Settings(size_px=128).check("inception_v3")
 
 
 def test_unknown_names():
