@@ -64,7 +64,7 @@ PHASES = (
     Phase("128 px", 3000, 16, 6e-4, n_levels=5, energy_weight=0.2),
     Phase("adversarial", 3600, 16, 6e-4, n_levels=5, adversarial_share=0.6, energy_weight=2.0, sharpness=0.9),
 )
-_EMA_HALF_LIFE_IMAGES = 10_000
+EMA_HALF_LIFE_IMAGES = 10_000
 _ATTRIBUTION = (
     "Trained on photos of FairFace (Karkkainen and Joo, WACV 2021, CC BY 4.0) and on rendered faces."
 )
@@ -193,7 +193,7 @@ class Trainer:
         return gradient + scale * pull, loss.item()
 
     def _update_average(self, batch_size: int) -> None:
-        keep = 0.5 ** (batch_size / _EMA_HALF_LIFE_IMAGES)
+        keep = 0.5 ** (batch_size / EMA_HALF_LIFE_IMAGES)
         with torch.no_grad():
             torch._foreach_lerp_(self._tensors(self.average), self._tensors(self.generator), 1 - keep)
 
