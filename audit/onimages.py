@@ -30,6 +30,8 @@ from audit.scores import score_table
 from pipelines.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
+    from detectors.data import LabelledImages
+    from detectors.detector import Detector
     from detectors.score import Scored
 
 THUMBNAILS = "thumbnails"
@@ -48,8 +50,8 @@ class Scoring:
 
 
 def audit_images(
-    detector: str | Path,
-    images: str | Path,
+    detector: str | Path | Detector,
+    images: str | Path | LabelledImages,
     out_dir: str | Path,
     config: AuditConfig | None = None,
     scoring: Scoring | None = None,
@@ -59,8 +61,8 @@ def audit_images(
     """Score every image once and audit the scores: what `audit run --detector` does.
 
     Args:
-        detector: a detector file, see `detectors.loaders`.
-        images: a pairs dataset, or another labelled image set.
+        detector: a detector file, see `detectors.loaders`, or a detector in memory.
+        images: a pairs dataset, another labelled image set, or images read before.
         out_dir: run folder; an interrupted scoring continues there.
         config: options of the audit.
         scoring: options of the scoring.
@@ -95,7 +97,7 @@ def audit_scored(
     extras = _extras(scored, config, command)
     result = audit_scores(usable, config, extras)
     samples = pick_samples(usable, _manifest(scored), result.config)
-    pictures = Pictures(Path(scored.data["path"]), out / THUMBNAILS, THUMBNAILS)
+    pictures = Pictures(Path(scored.data["folder"]), out / THUMBNAILS, THUMBNAILS)
     result = result.model_copy(update={"samples": _planned(samples, pictures)})
     refuse_other_run(result, out, overwrite)
     _write_pictures(samples, pictures)

@@ -29,6 +29,7 @@ def benchmark(
     from audit.benchmark import benchmark as run
     from audit.benchmarking import TABLE_FILE
     from audit.config import AuditConfig
+    from reports.benchmark import write_benchmark_page
 
     config = AuditConfig(threshold=threshold, confidence=confidence)
     result = run(detector, data, out, config, device=device, batch_size=batch_size, overwrite=overwrite)
@@ -41,3 +42,4 @@ def benchmark(
             f"FPR {m.fpr:.3f}, FNR {m.fnr:.3f}, n {m.n_real} + {m.n_fake}"
         )
     print(f"table: {out / TABLE_FILE}")
+    print(f"page: {write_benchmark_page(out)}")

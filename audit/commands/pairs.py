@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -73,7 +73,8 @@ def generate_pairs(
     from pipelines.generate import plan_pairs, run_job
     from pipelines.plans import latents_job, photo_job
 
-    made = {
+    made: dict[str, Any] = {
+        "elsewhere": engine == "ray",
         "device": device, "batch_size": batch_size, "seed": seed, "shard_size": shard_size,
         "precision": precision, "truncation": truncation, "style_mix": style_mix,
     }  # fmt: skip
@@ -95,11 +96,21 @@ def import_pairs(
     labels: Annotated[Path, typer.Argument(help="CSV: file, age, gender, race.")],
     out: Out = PAIRS_PLACE,
     name: Annotated[str, typer.Option(help="What made the fakes, for the report.")] = "imported",
+    size_px: SizePx = None,
+    any_labels: Annotated[
+        bool, typer.Option("--any-labels", help="Accept label words that FairFace does not know.")
+    ] = False,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
     """Make a pairs dataset of pairs that exist already, from any generator."""
     from pipelines.import_pairs import import_pairs as run
 
-    _print_summary(run(real, fake, labels, out, generator_name=name, show_progress=True))
+    made = run(
+        real, fake, labels, out, generator_name=name, size_px=size_px, any_labels=any_labels,
+        device=device, workers=workers, show_progress=True,
+    )  # fmt: skip
+    _print_summary(made)
 
 
 def _print_summary(made: PairsSummary) -> None:

@@ -20,6 +20,7 @@ from audit.commands.common import (
     console,
     find_pairs,
 )
+from audit.commands.scoring import Arch, Set
 
 if TYPE_CHECKING:
     from audit.config import AuditConfig
@@ -31,6 +32,11 @@ NoImages = Annotated[bool, typer.Option("--no-images", help="Leave faces out of 
 def run(
     detector: Annotated[str | None, typer.Option(help="A detector's file, such as resnet50.pt.")] = None,
     pairs: Annotated[Path | None, typer.Option(help="A pairs dataset. Default: ./pairs.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Instead of pairs: a table of labelled images (CSV), or a folder.")
+    ] = None,
+    arch: Arch = None,
+    set_: Set = None,
     scores: Annotated[
         Path | None, typer.Option(help="Instead of a detector: a CSV or Parquet table of scores.")
     ] = None,
@@ -46,6 +52,12 @@ def run(
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of every interval and verdict.")] = 0.95,
     tolerance: Annotated[float, typer.Option(help="Gap between two rates that nobody minds.")] = 0.02,
+    ratio_tolerance: Annotated[
+        tuple[float, float], typer.Option(help="Ratio of two rates that nobody minds: from, to.")
+    ] = (0.8, 1.25),
+    calibration_share: Annotated[
+        float, typer.Option(help="Share of the pairs on which a threshold rule is fixed; not audited.")
+    ] = 0.3,
     min_n: Annotated[int, typer.Option(min=1, help="Smaller groups never drive a verdict.")] = 30,
     n_boot: Annotated[int, typer.Option(help="Permutation and bootstrap replicates.")] = 10_000,
     seed: Seed = 0,
@@ -75,15 +87,15 @@ def run(
     columns = Columns(label_column, score_column, image_id_column, pair_id_column)
     config = AuditConfig(
         attributes=tuple(attribute or ()), threshold=threshold, confidence=confidence,
-        tolerance=tolerance, min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive,
-        bins=_bins(bins or []),
+        tolerance=tolerance, ratio_tolerance=ratio_tolerance, calibration_share=calibration_share,
+        min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive, bins=_bins(bins or []),
     )  # fmt: skip
     if scores is not None:
         folder, result = _on_scores(scores, out, config, overwrite)
     else:
-        folder, result = _on_images(
-            detector, pairs, out, config, (device, batch_size, include_seen), overwrite
-        )
+        how = (device, batch_size, include_seen)
+        given = (detector, arch, set_ or [])
+        folder, result = _on_images(given, images or find_pairs(pairs), out, config, how, overwrite)
     _show(folder, result, not no_images)
     _judge(result, fail_on, junit)
 
@@ -100,18 +112,26 @@ def _on_scores(
 
 
 def _on_images(
-    detector: str | None, pairs: Path | None, out: Path | None, config: AuditConfig,
+    given: tuple[str | None, str | None, list[str]], images: Path, out: Path | None, config: AuditConfig,
     how: tuple[str, int, bool], overwrite: bool,
 ) -> tuple[Path, AuditResult]:  # fmt: skip
     from audit.onimages import Scoring, audit_images
+    from detectors.check import check_detector
+    from detectors.data import read_images
+    from detectors.loaders import load_detector
+    from detectors.sidecar import parse_options
 
-    if detector is None:
+    name, arch, options = given
+    if name is None:
         raise typer.BadParameter("say which detector: --detector FILE.pt, or --scores TABLE.csv")
     device, batch_size, include_seen = how
-    started, images = time.time(), find_pairs(pairs)
-    folder = out or RUNS_PLACE / Path(detector.partition(":")[0]).stem
+    started, labelled = time.time(), read_images(images)
+    detector = load_detector(name, arch=arch, options=parse_options(options), device=device)
+    for warning in check_detector(detector, labelled).warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+    folder = out or RUNS_PLACE / Path(name.partition(":")[0]).stem
     scoring = Scoring(device=device, batch_size=batch_size, include_seen=include_seen)
-    result = audit_images(detector, images, folder, config, scoring, command_line(), overwrite)
+    result = audit_images(detector, labelled, folder, config, scoring, command_line(), overwrite)
     _write_circumstances(folder, started)
     return folder, result
 
@@ -159,9 +179,8 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Also a PDF, through an installed Chromium.")] = False,
 ) -> None:
     """Write the report again from audit.json: HTML, CSV tables and a model card. Needs no torch."""
-    from reports.model_card import write_model_card
-
     from reports.html import write_report
+    from reports.model_card import write_model_card
     from reports.tables import write_tables
 
     print(write_report(run_dir, images=not no_images))
@@ -179,9 +198,8 @@ def compare(
     / "comparison",
 ) -> None:
     """Compare two or more detectors on the images that all of them scored."""
-    from reports.comparison import write_comparison_page
-
     from audit.compare import compare_runs, write_comparison
+    from reports.comparison import write_comparison_page
 
     write_comparison(compare_runs(runs), out)
     print(f"comparison: {write_comparison_page(out)}")

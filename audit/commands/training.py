@@ -15,11 +15,19 @@ def train(
         str, typer.Option(help="simplenet, resnet50 ...; `audit train --arch list` shows all.")
     ] = "resnet50",
     data: Annotated[
-        Path,
+        list[str] | None,
         typer.Option(
-            help="A pairs dataset, or a folder with real/ and fake/ (also below train/, valid/, test/)."
+            help="A pairs dataset, a folder with real/ and fake/ (also below train/, valid/, test/), or a "
+            "table; repeat to combine, with =WEIGHT. Default: ./pairs."
         ),
-    ] = PAIRS_PLACE,
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="What may not straddle the split: a regular expression on the name, column=NAME or runs=K. "
+            "Trains a second time, on a random split, to say what that would flatter."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The detector's file; by default ARCH.pt.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
@@ -36,9 +44,14 @@ def train(
     size_px: Annotated[
         int | None, typer.Option(min=32, help="Input size; by default the architecture's.")
     ] = None,
+    face: Annotated[
+        str, typer.Option(help="'as is' for face crops; crop or level to look for the face first.")
+    ] = "as is",
     gray: Annotated[bool, typer.Option("--gray", help="Look at luminance alone.")] = False,
     by_kind: Annotated[bool, typer.Option("--by-kind", help="One class for each kind of fake.")] = False,
     fractions: Annotated[str, typer.Option(help="Shares of train, valid and held-out test.")] = "0.6,0.1,0.3",
+    label_smoothing: Annotated[float, typer.Option(help="Share of the target spread out.")] = 0.0,
+    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
     patience: Annotated[
         int, typer.Option(min=0, help="Stop after N epochs without a better one; 0: never.")
     ] = 0,
@@ -51,6 +64,9 @@ def train(
 
     The checkpoint remembers which source photos it learned from: `audit run` leaves those out.
     """
+    from detectors.data import read_sets
+    from detectors.leakage import train_by_origin
+    from detectors.origins import parse_group_by
     from detectors.settings import Settings
     from detectors.train import train as run
     from detectors.zoo import ZOO
@@ -70,18 +86,23 @@ def train(
         imagenet=imagenet,
         augment=tuple(augment) if augment is not None else ("flip",),
         size_px=size_px,
+        face=face,  # type: ignore[arg-type]
         gray=gray,
         by_kind=by_kind,
         fractions=_shares(fractions),
+        label_smoothing=label_smoothing,
+        precision=precision,  # type: ignore[arg-type]
         patience=patience,
         devices=devices,
         seed=seed,
     )
-    path = run(
-        arch, data, out or Path(f"{arch}.pt"), settings,
+    sets = data or [str(PAIRS_PLACE)]
+    images = read_sets(sets, group_by=parse_group_by(group_by) if group_by else None)
+    path = (train_by_origin if group_by else run)(
+        arch, images, out or Path(f"{arch}.pt"), settings,
         device=device, overwrite=overwrite, say=lambda line: console.print(line, markup=False),
     )  # fmt: skip
-    print(f"{path} written; next: audit run --detector {path} --pairs {data}")
+    print(f"{path} written; next: audit run --detector {path} --pairs {sets[0].partition('=')[0]}")
 
 
 def _shares(text: str) -> tuple[float, float, float]:

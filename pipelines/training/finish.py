@@ -3,9 +3,9 @@
 Enters: two running averages saved some steps apart (`small.safetensors` as it was, and as it is at the end).
 Leaves: weights averaged over the steps between them alone.
 
-Why: the running average reaches back 600 steps and more, in which the adversarial phase still moves; averaging
-so far blurs what it averages (sharpness 0.69 against 0.86, measured at step 3000). Of two running averages with
-a known decay, the mean over the steps between them follows exactly.
+Why: the running average reaches back 600 steps and more, in which the adversarial phase still moves;
+averaging so far blurs what it averages (sharpness 0.69 against 0.86, measured at step 3000). Of two running
+averages with a known decay, the mean over the steps between them follows exactly.
 """
 
 from __future__ import annotations
