@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -149,8 +150,12 @@ def _show(folder: Path, result: AuditResult, images: bool) -> None:
     for reason, n in result.data.n_left_out.items():
         console.print(f"Left out: {n} source photos, {reason}.", markup=False)
     path = write_report(folder, images=images)
-    for verdict in result.verdicts:
+    asked = [v for v in result.verdicts if ":" not in v.attribute or not math.isnan(v.p_value)]
+    for verdict in asked:
         print(f"{verdict.rate.upper()} by {verdict.attribute}: {verdict.verdict}. {verdict.explanation}")
+    if len(asked) < len(result.verdicts):
+        n = len(result.verdicts) - len(asked)
+        print(f"{n} comparisons of intersections could not be made: too few images in a group.")
     print(f"report: {path}")
 
 
