@@ -20,7 +20,7 @@ from pipelines import latents
 from pipelines.job import Job, versions_used
 from pipelines.manifest import MANIFEST, SUMMARY, read_table, table_of, write_provenance, write_table
 from pipelines.shards import LATENTS, ROWS
-from pipelines.storage import remove_tree, storing, sync_folder, write_json
+from pipelines.storage import remove_leftovers, remove_tree, storing, sync_folder, write_json
 from pipelines.summary import summarise
 
 
@@ -34,6 +34,7 @@ def finish(job: Job) -> None:
         StorageError: the output cannot be written.
     """
     with storing(job.out_dir):
+        remove_leftovers(job.out_dir)
         for folder in ("real", "fake", latents.FOLDER):
             (job.out_dir / folder).mkdir(exist_ok=True)
         for number in range(job.n_shards):

@@ -75,6 +75,12 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
         sync_folder(path.parent)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files that `write_bytes` of a killed process left directly in a folder."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def write_json(path: Path, record: Any) -> None:
     """Write a record as indented JSON, in the order it has, atomically.
 

@@ -36,7 +36,8 @@ def demo(
     started, source = time.time(), fairface or out / "rendered"
     if fairface is None:
         console.print(f"Drawing {photos} labelled faces (rendered, not photographed) in {source} ...")
-        render_population(source, n_train=photos, n_val=0, seed=seed)
+        n_val = photos // 10
+        render_population(source, n_train=photos - n_val, n_val=n_val, seed=seed)
     pairs, detector, run = out / "pairs", out / "simplenet.pt", out / "run"
     again = ["--overwrite"] if overwrite else []
     steps = [

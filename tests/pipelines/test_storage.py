@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import StorageError
-from pipelines.storage import storing, write_bytes, write_json
+from pipelines.storage import remove_leftovers, storing, write_bytes, write_json
 
 FULL = Path("/dev/full")
 
@@ -27,6 +27,14 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     ):
         write_bytes(tmp_path / "a", b"data")
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path):
+    write_bytes(tmp_path / "summary.json", b"{}")
+    (tmp_path / ".summary.json.8124.part").write_bytes(b"{")
+    (tmp_path / "kept.part").write_bytes(b"a user's own")
+    remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["kept.part", "summary.json"]
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
