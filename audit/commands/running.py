@@ -128,7 +128,10 @@ def _on_images(
     device, batch_size, include_seen = how
     started, labelled = time.time(), read_images(images)
     detector = load_detector(name, arch=arch, options=parse_options(options), device=device)
-    for warning in check_detector(detector, labelled).warnings:
+    look = check_detector(detector, labelled)
+    for line in look.lines:
+        console.print(line, style="dim", markup=False)
+    for warning in look.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     folder = out or RUNS_PLACE / Path(name.partition(":")[0]).stem
     scoring = Scoring(device=device, batch_size=batch_size, include_seen=include_seen)
