@@ -44,6 +44,8 @@ _WORDS = re.compile(
     "|CeilDiv|CleanDiv|IntTrueDiv|ModularIndexing|Pow|Mul|Add|Eq|Ne|And|Or|Not|floor|ceiling"
 )
 _SYMBOL = re.compile(r"[suz][a-z]?\d+")
+_CLASS_NAME = re.compile(r"\b__torch__(?:\.\w+)+")
+"""Modules defined in the archive itself, such as `__torch__.torchvision.ops.misc.SqueezeExcitation`."""
 _TORCHSCRIPT_CALL = re.compile(r"\bops\.(\w+)\.(\w+)|\btorch\.(from_file|save|load)\b")
 
 
@@ -83,7 +85,8 @@ def check_torchscript(path: Path) -> None:
     """
     for name, data in _entries(path):
         if name.startswith("code/") and name.endswith(".py"):
-            for found in _TORCHSCRIPT_CALL.finditer(data.decode("utf-8", "replace")):
+            text = _CLASS_NAME.sub("", data.decode("utf-8", "replace"))
+            for found in _TORCHSCRIPT_CALL.finditer(text):
                 namespace, operator, file_operator = found.groups()
                 if file_operator or namespace not in ("aten", "prim") or _FILE_OPERATOR.search(operator):
                     raise _refused(path, f"the operator {found.group(0)!r}")

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from detectors import zoo
@@ -22,6 +23,7 @@ from detectors.errors import (
 )
 from detectors.loaders import load_detector
 from detectors.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from detectors.sidecar import parse_options
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -317,6 +319,17 @@ def test_guard_code_in_an_exported_network_is_not_run(exported_file, tmp_path, b
     path = rewritten(exported_file, tmp_path / "evil.pt2", **{"models/model.json": model(add_guard)})
     torch.testing.assert_close(load_detector(path).score(batch), expected(network, batch), atol=1e-6, rtol=0)
     assert not (tmp_path / "pwned").exists()
+
+
+def test_torchscript_of_modules_that_live_in_torchvision_ops(tmp_path):
+    network = torch.nn.Sequential(
+        torchvision.ops.Conv2dNormActivation(3, 4), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(4, 1),
+    ).eval()  # fmt: skip
+    path = tmp_path / "vision.pt"
+    torch.jit.trace(network, torch.rand(2, 3, 64, 64)).save(str(path))
+    detector = load_detector(path, options=parse_options(["output=logit", "size_px=64"]))
+    assert detector.score(torch.rand(2, 3, 64, 64)).shape == (2,)
 
 
 def test_torchscript_that_writes_files_is_refused(tmp_path):
