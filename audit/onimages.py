@@ -22,7 +22,7 @@ import pandas as pd
 
 from audit.config import AuditConfig
 from audit.dropout import dropout_by_group
-from audit.folder import RESULT_FILE, refuse_other_run, write_result, write_scores
+from audit.folder import refuse_other_run, write_result, write_scores
 from audit.result import AuditResult, Provenance, Sample
 from audit.run import Extras, audit_scores
 from audit.samples import Pictures, pick_samples, with_pictures
@@ -139,6 +139,3 @@ def _write_pictures(samples: Sequence[tuple[Sample, dict[str, str]]], pictures: 
     for _, paths in samples:
         for path in paths.values():
             pictures.write(path)
-
-
-__all__ = ["RESULT_FILE", "Scoring", "audit_images", "audit_scored"]

@@ -27,7 +27,7 @@ def demo(
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Faces, pairs, a detector, its audit and the report, in about four minutes on two cores.
+    """Faces, pairs, a detector, its audit and the report, in about two minutes on two cores.
 
     Without --fairface the faces are drawn by the program: the numbers then say nothing about people.
     """

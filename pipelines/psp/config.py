@@ -1,6 +1,6 @@
 """The shape of one pSp network: every size that differs between the official models and the small one.
 
-Enters: nothing. Leaves: `PSPConfig`, frozen, with `OFFICIAL_1024` and `SMALL_128` as instances.
+Enters: nothing. Leaves: `PSPConfig`, frozen, `official` to make the published ones, and `SMALL_128`.
 
 Why one class for both: the embedded generator must be the published architecture made smaller, not a
 look-alike, so that what is proven of one (parity with the reference) is proven of the code of the other.
@@ -56,9 +56,6 @@ def official(output_size_px: int) -> PSPConfig:
     widths = (512, 512, 512, 512, 512, 256, 128, 64, 32)
     return PSPConfig(output_size_px, decoder_channels=widths[: int(math.log2(output_size_px)) - 1])
 
-
-OFFICIAL_1024 = official(1024)
-"""`psp_ffhq_encode.pt`."""
 
 SMALL_128 = PSPConfig(
     output_size_px=128,

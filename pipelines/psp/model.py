@@ -130,8 +130,8 @@ def keep_memory() -> bool:
     """Tell glibc to keep freed memory instead of giving it back to the kernel; True where that worked.
 
     Large activations are mapped anew for every layer otherwise, and the page faults cost more than the
-    arithmetic (a factor of about three in the 1024 px decoder). A process-wide setting, so only worker
-    processes and benchmarks call it.
+    arithmetic (a factor of about three in the 1024 px decoder). A process-wide setting: whoever owns the
+    process calls it. Workers of `pipelines.engines` get the same through their environment.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")

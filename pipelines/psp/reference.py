@@ -30,7 +30,6 @@ from pipelines.psp.ops import SQRT2
 
 SUBMODULE = Path("third_party/pixel2style2pixel")
 CHECKOUT = f"git submodule update --init {SUBMODULE}"
-UPSTREAM_COMMIT = "5cfff385beb7b95fbce775662b48fcc80081928d"
 
 
 @dataclass(frozen=True)
