@@ -16,38 +16,49 @@ NO_DATA = "no data"
 def percent(value: float, digits: int = 1) -> str:
     """A proportion as a percentage: 0.1234 -> '12.3%'; more digits where rounding would say zero or all.
 
-    >>> percent(0.1234), percent(0.0004), percent(0.0), percent(float("nan"))
-    ('12.3%', '0.04%', '0%', 'no data')
+    >>> percent(0.1234), percent(0.0004), percent(0.9996), percent(0.0), percent(float("nan"))
+    ('12.3%', '0.04%', '99.96%', '0%', 'no data')
     """
-    if not math.isfinite(value):
-        return NO_DATA
-    if value in (0.0, 1.0):
-        return f"{value:.0%}"
-    shown = round(100 * value, digits)
-    return f"{100 * value:.2g}%" if shown == 0 else f"{shown:.{digits}f}%"
+    return f"{_hundredths(value, digits)}%" if math.isfinite(value) else NO_DATA
+
+
+def _hundredths(value: float, digits: int = 1) -> str:
+    """100 * value with so many digits that only what is zero or all reads as zero or all."""
+    rest = min(abs(value), abs(1 - abs(value)))
+    if rest == 0:
+        text = f"{100 * value:.0f}"
+    elif round(100 * rest, digits) != 0:
+        text = f"{100 * value:.{digits}f}"
+    elif rest < 1e-9:  # nearer to zero or all than any count of images can be
+        text = "<0.0000001" if abs(value) < 0.5 else ">99.9999999"
+    else:
+        text = f"{100 * value:.{1 - math.floor(math.log10(100 * rest))}f}".rstrip("0")
+    return text.replace("-", "−")
 
 
 def points(value: float) -> str:
     """A difference of proportions in percentage points: 0.092 -> '9.2 points'.
 
-    >>> points(0.092), points(0.02), points(float("nan"))
-    ('9.2 points', '2 points', 'no data')
+    >>> points(0.092), points(0.02), points(0.0004), points(float("nan"))
+    ('9.2 points', '2 points', '0.04 points', 'no data')
     """
     if not math.isfinite(value):
         return NO_DATA
-    text = f"{100 * value:.1f}".removesuffix(".0").replace("-", "−")
+    text = _hundredths(value).removesuffix(".0")
     return f"{text} point{'' if text == '1' else 's'}"
 
 
 def percent_interval(interval: tuple[float, float] | None) -> str:
     """(0.101, 0.148) -> '10.1–14.8%'; 'to' where an end is negative; 'no interval' where there is none.
 
-    >>> percent_interval((0.101, 0.148)), percent_interval((-0.01, 0.02)), percent_interval(None)
-    ('10.1–14.8%', '−1.0 to 2.0%', 'no interval')
+    Digits as in `percent`: an end that is not zero never reads as zero.
+
+    >>> percent_interval((0.101, 0.148)), percent_interval((-0.01, 0.02)), percent_interval((0.0, 0.0004))
+    ('10.1–14.8%', '−1.0 to 2.0%', '0–0.04%')
     """
     if interval is None or not all(math.isfinite(v) for v in interval):
         return "no interval"
-    low, high = (f"{100 * v:.1f}".replace("-", "−") for v in interval)
+    low, high = (_hundredths(v) for v in interval)
     return f"{low}{' to ' if interval[0] < 0 else '–'}{high}%"
 
 

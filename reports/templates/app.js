@@ -87,14 +87,21 @@
   }
 
   // ---- threshold explorer ----
-  const percent = (v) => (isFinite(v) ? (100 * v).toFixed(1) + "%" : "no data");
-  const points = (v) => (100 * v).toFixed(1) + " points";
+  // Only what is zero or all reads as zero or all, as in reports/numbers.py.
+  function hundredths(v) {
+    const rest = Math.min(Math.abs(v), Math.abs(1 - v));
+    if (rest === 0) return (100 * v).toFixed(0);
+    const few = rest >= 0.0005 ? 1 : Math.min(9, 1 - Math.floor(Math.log10(100 * rest)));
+    return few === 1 ? (100 * v).toFixed(1) : (100 * v).toFixed(few).replace(/0+$/, "");
+  }
+  const percent = (v) => (isFinite(v) ? hundredths(v) + "%" : "no data");
+  const points = (v) => hundredths(v).replace(/\.0$/, "") + " points";
 
   // Wilson's score interval, as in audit.intervals.
   function wilson(k, n, z) {
     const centre = (k + (z * z) / 2) / (n + z * z);
     const spread = (z / (n + z * z)) * Math.sqrt((k * (n - k)) / n + (z * z) / 4);
-    return [Math.max(0, centre - spread), Math.min(1, centre + spread)];
+    return [k === 0 ? 0 : Math.max(0, centre - spread), k === n ? 1 : Math.min(1, centre + spread)];
   }
 
   // Inverse of the normal distribution by bisection: marks on the DET plot need it to a pixel.
@@ -141,7 +148,7 @@
       box.className = "bar";
       text.className = "v";
       text.textContent = isFinite(r.value)
-        ? `${percent(r.value)} (${(100 * r.interval[0]).toFixed(1)}–${percent(r.interval[1])}) of ${r.n.toLocaleString("en")}${r.compared ? "" : " *"}` : "no data";
+        ? `${percent(r.value)} (${hundredths(r.interval[0])}–${percent(r.interval[1])}) of ${r.n.toLocaleString("en")}${r.compared ? "" : " *"}` : "no data";
       const picture = svg("svg", { "aria-hidden": "true" });
       const x = (v) => (100 * Math.min(v / top, 1)).toFixed(2) + "%";
       picture.append(svg("line", { class: "axis", x1: "0%", x2: "100%", y1: 8, y2: 8 }));

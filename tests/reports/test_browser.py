@@ -12,6 +12,7 @@ from audit.config import AuditConfig
 from audit.run import audit_file
 from reports.comparison import write_comparison_page
 from reports.html import write_report
+from reports.numbers import percent_interval
 
 pytestmark = pytest.mark.browser
 
@@ -171,9 +172,8 @@ def test_the_intervals_of_the_slider_are_those_of_the_audit(visit, small):
     page = visit().page
     rows = page.locator("#explorer-table tbody tr").all_inner_texts()
     for group in (g for g in small.groups if g.attribute == "race"):
-        low, high = (f"{100 * v:.1f}" for v in group.fpr_interval)
         row = next(r for r in rows if r.startswith(group.group))
-        assert f"({low}–{high}%)" in row
+        assert f"({percent_interval(group.fpr_interval)})" in row
 
 
 def test_another_attribute_can_be_chosen(visit):

@@ -17,6 +17,20 @@ def test_a_percentage_says_none_or_all_only_where_it_is_so(value):
     assert (text == "100%") == (value == 1)
 
 
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_an_interval_says_none_or_all_only_where_it_is_so(low, high):
+    """0 of 10,000 leaves up to 0.04% open: that end must not read as 0."""
+    first, second = numbers.percent_interval((low, high)).removesuffix("%").split("–")
+    assert (float(first.strip("<>")) == 0) == (low == 0) and (first == "100") == (low == 1)
+    assert (float(second.strip("<>")) == 0) == (high == 0) and (second == "100") == (high == 1)
+
+
+def test_the_interval_of_no_error_in_ten_thousand():
+    low, high = proportion_confint(0, 10_000, 0.05, "wilson")
+    assert numbers.percent_interval((low, high)) == "0–0.038%"
+    assert numbers.percent_interval((1 - high, 1.0)) == "99.962–100%"
+
+
 @given(st.floats(0.0006, 0.9994))
 def test_a_percentage_is_the_value_to_its_last_digit(value):
     assert float(numbers.percent(value).rstrip("%")) / 100 == pytest.approx(value, abs=0.0005001)
