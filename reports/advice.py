@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from audit.result import AuditResult, Verdict
 from reports.answer import is_weak, rendered
 from reports.numbers import count, listing
-from reports.words import DISPARITY, INSUFFICIENT, group_label, title
+from reports.words import DISPARITY, INSUFFICIENT, by, group_label
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _when_disparate(result: AuditResult) -> list[Step]:
 def _when_thin(result: AuditResult) -> list[Step]:
     thin = _of(result, INSUFFICIENT)
     needed = max((v.images_needed or 0 for v in thin), default=0)
-    names = listing([title(a).lower() for a in dict.fromkeys(v.attribute for v in thin)])
+    names = listing([by(a) for a in dict.fromkeys(v.attribute for v in thin)])
     amount = f"about {count(needed)} images per group" if needed else "more images per group"
     return [Step(f"To settle what is open ({names}), audit {amount}.")]
 

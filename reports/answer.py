@@ -9,10 +9,12 @@ an unequal attribute is nearly always unequal too. Where only an intersection is
 from __future__ import annotations
 
 from audit.result import AuditResult
+from reports.figures import takes_part
 from reports.numbers import count, listing, p_value, percent, percent_interval, points
 from reports.words import (
     DISPARITY,
     INSUFFICIENT,
+    MISSING,
     RATE_NAMES,
     UNEQUAL,
     WITHIN,
@@ -36,7 +38,7 @@ def _named(result: AuditResult, *words: str) -> str:
         whole = len(rates) == sum(v.attribute == attribute for v in result.verdicts)
         kind = "" if whole else f" ({RATE_NAMES[rates[0]].lower()})"
         names.setdefault(kind, []).append(by(attribute).removeprefix("by "))
-    return listing([listing(group) + kind for kind, group in names.items()])
+    return "; by ".join(listing(group) + kind for kind, group in names.items())
 
 
 def headline(result: AuditResult) -> str:
@@ -107,13 +109,21 @@ def sureness(result: AuditResult) -> list[str]:
             "If all groups were treated alike, chance would produce each such gap with a probability "
             f"{shown if shown.startswith('<') else 'of at most ' + shown}."
         )
+    return told + _left_out(result)
+
+
+def _left_out(result: AuditResult) -> list[str]:
+    """Groups of single attributes too small for a verdict, for each kind of error on its own."""
     one_way = [g for g in result.groups if g.attribute in result.config.attributes]
-    n_small = sum(g.small for g in one_way)
-    if n_small:
-        told.append(
-            f"{count(n_small)} of {count(len(one_way))} groups {'has' if n_small == 1 else 'have'} fewer "
-            f"than {result.config.min_n} images: shown, and left out of the verdicts."
-        )
+    labelled = [g for g in one_way if g.group != MISSING]
+    told = []
+    for rate, kind in (("fpr", "real images"), ("fnr", "fakes")):
+        n = sum(not takes_part(g, rate, result.config.min_n) for g in labelled)
+        if n:
+            told.append(
+                f"{count(n)} of {count(len(labelled))} groups {'has' if n == 1 else 'have'} fewer than "
+                f"{result.config.min_n} {kind}: shown, and left out of the verdicts on {kind}."
+            )
     return told
 
 

@@ -15,7 +15,7 @@ from reports.answer import rendered
 from reports.numbers import count, percent
 from reports.table import Table
 from reports.tables import dropout_table
-from reports.words import title
+from reports.words import by
 
 FAIRFACE_RACES = {
     "White",
@@ -95,9 +95,9 @@ def multiplicity(result: AuditResult) -> str:
     if not result.verdicts:
         return "No comparison was made."
     n = result.n_tests or len(result.verdicts)
-    names = ", ".join(title(a).lower() for a in dict.fromkeys(v.attribute for v in result.verdicts))
+    names = ", ".join(by(a) for a in dict.fromkeys(v.attribute for v in result.verdicts))
     return (
-        f"{count(n)} comparisons were made (by {names}). The p-values are corrected for all of them by "
+        f"{count(n)} comparisons were made ({names}). The p-values are corrected for all of them by "
         "Holm's method; rates of single cells are shown for orientation and were not tested one by one."
     )
 

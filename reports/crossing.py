@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.result import AuditResult
-from reports.intersections import HeatMap, all_cells, crossed, heat_maps, worst_cells
+from reports.intersections import HeatMap, all_cells, comparable, crossed, heat_maps, worst_cells
 from reports.numbers import count
 from reports.table import Table
 from reports.words import RATE_NAMES, Finding
@@ -21,7 +21,7 @@ class Crossing:
     name: str
     anchor: str
     summary: str
-    """How many cells there are, and how many are thin."""
+    """How many cells there are, and how many of them each verdict compares."""
     findings: list[Finding]
     rates: list[tuple[str, Table, list[HeatMap]]]
     """Name of the rate, its worst cells, its maps."""
@@ -31,12 +31,11 @@ class Crossing:
 
 
 def _summary(result: AuditResult, name: str) -> str:
-    cells = [g for g in result.groups if g.attribute == name]
-    filled = [g for g in cells if not g.small]
-    smallest = min((min(g.n_real, g.n_fake) for g in cells), default=0)
+    n = sum(g.attribute == name for g in result.groups)
+    real, fake = (count(len(comparable(result, name, rate))) for rate in ("fpr", "fnr"))
     return (
-        f"{count(len(cells))} cells occur; {count(len(filled))} have at least {result.config.min_n} real "
-        f"images and as many fakes; the thinnest has {count(smallest)}."
+        f"{count(n)} cells occur. With at least {result.config.min_n} images of the kind and every label "
+        f"known, {real} are compared on their real images and {fake} on their fakes."
     )
 
 

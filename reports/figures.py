@@ -83,6 +83,16 @@ def takes_part(group: GroupResult, rate: str, min_n: int) -> bool:
     return _n(group, rate) >= min_n and MISSING not in group.group.split(":")
 
 
+def remark(group: GroupResult, min_n: int) -> str:
+    """Why a group takes no part in the verdicts on both rates, or on one; nothing where it does in both."""
+    if group.n_real + group.n_fake == 0:
+        return "no data"
+    if MISSING in group.group.split(":"):
+        return "no label"
+    few = [what for what, rate in (("real images", "fpr"), ("fakes", "fnr")) if _n(group, rate) < min_n]
+    return "few images" if len(few) == 2 else f"few {few[0]}" if few else ""
+
+
 def dots(groups: Sequence[GroupResult], rate: str, overall: float, config: Config) -> go.Figure:
     """Rate of each group with its interval, worst first; overall line; tolerance band above the best.
 

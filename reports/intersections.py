@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import NormalDist
 
-from audit.result import AuditResult, GroupResult
+from audit.result import AuditResult, Config, GroupResult
+from reports.figures import takes_part
 from reports.numbers import images_for_margin, percent, percent_interval
 from reports.table import Column, Table
 from reports.tables import measures_row
-from reports.words import title
+from reports.words import by, title
 
 N_SHADES = 6
 MAX_PANELS = 12
@@ -34,7 +35,7 @@ class HeatCell:
     """The rate, or 'no data'."""
     n: int
     shade: int | None
-    """0 (lowest) to N_SHADES - 1 (highest); None where the cell is thin or empty."""
+    """0 (lowest) to N_SHADES - 1 (highest); None where the cell takes no part in the verdict on this rate."""
     interval: str
 
 
@@ -71,12 +72,18 @@ def _axes(levels: list[list[str]]) -> tuple[int, int]:
     return ranked[0], ranked[1]
 
 
-def _cell(group: GroupResult | None, rate: str, top: float) -> HeatCell:
+def comparable(result: AuditResult, intersection: str, rate: str) -> list[GroupResult]:
+    """The cells that take part in the verdict on `rate`: enough images of its class, every label known."""
+    cells = [g for g in result.groups if g.attribute == intersection]
+    return [g for g in cells if takes_part(g, rate, result.config.min_n)]
+
+
+def _cell(group: GroupResult | None, rate: str, top: float, config: Config) -> HeatCell:
     if group is None:
         return HeatCell("no data", 0, None, "no interval")
     value, n = getattr(group, rate), group.n_real if rate == "fpr" else group.n_fake
     interval = percent_interval(getattr(group, rate + "_interval"))
-    if not math.isfinite(value) or group.small:
+    if not math.isfinite(value) or not takes_part(group, rate, config.min_n):
         return HeatCell(percent(value, 0), n, None, interval)
     shade = min(N_SHADES - 1, int(N_SHADES * value / top)) if top else 0
     return HeatCell(percent(value, 0 if value >= 0.095 else 1), n, shade, interval)
@@ -93,9 +100,7 @@ def heat_maps(result: AuditResult, intersection: str, rate: str) -> list[HeatMap
     if math.prod(len(levels[i]) for i in others) > MAX_PANELS:
         return []
     cells = {g.group: g for g in result.groups if g.attribute == intersection}
-    top = max(
-        (v for g in cells.values() if not g.small and math.isfinite(v := getattr(g, rate))), default=0.0
-    )
+    top = max((getattr(g, rate) for g in comparable(result, intersection, rate)), default=0.0)
     maps = []
     for fixed in product(*(levels[i] for i in others)):
         rows = []
@@ -103,7 +108,8 @@ def heat_maps(result: AuditResult, intersection: str, rate: str) -> list[HeatMap
             line = []
             for c in levels[across]:
                 at = dict(zip(others, fixed, strict=True)) | {down: r, across: c}
-                line.append(_cell(cells.get(":".join(at[i] for i in range(len(parts)))), rate, top))
+                cell = cells.get(":".join(at[i] for i in range(len(parts))))
+                line.append(_cell(cell, rate, top, result.config))
             rows.append((r, line))
         corner = f"{parts[down]} \\ {parts[across]}"
         maps.append(HeatMap(" · ".join(fixed) or title(intersection), corner, levels[across], rows))
@@ -111,13 +117,12 @@ def heat_maps(result: AuditResult, intersection: str, rate: str) -> list[HeatMap
 
 
 def worst_cells(result: AuditResult, intersection: str, rate: str, longest: int = 8) -> Table:
-    """The cells whose rate is highest beyond doubt: by the lower end of the interval, thin cells left out.
+    """The cells whose rate is highest beyond doubt: by the interval's lower end, of those that take part.
 
     The last column says how many images of the cell would pin its rate to within the tolerance.
     """
     n_key, errors_key = ("n_real", "fp") if rate == "fpr" else ("n_fake", "fn")
-    groups = [g for g in result.groups if g.attribute == intersection and not g.small]
-    groups = [g for g in groups if math.isfinite(getattr(g, rate))]
+    groups = comparable(result, intersection, rate)
     groups.sort(key=lambda g: (-getattr(g, rate + "_interval")[0], g.group))
     margin = result.config.tolerance or 0.01
     z = NormalDist().inv_cdf((1 + result.config.confidence) / 2)
@@ -135,7 +140,7 @@ def worst_cells(result: AuditResult, intersection: str, rate: str, longest: int 
     what = "real images are flagged" if rate == "fpr" else "fakes are let through"
     return Table(
         f"worst-{rate}-{intersection}",
-        f"Cells of {title(intersection).lower()} where {what} most often",
+        f"Cells {by(intersection)} where {what} most often",
         columns,
         rows,
     )
@@ -153,5 +158,5 @@ def all_cells(result: AuditResult, intersection: str) -> Table:
         Column("fnr_interval", "FNR interval", "percent interval", "interval"),
         Column("note", "Note", "text", "few"),
     ]
-    rows = [measures_row(g) for g in result.groups if g.attribute == intersection]
-    return Table(f"cells-{intersection}", f"All cells of {title(intersection).lower()}", columns, rows)
+    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == intersection]
+    return Table(f"cells-{intersection}", f"All cells {by(intersection)}", columns, rows)

@@ -15,6 +15,7 @@ from typing import Any
 
 from audit.result import AuditResult, Measures
 from reports import advice, answer, belief, words
+from reports.figures import remark
 from reports.files import load_result, write_text
 from reports.html import detector_name
 from reports.numbers import count, number, number_interval, percent, percent_interval
@@ -77,9 +78,11 @@ def _bullets(items: list[str]) -> str:
 
 
 def _groups(result: AuditResult, attribute: str) -> str:
+    min_n = result.config.min_n
     rows = [
         [
-            plain(words.group_label(g.attribute, g.group)) + ("" if not g.small else " (few images)"),
+            plain(words.group_label(g.attribute, g.group))
+            + (f" ({why})" if (why := remark(g, min_n)) else ""),
             f"{percent(g.fpr)} ({percent_interval(g.fpr_interval)})",
             count(g.n_real),
             f"{percent(g.fnr)} ({percent_interval(g.fnr_interval)})",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audit.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
+from reports.figures import remark
 from reports.files import load_result, write_text
 from reports.glossary import gap_word
 from reports.table import Column, Row, Table
@@ -58,9 +59,15 @@ def _row(m: Measures, attribute: str, group: str) -> Row:
     )
 
 
-def measures_row(group: GroupResult) -> Row:
-    """Every measure of a group, with its counts and a note where it is thin."""
-    return _row(group, group.attribute, group.group) | {"group": group_label(group.attribute, group.group)}
+def measures_row(group: GroupResult, min_n: int | None = None) -> Row:
+    """Every measure of a group, with its counts and a note where it is thin.
+
+    Args:
+        group: Of a record.
+        min_n: The audit's, so that the note tells which class is thin; None for a note on both together.
+    """
+    row = _row(group, group.attribute, group.group) | {"group": group_label(group.attribute, group.group)}
+    return row if min_n is None else row | {"note": remark(group, min_n)}
 
 
 def overall_row(result: AuditResult) -> Row:
@@ -70,7 +77,7 @@ def overall_row(result: AuditResult) -> Row:
 
 def rates_table(result: AuditResult, attribute: str) -> Table:
     """Counts, FPR and FNR of every group of one attribute, all images last."""
-    rows = [measures_row(g) for g in result.groups if g.attribute == attribute]
+    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == attribute]
     rows.sort(key=lambda r: -r["fpr"] if math.isfinite(r["fpr"]) else 1.0)
     columns = [Column("group", title(attribute)), *RATE_COLUMNS]
     return Table(f"rates-{attribute}", f"Error rates by {attribute}", columns, [*rows, overall_row(result)])
@@ -78,7 +85,7 @@ def rates_table(result: AuditResult, attribute: str) -> Table:
 
 def quality_table(result: AuditResult, attribute: str) -> Table:
     """Accuracy, precision, recall, F1, AUC, EER ... of every group of one attribute, all images first."""
-    rows = [measures_row(g) for g in result.groups if g.attribute == attribute]
+    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == attribute]
     columns = [Column("group", title(attribute)), *QUALITY_COLUMNS]
     return Table(f"quality-{attribute}", f"Performance by {attribute}", columns, [overall_row(result), *rows])
 

@@ -19,8 +19,10 @@ def planted(judge, result, *words):
     ("words", "headline"),
     [
         ((D, D, T, T, T, T), "No. Its errors fall unequally by race."),
-        ((D, W, W, D), "No. Its errors fall unequally by race (real images flagged as fake) and gender "
+        ((D, W, W, D), "No. Its errors fall unequally by race (real images flagged as fake); by gender "
          "(fakes let through)."),
+        ((T, T, D, D, D, T), "No. Its errors fall unequally by gender; by age (real images flagged as "
+         "fake)."),
         ((W, T, W, T), "Not settled. The data cannot tell by race and gender (fakes let through)."),
         ((W, W, W, W), "Within tolerance, by race and gender."),
         ((T, T, T, T), "The data cannot tell."),

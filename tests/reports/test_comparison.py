@@ -89,6 +89,7 @@ def test_tables_hold_the_record(record):
 def test_the_page_is_whole(folder):
     page = write_comparison_page(folder / "fair-unfair").read_text(encoding="utf-8")
     assert "Which is better, and which is fairer?" in page
+    assert re.search("3,000 images that every detector scored, in 1,500 <button[^>]*>matched pairs", page)
     assert '"roc-all"' in page and '"gaps-fpr"' in page
     assert not re.findall(r"\bnan\b", re.sub(r"<script.*?</script>|data:[^\"]+", "", page, flags=re.S))
 

@@ -4,8 +4,12 @@ import itertools
 
 import pytest
 
+from audit.config import AuditConfig
+from audit.run import audit_scores
+from reports.answer import sureness
 from reports.crossing import crossings
 from reports.intersections import N_SHADES, all_cells, crossed, heat_maps, worst_cells
+from reports.tables import rates_table
 
 FULL = "age:gender:race"
 
@@ -70,3 +74,44 @@ def test_maps_of_a_record_without_a_filled_cell(build, rate):
     cells = [c for m in heat_maps(tiny, "race:gender", rate) for _, row in m.rows for c in row]
     assert all(c.shade is None for c in cells)
     assert worst_cells(tiny, "race:gender", rate).rows == []
+
+
+@pytest.fixture(scope="module")
+def unpaired(score_frame):
+    """Real images everywhere, fakes in half of the groups only: 40 and 8 in a cell; and 60 without a race."""
+    frame = score_frame({"race": ["a", "b", "c"], "gender": ["f", "m"]}, 900, {"c": 2.0}, 2.0)
+    fakes = frame[frame.label == 1].groupby(["race", "gender"], sort=False)
+    kept = fakes.head(8)[lambda f: f.race == "c"].index.union(fakes.head(40)[lambda f: f.race != "c"].index)
+    frame = frame.loc[frame.index[frame.label == 0].union(kept)].drop(columns=["pair_id", "image_id"])
+    frame.loc[frame.index[:60], "race"] = None
+    return audit_scores(frame, AuditConfig(n_boot=200))
+
+
+def test_cells_are_judged_by_the_class_that_the_rate_needs(unpaired):
+    """A cell of many real images and few fakes is no thin cell where real images are counted."""
+    verdict = next(v for v in unpaired.verdicts if (v.attribute, v.rate) == ("gender:race", "fpr"))
+    table = worst_cells(unpaired, "gender:race", "fpr")
+    assert verdict.n_groups == 6 == len(table.rows)
+    assert {row["group"] for row in table.rows[:2]} == {"f · c", "m · c"}
+    assert {row["group"] for row in worst_cells(unpaired, "gender:race", "fnr").rows} == {
+        f"{g} · {r}" for g in "fm" for r in "ab"
+    }
+    for rate, n in (("fpr", 6), ("fnr", 4)):
+        cells = [c for m in heat_maps(unpaired, "gender:race", rate) for _, row in m.rows for c in row]
+        assert sum(c.shade is not None for c in cells) == n
+    (crossing,) = crossings(unpaired, [])
+    assert "6 are compared on their real images and 4 on their fakes" in crossing.summary
+
+
+def test_what_is_left_out_is_said_for_each_kind_of_error(unpaired):
+    told = " ".join(sureness(unpaired))
+    assert "1 of 5 groups has fewer than 30 fakes: shown, and left out of the verdicts on fakes." in told
+    assert "real images: shown" not in told
+    notes = {row["group"]: row["note"] for row in rates_table(unpaired, "race").rows}
+    assert notes == {"a": "", "b": "", "c": "few fakes", "(missing)": "no label", "All images": ""}
+
+
+def test_captions_keep_the_spelling_of_a_column(build):
+    spelled = build({"Age": ["young", "old"], "Skin tone": ["light", "dark"]}, n=300)
+    tables = [worst_cells(spelled, "Age:Skin tone", "fpr"), all_cells(spelled, "Age:Skin tone")]
+    assert all("by Age × Skin tone" in table.caption for table in tables)
