@@ -2,7 +2,12 @@
 
 Enters: two or more run folders, each with `audit.json` and `scores.parquet`. Leaves: a `Comparison`: paired
 DeLong for AUC and exact McNemar for FPR and FNR, on all images and on every group of every single attribute,
-the difference of the gaps of every attribute and intersection, and Holm's adjustment over all of them.
+the difference of the gaps of every attribute and intersection, and Holm's adjustment.
+
+What is adjusted together (`audit.comparison.FAMILIES`): the headline questions (AUC, FPR and FNR on all
+images, gaps of single attributes) are one family over all pairs of detectors; the gaps of intersections are a
+second, the tests on single groups a third, both exploratory. There are as many bootstrap replicates as the
+larger of the first two families needs to be able to reject at all (`audit.replicates`).
 
 Why McNemar takes reals and fakes apart: images of one class show different people, so they are independent;
 the two halves of a pair are not.
@@ -15,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from zlib import crc32
@@ -28,12 +34,13 @@ from audit.comparison import (
     ComparedRun,
     Comparison,
     ErrorDifference,
+    Family,
     GapChange,
 )
 from audit.config import AuditConfig
 from audit.counts import Floats, count
-from audit.equality import holm
 from audit.errors import ComparisonError
+from audit.families import Difference, adjusted, families, family_of_gap, planned_sizes, replicates
 from audit.folder import replace_file
 from audit.groupcurves import SortedScores, score_measures
 from audit.groups import Grouping, whole
@@ -62,34 +69,61 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
         raise ComparisonError(f"a comparison needs at least two runs, got {len(folders)}")
     runs, left_out = aligned_runs([Path(folder) for folder in folders])
     config = config_of(runs[0].result)
-    auc: list[AucDifference] = []
-    errors: list[ErrorDifference] = []
-    gaps: list[GapChange] = []
-    for first, second in combinations(runs, 2):
-        for grouping in _single_groupings(first.table):
-            auc += _auc_differences(first, second, grouping, config)
-            errors += [d for rate in RATES for d in _error_differences(first, second, grouping, rate, config)]
-        for grouping in first.table.cells.groupings():
-            gaps += [_gap_change(first, second, grouping, rate, config) for rate in RATES]
-    adjusted = iter(holm([one.p_value for one in (*auc, *errors, *gaps)]))
-    auc = [one.model_copy(update={"adjusted_p_value": next(adjusted)}) for one in auc]
-    errors = [one.model_copy(update={"adjusted_p_value": next(adjusted)}) for one in errors]
-    gaps = [one.model_copy(update={"adjusted_p_value": next(adjusted)}) for one in gaps]
+    tests = paired_tests(runs, config)
     return Comparison(
         runs=[_summary(run, config) for run in runs],
         confidence=config.confidence,
         min_n=config.min_n,
         seed=config.seed,
-        n_boot=config.n_boot,
+        n_boot=tests.n_boot,
         attributes=runs[0].table.cells.attributes,
         n_images=len(runs[0].table),
         n_pairs=len(runs[0].table.real_row),
         n_left_out=left_out,
         notes=_notes(runs, left_out),
-        auc=auc,
-        errors=errors,
-        gaps=gaps,
-        n_tests=sum(not math.isnan(one.p_value) for one in (*auc, *errors, *gaps)),
+        auc=tests.auc,
+        errors=tests.errors,
+        gaps=tests.gaps,
+        n_tests=sum(family.n_tests for family in tests.families),
+        families=tests.families,
+    )
+
+
+@dataclass(frozen=True)
+class PairedTests:
+    """Every difference between two runs, for all pairs of runs, with p-values adjusted by family."""
+
+    auc: list[AucDifference]
+    errors: list[ErrorDifference]
+    gaps: list[GapChange]
+    families: list[Family]
+    n_boot: int
+
+
+def paired_tests(runs: Sequence[Run], config: AuditConfig) -> PairedTests:
+    """Test every pair of runs on the same images, and adjust the p-values within each family."""
+    groupings = runs[0].table.cells.groupings()
+    pairs = list(combinations(runs, 2))
+    sizes = planned_sizes(groupings, len(pairs))
+    config = replace(config, n_boot=replicates(sizes, config))
+    auc: list[AucDifference] = []
+    errors: list[ErrorDifference] = []
+    gaps: list[GapChange] = []
+    for first, second in pairs:
+        for grouping in _single_groupings(first.table):
+            auc += _auc_differences(first, second, grouping, config)
+            errors += [d for rate in RATES for d in _error_differences(first, second, grouping, rate, config)]
+        for grouping in groupings:
+            n = sizes[family_of_gap(grouping.attribute)]
+            gaps += [_gap_change(first, second, grouping, rate, config, n) for rate in RATES]
+    everything: list[Difference] = [*auc, *errors, *gaps]
+    found = iter(adjusted(everything))
+    return PairedTests(
+        auc=[one.model_copy(update=next(found)) for one in auc],
+        errors=[one.model_copy(update=next(found)) for one in errors],
+        gaps=[one.model_copy(update=next(found)) for one in gaps],
+        families=families(everything),
+        n_boot=config.n_boot,
     )
 
 
@@ -176,14 +210,14 @@ def _error_differences(
 
 
 def _gap_change(
-    first: Run, second: Run, grouping: Grouping, rate: RateName, config: AuditConfig
+    first: Run, second: Run, grouping: Grouping, rate: RateName, config: AuditConfig, n_tests: int
 ) -> GapChange:
     outcomes = _outcomes(first, second, grouping, rate)
     enough = grouping.known & (outcomes.sum(axis=(1, 2)) >= config.min_n)
     key = f"{grouping.attribute} {rate}".encode()
     rng = np.random.default_rng([config.seed, crc32(key)])
     tested = enough.sum() > 1
-    found = gap_difference(outcomes[enough], config.alpha, config.n_boot, rng) if tested else None
+    found = gap_difference(outcomes[enough], config.alpha, config.n_boot, rng, n_tests) if tested else None
     return GapChange(
         first=first.name,
         second=second.name,

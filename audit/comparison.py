@@ -3,18 +3,36 @@
 Enters: numbers computed by `audit.compare`. Leaves: JSON that survives the round trip, NaN included.
 
 "First" and "second" are two of the compared runs; every difference is first minus second.
+
+Tests are corrected in three families, each by itself (`FAMILIES`). Why not all together: with five detectors
+and three attributes there are 700 tests, 600 of them on single groups that nobody asked about beforehand, and
+the questions everybody asks would pay for them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+
+from pydantic import Field
 
 from audit.result import Record
 from audit.undefined import Interval, Rate
 
-COMPARISON_VERSION = "1.0"
+COMPARISON_VERSION = "1.1"
 COMPARISON_FILE = "comparison.json"
+
+FamilyName = Literal["headline", "intersections", "groups"]
+
+FAMILIES: Mapping[FamilyName, str] = {
+    "headline": "AUC, FPR and FNR on all images, and the gaps of every single attribute",
+    "intersections": "the gaps of every intersection of attributes (exploratory)",
+    "groups": "AUC, FPR and FNR of every single group (exploratory)",
+}
+"""What is corrected together. Only the headline family answers questions that stood before the data; the
+chance that any of its answers is false is at most alpha. What the exploratory ones find asks to be confirmed
+on new images."""
 
 
 class ComparedRun(Record):
@@ -44,7 +62,9 @@ class _Difference(Record):
     interval: Interval | None
     p_value: Rate
     adjusted_p_value: Rate = float("nan")
-    """Holm, over every test of the comparison."""
+    """Holm, over the tests of its family."""
+    family: FamilyName | None = None
+    """None in files of version 1.0, where all tests were corrected together."""
     reason: str | None = None
     """Why there is no number."""
 
@@ -80,6 +100,14 @@ class GapChange(_Difference):
     n_groups: int
 
 
+class Family(Record):
+    """Tests that are corrected together."""
+
+    name: FamilyName
+    what: str
+    n_tests: int
+
+
 class Comparison(Record):
     """Everything a comparison found."""
 
@@ -89,6 +117,7 @@ class Comparison(Record):
     min_n: int
     seed: int
     n_boot: int
+    """Replicates drawn: as many as the first run, or more where a family needs more."""
     attributes: list[str]
     n_images: int
     """Images scored in every run."""
@@ -100,7 +129,8 @@ class Comparison(Record):
     errors: list[ErrorDifference]
     gaps: list[GapChange]
     n_tests: int
-    """Size of the family the p-values are adjusted for."""
+    """Tests made, in all families."""
+    families: list[Family] = Field(default_factory=list)
 
     def to_json(self) -> str:
         """The bytes of `comparison.json`."""

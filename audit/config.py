@@ -47,7 +47,8 @@ class AuditConfig:
         tolerance: Gap between two rates that nobody minds, a difference of proportions in 0-1.
         ratio_tolerance: The same for a ratio of rates: (low <= 1, high >= 1).
         min_n: Groups with fewer images of the class concerned never drive a verdict.
-        n_boot: Replicates of every permutation test and bootstrap.
+        n_boot: Replicates of every permutation test and bootstrap, at least; an audit of many comparisons
+            draws more where so few could not reject anything (`audit.replicates`).
         seed: Seed of everything random.
         columns: Column names of the table.
         positive: Label that means fake; None expects 0/1 (or "real"/"fake").

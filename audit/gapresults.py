@@ -7,6 +7,7 @@ answers.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -34,6 +35,16 @@ def eligible(counts: Counts, grouping: Grouping, needs: Needs, min_n: int) -> ND
     return (
         grouping.known & {"real": enough_real, "fake": enough_fake, "both": enough_real & enough_fake}[needs]
     )
+
+
+def n_comparisons(cells: Counts, groupings: Sequence[Grouping], config: AuditConfig) -> int:
+    """How many tests of equality an audit will make: groupings and classes with two groups large enough."""
+    n = 0
+    for grouping in groupings:
+        counts = cells.merge(grouping.of_cell, len(grouping))
+        sides: tuple[Needs, ...] = ("real", "fake")
+        n += sum(int(eligible(counts, grouping, needs, config.min_n).sum()) > 1 for needs in sides)
+    return n
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,10 @@ from scipy.stats import binom
 
 from audit.counts import Floats, Ints
 from audit.equality import TIE, range_critical
+from audit.intervals import z_value
 
-PSEUDO = 0.5
-"""Images added to every joint outcome of a group before deviations are drawn, so that none is impossible."""
+BLOCK = 10_000
+"""Replicates held in memory at once."""
 
 
 def joint_outcomes(first: NDArray[np.bool_], second: NDArray[np.bool_], group: Ints, k: int) -> Ints:
@@ -117,7 +118,9 @@ class GapDifference:
     p_value: float
 
 
-def gap_difference(outcomes: Ints, alpha: float, n_boot: int, rng: np.random.Generator) -> GapDifference:
+def gap_difference(
+    outcomes: Ints, alpha: float, n_boot: int, rng: np.random.Generator, n_tests: int = 1
+) -> GapDifference:
     """Compare the max-min gaps of two detectors on the same images.
 
     Args:
@@ -125,25 +128,55 @@ def gap_difference(outcomes: Ints, alpha: float, n_boot: int, rng: np.random.Gen
         alpha: 1 - confidence.
         n_boot: Bootstrap replicates.
         rng: Source of randomness.
+        n_tests: Size of the family the p-value will be adjusted in. A p-value of at most alpha is drawn
+            again with the smoothing of level alpha / n_tests, and the larger one counts, up to alpha.
     """
     ordered = outcomes[np.lexsort(outcomes.reshape(len(outcomes), 4).T)]
     n = ordered.sum(axis=(1, 2))
-    share = (ordered.reshape(-1, 4) + PSEUDO) / (n + 4 * PSEUDO)[:, None]
-    drawn = rng.multinomial(n, share, size=(n_boot, len(n))) / n[:, None]
-    deviation = drawn - share
-    rates = [ordered[:, 1, :].sum(axis=1) / n, ordered[:, :, 1].sum(axis=1) / n]
-    moved = [deviation[..., 2] + deviation[..., 3], deviation[..., 1] + deviation[..., 3]]
-    critical = range_critical(len(n), alpha)
-    (most1, least1), (most2, least2) = (
-        _gap_moves(rate, n, move, critical) for rate, move in zip(rates, moved, strict=True)
-    )
+    rates = (ordered[:, 1, :].sum(axis=1) / n, ordered[:, :, 1].sum(axis=1) / n)
     first, second = (float(rate.max() - rate.min()) for rate in rates)
-    difference, up, down = first - second, most1 - least2, least1 - most2
+    difference = first - second
+    up, down = _moves(ordered, rates, alpha, alpha, n_boot, rng)
     low = difference - float(np.quantile(up, 1 - alpha / 2))
     high = difference - float(np.quantile(down, alpha / 2))
-    beyond = min(int((up >= difference - TIE).sum()), int((down <= difference + TIE).sum()))
-    p = min(1.0, 2 * (beyond + 1) / (n_boot + 1))
+    p = _beyond(difference, up, down)
+    if p <= alpha and n_tests > 1:
+        again = _beyond(difference, *_moves(ordered, rates, alpha, alpha / n_tests, n_boot, rng))
+        p = max(p, min(alpha, again))
     return GapDifference(first, second, (low, high), p)
+
+
+def _beyond(difference: float, up: Floats, down: Floats) -> float:
+    """Two-sided p-value of a difference of gaps among its bootstrap deviations."""
+    beyond = min(int((up >= difference - TIE).sum()), int((down <= difference + TIE).sum()))
+    return min(1.0, 2 * (beyond + 1) / (len(up) + 1))
+
+
+def _moves(
+    outcomes: Ints, rates: tuple[Floats, Floats], alpha: float, level: float, n_boot: int,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """([b], [b]) bootstrap deviations of the difference of gaps, at most and at least.
+
+    Every joint outcome of a group gets z^2 / 8 images more, z being the two-sided quantile of `level`: half
+    an image at 5 %, so that none is impossible; more where a small p-value is to be believed, since in a
+    group that shows no error by luck, deviations drawn from what it shows are far too small.
+    """
+    n = outcomes.sum(axis=(1, 2))
+    pseudo = z_value(1 - level) ** 2 / 8
+    share = (outcomes.reshape(-1, 4) + pseudo) / (n + 4 * pseudo)[:, None]
+    critical = range_critical(len(n), alpha)
+    ups, downs = [], []
+    for start in range(0, n_boot, BLOCK):
+        drawn = rng.multinomial(n, share, size=(min(BLOCK, n_boot - start), len(n))) / n[:, None]
+        deviation = drawn - share
+        moved = (deviation[..., 2] + deviation[..., 3], deviation[..., 1] + deviation[..., 3])
+        (most1, least1), (most2, least2) = (
+            _gap_moves(rate, n, move, critical) for rate, move in zip(rates, moved, strict=True)
+        )
+        ups.append(most1 - least2)
+        downs.append(least1 - most2)
+    return np.concatenate(ups), np.concatenate(downs)
 
 
 def _gap_moves(rate: Floats, n: Ints, move: Floats, critical: float) -> tuple[Floats, Floats]:

@@ -59,7 +59,7 @@ class Config(Record):
     min_n: int = 30
     """Cells with fewer images are shown and marked, and never drive a verdict on their own."""
     n_boot: int = 10_000
-    """Bootstrap and permutation replicates."""
+    """Bootstrap and permutation replicates that were drawn."""
     calibration_share: float = 0.0
     """Share of the pairs set aside to fix the threshold; 0 for a fixed threshold."""
     bins: dict[str, list[float]] = {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from audit import result as record
 from audit.config import AuditConfig
 from audit.counts import Counts, count
 from audit.folder import refuse_other_run, write_result, write_scores
-from audit.gapresults import gap_results, question_of, sides_by_class
+from audit.gapresults import gap_results, n_comparisons, question_of, sides_by_class
 from audit.groupcurves import SortedScores, score_measures
 from audit.groups import Grouping, whole
 from audit.intervals import z_value
 from audit.measures import group_results, measures_of
+from audit.replicates import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
 from audit.rules import parse_rule
 from audit.scorefiles import read_scores
 from audit.scores import ScoreTable, score_table
@@ -135,14 +136,18 @@ def _audit(table: ScoreTable, config: AuditConfig, extras: Extras) -> record.Aud
     everything = whole(len(cells))
     overall = score_measures(scores, everything, z_value(config.confidence))
     axes = axes_for(overall[0].curve, threshold)
-    parts = [_part(cells, scores, grouping, config, axes) for grouping in audited.cells.groupings()]
+    groupings = audited.cells.groupings()
+    asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
+    parts = [_part(cells, scores, grouping, config, axes) for grouping in groupings]
     verdicts = judge([question for part in parts for question in part.questions], config)
     series = [series_of(everything, overall, axes), *(part.series for part in parts)]
+    n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
+    raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
     return record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
         data=_summary(audited, left_out),
-        notes=[*extras.notes, *_notes(audited)],
+        notes=[*extras.notes, *raised, *_notes(audited)],
         overall=measures_of(cells.total(), overall, config)[0],
         groups=[group for part in parts for group in part.groups],
         gaps=[gap for part in parts for gap in part.gaps],
@@ -153,8 +158,16 @@ def _audit(table: ScoreTable, config: AuditConfig, extras: Extras) -> record.Aud
         sweep=[sweep for one in series for sweep in one.sweep],
         dropout=list(extras.dropout),
         samples=list(extras.samples),
-        n_tests=sum(not np.isnan(verdict.p_value) for verdict in verdicts),
+        n_tests=n_tests,
     )
+
+
+def _with_enough_replicates(config: AuditConfig, cells: Counts, groupings: Sequence[Grouping]) -> AuditConfig:
+    """More permutations than asked for, where so few could not reject anything after Holm's adjustment."""
+    n_tests = n_comparisons(cells, groupings, config)
+    if can_reject(config.n_boot, n_tests, config.alpha, SMALLEST_PERMUTED):
+        return config
+    return replace(config, n_boot=enough_replicates(n_tests, config.alpha, SMALLEST_PERMUTED))
 
 
 def _part(cells: Counts, scores: SortedScores, grouping: Grouping, config: AuditConfig, axes: Axes) -> _Part:

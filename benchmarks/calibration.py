@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.special import ndtr
+import pandas as pd
+from scipy.special import ndtr, ndtri
 
 from audit.auc import auc_influence
 from audit.bounds import Evidence
+from audit.compare import paired_tests
 from audit.config import AuditConfig
 from audit.counts import Counts
 from audit.equality import equality_test
@@ -28,6 +30,9 @@ from audit.groupcurves import SortedScores, score_measures
 from audit.groups import Cells, whole
 from audit.intervals import newcombe, ratio_score, wilson, z_value
 from audit.paired import auc_difference, gap_difference, rate_difference
+from audit.result import AuditResult
+from audit.run import audit_scores
+from audit.runs import Run
 from audit.scores import ScoreTable
 from audit.verdicts import Question, judge
 from audit.worth import accuracy_worth, half_sum_worth, positive_rate_worth
@@ -274,6 +279,41 @@ def rate_difference_coverage(
     return float(np.mean([low <= p1 - p2 <= high for low, high in limits]))
 
 
+def family_errors(
+    n_pairs: int, rates: np.ndarray, n_detectors: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often a comparison of equally good and equally unfair detectors names any winner in its headline.
+
+    Scores of one image correlate by 1/2 between detectors; `rates` are the FPR (and FNR) of seven races.
+    """
+    result, false = _unit_result(), 0
+    fake = np.repeat([False, True], n_pairs)
+    row = np.arange(n_pairs)
+    for _ in range(n_sim):
+        codes = np.stack([rng.integers(2, size=n_pairs), rng.integers(len(rates), size=n_pairs)], axis=1)
+        unique, cell = np.unique(codes, axis=0, return_inverse=True)
+        levels = [[str(level) for level in range(size)] for size in (2, len(rates))]
+        cells = Cells(["gender", "race"], levels, unique.astype(np.int32))
+        centre = np.tile(ndtri(rates)[codes[:, 1]], 2) * np.where(fake, -1, 1)
+        image = rng.normal(size=2 * n_pairs)
+        runs = []
+        for name in range(n_detectors):
+            score = centre + (image + rng.normal(size=2 * n_pairs)) / np.sqrt(2)
+            table = ScoreTable(fake, score, cells, np.tile(cell.reshape(-1), 2).astype(np.int32), row,
+                               row + n_pairs, np.zeros(2 * n_pairs, np.uint64))  # fmt: skip
+            runs.append(Run(str(name), "", result, table))
+        found = paired_tests(runs, AuditConfig(n_boot=999, seed=int(rng.integers(2**31))))
+        headline = [d for d in (*found.auc, *found.errors, *found.gaps) if d.family == "headline"]
+        false += any(d.adjusted_p_value <= ALPHA for d in headline)
+    return false / n_sim
+
+
+def _unit_result() -> AuditResult:
+    """Any result whose threshold is 0: all that a comparison reads of it."""
+    frame = pd.DataFrame({"label": [0, 1], "score": [-1.0, 1.0], "race": ["a", "b"]})
+    return audit_scores(frame, AuditConfig(threshold=0.0, n_boot=100))
+
+
 def planted(k: int, base: float, gap: float, where: int = 0) -> np.ndarray:
     """k equal rates, one of them raised."""
     rates = np.full(k, base)
@@ -352,6 +392,11 @@ STUDIES = [
             ("7 races, gaps 0.09 and 0", RACES, slope, np.full(7, 0.05)),
             ("2 groups, gaps 0.05 and 0.02", TWO, np.array([0.1, 0.05]), np.array([0.07, 0.05])),
         )
+    ],
+    *[
+        Study("Comparison, any false winner", f"3 detectors alike, 1500 pairs, {case}", AT_MOST,
+              partial(family_errors, 1500, rates, 3), 200)
+        for case, rates in (("7 races at 0.05", np.full(7, 0.05)), ("7 races, rates 0.03-0.12", slope))
     ],
     *[
         Study("Equality test, size", case, SIZE, partial(equality_rejections, n, p), sims)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from audit.comparison import AucDifference, Comparison, ErrorDifference, GapChange
 from audit.result import OVERALL
-from reports.numbers import listing, number, number_interval, p_value, percent, point_interval, points
+from reports.numbers import count, listing, number, number_interval, p_value, percent, point_interval, points
 from reports.words import RATE_NAMES, by
 
 BETTER, OPEN = "difference", "cannot tell"
@@ -30,7 +30,7 @@ class Told:
 
 
 def proven(difference: AucDifference | ErrorDifference | GapChange, record: Comparison) -> bool:
-    """Whether the difference survives the correction for all tests of the comparison."""
+    """Whether the difference survives the correction for all tests of its family."""
     return difference.adjusted_p_value <= 1 - record.confidence
 
 
@@ -99,7 +99,8 @@ def headline(record: Comparison) -> str:
     gaps = [d for d in record.gaps if ":" not in d.attribute and proven(d, record)]
     overall = [d for d in record.auc if d.attribute == OVERALL and proven(d, record)]
     if len(record.runs) > 2:
-        n = len(gaps) + len(overall)
+        errors = [d for d in record.errors if d.attribute == OVERALL and proven(d, record)]
+        n = len(gaps) + len(overall) + len(errors)
         return (
             f"{n} differences between {len(record.runs)} detectors are proven."
             if n
@@ -114,6 +115,31 @@ def headline(record: Comparison) -> str:
         return f"{first} and is fairer {listing(_where(record, better[0]))}."
     where = [f"{w} is fairer {listing(_where(record, w))}" for w in fairer]
     return f"{first}; {listing(where)}."
+
+
+def corrected(record: Comparison) -> str:
+    """What the answers on the first screen are corrected for."""
+    sizes = {family.name: family.n_tests for family in record.families}
+    if "headline" not in sizes:
+        return f"Answers are corrected for all {count(record.n_tests)} tests of this comparison (Holm)"
+    return f"Answers are corrected for all {count(sizes['headline'])} questions above (Holm)"
+
+
+def families(record: Comparison) -> list[str]:
+    """Which tests were corrected together, a sentence a family."""
+    if not record.families:
+        return [f"{count(record.n_tests)} tests were made and corrected together."]
+    sizes = {family.name: count(family.n_tests) for family in record.families}
+    told = {
+        "headline": "{} tests answer the headline questions and were corrected together: AUC and both "
+        "error rates on all images, and the gaps by single attributes, for every pair of detectors. The "
+        "chance that any of them names a winner where the two are equal is at most {}.",
+        "intersections": "{} tests compare gaps by intersections. They are exploratory: corrected among "
+        "themselves, and to be confirmed on new images before anybody relies on them.",
+        "groups": "{} tests look at single groups; they are exploratory in the same way.",
+    }
+    level = percent(1 - record.confidence, 0)
+    return [told[name].format(size, level) for name, size in sizes.items()]
 
 
 def _where(record: Comparison, winner: str) -> list[str]:

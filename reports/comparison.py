@@ -32,8 +32,16 @@ DIFFERENCE = [
     Column("interval", "Interval", "points interval", "interval"),
     Column("p_value", "p", "p", "p_value"),
     Column("adjusted_p_value", "p, corrected", "p", "holm"),
+    Column("family", "Corrected with"),
     Column("reason", "Note"),
 ]
+
+FAMILY_WORDS = {
+    "headline": "headline",
+    "intersections": "intersections, exploratory",
+    "groups": "groups, exploratory",
+    None: "all tests",
+}
 
 
 def load_comparison(folder: str | Path) -> Comparison:
@@ -79,6 +87,8 @@ def _rows(items: Sequence[BaseModel]) -> list[dict[str, Any]]:
             row["attribute"] = "" if attribute == OVERALL else title(attribute)
         if "rate" in row:
             row["rate"] = row["rate"].upper()
+        if "family" in row:
+            row["family"] = FAMILY_WORDS[row["family"]]
         rows.append(row | {"pair": f"{row.get('first')} − {row.get('second')}"})
     return rows
 
@@ -209,6 +219,8 @@ def write_comparison_page(folder: str | Path) -> Path:
         "names": [run.name for run in record.runs],
         "headline": compare_words.headline(record),
         "told": compare_words.told(record),
+        "corrected": compare_words.corrected(record),
+        "families": compare_words.families(record),
         "runs": runs_table(record),
         "gap_figures": gaps,
         "line_figures": lines,

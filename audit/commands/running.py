@@ -60,7 +60,9 @@ def run(
         float, typer.Option(help="Share of the pairs on which a threshold rule is fixed; not audited.")
     ] = 0.3,
     min_n: Annotated[int, typer.Option(min=1, help="Smaller groups never drive a verdict.")] = 30,
-    n_boot: Annotated[int, typer.Option(help="Permutation and bootstrap replicates.")] = 10_000,
+    n_boot: Annotated[
+        int, typer.Option(help="Permutation and bootstrap replicates; raised where too few to find anything.")
+    ] = 10_000,
     seed: Seed = 0,
     positive: Annotated[str | None, typer.Option(help="With --scores: the label that means fake.")] = None,
     label_column: Annotated[str, typer.Option(help="With --scores.")] = "label",
@@ -97,8 +99,17 @@ def run(
         how = (device, batch_size, include_seen)
         given = (detector, arch, set_ or [])
         folder, result = _on_images(given, images or find_pairs(pairs), out, config, how, overwrite)
+    _warn_of_raised(n_boot, result)
     _show(folder, result, not no_images)
     _judge(result, fail_on, junit)
+
+
+def _warn_of_raised(n_boot: int, result: AuditResult) -> None:
+    from audit.replicates import raised_note
+
+    if result.config.n_boot > n_boot:
+        note = raised_note(n_boot, result.config.n_boot, result.n_tests)
+        console.print(f"warning: {note}", style="yellow", markup=False)
 
 
 def _on_scores(

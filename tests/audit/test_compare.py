@@ -103,10 +103,56 @@ def test_change_of_the_gap_is_seen(found):
     assert found.gaps[1].interval[0] < 0 < found.gaps[1].interval[1]
 
 
-def test_holm_over_everything(found):
+def test_holm_within_each_family(found):
     tests = [*found.auc, *found.errors, *found.gaps]
-    assert [one.adjusted_p_value for one in tests] == pytest.approx(holm([one.p_value for one in tests]))
+    for family in found.families:
+        members = [one for one in tests if one.family == family.name]
+        assert len(members) == family.n_tests
+        assert [one.adjusted_p_value for one in members] == pytest.approx(
+            holm([one.p_value for one in members])
+        )
+    assert {family.name: family.n_tests for family in found.families} == {"headline": 5, "groups": 6}
     assert found.n_tests == 11
+
+
+def test_headline_family_is_what_was_asked_beforehand(found):
+    for one in (*found.auc, *found.errors):
+        assert one.family == ("headline" if one.attribute == "overall" else "groups")
+    assert {one.family for one in found.gaps} == {"headline"}
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """Five detectors on the same 400 pairs and three attributes; the second accuses nearly all of race B."""
+    rng, n, root = np.random.default_rng(8), 400, tmp_path_factory.mktemp("five")
+    groups = {"age": ["X", "Y"], "gender": ["F", "M"], "race": list("ABC")}
+    people = pd.DataFrame({name: rng.choice(values, n) for name, values in groups.items()})
+    people["pair_id"] = [f"p{i:03d}" for i in range(n)]
+    for number, shift in enumerate((0.0, 3.0, 0.0, 0.0, 0.0)):
+        real = rng.normal(-1.7, 1, n) + shift * (people["race"] == "B")
+        halves = [
+            people.assign(image_id=f"{label}" + people["pair_id"], label=label, score=score)
+            for label, score in ((0, real), (1, rng.normal(1.7, 1, n)))
+        ]
+        pd.concat(halves).to_csv(root / f"{number}.csv", index=False)
+        config = AuditConfig(threshold=0.0, n_boot=100, confidence=0.9)
+        audit_file(root / f"{number}.csv", root / str(number), config)
+    return compare_runs([root / str(number) for number in range(5)])
+
+
+def test_five_detectors_can_be_told_apart(five):
+    gap = next(g for g in five.gaps if (g.attribute, g.rate, g.second) == ("race", "fpr", "1"))
+    assert gap.gap_second > gap.gap_first + 0.7 and gap.interval[1] < -0.6
+    assert gap.adjusted_p_value < 0.1
+    crossed = next(g for g in five.gaps if (g.attribute, g.rate, g.second) == ("gender:race", "fpr", "1"))
+    assert crossed.family == "intersections" and crossed.adjusted_p_value < 0.1
+
+
+def test_replicates_follow_the_largest_family_of_gaps(five):
+    sizes = {family.name: family.n_tests for family in five.families}
+    assert sizes["headline"] == 10 * (3 + 2 * 3) and sizes["groups"] == 10 * 3 * (2 + 2 + 3)
+    for name in ("headline", "intersections"):
+        assert 2 / (five.n_boot + 1) * sizes[name] < 0.1 / 4
 
 
 def test_round_trip(found, tmp_path):

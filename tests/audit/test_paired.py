@@ -96,3 +96,19 @@ def test_gap_difference_mirrors_and_ignores_order():
     swapped = gap_difference(outcomes.transpose(0, 2, 1), 0.05, 2000, np.random.default_rng(0))
     assert (swapped.first, swapped.second) == (found.second, found.first)
     assert swapped.interval == pytest.approx((-found.interval[1], -found.interval[0]), abs=0.01)
+
+
+def test_gap_difference_in_blocks_is_the_same(monkeypatch):
+    outcomes = random_outcomes(3, [0.05, 0.1, 0.2], [0.1, 0.1, 0.1])
+    whole = gap_difference(outcomes, 0.05, 2500, np.random.default_rng(0))
+    monkeypatch.setattr("audit.paired.BLOCK", 700)
+    assert gap_difference(outcomes, 0.05, 2500, np.random.default_rng(0)) == whole
+
+
+def test_in_a_large_family_a_small_p_value_must_be_earned():
+    """A group of 40 without an error by luck: its own deviations are far too small to be believed."""
+    outcomes = np.array([[[40, 0], [0, 0]], [[330, 40], [8, 2]]])
+    alone = gap_difference(outcomes, 0.05, 20_000, np.random.default_rng(0))
+    member = gap_difference(outcomes, 0.05, 20_000, np.random.default_rng(0), n_tests=90)
+    assert alone.interval == member.interval
+    assert 3 * alone.p_value < member.p_value <= 0.05

@@ -172,6 +172,21 @@ def test_threshold_rule_leaves_its_images_out(frame):
     assert left + found.data.n_pairs == 900 and 0.02 < found.overall.fpr < 0.09
 
 
+def test_too_few_permutations_are_raised_and_said(frame):
+    few = AuditConfig(attributes=("age", "gender", "race"), n_boot=100, threshold=0.0)
+    result = audit_scores(frame, few)
+    assert result.n_tests == 14 and result.config.n_boot == 700
+    assert any(note.startswith("100 permutations are too few for 14 comparisons") for note in result.notes)
+    verdict = next(v for v in result.verdicts if (v.attribute, v.rate) == ("race", "fpr"))
+    assert verdict.gap > 0.15 and verdict.verdict == "disparity"
+    assert result == audit_scores(frame, replace(few, n_boot=700)).model_copy(update={"notes": result.notes})
+
+
+def test_enough_permutations_are_left_alone(frame):
+    result = audit_scores(frame, replace(FAST, n_boot=321))
+    assert result.config.n_boot == 321 and not any("permutations" in note for note in result.notes)
+
+
 def test_one_class_only(frame):
     found = audit_scores(frame[frame["label"] == 0], FAST)
     assert math.isnan(found.overall.fnr) and math.isnan(found.overall.auc) and found.overall.fpr > 0

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 
 import pytest
@@ -98,6 +99,27 @@ def test_three_detectors_fit(folder):
     page = write_comparison_page(folder / "fair-unfair-weak").read_text(encoding="utf-8")
     assert "differences between 3 detectors are proven" in page
     assert page.count('class="chip') == 3 * (1 + 2 + 2 * len(GROUPS))
+
+
+def test_the_page_says_what_was_corrected_together(folder, record):
+    page = write_comparison_page(folder / "fair-unfair").read_text(encoding="utf-8")
+    sizes = {family.name: family.n_tests for family in record.families}
+    assert f"corrected for all {sizes['headline']} questions above" in page
+    for name in ("intersections", "groups"):
+        assert f"<li>{sizes[name]} tests" in page
+    assert page.count("exploratory") > 4
+    assert {row["family"] for row in errors_table(record).rows} == {"headline", "groups, exploratory"}
+
+
+def test_a_comparison_from_before_the_families_still_opens(record, tmp_path):
+    old = json.loads(record.to_json())
+    del old["families"]
+    for key in ("auc", "errors", "gaps"):
+        for one in old[key]:
+            del one["family"]
+    (tmp_path / "comparison.json").write_text(json.dumps(old | {"schema_version": "1.0"}))
+    page = write_comparison_page(tmp_path).read_text(encoding="utf-8")
+    assert f"corrected for all {record.n_tests} tests" in page
 
 
 def test_a_run_that_has_moved_costs_only_its_curve(folder, record, tmp_path):
