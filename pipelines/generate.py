@@ -78,6 +78,7 @@ def generate_pairs(
     size_px: int | None = None,
     shard_size: int = 200,
     precision: str = "auto",
+    compiled: bool = False,
     truncation: float = 1.0,
     style_mix: float = 0.0,
     engine: str = "local",
@@ -98,7 +99,10 @@ def generate_pairs(
         seed: of the choice of photos and of style mixing.
         size_px: side of both halves; None for the generator's crop size.
         shard_size: photos that are made and written together.
-        precision: "float32", "bfloat16", or "auto": float32 on a CPU, bfloat16 on a GPU.
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the device has it and this generator's
+            fakes stay the same (see `pipelines.precision`).
+        compiled: fuse the generator's operations with torch.compile: half a minute at the start, for
+            runs of hours.
         truncation: 1 leaves latents alone, less draws them towards the average face.
         style_mix: 0 to 1, how far fine styles go over to another person's.
         engine: "local" or "ray".
@@ -115,7 +119,7 @@ def generate_pairs(
     job = photo_job(
         fairface_dir, out_dir, generator, limit=limit, per_cell=per_cell, device=device,
         batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size, precision=precision,
-        truncation=truncation, style_mix=style_mix,
+        compiled=compiled, truncation=truncation, style_mix=style_mix,
         elsewhere=engine == "ray",
     )  # fmt: skip
     return run_job(job, engine, workers, ray_address, show_progress)
@@ -131,6 +135,7 @@ def regenerate_pairs(
     seed: int = 0,
     shard_size: int = 200,
     precision: str = "auto",
+    compiled: bool = False,
     truncation: float = 1.0,
     style_mix: float = 0.0,
     engine: str = "local",
@@ -149,6 +154,7 @@ def regenerate_pairs(
         seed: of style mixing.
         shard_size: pairs that are made and written together.
         precision: "float32", "bfloat16", or "auto".
+        compiled: fuse the generator's operations with torch.compile.
         truncation: 1 leaves latents alone, less draws them towards the average face.
         style_mix: 0 to 1, how far fine styles go over to another person's.
         engine: "local" or "ray".
@@ -164,7 +170,8 @@ def regenerate_pairs(
     """
     job = latents_job(
         latents_dir, out_dir, generator, device=device, batch_size=batch_size, seed=seed,
-        shard_size=shard_size, precision=precision, truncation=truncation, style_mix=style_mix,
+        shard_size=shard_size, precision=precision, compiled=compiled, truncation=truncation,
+        style_mix=style_mix,
         elsewhere=engine == "ray",
     )  # fmt: skip
     return run_job(job, engine, workers, ray_address, show_progress)

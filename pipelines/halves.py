@@ -24,9 +24,9 @@ from pipelines.errors import HalvesDiffer, NoFaceFound, PhotoError, PhotoTooSmal
 from pipelines.images import Photo, read_photo
 from pipelines.job import Job
 from pipelines.manifest import OK, SCHEMA
+from pipelines.precision import PRECISIONS
 from pipelines.prepare import Attempt, at_size, check_source, prepare, read_or_reason
 from pipelines.psp import PSP, load_psp
-from pipelines.settings import PRECISIONS
 from pipelines.training_list import training_list
 
 _SMALLEST_PX: Final = 16
@@ -50,8 +50,10 @@ class Networked:
 
     def __init__(self, job: Job, finder: FaceFinder, device: str) -> None:
         self.job, self.finder = job, finder
-        precision = PRECISIONS[job.settings.precision]
-        self.generator: PSP = load_psp(job.generator["path"], device=device, dtype=precision)
+        settings = job.settings
+        self.generator: PSP = load_psp(
+            job.generator["path"], device, PRECISIONS[settings.precision], compiled=settings.compiled
+        )
         self.crop = at_size(self.generator.crop, job.settings.size_px)
         self.trained = training_list(job.generator["path"], self.generator.provenance)
 

@@ -4,6 +4,7 @@ A FairFace folder, or a finished pairs dataset with latents, and a generator ent
 checked as far as can be without making a pair.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipelines.errors import PairsNotFound, SelectionError
 from pipelines.fairface import FaceTable, read_fairface
 from pipelines.job import Job
 from pipelines.manifest import OK, read_manifest, read_provenance
+from pipelines.precision import Drift, choose_precision
 from pipelines.psp import PSP, load_psp
 from pipelines.psp.model import SMALL_WEIGHTS
 from pipelines.selection import select
@@ -45,13 +47,14 @@ def photo_job(
     """
     table = read_fairface(fairface_dir)
     network = load_psp(generator)
-    settings = _settle(options, network)
+    settings, drift = _settle(options, network)
     rows = select(table.rows, settings.limit, settings.per_cell, settings.seed)
     plan = rows.assign(
         path=[str(table.photo_path(s).resolve()) for s in rows["source"]],
         seed=settings.seed,
     )
-    return Job(_folder(out_dir), "photos", settings, _about(network, generator), _origin(table), plan)
+    about = _about(network, generator, drift)
+    return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan)
 
 
 def latents_job(
@@ -75,7 +78,7 @@ def latents_job(
     if folder.resolve() == _folder(out_dir):
         raise SelectionError(f"--out is {out_dir}, the dataset the latents come from; name another folder")
     before, network = read_provenance(folder), load_psp(generator)
-    settings = _settle({**options, "size_px": before["parameters"]["size_px"]}, network)
+    settings, drift = _settle({**options, "size_px": before["parameters"]["size_px"]}, network)
     plan = _latents_plan(folder, settings.seed)
     same = before["generator"].get("sha256") == network.sha256
     notes = list(before["notes"])
@@ -89,7 +92,7 @@ def latents_job(
         "before": before["source"],
         "notes": notes,
     }
-    about = {**_about(network, generator), "notes": []} if same else _about(network, generator)
+    about = _about(network, generator, drift) | ({"notes": []} if same else {})
     return Job(_folder(out_dir), "latents", settings, about, source, plan)
 
 
@@ -118,22 +121,22 @@ def _folder(out_dir: str | Path) -> Path:
     return Path(out_dir).resolve()
 
 
-def _settle(options: dict[str, Any], network: PSP) -> PairSettings:
+def _settle(options: dict[str, Any], network: PSP) -> tuple[PairSettings, Drift | None]:
     """Options to settings: what was left open is decided here, once."""
     device = choose_device(options.get("device", "auto"), options.pop("elsewhere", False))
-    precision = options.get("precision", "auto")
+    precision, drift = choose_precision(options.get("precision", "auto"), device, network)
     settled = {
         **options,
         "device": device,
-        "precision": ("float32" if device == "cpu" else "bfloat16") if precision == "auto" else precision,
+        "precision": precision,
         "size_px": options.get("size_px") or network.crop.size_px,
     }
     settings = PairSettings(**settled)
     check_generator(settings, network)
-    return settings
+    return settings, drift
 
 
-def _about(network: PSP, asked: str | Path) -> dict[str, Any]:
+def _about(network: PSP, asked: str | Path, drift: Drift | None) -> dict[str, Any]:
     """What the provenance says of a generator, and where its weights lie."""
     path = SMALL_WEIGHTS if str(asked) == "small" else Path(asked)
     return {
@@ -143,6 +146,7 @@ def _about(network: PSP, asked: str | Path) -> dict[str, Any]:
         "output_size_px": network.output_size_px,
         "input_size_px": network.input_size_px,
         "crop": network.crop.name,
+        "bfloat16_drift": None if drift is None else asdict(drift),
         **{k: v for k, v in network.provenance.items() if k not in ("trained_on", "notes")},
         "notes": [SMALL_NOTE] if str(asked) == "small" else [],
     }

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 
 from pipelines.errors import SelectionError, SettingError
+from pipelines.precision import PRECISIONS
 from pipelines.psp import PSP
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class PairSettings:
     """"cpu" or "cuda"."""
     precision: str = "float32"
     """"float32" or "bfloat16"."""
+    compiled: bool = False
+    """Whether torch.compile fuses the generator's operations: the last bits differ."""
     truncation: float = 1.0
     """1 leaves latents as they are; less draws them towards the average face."""
     style_mix: float = 0.0

@@ -22,7 +22,17 @@ RayAddress = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="The 
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; by default one a core, or four a GPU.")
 ]
-Precision = Annotated[str, typer.Option(help="float32, bfloat16 or auto.")]
+Precision = Annotated[
+    str,
+    typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is native and the fakes stay."),
+]
+Compiled = Annotated[
+    bool,
+    typer.Option(
+        "--compile/--no-compile",
+        help="Fuse the generator with torch.compile: a minute at the start; needs a C++ compiler.",
+    ),
+]
 Truncation = Annotated[
     float, typer.Option(min=0, max=1, help="Less than 1 draws fakes towards the average face.")
 ]
@@ -52,6 +62,7 @@ def generate_pairs(
     size_px: SizePx = None,
     shard_size: ShardSize = 200,
     precision: Precision = "auto",
+    compiled: Compiled = False,
     truncation: Truncation = 1.0,
     style_mix: StyleMix = 0.0,
     engine: Engine = "local",
@@ -76,7 +87,7 @@ def generate_pairs(
     made: dict[str, Any] = {
         "elsewhere": engine == "ray",
         "device": device, "batch_size": batch_size, "seed": seed, "shard_size": shard_size,
-        "precision": precision, "truncation": truncation, "style_mix": style_mix,
+        "precision": precision, "compiled": compiled, "truncation": truncation, "style_mix": style_mix,
     }  # fmt: skip
     if from_latents:
         job = latents_job(from_latents, out, generator, **made)

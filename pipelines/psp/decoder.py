@@ -66,7 +66,7 @@ class ModulatedConv(nn.Module):
             x = x * torch.rsqrt(energy + _EPSILON)[:, :, None, None]
         return x
 
-    def for_one(self, x: Tensor, style: Tensor, gain: float, bias: Tensor) -> Tensor:
+    def for_one(self, x: Tensor, style: Tensor, gain: float | Tensor, bias: Tensor) -> Tensor:
         """The same for a single image [1,n_in,H,W], times `gain`, plus `bias` [n_out]; no gradients.
 
         With one image the modulation, the demodulation and the gain all go into the weights: three passes
@@ -74,8 +74,8 @@ class ModulatedConv(nn.Module):
         """
         weight = self.weight[0] * (self.modulation(style)[0] * self.scale)[None, :, None, None]
         if self.demodulate:
-            norm = torch.rsqrt(weight.square().sum((1, 2, 3)) + _EPSILON)
-            weight = weight * (norm * gain)[:, None, None, None]
+            gain = gain * torch.rsqrt(weight.square().sum((1, 2, 3), keepdim=True) + _EPSILON)
+        weight = weight * gain
         if not self.upsample:
             return F.conv2d(x, weight, bias, padding=self.padding)
         x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
@@ -111,7 +111,8 @@ class StyledConv(nn.Module):
         """Map [B,n_in,H,W] to [B,n_out,...]; `noise` is [1,1,...] of the output's size."""
         if x.shape[0] == 1 and not torch.is_grad_enabled():
             x = self.conv.for_one(x, style, SQRT2, self.activate.bias * SQRT2)
-            return F.leaky_relu_(x.add_(noise * (self.noise.weight * SQRT2)), 0.2)
+            added = (noise * (self.noise.weight * SQRT2)).to(x.dtype)
+            return F.leaky_relu_(x.add_(added), 0.2)
         return scaled_leaky_relu(self.conv(x, style) + self.noise.weight * noise, self.activate.bias)
 
 
@@ -141,7 +142,10 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, skip: Tensor | None) -> Tensor:
         """Map features [B,n_in,H,W] and the image so far [B,3,H/2,W/2] to [B,3,H,W]."""
-        rgb = self.conv(x, style) + self.bias
+        if x.shape[0] == 1 and not torch.is_grad_enabled():
+            rgb = self.conv.for_one(x, style, 1.0, self.bias.flatten())
+        else:
+            rgb = self.conv(x, style) + self.bias
         return rgb if skip is None else rgb + self.upsample(skip)
 
 

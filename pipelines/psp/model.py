@@ -23,8 +23,9 @@ from torch.nn import functional as F
 
 from pipelines.align import Crop
 from pipelines.psp.checkpoint import Checkpoint, read_checkpoint
+from pipelines.psp.compiled import Compiled
 from pipelines.psp.config import PSPConfig
-from pipelines.psp.decoder import Decoder
+from pipelines.psp.decoder import Decoder, ModulatedConv
 from pipelines.psp.encoder import Encoder
 from pipelines.psp.fuse import fold_norms, group_heads
 
@@ -46,7 +47,11 @@ class PSP:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
     ) -> None:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
         self.config: PSPConfig = checkpoint.config
@@ -63,6 +68,8 @@ class PSP:
         group_heads(self.encoder)
         for net in (self.encoder, self.decoder):
             _channels_last(net)
+        self._run_encoder = Compiled(self.encoder) if compiled else self.encoder
+        self._run_decoder = Compiled(self.decoder) if compiled else self.decoder
         average = checkpoint.latent_avg
         self.latent_avg = None if average is None else average.to(self.device)
 
@@ -87,7 +94,7 @@ class PSP:
         """
         images = images.to(self.device).contiguous(memory_format=torch.channels_last)
         with self._precision():
-            codes = self.encoder(images).float()
+            codes = self._run_encoder(images).float()
         return codes if self.latent_avg is None else codes + self.latent_avg
 
     @torch.inference_mode()
@@ -96,7 +103,7 @@ class PSP:
         w_plus = w_plus.to(self.device)
         parts = w_plus.split(1) if self._one_by_one else (w_plus,)
         with self._precision():
-            return torch.cat([self.decoder(part).float() for part in parts])
+            return torch.cat([self._run_decoder(part).float() for part in parts])
 
     def fake_twins(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Re-create face crops.
@@ -135,23 +142,29 @@ def keep_memory() -> bool:
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
-        return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+        return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, -1))
     except (OSError, AttributeError):  # not glibc
         return False
 
 
-def load_psp(path: str | Path = "small", device: str = "cpu", dtype: torch.dtype = torch.float32) -> PSP:
+def load_psp(
+    path: str | Path = "small",
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    compiled: bool = False,
+) -> PSP:
     """Load a pSp network.
 
     Args:
         path: a checkpoint (`.pt` official, `.safetensors` ours), or "small" for the embedded one.
         device: torch device name.
         dtype: torch.float32, or torch.bfloat16 for autocast.
+        compiled: let torch.compile fuse the network's operations, on its first use (see `psp.compiled`).
 
     Raises:
         CheckpointFormatError: the file is missing, damaged or not a pSp checkpoint.
     """
-    return PSP(read_checkpoint(SMALL_WEIGHTS if str(path) == "small" else path), device, dtype)
+    return PSP(read_checkpoint(SMALL_WEIGHTS if str(path) == "small" else path), device, dtype, compiled)
 
 
 def _area_resized(images: Tensor, side_px: int) -> Tensor:
@@ -159,7 +172,13 @@ def _area_resized(images: Tensor, side_px: int) -> Tensor:
 
 
 def _channels_last(net: torch.nn.Module) -> None:
-    """Lay convolution weights out channels-last; other tensors have no such layout."""
+    """Lay every weight out as the convolutions of channels-last images read it.
+
+    Modulated weights too: with a single tensor in the other layout PyTorch takes the whole image there and
+    back. A transposed convolution reads its weights with the output's channels innermost.
+    """
     for module in net.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+        inner = 1 if isinstance(module, ModulatedConv) and module.upsample else -3
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if tensor.dim() >= 4:
+                tensor.data = tensor.data.movedim(inner, -1).contiguous().movedim(-1, inner)

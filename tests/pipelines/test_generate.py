@@ -213,7 +213,7 @@ def test_settings_that_make_no_sense_are_refused(made, drawn, tiny_generator, tm
         ({"engine": "slurm"}, SettingError, "--engine is 'slurm'"),
         ({"workers": 0}, SettingError, "--workers is 0"),
         ({"batch_size": 0}, SettingError, "--batch-size is 0"),
-        ({"precision": "int8"}, SettingError, "precision is 'int8'"),
+        ({"precision": "int8"}, SettingError, "--precision is 'int8'"),
     ):
         with pytest.raises(kind, match=message):
             generate_pairs(drawn, out, tiny_generator, **OPTIONS | change)
