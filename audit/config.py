@@ -53,6 +53,7 @@ class AuditConfig:
         columns: Column names of the table.
         positive: Label that means fake; None expects 0/1 (or "real"/"fake").
         bins: Attribute to inner edges that cut a numeric column into groups.
+        controls: Columns at equal value of which every gap is computed again, see `audit.control`.
     """
 
     attributes: Sequence[str] = ()
@@ -67,6 +68,7 @@ class AuditConfig:
     columns: Columns = field(default_factory=Columns)
     positive: str | None = None
     bins: Mapping[str, Sequence[float]] = field(default_factory=lambda: MappingProxyType({}))
+    controls: Sequence[str] = ()
 
     @property
     def alpha(self) -> float:
@@ -104,6 +106,10 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
         ),
         _threshold_rule(config.threshold),
         (len(set(names)) == len(names), f"an attribute is named twice in {', '.join(names)}"),
+        (
+            len(set(config.controls)) == len(config.controls),
+            f"a column to hold constant is named twice in {', '.join(config.controls)}",
+        ),
         *[_attribute_rule(name) for name in names],
         *[_bins_rule(name, edges) for name, edges in config.bins.items()],
     ]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from audit.config import AuditConfig
+from audit.control import OF_PAIRS, merged
 from audit.dropout import dropout_by_group
 from audit.folder import refuse_other_run, write_result, write_scores
 from audit.result import AuditResult, Provenance, Sample
@@ -94,9 +95,9 @@ def audit_scored(
         config = replace(config, attributes=scored.attributes)
     usable = scored.table[scored.table["status"] == "ok"].reset_index(drop=True)
     fake = score_table(usable, config).fake
-    extras = _extras(scored, config, command)
-    result = audit_scores(usable, config, extras)
-    samples = pick_samples(usable, _manifest(scored), result.config)
+    extras, manifest = _extras(scored, config, command), _manifest(scored)
+    result = audit_scores(_with_quality(usable, manifest, config), config, extras)
+    samples = pick_samples(usable, manifest, result.config)
     pictures = Pictures(Path(scored.data["folder"]), out / THUMBNAILS, THUMBNAILS)
     result = result.model_copy(update={"samples": _planned(samples, pictures)})
     refuse_other_run(result, out, overwrite)
@@ -121,7 +122,28 @@ def _extras(scored: Scored, config: AuditConfig, command: str) -> Extras:
     )
     manifest = _manifest(scored)
     dropout = [] if manifest is None else dropout_by_group(manifest, config.attributes)
-    return Extras(provenance, list(of_data.get("notes") or []), left_out, dropout)
+    controls = () if manifest is None else OF_PAIRS
+    return Extras(provenance, list(of_data.get("notes") or []), left_out, dropout, controls=controls)
+
+
+def _with_quality(table: pd.DataFrame, manifest: pd.DataFrame | None, config: AuditConfig) -> pd.DataFrame:
+    """The score table with the manifest's columns to hold constant, the same for both halves of a pair.
+
+    Where a name is in neither, all of the manifest's, so that the refusal can list them.
+    """
+    if manifest is None:
+        return table
+    of_pair = manifest.set_index("pair_id")
+    wanted = [control.column for control in merged(config.controls, OF_PAIRS)]
+    if any(name not in of_pair and name not in table for name in wanted):
+        wanted = [str(name) for name in of_pair.columns]
+    return table.assign(
+        **{
+            name: table["pair_id"].map(of_pair[name])
+            for name in wanted
+            if name in of_pair and name not in table
+        }
+    )
 
 
 def _manifest(scored: Scored) -> pd.DataFrame | None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from audit.undefined import Interval, Rate
 from audit.versions import upgrade
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Bumped in the minor part when fields are added, in the major part when old files need converting."""
 
 OVERALL = "overall"
@@ -66,6 +66,8 @@ class Config(Record):
     """Inner edges that cut numeric attributes into groups."""
     seed: int = 0
     """Seed of everything random in the audit."""
+    controls: list[str] = []
+    """Columns held constant in `AuditResult.adjusted_gaps`."""
 
 
 class Provenance(Record):
@@ -184,6 +186,49 @@ class Verdict(Record):
     """What it means, for a reader without statistics."""
 
 
+class Stratum(Record):
+    """Images of like value, of the two groups of an adjusted gap."""
+
+    name: str
+    """The value, or 'LOW to HIGH'."""
+    worst_errors: int
+    worst_images: int
+    best_errors: int
+    best_images: int
+
+
+class AdjustedGap(Record):
+    """The gap between the two groups a verdict names, among images of like value of another column."""
+
+    attribute: str
+    rate: RateName
+    column: str
+    """What is held constant: a column of the score table or of the pairs dataset."""
+    kind: Literal["fifths", "values"]
+    """Whether the strata are fifths of a number or the column's own values."""
+    worst_group: str
+    best_group: str
+    raw: Rate
+    """Rate of the worst minus rate of the best group, over all their images."""
+    raw_interval: Interval
+    """Newcombe, simultaneous over all pairs of groups of the attribute."""
+    raw_taking_part: Rate
+    """The same difference among the images that took part in the adjustment."""
+    adjusted: Rate
+    """Mantel and Haenszel's difference over the strata."""
+    interval: Interval | None
+    """With Sato's variance, simultaneous as above."""
+    reason: str | None = None
+    """Why there is no interval, or no adjusted gap."""
+    n_images: int
+    """Of the two groups and the class concerned."""
+    n_taking_part: int
+    """Those in a stratum that holds images of both groups."""
+    n_missing: int
+    """Those without a value."""
+    strata: list[Stratum]
+
+
 class Curve(Record):
     """Error rates against the threshold for one group: ROC and DET are two views of it."""
 
@@ -271,6 +316,8 @@ class AuditResult(Record):
     groups: list[GroupResult]
     gaps: list[Gap]
     verdicts: list[Verdict]
+    adjusted_gaps: list[AdjustedGap] = []
+    """Gaps of the verdicts on single attributes, among images of like value of another column."""
     curves: list[Curve]
     histograms: list[Histogram] = []
     sweep_thresholds: list[float] = []

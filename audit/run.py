@@ -22,6 +22,7 @@ import pandas as pd
 
 from audit import result as record
 from audit.config import AuditConfig
+from audit.control import Control, adjusted_gaps, merged, require_columns
 from audit.counts import Counts, count
 from audit.folder import refuse_other_run, write_result, write_scores
 from audit.gapresults import gap_results, n_comparisons, question_of, sides_by_class
@@ -34,7 +35,7 @@ from audit.rules import parse_rule
 from audit.scorefiles import read_scores
 from audit.scores import ScoreTable, score_table
 from audit.series import Axes, Series, axes_for, series_of
-from audit.thresholds import operating_point
+from audit.thresholds import calibration_rows, operating_point
 from audit.verdicts import Question, judge
 
 __all__ = ["Extras", "audit_file", "audit_scores", "versions", "write_result"]
@@ -50,6 +51,7 @@ class Extras:
         left_out: Reason to number of source photos that never reached the table.
         dropout: What became of the source photos by group.
         samples: Pairs shown in the report.
+        controls: Columns of the table to hold constant without being asked.
     """
 
     provenance: record.Provenance = field(default_factory=record.Provenance)
@@ -57,6 +59,7 @@ class Extras:
     left_out: Mapping[str, int] = field(default_factory=dict)
     dropout: Sequence[record.Dropout] = ()
     samples: Sequence[record.Sample] = ()
+    controls: Sequence[Control] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def audit_scores(
         ExpectedError: If an option or the table cannot be used.
     """
     config = (config or AuditConfig()).check()
-    return _audit(score_table(frame, config), config, extras or Extras())
+    return _audit(frame, score_table(frame, config), config, extras or Extras())
 
 
 def audit_file(
@@ -113,7 +116,7 @@ def audit_file(
     table = score_table(frame, config)
     data = {"kind": "scores", "path": str(path), "sha256": _sha256(Path(path))}
     extras = Extras(provenance=record.Provenance(command=command, data=data))
-    result = _audit(table, config, extras)
+    result = _audit(frame, table, config, extras)
     refuse_other_run(result, out_dir, overwrite)
     write_scores(frame, config, table.fake, out_dir)
     write_result(result, out_dir, run, overwrite)
@@ -126,12 +129,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 
 
-def _audit(table: ScoreTable, config: AuditConfig, extras: Extras) -> record.AuditResult:
+def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: Extras) -> record.AuditResult:
     rule = parse_rule(config.threshold)
+    controls = merged(config.controls, extras.controls)
+    require_columns(frame, controls, config)
     threshold, audited = operating_point(table, rule, config.calibration_share, config.seed)
     left_out = dict(extras.left_out)
     if len(audited) < len(table):
         left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited)
+        frame = frame[~calibration_rows(table, config.calibration_share, config.seed)]
     cells, scores = count(audited, threshold), SortedScores.of(audited)
     everything = whole(len(cells))
     overall = score_measures(scores, everything, z_value(config.confidence))
@@ -144,7 +150,7 @@ def _audit(table: ScoreTable, config: AuditConfig, extras: Extras) -> record.Aud
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
     raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
     return record.AuditResult(
-        config=_config_record(audited, threshold, str(rule), config),
+        config=_config_record(audited, threshold, str(rule), config, controls),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
         data=_summary(audited, left_out),
         notes=[*extras.notes, *raised, *_notes(audited)],
@@ -152,6 +158,7 @@ def _audit(table: ScoreTable, config: AuditConfig, extras: Extras) -> record.Aud
         groups=[group for part in parts for group in part.groups],
         gaps=[gap for part in parts for gap in part.gaps],
         verdicts=verdicts,
+        adjusted_gaps=adjusted_gaps(audited, frame, threshold, verdicts, controls, config),
         curves=[curve for one in series for curve in one.curves],
         histograms=[histogram for one in series for histogram in one.histograms],
         sweep_thresholds=axes.thresholds.tolist(),
@@ -190,7 +197,9 @@ def _n_sources(table: ScoreTable) -> int:
     return len(table) - len(table.real_row)
 
 
-def _config_record(table: ScoreTable, threshold: float, rule: str, config: AuditConfig) -> record.Config:
+def _config_record(
+    table: ScoreTable, threshold: float, rule: str, config: AuditConfig, controls: Sequence[Control]
+) -> record.Config:
     return record.Config(
         attributes=table.cells.attributes,
         threshold=threshold,
@@ -203,6 +212,7 @@ def _config_record(table: ScoreTable, threshold: float, rule: str, config: Audit
         seed=config.seed,
         calibration_share=0.0 if rule == "fixed" else config.calibration_share,
         bins={name: list(edges) for name, edges in config.bins.items()},
+        controls=[control.column for control in controls],
     )
 
 

@@ -43,7 +43,11 @@ def _read_parquet(path: Path, config: AuditConfig) -> pd.DataFrame:
 
     file = pq.ParquetFile(path)
     wanted = _wanted(file.schema_arrow.names, config)
-    texts = [name for name in wanted if name in {*config.attributes, *PREFERRED_ATTRIBUTES}]
+    texts = [
+        name
+        for name in wanted
+        if name in {*config.attributes, *PREFERRED_ATTRIBUTES} and name not in config.controls
+    ]
     table = pq.ParquetFile(path, read_dictionary=texts).read(columns=wanted)
     return table.to_pandas(self_destruct=True, split_blocks=True)
 
@@ -61,10 +65,10 @@ def _read_csv(path: Path, config: AuditConfig) -> pd.DataFrame:
 
 
 def _wanted(names: Sequence[str], config: AuditConfig) -> list[str]:
-    """Columns to load: all of them only where the attributes have still to be found."""
+    """Columns to load: all where attributes have still to be found, or a refusal will have to list them."""
     chosen = set(config.attributes) or {name for name in PREFERRED_ATTRIBUTES if name in names}
-    if not chosen:
+    if not chosen or not set(config.controls) <= set(names):
         return list(names)
     roles = config.columns
-    chosen |= {roles.label, roles.score, roles.image_id, roles.pair_id}
+    chosen |= {roles.label, roles.score, roles.image_id, roles.pair_id, *config.controls}
     return [name for name in names if name in chosen]

@@ -246,6 +246,10 @@ def _samples_file(result: AuditResult) -> Table:
     return _plain("samples", rows)
 
 
+def _adjusted_rows(result: AuditResult) -> list[Row]:
+    return [{k: v for k, v in dict(gap).items() if k != "strata"} for gap in result.adjusted_gaps]
+
+
 def write_tables(run_dir: str | Path) -> list[Path]:
     """Write the record's tables as CSV files into `tables/` of the run folder, and return their paths.
 
@@ -262,6 +266,7 @@ def write_tables(run_dir: str | Path) -> list[Path]:
         _groups_file(result),
         _plain("verdicts", [dict(v) for v in result.verdicts], ["gap_interval"]),
         _plain("measures", measures, ["interval"]),
+        _plain("adjusted_gaps", _adjusted_rows(result), ["raw_interval", "interval"]),
         _series_file(result, "curves"),
         _series_file(result, "sweep"),
         _dropout_file(result),

@@ -51,6 +51,13 @@ def run(
     bins: Annotated[
         list[str] | None, typer.Option(help="Edges for a numeric column: NAME=18,40,65; repeat.")
     ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column at equal value of which every gap is shown again; repeat. Default with pairs: "
+            "their quality."
+        ),
+    ] = None,
     confidence: Annotated[float, typer.Option(help="Of every interval and verdict.")] = 0.95,
     tolerance: Annotated[float, typer.Option(help="Gap between two rates that nobody minds.")] = 0.02,
     ratio_tolerance: Annotated[
@@ -92,6 +99,7 @@ def run(
         attributes=tuple(attribute or ()), threshold=threshold, confidence=confidence,
         tolerance=tolerance, ratio_tolerance=ratio_tolerance, calibration_share=calibration_share,
         min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive, bins=_bins(bins or []),
+        controls=tuple(control or ()),
     )  # fmt: skip
     if scores is not None:
         folder, result = _on_scores(scores, out, config, overwrite)
