@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.config import AuditConfig
-from audit.result import RateName, VerdictWord
+from audit.result import RateName, VerdictWord, WorseGroup
 
 WORDS: dict[RateName, str] = {
     "fpr": "share of real faces wrongly flagged as fake",
     "fnr": "share of fakes that pass as real",
 }
+MOST_NAMED = 5
+"""Groups listed by name before the rest are counted."""
 CLASS: dict[RateName, str] = {"fpr": "real", "fnr": "fake"}
 
 
@@ -41,9 +43,9 @@ class Findings:
         worst: The group with the higher rate.
         limits: Simultaneous interval of the max-min gap.
         highest_ratio: Upper limit of min / max rate.
-        differs: Whether equality is rejected after all adjustments.
+        worse: Groups proven worse than the better one of the pair that stands for the verdict.
         detectable: Smallest gap found with 80 % power.
-        needed: Images per group that would most likely settle it.
+        needed: Images per group that would most likely settle it, as `Verdict.images_needed`.
         n_small: Groups too small to take part.
     """
 
@@ -53,10 +55,16 @@ class Findings:
     worst: Seen | None
     limits: tuple[float, float]
     highest_ratio: float
-    differs: bool
+    worse: list[WorseGroup]
     detectable: float
     needed: int | None
     n_small: int
+
+    @property
+    def least_proven(self) -> float:
+        """Lower limit of the named pair's difference; 0 where no pair is proven unequal."""
+        name = self.worst.name if self.worst else None
+        return next((g.difference_interval[0] for g in self.worse if g.group == name), 0.0)
 
 
 def explain(findings: Findings, config: AuditConfig) -> str:
@@ -72,30 +80,64 @@ def explain(findings: Findings, config: AuditConfig) -> str:
 
 
 def _disparity(findings: Findings, config: AuditConfig) -> str:
-    return f"That is more than {_points(config.tolerance)} apart, and not explained by chance alone."
+    tolerance, least = _points(config.tolerance), findings.least_proven
+    small = f"as small as {_points(least)}" if least > 0 else "close to none"
+    proven = (
+        f"The true gap between them is at least {_points(least)}."
+        if least > config.tolerance
+        else f"The true gap between them may be {small}, within the tolerance."
+    )
+    seen = f"That is more than {tolerance} apart, and not explained by chance alone. {proven}"
+    return seen + _also(findings)
+
+
+def _also(findings: Findings) -> str:
+    """The other groups proven worse than the best one."""
+    others = [g for g in findings.worse if findings.worst and g.group != findings.worst.name]
+    if not others:
+        return ""
+    told = ", ".join(f"{g.group} (by {_points(g.difference)})" for g in others[:MOST_NAMED])
+    more = f" and {len(others) - MOST_NAMED} more groups" if len(others) > MOST_NAMED else ""
+    return f" Also proven higher than for {others[0].than}: {told}{more}."
 
 
 def _within(findings: Findings, config: AuditConfig) -> str:
-    ratio = f"{findings.highest_ratio:.0%}"
-    differ = f" In proportion they do differ: the lowest rate is at most {ratio} of the highest."
+    differ = f" In proportion they do differ: {_proportion(findings)}."
     return (
         f"With {100 * config.confidence:g} % confidence no two groups differ by more than "
         f"{_points(findings.limits[1])}, within the {_points(config.tolerance)} allowed."
     ) + (differ if findings.highest_ratio < config.ratio_tolerance[0] else "")
 
 
+def _proportion(findings: Findings) -> str:
+    """How far apart in proportion: for the group proven worst, else over all groups."""
+    far = max(findings.worse, key=lambda g: g.ratio_interval[0], default=None)
+    if far is None:
+        return f"the lowest rate is at most {findings.highest_ratio:.0%} of the highest"
+    return f"{far.group} at least {far.ratio_interval[0]:.2g} times as often as {far.than}"
+
+
 def _insufficient(findings: Findings, config: AuditConfig) -> str:
     low, high = (100 * limit for limit in findings.limits)
     start = (
         f"The groups differ, but whether by more than {_points(config.tolerance)} is open"
-        if findings.differs
+        if findings.worse
         else f"That neither shows a gap above {_points(config.tolerance)} nor rules one out"
     )
-    return (
-        f"{start}: the largest gap may be anything from {low:.1f} to {high:.1f} points. A gap under "
-        f"{100 * findings.detectable:.1f} points could easily go unnoticed here; about "
-        f"{findings.needed or 0:,} {CLASS[findings.rate]} images per group would most likely settle it."
-    )
+    return f"{start}: the largest gap may be anything from {low:.1f} to {high:.1f} points.{_plan(findings)}"
+
+
+def _plan(findings: Findings) -> str:
+    """What might be missed, and how many images would help, under which assumption."""
+    if findings.needed is None:
+        needed = ""
+    else:
+        if_ = "the gap is in truth as large as seen" if findings.worse else "the groups are in truth equal"
+        amount = f"{findings.needed:,} {CLASS[findings.rate]} images in each group"
+        likely = "most likely settle it" if findings.worse else "settle it four times out of five"
+        needed = f" If {if_}, about {amount} would {likely}."
+    missed = f" A gap under {100 * findings.detectable:.1f} points could go unnoticed here."
+    return ("" if findings.worse else missed) + needed
 
 
 def _left_out(findings: Findings, config: AuditConfig) -> str:

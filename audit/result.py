@@ -158,6 +158,20 @@ class Gap(Record):
     """Where the interval lies against the tolerance; None for measures that no tolerance applies to."""
 
 
+class WorseGroup(Record):
+    """A group whose rate is proven higher than another's, after all corrections."""
+
+    group: str
+    than: str
+    """The group it is compared with: the better one of the pair that stands for the verdict."""
+    difference: Rate
+    """Its rate minus the other's."""
+    difference_interval: Interval
+    """Simultaneous over all pairs of groups of the attribute."""
+    ratio_interval: Interval
+    """Its rate over the other's, simultaneous in the same way; a null upper limit is no limit."""
+
+
 class Verdict(Record):
     """Judgement on one attribute and one rate."""
 
@@ -172,12 +186,19 @@ class Verdict(Record):
     """Largest minus smallest rate among groups of at least min_n."""
     gap_interval: Interval | None
     """Simultaneous over all pairs of groups of the attribute."""
+    beyond_tolerance_proven: bool = False
+    """For a disparity: whether the whole interval of the named pair's difference lies beyond the tolerance.
+    If not, the groups are proven unequal and the difference as seen is beyond, the true one perhaps not."""
     worst_group: str | None
     best_group: str | None
     min_detectable_gap: Rate
     """At 80 % power and the same adjustment."""
     images_needed: int | None = None
-    """Images per group that would settle it, where the evidence is insufficient."""
+    """Where the evidence is insufficient: images in each group with which four audits in five would settle
+    it if the groups are in truth equal, or, where they are proven unequal, if the gap is as large as seen."""
+    worse_groups: list[WorseGroup] = []
+    """All groups proven to have a higher rate than the better one of the pair that stands for the verdict,
+    the highest rate first; empty where no two groups are proven unequal."""
     n_groups: int = 0
     """Groups that took part."""
     n_small_groups: int = 0

@@ -8,6 +8,8 @@ The rules, delta being the tolerance:
         difference is rejected at that level differs by more than delta in the sample.
     within tolerance: every simultaneous interval of a difference lies inside +-delta.
     insufficient evidence: neither.
+So a disparity proves that groups are unequal and shows a difference beyond delta; that the true difference is
+beyond delta too is proven only where its simultaneous interval is (`Verdict.beyond_tolerance_proven`).
 
 Why the rejected pair itself must differ by more than delta: with many groups the largest difference nearly
 always belongs to two small ones. A rejection earned by a tiny difference between two huge groups must not
@@ -20,13 +22,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from audit.affected import Pairs, pairs_of
 from audit.bounds import Evidence
 from audit.config import AuditConfig
 from audit.counts import Ints
-from audit.equality import EqualityTest, detectable_gap, holm, images_for_gap, range_critical, smoothed
+from audit.equality import EqualityTest, detectable_gap, holm, smoothed
 from audit.explain import CLASS, Findings, Seen, explain
+from audit.planning import images_if_as_seen, images_if_equal
 from audit.result import RateName, Verdict, VerdictWord
 
 
@@ -73,28 +75,26 @@ def judge(questions: Sequence[Question], config: AuditConfig) -> list[Verdict]:
 
 def _answer(question: Question, p: float, adjusted: float, n_tests: int, config: AuditConfig) -> Verdict:
     if question.evidence is None:
-        return _unanswerable(question, n_tests, config)
-    test, rates = question.test, question.errors / question.images
+        return _unanswerable(question, config)
+    test = question.test
     assert test is not None
-    gap = float(rates.max() - rates.min())
-    low, high = question.evidence.difference(question.rate, config.alpha)
-    proven = _proven_pair(test, rates, adjusted / p, config)
-    word = _word(proven is not None, adjusted, high, config)
-    best, worst = (proven or (int(rates.argmin()), int(rates.argmax()))) if gap > 0 else (None, None)
-    critical = test.critical(config.alpha / n_tests)
+    pairs = pairs_of(test, question.errors, question.images, adjusted / p, config.alpha)
+    gap = float(pairs.rates.max() - pairs.rates.min())
+    limits = question.evidence.difference(question.rate, config.alpha)
+    proven = pairs.named(config.tolerance)
+    word = _word(pairs, proven, limits[1], config)
+    best, worst = _ends(pairs, proven if word == "disparity" else None)
     near = smoothed(test.pooled, float(question.images.sum()))
-    needed = images_for_gap(near, config.tolerance, critical) if word == "insufficient evidence" else None
-    detectable = detectable_gap(near, question.images, critical)
     findings = Findings(
         rate=question.rate,
         word=word,
         best=_seen(question, best),
         worst=_seen(question, worst),
-        limits=(low, high),
+        limits=limits,
         highest_ratio=question.evidence.ratio(question.rate, config.alpha)[1] if gap > 0 else 1.0,
-        differs=adjusted <= config.alpha,
-        detectable=detectable,
-        needed=needed,
+        worse=pairs.worse(proven[0], question.names) if proven else [],
+        detectable=detectable_gap(near, question.images, test.critical(config.alpha / n_tests)),
+        needed=_needed(question, pairs, proven, n_tests, config) if word == "insufficient evidence" else None,
         n_small=question.n_small,
     )
     return Verdict(
@@ -104,11 +104,13 @@ def _answer(question: Question, p: float, adjusted: float, n_tests: int, config:
         p_value=p,
         adjusted_p_value=adjusted,
         gap=gap,
-        gap_interval=(low, high),
+        gap_interval=limits,
+        beyond_tolerance_proven=findings.least_proven > config.tolerance and word == "disparity",
         worst_group=None if worst is None else question.names[worst],
         best_group=None if best is None else question.names[best],
-        min_detectable_gap=detectable,
-        images_needed=needed,
+        min_detectable_gap=findings.detectable,
+        images_needed=findings.needed,
+        worse_groups=findings.worse,
         n_groups=len(question.names),
         n_small_groups=question.n_small,
         explanation=explain(findings, config),
@@ -121,28 +123,42 @@ def _seen(question: Question, group: int | None) -> Seen | None:
     return Seen(question.names[group], int(question.errors[group]), int(question.images[group]))
 
 
-def _word(proven: bool, adjusted: float, high: float, config: AuditConfig) -> VerdictWord:
-    if proven and adjusted <= config.alpha:
+def _word(pairs: Pairs, proven: tuple[int, int] | None, high: float, config: AuditConfig) -> VerdictWord:
+    if proven and pairs.apart[proven[1], proven[0]] > config.tolerance:
         return "disparity"
     return "within tolerance" if high <= config.tolerance else "insufficient evidence"
 
 
-def _proven_pair(
-    test: EqualityTest, rates: np.ndarray, factor: float, config: AuditConfig
-) -> tuple[int, int] | None:
-    """(best, worst) of the pair furthest apart among those rejected, if it is beyond delta."""
-    apart = rates[:, None] - rates[None, :]
-    apart[test.p_of(np.abs(test.z)) * factor > config.alpha] = 0.0
-    worst, best = np.unravel_index(int(apart.argmax()), apart.shape)
-    return (int(best), int(worst)) if apart[worst, best] > config.tolerance else None
+def _ends(pairs: Pairs, proven: tuple[int, int] | None) -> tuple[int, int] | tuple[None, None]:
+    """(best, worst) to name: the pair proven, else the lowest and the highest rate, if they differ."""
+    if proven:
+        return proven
+    best, worst = int(pairs.rates.argmin()), int(pairs.rates.argmax())
+    return (best, worst) if pairs.rates[best] < pairs.rates[worst] else (None, None)
 
 
-def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verdict:
+def _needed(
+    question: Question, pairs: Pairs, proven: tuple[int, int] | None, n_tests: int, config: AuditConfig
+) -> int | None:
+    """Images in each group that would most likely settle it; None where that cannot be said."""
+    total = len(question.names) + question.n_small
+    if proven:
+        ends = (int(pairs.rates.argmin()), int(pairs.rates.argmax()))
+        low, high = (smoothed(float(pairs.rates[g]), float(pairs.images[g])) for g in ends)
+        needed = images_if_as_seen((low, high), total, config.tolerance, config.alpha, n_tests)
+    else:
+        rate = smoothed(float(question.errors.sum() / pairs.images.sum()), float(pairs.images.sum()))
+        needed = images_if_equal(rate, total, config.tolerance, config.alpha)
+    enough = question.n_small == 0 and needed is not None and pairs.images.min() >= needed
+    return None if enough else needed
+
+
+def _unanswerable(question: Question, config: AuditConfig) -> Verdict:
     """Fewer than two groups are large enough: nothing can be compared."""
     known = int(question.images.sum())
     rate = smoothed(float(question.errors.sum()) / known if known else 0.5, known)
     total = len(question.names) + question.n_small
-    critical = range_critical(max(total, 2), config.alpha / n_tests)
+    needed = images_if_equal(rate, total, config.tolerance, config.alpha) if total > 1 else None
     return Verdict(
         attribute=question.attribute,
         rate=question.rate,
@@ -154,7 +170,7 @@ def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verd
         worst_group=None,
         best_group=None,
         min_detectable_gap=math.nan,
-        images_needed=images_for_gap(rate, config.tolerance, critical) if total > 1 else None,
+        images_needed=needed,
         n_groups=len(question.names),
         n_small_groups=question.n_small,
         explanation=(

@@ -1,8 +1,9 @@
 """Does every interval and test of the audit keep its promise? Simulated detectors whose true rates are known.
 
 Enters: nothing. Leaves: a table of coverage (aim: 93-97 % for 95 % intervals), size (aim: the equality test
-rejects 3-7 % of equal groups), power for planted gaps, and how often "within tolerance" is said of a gap that
-is not. Run `python benchmarks/calibration.py`; it takes some minutes on one core and is seeded.
+rejects 3-7 % of equal groups), power for planted gaps, how often "within tolerance" is said of a gap that
+is not, and how often as many images as an audit asks for settle it (aim: 75-90 %). Run
+`python benchmarks/calibration.py`; it takes some minutes on one core and is seeded.
 
 Every row is a `Study`: a name, what it should show, and a function from (number of simulations, generator) to
 a share. The tests run some of them with fewer simulations.
@@ -30,6 +31,7 @@ from audit.groupcurves import SortedScores, score_measures
 from audit.groups import Cells, whole
 from audit.intervals import newcombe, ratio_score, wilson, z_value
 from audit.paired import auc_difference, gap_difference, rate_difference
+from audit.planning import images_if_as_seen
 from audit.result import AuditResult
 from audit.run import audit_scores
 from audit.runs import Run
@@ -237,6 +239,48 @@ def verdict_share(word: str, n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.r
     return hits / n_sim
 
 
+def proven_beyond_share(n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
+    """How often a gap is called proven to exceed a tolerance of 2 percentage points."""
+    config, hits = AuditConfig(n_boot=999), 0
+    names = [str(g) for g in range(len(n))]
+    for _ in range(n_sim):
+        k = rng.binomial(n, p)
+        [verdict] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
+        hits += verdict.beyond_tolerance_proven
+    return hits / n_sim
+
+
+def settled_share(p: np.ndarray, first: int, n_sim: int, rng: np.random.Generator) -> float:
+    """Of the audits on `first` images a group that ask for more, those settled by as many as they ask for."""
+    config, asked, settled = AuditConfig(n_boot=999), 0, 0
+    names = [str(g) for g in range(len(p))]
+    while asked < n_sim:
+        n = np.full(len(p), first)
+        for again in (False, True):
+            k = rng.binomial(n, p)
+            [verdict] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
+            if again:
+                settled += verdict.verdict != "insufficient evidence"
+            elif verdict.images_needed is None or verdict.worse_groups:
+                break
+            else:
+                asked, n = asked + 1, np.full(len(p), verdict.images_needed)
+    return settled / asked
+
+
+def settled_as_seen_share(p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
+    """The share settled, and rightly, by the images planned for a gap that is as large as was seen."""
+    config, hits, names = AuditConfig(n_boot=999), 0, [str(g) for g in range(len(p))]
+    planned = images_if_as_seen((p.min(), p.max()), len(p), config.tolerance, ALPHA, 1)
+    n = np.full(len(p), planned)
+    right = "disparity" if np.ptp(p) > config.tolerance else "within tolerance"
+    for _ in range(n_sim):
+        k = rng.binomial(n, p)
+        [verdict] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
+        hits += verdict.verdict == right
+    return hits / n_sim
+
+
 def family_share(n: np.ndarray, p: float, n_sim: int, rng: np.random.Generator) -> float:
     """How often an audit of 14 questions without any disparity accuses anywhere."""
     config, hits = AuditConfig(n_boot=1999), 0
@@ -323,10 +367,12 @@ def planted(k: int, base: float, gap: float, where: int = 0) -> np.ndarray:
 
 EXACT, AT_LEAST, AT_MOST, REPORT = (0.93, 0.97), (0.93, 1.0), (0.0, 0.05), (0.0, 1.0)
 SIZE = (0.03, 0.07)
+FOUR_IN_FIVE = (0.75, 0.90)
 pairs_of_races = np.tile(joint_shares(0.06, 0.10, 0.4), (7, 1))
 TWO = np.array([1500, 900])
 slope = np.linspace(0.03, 0.12, 7)
 
+# New rows go to the end: a row's seed is its place.
 STUDIES = [
     *[
         Study("Wilson", f"n = {n}, rate {p}", EXACT, partial(wilson_coverage, n, p), 20_000)
@@ -394,11 +440,6 @@ STUDIES = [
         )
     ],
     *[
-        Study("Comparison, any false winner", f"3 detectors alike, 1500 pairs, {case}", AT_MOST,
-              partial(family_errors, 1500, rates, 3), 200)
-        for case, rates in (("7 races at 0.05", np.full(7, 0.05)), ("7 races, rates 0.03-0.12", slope))
-    ],
-    *[
         Study("Equality test, size", case, SIZE, partial(equality_rejections, n, p), sims)
         for case, n, p, sims in (
             ("2 groups of 40, rate 0.1", np.array([40, 40]), np.full(2, 0.1), 4_000),
@@ -449,6 +490,38 @@ STUDIES = [
             ("9 ages, rates 0.01-0.30", AGES, np.linspace(0.30, 0.01, 9), 2_000),
             ("85 cells, equal rates 0.05", CELLS, np.full(len(CELLS), 0.05), 500),
         )
+    ],
+    *[
+        Study(what, case, aim, partial(simulate, np.full(7, 10_000), p), 2_000)
+        for what, aim, simulate in (
+            ('"disparity" of a gap inside the tolerance', REPORT, partial(verdict_share, "disparity")),
+            ('"proven beyond" of a gap inside the tolerance', AT_MOST, proven_beyond_share),
+        )
+        for case, p in (
+            ("7 groups of 10000, one 0.019 above", planted(7, 0.05, 0.019)),
+            ("7 groups of 10000, four 0.019 above", np.repeat([0.05, 0.069], [3, 4])),
+        )
+    ],
+    *[
+        Study("Settled by the images asked for", case, FOUR_IN_FIVE, partial(settled_share, p, n), sims)
+        for case, n, p, sims in (
+            ("2 groups, equal rates 0.05", 500, np.full(2, 0.05), 1_000),
+            ("9 groups, equal rates 0.05", 500, np.full(9, 0.05), 1_000),
+            ("85 groups, equal rates 0.05", 500, np.full(85, 0.05), 500),
+        )
+    ],
+    *[
+        Study("Settled if the gap is as seen", case, (0.75, 1.0), partial(settled_as_seen_share, p), 500)
+        for case, p in (
+            ("2 groups, gap 0.008", np.array([0.05, 0.058])),
+            ("7 groups, one 0.008 above", planted(7, 0.05, 0.008)),
+            ("7 groups, one 0.03 above", planted(7, 0.05, 0.03)),
+        )
+    ],
+    *[
+        Study("Comparison, any false winner", f"3 detectors alike, 1500 pairs, {case}", AT_MOST,
+              partial(family_errors, 1500, rates, 3), 200)
+        for case, rates in (("7 races at 0.05", np.full(7, 0.05)), ("7 races, rates 0.03-0.12", slope))
     ],
 ]  # fmt: skip
 

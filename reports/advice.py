@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from audit.result import AuditResult, Verdict
 from reports.answer import is_weak, rendered
 from reports.numbers import count, listing
-from reports.words import DISPARITY, INSUFFICIENT, by, group_label
+from reports.words import DISPARITY, INSUFFICIENT, UNEQUAL, by, group_label, standing
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,27 @@ def _when_disparate(result: AuditResult) -> list[Step]:
 
 def _when_thin(result: AuditResult) -> list[Step]:
     thin = _of(result, INSUFFICIENT)
-    needed = max((v.images_needed or 0 for v in thin), default=0)
-    names = listing([by(a) for a in dict.fromkeys(v.attribute for v in thin)])
-    amount = f"about {count(needed)} images per group" if needed else "more images per group"
-    return [Step(f"To settle what is open ({names}), audit {amount}.")]
+    unequal = [v for v in thin if standing(result, v) == UNEQUAL]
+    unknown = [v for v in thin if v not in unequal]
+    steps = []
+    if unknown:
+        amount, sure = _amount(unknown), "enough four times out of five if the groups are in truth equal"
+        steps.append(f"To settle what is open ({_names(unknown)}), audit {amount or 'more images per group'}")
+        steps[-1] += f": {sure}." if amount else "."
+    if unequal:
+        amount, sure = _amount(unequal), "most likely enough if it is as large as seen"
+        steps.append(f"To learn whether the gap {_names(unequal)} exceeds the tolerance, audit ")
+        steps[-1] += f"{amount}: {sure}." if amount else "more images per group."
+    return [Step(text) for text in steps]
+
+
+def _names(verdicts: list[Verdict]) -> str:
+    return listing([by(a) for a in dict.fromkeys(v.attribute for v in verdicts)])
+
+
+def _amount(verdicts: list[Verdict]) -> str:
+    needed = max((v.images_needed or 0 for v in verdicts), default=0)
+    return f"about {count(needed)} images per group" if needed else ""
 
 
 def next_steps(result: AuditResult) -> list[Step]:

@@ -18,7 +18,9 @@ from reports.words import (
     RATE_NAMES,
     UNEQUAL,
     WITHIN,
+    Finding,
     by,
+    far_in_proportion,
     findings,
     ratio_note,
     standing,
@@ -52,7 +54,9 @@ def headline(result: AuditResult) -> str:
         unequal = _named(result, UNEQUAL)
         return f"Unequal by {unequal}; whether by more than the tolerance, the data cannot tell."
     if found == {WITHIN}:
-        return f"Within tolerance, by {_named(result, WITHIN)}."
+        far = [by(v.attribute) for v in result.verdicts if far_in_proportion(result, v)]
+        apart = f"; in proportion far apart {listing(list(dict.fromkeys(far)))}" if far else ""
+        return f"Within tolerance, by {_named(result, WITHIN)}{apart}."
     if found == {INSUFFICIENT}:
         return "The data cannot tell."
     return f"Not settled. The data cannot tell by {_named(result, INSUFFICIENT)}."
@@ -88,11 +92,32 @@ def lead(result: AuditResult) -> list[tuple[str, str]]:
     if WITHIN in found:
         limit = points(result.config.tolerance)
         told.append(("Within tolerance", f"by {_named(result, WITHIN)}: any gap is below {limit}."))
-        told += [
-            (f"{RATE_NAMES[v.rate]}, {by(v.attribute)}:", note)
-            for v in result.verdicts
-            if v.verdict == WITHIN and ":" not in v.attribute and (note := ratio_note(result, v))
-        ]
+        told += [line for f in findings(result) for line in _in_proportion(result, f)]
+    return told + _vacuous(result)
+
+
+def _in_proportion(result: AuditResult, f: Finding) -> list[tuple[str, str]]:
+    """What a small gap between the groups of a single attribute hides: rates far apart in proportion."""
+    v = f.verdict
+    if v.verdict != WITHIN or ":" in v.attribute:
+        return []
+    if far_in_proportion(result, v):
+        return [(f.claim, f.evidence)]
+    note = ratio_note(result, v)
+    return [(f"{RATE_NAMES[v.rate]}, {by(v.attribute)}:", note)] if note else []
+
+
+def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
+    """A warning for each kind of error rarer than the tolerance, where nothing stood out in points."""
+    told = []
+    for rate, name in RATE_NAMES.items():
+        overall = getattr(result.overall, rate)
+        verdicts = [v for v in result.verdicts if v.rate == rate]
+        if verdicts and overall < result.config.tolerance and all(v.verdict != DISPARITY for v in verdicts):
+            tolerance = points(result.config.tolerance)
+            rare = f"{name.lower()} are {percent(overall)} of all, less than the tolerance of {tolerance}."
+            so = "A group can fare many times worse and stay within it: read the proportions too."
+            told.append(("Points say little here:", f"{rare} {so}"))
     return told
 
 

@@ -32,7 +32,7 @@ def _hundredths(value: float, digits: int = 1) -> str:
     elif rest < 1e-9:  # nearer to zero or all than any count of images can be
         text = "<0.0000001" if abs(value) < 0.5 else ">99.9999999"
     else:
-        text = f"{100 * value:.{1 - math.floor(math.log10(100 * rest))}f}".rstrip("0")
+        text = f"{100 * value:.{-math.floor(math.log10(100 * rest))}f}"
     return text.replace("-", "−")
 
 
@@ -109,13 +109,23 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def times(value: float) -> str:
-    """A ratio of rates: 3.04 -> '3.0 times'; 12.3 -> '12 times'.
+def times(value: float, interval: tuple[float, float] | None = None) -> str:
+    """A ratio of rates, with its interval: 3.04 -> '3.0 times'; 'at least' where nothing bounds it above.
 
-    >>> times(3.04), times(12.3)
-    ('3.0 times', '12 times')
+    >>> times(3.04), times(24.2, (9.3, 61.0)), times(float("inf"), (4.1, float("nan")))
+    ('3.0 times', '24 (9.3–61) times', 'at least 4.1 times')
     """
-    return f"{value:.1f} times" if value < 10 else f"{value:.0f} times"
+    if interval is None:
+        return f"{_multiple(value)} times"
+    low, high = interval
+    if not (math.isfinite(value) and math.isfinite(high)):
+        return f"at least {_multiple(low)} times"
+    return f"{_multiple(value)} ({_multiple(low)}–{_multiple(high)}) times"
+
+
+def _multiple(value: float) -> str:
+    """Two digits, or all before the point."""
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
 def listing(words: list[str]) -> str:

@@ -14,10 +14,13 @@ from reports.figures import remark
 from reports.files import load_result, write_text
 from reports.glossary import gap_word
 from reports.table import Column, Row, Table
-from reports.words import RATE_NAMES, group_label, title
+from reports.words import DISPARITY, RATE_NAMES, beyond_proven, group_label, title
 
 TO_REST = ("_to_rest", "disparate_impact", "average_odds_difference")
 """How measures of one group against all others end."""
+
+TOLERANCE_CHECKS = {"inside": "inside", "beyond": "beyond", "unclear": "across its edge"}
+"""How the place of an interval is shown; "unclear" beside a disparity would read as a contradiction."""
 
 RATE_COLUMNS = [
     Column("n_real", "Real images", "count"),
@@ -103,9 +106,15 @@ def verdicts_table(result: AuditResult) -> Table:
         Column("worst_group", "Highest rate"),
         Column("best_group", "Lowest rate"),
         Column("min_detectable_gap", "Smallest gap that would show", "points", "mdg"),
-        Column("images_needed", "Images per group to settle it", "count"),
+        Column("proven", "Gap proven beyond tolerance"),
+        Column("images_needed", "Images per group to settle it", "count", "images_needed"),
     ]
-    rows = [dict(v) | {"attribute": title(v.attribute), "rate": RATE_NAMES[v.rate]} for v in result.verdicts]
+    rows = [
+        dict(v)
+        | {"attribute": title(v.attribute), "rate": RATE_NAMES[v.rate]}
+        | {"proven": ("yes" if beyond_proven(result, v) else "no") if v.verdict == DISPARITY else ""}
+        for v in result.verdicts
+    ]
     return Table("verdicts", "All comparisons made", columns, rows)
 
 
@@ -115,7 +124,7 @@ def gaps_table(result: AuditResult, attribute: str) -> Table:
         Column("label", "Measure"),
         Column("value", "Value", "number"),
         Column("interval", "Interval", "number interval", "interval"),
-        Column("tolerance_check", "Tolerance"),
+        Column("tolerance_check", "Interval against tolerance"),
         Column("fair", "Equal"),
         Column("expected_if_equal", "Chance alone", "number", "expected_if_equal"),
         Column("groups", "Set by"),
@@ -127,7 +136,7 @@ def gaps_table(result: AuditResult, attribute: str) -> Table:
         groups = " vs ".join(group_label(attribute, g) for g in gap.groups)
         note = f" ({gap.reason})" if gap.reason else ""
         row = {"label": word.label, "fair": word.fair, "groups": groups, "meaning": word.meaning + note}
-        rows.append(dict(gap) | row)
+        rows.append(dict(gap) | row | {"tolerance_check": TOLERANCE_CHECKS.get(gap.tolerance_check or "")})
     return Table(f"measures-{attribute}", f"Disparity measures by {attribute}", columns, rows)
 
 
@@ -262,9 +271,12 @@ def write_tables(run_dir: str | Path) -> list[Path]:
     """
     result = load_result(run_dir)
     measures = [dict(gap) | {"groups": " vs ".join(gap.groups)} for gap in result.gaps]
+    verdicts = [
+        dict(v) | {"worse_groups": "; ".join(g.group for g in v.worse_groups)} for v in result.verdicts
+    ]
     tables = [
         _groups_file(result),
-        _plain("verdicts", [dict(v) for v in result.verdicts], ["gap_interval"]),
+        _plain("verdicts", verdicts, ["gap_interval"]),
         _plain("measures", measures, ["interval"]),
         _plain("adjusted_gaps", _adjusted_rows(result), ["raw_interval", "interval"]),
         _series_file(result, "curves"),

@@ -9,15 +9,18 @@ every sentence, so that a reader can disagree.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from audit.result import OVERALL, AuditResult, GroupResult, Verdict
+from audit.result import OVERALL, AuditResult, GroupResult, Verdict, WorseGroup
 from reports.numbers import count, listing, percent, percent_interval, point_interval, points, times
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
 UNEQUAL = "unequal, size open"
 """Insufficient evidence on the size of a gap whose existence is proven."""
 _ORDER = {DISPARITY: 0, INSUFFICIENT: 1, WITHIN: 2}
+MOST_NAMED = 5
+"""Groups listed by name before the rest are counted."""
 MISSING = "(missing)"
 """Group of the images without a label; shown, never compared."""
 _LABELLED = {"race": "labelled {}", "gender": "labelled {}", "age": "labelled as aged {}"}
@@ -85,26 +88,89 @@ def _quoted(group: GroupResult, rate: str) -> str:
     return f"{percent(getattr(group, rate))} ({interval}) of {count(n)}"
 
 
-def _gap_of_pair(v: Verdict, apart: float) -> str:
-    """The named pair's gap; and the range over all groups, where another pair lies further apart unproven."""
-    whole = f"{points(v.gap)} ({point_interval(v.gap_interval)})"
-    if abs(apart - v.gap) < 1e-9:
-        return f"a gap of {whole}"
-    return f"a gap of {points(apart)}; over all groups the rates span {whole}"
+def named_pair(v: Verdict) -> WorseGroup | None:
+    """The pair that the verdict names, if the record proves it unequal."""
+    return next((g for g in v.worse_groups if (g.group, g.than) == (v.worst_group, v.best_group)), None)
+
+
+def _proven_gap(v: Verdict) -> tuple[float, tuple[float, float] | None]:
+    """The named pair's gap and its interval; the largest of all where no pair is known."""
+    pair = named_pair(v)
+    return (pair.difference, pair.difference_interval) if pair else (v.gap, v.gap_interval)
+
+
+def _gap_of_pair(v: Verdict) -> str:
+    """The named pair's gap; and the range over all groups, where another pair lies further apart."""
+    gap, interval = _proven_gap(v)
+    told = f"a gap of {points(gap)} ({point_interval(interval)})"
+    span = f"over all groups the rates span {points(v.gap)} ({point_interval(v.gap_interval)})"
+    if named_pair(v) is None:
+        return span
+    return told if abs(gap - v.gap) < 1e-9 else f"{told}; {span}"
+
+
+def beyond_proven(result: AuditResult, v: Verdict) -> bool:
+    """Whether a disparity's gap itself, and not only its estimate, is proven to exceed the tolerance."""
+    _, interval = _proven_gap(v)
+    return v.verdict == DISPARITY and interval is not None and interval[0] > result.config.tolerance
+
+
+def _size(result: AuditResult, v: Verdict) -> str:
+    """What is proven of the size of a disparity."""
+    limit = points(result.config.tolerance)
+    if beyond_proven(result, v):
+        return f"That the gap exceeds the tolerance of {limit} is proven."
+    _, interval = _proven_gap(v)
+    least = interval[0] if interval and interval[0] == interval[0] else 0.0
+    small = f"as small as {points(least)}" if least > 0 else "close to none"
+    return f"That they are unequal is proven; the true gap may be {small}, inside the tolerance of {limit}."
+
+
+def _as_often(pair: WorseGroup | None, high: float, low: float) -> str:
+    """'3.0 (2.1–4.4) times as often as', or 'more often than' where no ratio is proven."""
+    ratio = high / low if low > 0 else math.inf
+    if pair is None or not pair.ratio_interval[0] > 1 or ratio < 1.1:
+        return "more often than"
+    return f"{times(ratio, pair.ratio_interval)} as often as"
+
+
+def _others(result: AuditResult, v: Verdict, but: str | None, start: str) -> str:
+    """The other groups proven worse off, each with how much it is worse at least."""
+    found = [(g, find(result, v.attribute, g.group)) for g in v.worse_groups if g.group != but]
+    told = []
+    for worse, group in found[:MOST_NAMED]:
+        rate = percent(getattr(group, v.rate)) if group else ""
+        least = points(worse.difference_interval[0])
+        told.append(f"{group_label(v.attribute, worse.group)} {rate} (at least {least} more)")
+    if len(found) > MOST_NAMED:
+        told.append(f"{count(len(found) - MOST_NAMED)} more groups")
+    return f"{start} {listing(told)}." if told else ""
+
+
+def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple[str, str] | None:
+    """'Real images of X are flagged 3 times as often as those of Y:' and both rates, if on record."""
+    worst, best = find(result, v.attribute, v.worst_group), find(result, v.attribute, v.best_group)
+    if pair:
+        worst, best = find(result, v.attribute, pair.group), find(result, v.attribute, pair.than)
+    if worst is None or best is None:
+        return None
+    often = _as_often(pair, getattr(worst, v.rate), getattr(best, v.rate))
+    claim = (
+        f"{_images(v.rate).capitalize()} {people(v.attribute, worst.group)} are {_happens(v.rate)} {often} "
+        f"those {people(v.attribute, best.group)}"
+    )
+    return claim, f"{_quoted(worst, v.rate)} against {_quoted(best, v.rate)}"
 
 
 def _disparity(result: AuditResult, v: Verdict) -> tuple[str, str]:
-    worst, best = find(result, v.attribute, v.worst_group), find(result, v.attribute, v.best_group)
-    if worst is None or best is None:
+    pair = named_pair(v)
+    compared = _compared(result, v, pair)
+    if compared is None:
         claim = f"{_images(v.rate).capitalize()} are not {_happens(v.rate)} equally often {by(v.attribute)}:"
-        return claim, f"a gap of {points(v.gap)} ({point_interval(v.gap_interval)})."
-    high, low = getattr(worst, v.rate), getattr(best, v.rate)
-    often = f"{times(high / low)} as often as" if low > 0 and high / low >= 1.1 else "more often than"
-    claim = (
-        f"{_images(v.rate).capitalize()} {people(v.attribute, worst.group)} are {_happens(v.rate)} {often} "
-        f"those {people(v.attribute, best.group)}:"
-    )
-    return claim, f"{_quoted(worst, v.rate)} against {_quoted(best, v.rate)}, {_gap_of_pair(v, high - low)}."
+        return claim, f"{_gap_of_pair(v)}. {_size(result, v)}"
+    claim, rates = compared
+    also = _others(result, v, v.worst_group, "Also:")
+    return f"{claim}:", f"{rates}, {_gap_of_pair(v)}. {_size(result, v)} {also}".rstrip()
 
 
 def _observed(v: Verdict) -> str:
@@ -119,6 +185,15 @@ def standing(result: AuditResult, v: Verdict) -> str:
     return UNEQUAL if v.verdict == INSUFFICIENT and differs else v.verdict
 
 
+def far_in_proportion(result: AuditResult, v: Verdict) -> WorseGroup | None:
+    """Of the groups within tolerance, the one proven furthest beyond the ratio tolerance."""
+    if v.verdict != WITHIN:
+        return None
+    limit = result.config.ratio_tolerance[1]
+    far = [g for g in v.worse_groups if g.ratio_interval[0] > limit]
+    return max(far, key=lambda g: g.ratio_interval[0], default=None)
+
+
 def ratio_note(result: AuditResult, v: Verdict) -> str:
     """What the ratio adds to a small gap: low rates that are far apart in proportion. Else nothing."""
     key = (v.attribute, f"{v.rate}_ratio")
@@ -130,9 +205,18 @@ def ratio_note(result: AuditResult, v: Verdict) -> str:
 
 
 def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
-    claim = f"{_images(v.rate).capitalize()} are {_happens(v.rate)} about equally often {by(v.attribute)}:"
     tolerance = points(result.config.tolerance)
     evidence = f"any gap is below the tolerance of {tolerance}; the largest seen is {_observed(v)}."
+    far = far_in_proportion(result, v)
+    compared = _compared(result, v, far) if far else None
+    if far and compared:
+        claim, rates = compared
+        also = _others(result, v, far.group, "Also proven higher:")
+        return (
+            f"Within {tolerance}, but {claim[:1].lower()}{claim[1:]}:",
+            f"{rates}; {evidence} {also}".rstrip(),
+        )
+    claim = f"{_images(v.rate).capitalize()} are {_happens(v.rate)} about equally often {by(v.attribute)}:"
     return claim, f"{evidence} {ratio_note(result, v)}".rstrip()
 
 
@@ -150,29 +234,44 @@ def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
     claim = _open_claim(result, v)
     if v.gap != v.gap:
         return claim, v.explanation
+    unequal = standing(result, v) == UNEQUAL
     seen = f"The largest gap seen is {_observed(v)}"
-    if v.min_detectable_gap == v.min_detectable_gap:
-        seen += f"; a true gap under {points(v.min_detectable_gap)} would usually go unnoticed"
-    needed = f" About {count(v.images_needed)} images per group would settle it." if v.images_needed else ""
-    return claim, f"{seen}.{needed}"
+    if not unequal and v.min_detectable_gap == v.min_detectable_gap:
+        seen += f"; a true gap under {points(v.min_detectable_gap)} could go unnoticed"
+    than = v.worse_groups[0].than if v.worse_groups else ""
+    higher = _others(result, v, None, f"Proven higher than for {group_label(v.attribute, than)}:")
+    return claim, " ".join(part for part in (f"{seen}.", higher, _plan(v, unequal)) if part)
 
 
-def _short(v: Verdict) -> str:
+def _plan(v: Verdict, unequal: bool) -> str:
+    """How many images would help, and under which assumption; nothing where that cannot be said."""
+    if not v.images_needed:
+        return ""
+    amount = f"about {count(v.images_needed)} images per group"
+    if unequal:
+        return f"If the gap is in truth as large as seen, {amount} would most likely settle it."
+    return f"If the groups are in truth equal, {amount} would settle it four times out of five."
+
+
+def _short(result: AuditResult, v: Verdict) -> str:
     if v.gap != v.gap:
         return "fewer than two groups with enough images"
-    ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
-    proven = v.verdict == DISPARITY and len(ends) == 2
-    groups = " vs ".join(ends) + ": " if proven else ""
-    return f"{groups}gap {points(v.gap)} ({point_interval(v.gap_interval)})"
+    if v.verdict != DISPARITY:
+        return f"gap {points(v.gap)} ({point_interval(v.gap_interval)})"
+    (gap, interval), pair = _proven_gap(v), named_pair(v)
+    ends = [group_label(v.attribute, g) for g in (pair.group, pair.than)] if pair else []
+    groups = " vs ".join(ends) + ": " if ends else ""
+    open_ = "" if beyond_proven(result, v) else "; proven unequal, perhaps within tolerance"
+    return f"{groups}gap {points(gap)} ({point_interval(interval)}){open_}"
 
 
 def finding(result: AuditResult, v: Verdict) -> Finding:
     """Say one verdict in words."""
     if v.verdict == DISPARITY:
-        return Finding(v, "Disparity", _short(v), *_disparity(result, v))
+        return Finding(v, "Disparity", _short(result, v), *_disparity(result, v))
     if v.verdict == WITHIN:
-        return Finding(v, "Within tolerance", _short(v), *_within(result, v))
-    return Finding(v, "Cannot tell", _short(v), *_insufficient(result, v))
+        return Finding(v, "Within tolerance", _short(result, v), *_within(result, v))
+    return Finding(v, "Cannot tell", _short(result, v), *_insufficient(result, v))
 
 
 def findings(result: AuditResult) -> list[Finding]:

@@ -91,8 +91,7 @@
   function hundredths(v) {
     const rest = Math.min(Math.abs(v), Math.abs(1 - v));
     if (rest === 0) return (100 * v).toFixed(0);
-    const few = rest >= 0.0005 ? 1 : Math.min(9, 1 - Math.floor(Math.log10(100 * rest)));
-    return few === 1 ? (100 * v).toFixed(1) : (100 * v).toFixed(few).replace(/0+$/, "");
+    return (100 * v).toFixed(rest >= 0.0005 ? 1 : Math.min(9, -Math.floor(Math.log10(100 * rest))));
   }
   const percent = (v) => (isFinite(v) ? hundredths(v) + "%" : "no data");
   const points = (v) => hundredths(v).replace(/\.0$/, "") + " points";

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from audit.bounds import Evidence
 from audit.config import AuditConfig
@@ -38,6 +40,48 @@ def test_disparity():
     assert "not explained by chance alone" in verdict.explanation
 
 
+def test_a_disparity_says_whether_the_gap_itself_is_proven_beyond_tolerance():
+    """Equality can be rejected, the estimate beyond the tolerance, and the true gap inside it."""
+    sure = verdict_on([50, 150, 60], [1000, 1000, 1000])
+    assert sure.beyond_tolerance_proven and "The true gap between them is at least" in sure.explanation
+    unsure = verdict_on([500, 730], [10_000, 10_000])
+    low = unsure.worse_groups[0].difference_interval[0]
+    assert unsure.verdict == "disparity" and 0 < low < 0.02
+    assert not unsure.beyond_tolerance_proven
+    assert f"may be as small as {100 * low:.2g} percentage points, within the tolerance" in unsure.explanation
+
+
+def test_nothing_but_a_disparity_is_proven_beyond_tolerance():
+    for k, n in (([5, 9], [100, 100]), ([5_000, 5_600], [100_000, 100_000])):
+        assert not verdict_on(k, n).beyond_tolerance_proven
+
+
+def test_a_pair_proven_beyond_tolerance_is_named_before_one_further_apart():
+    verdict = verdict_on([200, 800, 7], [10_000, 10_000, 80])
+    assert verdict.gap == pytest.approx(7 / 80 - 0.02)
+    assert (verdict.worst_group, verdict.best_group) == ("g1", "g0") and verdict.beyond_tolerance_proven
+    assert [g.group for g in verdict.worse_groups] == ["g2", "g1"]
+
+
+def test_everyone_proven_worse_is_named_with_the_limits_of_statsmodels():
+    k, n = np.array([40, 130, 52, 110]), np.array([1000, 1000, 1000, 1000])
+    verdict = verdict_on(k, n)
+    assert [(g.group, g.than) for g in verdict.worse_groups] == [("g1", "g0"), ("g3", "g0")]
+    assert "Also proven higher than for g0: g3 (by 7 percentage points)." in verdict.explanation
+    level = 2 * norm.sf(ask(k, n).evidence.critical("fpr", CONFIG.alpha))
+    for worse, count in zip(verdict.worse_groups, (130, 110), strict=True):
+        counts = dict(count1=count, nobs1=1000, count2=40, nobs2=1000, alpha=level)
+        apart = confint_proportions_2indep(**counts, method="newcomb", compare="diff")
+        times = confint_proportions_2indep(**counts, method="score", compare="ratio", correction=False)
+        assert worse.difference_interval == pytest.approx(apart, abs=1e-6)
+        assert worse.ratio_interval == pytest.approx(times, rel=1e-4)
+
+
+def test_the_ratio_to_a_rate_of_zero_has_no_upper_limit():
+    [worse] = verdict_on([0, 60], [1000, 1000]).worse_groups
+    assert worse.ratio_interval[0] > 1.25 and worse.ratio_interval[1] == math.inf
+
+
 def test_within_tolerance():
     verdict = verdict_on([500, 520], [20_000, 20_000])
     assert verdict.verdict == "within tolerance"
@@ -54,6 +98,29 @@ def test_insufficient_evidence_says_what_would_settle_it():
     assert again.verdict == "within tolerance" and again.min_detectable_gap <= 0.02
 
 
+def test_what_would_settle_a_proven_inequality_is_measured_from_the_tolerance():
+    """A gap of 1.2 points must be told from 2 points, not from 0."""
+    verdict = verdict_on([45, 75], [2_500, 2_500])
+    assert verdict.verdict == "insufficient evidence" and verdict.worse_groups
+    rates, gap = np.array([47, 77]) / 2_504, 30 / 2_504
+    normal = (rates * (1 - rates)).sum() * ((1.96 + 1.2816) / (0.02 - gap)) ** 2
+    assert verdict.images_needed == pytest.approx(normal, rel=0.02)
+    assert "If the gap is in truth as large as seen" in verdict.explanation
+    assert "unnoticed" not in verdict.explanation
+
+
+def test_near_the_tolerance_no_number_of_images_is_promised():
+    verdict = verdict_on([500, 690], [10_000, 10_000])
+    assert verdict.verdict == "insufficient evidence" and verdict.images_needed is None
+    assert "settle" not in verdict.explanation
+
+
+def test_no_images_are_asked_for_that_are_there_already():
+    verdict = verdict_on([150, 180], [3_000, 3_000])
+    assert verdict.verdict == "insufficient evidence" and not verdict.worse_groups
+    assert verdict.images_needed is None
+
+
 def test_significant_but_small_is_no_disparity():
     verdict = verdict_on([5_000, 5_600], [100_000, 100_000])
     assert verdict.p_value < 0.001 and verdict.verdict == "within tolerance"
@@ -62,7 +129,7 @@ def test_significant_but_small_is_no_disparity():
 def test_small_rates_within_tolerance_that_differ_in_proportion():
     verdict = verdict_on([100, 400], [100_000, 100_000])
     assert verdict.verdict == "within tolerance"
-    assert "In proportion they do differ: the lowest rate is at most 3" in verdict.explanation
+    assert "In proportion they do differ: g1 at least 3.2 times as often as g0." in verdict.explanation
 
 
 def test_rejected_but_open_says_so():

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from audit.config import AuditConfig
-from audit.result import AuditResult, Dropout, Provenance, Sample, Verdict
+from audit.result import AuditResult, Dropout, Provenance, Sample, Verdict, WorseGroup
 from audit.run import Extras, audit_scores
+from reports.words import find
 
 AGES = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"]
 RACES = ["White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern"]
@@ -93,7 +94,11 @@ def judged(result: AuditResult, *words: tuple[str, str, str]) -> AuditResult:
     more = dict(min_detectable_gap=0.05, images_needed=4100, explanation="Planted by the test.")
     verdicts = [
         Verdict(
-            attribute=a, rate=rate, verdict=word, **chance(word), **shared, **ends(result, a, rate), **more
+            attribute=a,
+            rate=rate,
+            verdict=word,
+            worse_groups=[proof(result, a, rate)] if word == "disparity" else [],
+            **(chance(word) | shared | ends(result, a, rate) | more),
         )
         for a, rate, word in words
     ]
@@ -106,6 +111,24 @@ def chance(word: str) -> dict[str, float]:
         dict(p_value=0.0004, adjusted_p_value=0.0024)
         if word == "disparity"
         else dict(p_value=0.1, adjusted_p_value=0.4)
+    )
+
+
+def proof(
+    result: AuditResult,
+    attribute: str,
+    rate: str,
+    apart: tuple[float, float] = (0.04, 0.16),
+    times: tuple[float, float] = (2.1, 6.3),
+) -> WorseGroup:
+    """The pair of the highest and the lowest rate, with planted intervals."""
+    worst, best = (find(result, attribute, g) for g in ends(result, attribute, rate).values())
+    return WorseGroup(
+        group=worst.group,
+        than=best.group,
+        difference=getattr(worst, rate) - getattr(best, rate),
+        difference_interval=apart,
+        ratio_interval=times,
     )
 
 
@@ -197,6 +220,12 @@ def build() -> Callable[..., AuditResult]:
 def judge() -> Callable[..., AuditResult]:
     """`judged`, for tests that plant their own verdicts."""
     return judged
+
+
+@pytest.fixture(scope="session")
+def prove() -> Callable[..., WorseGroup]:
+    """`proof`, for tests that plant their own proven pair."""
+    return proof
 
 
 @pytest.fixture(scope="session")

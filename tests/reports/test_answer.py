@@ -70,6 +70,35 @@ def test_what_is_proven_unequal_is_not_called_unknown(judge, result):
     assert "No unequal treatment" not in text
 
 
+def test_within_tolerance_but_far_apart_in_proportion_is_in_the_headline(judge, prove, result):
+    record = planted(judge, result, W, W)
+    record.verdicts[0].worse_groups.append(prove(result, "race", "fpr", (0.001, 0.018), (3.2, 5.1)))
+    assert answer.headline(record) == "Within tolerance, by race; in proportion far apart by race."
+    assert any(
+        claim.startswith("Within 2 points, but real images of people") for claim, _ in answer.lead(record)
+    )
+
+
+def test_points_are_called_vacuous_where_errors_are_rarer_than_the_tolerance(judge, result):
+    overall = result.overall.model_copy(update={"fpr": 0.003})
+    rare = result.model_copy(update={"overall": overall})
+    said = dict(answer.lead(planted(judge, rare, W, W)))
+    assert "flagged as fake are 0.3% of all, less than the tolerance" in said["Points say little here:"]
+    for words in ((D, D), (W, W)):
+        record = planted(judge, rare if words == (D, D) else result, *words)
+        assert "Points say little here:" not in dict(answer.lead(record))
+
+
+def test_advice_tells_unequal_from_unknown(judge, result):
+    record = planted(judge, result, T, T, T, T)
+    record.verdicts[:2] = [
+        v.model_copy(update={"adjusted_p_value": 0.01, "images_needed": None}) for v in record.verdicts[:2]
+    ]
+    told = " ".join(s.text for s in next_steps(record))
+    assert "To learn whether the gap by race exceeds the tolerance, audit more images per group." in told
+    assert "open (by gender), audit about 4,100 images per group: enough four times out of five if" in told
+
+
 def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
     lead = answer.lead(planted(judge, result, T, T))
     assert lead[0][0] == "No unequal treatment is shown, and none is ruled out:"

@@ -27,8 +27,8 @@ def test_an_interval_says_none_or_all_only_where_it_is_so(low, high):
 
 def test_the_interval_of_no_error_in_ten_thousand():
     low, high = proportion_confint(0, 10_000, 0.05, "wilson")
-    assert numbers.percent_interval((low, high)) == "0–0.038%"
-    assert numbers.percent_interval((1 - high, 1.0)) == "99.962–100%"
+    assert numbers.percent_interval((low, high)) == "0–0.04%"
+    assert numbers.percent_interval((1 - high, 1.0)) == "99.96–100%"
 
 
 @given(st.floats(0.0006, 0.9994))
