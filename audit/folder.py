@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from audit.columns import resolved
 from audit.config import AuditConfig
 from audit.errors import RunFolderError
 from audit.result import AuditResult
@@ -78,7 +79,7 @@ def write_scores(frame: pd.DataFrame, config: AuditConfig, fake: Any, out_dir: s
         fake: bool [N], True for fake.
         out_dir: Run folder.
     """
-    names = config.columns
+    names = resolved(config, frame.columns).columns
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     renamed = frame.rename(

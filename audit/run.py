@@ -21,9 +21,11 @@ import numpy as np
 import pandas as pd
 
 from audit import result as record
+from audit.columns import unaudited
 from audit.config import AuditConfig
 from audit.control import Control, adjusted_gaps, merged, require_columns
 from audit.counts import Counts, count
+from audit.diagnosis import scale_sentences, sentences
 from audit.folder import refuse_other_run, write_result, write_scores
 from audit.gapresults import gap_results, n_comparisons, question_of, sides_by_class
 from audit.groupcurves import SortedScores, score_measures
@@ -32,7 +34,7 @@ from audit.intervals import z_value
 from audit.measures import group_results, measures_of
 from audit.replicates import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
 from audit.rules import parse_rule
-from audit.scorefiles import read_scores
+from audit.scorefiles import read_scores, unaudited_columns
 from audit.scores import ScoreTable, score_table
 from audit.series import Axes, Series, axes_for, series_of
 from audit.thresholds import calibration_rows, operating_point
@@ -87,7 +89,11 @@ def audit_scores(
         ExpectedError: If an option or the table cannot be used.
     """
     config = (config or AuditConfig()).check()
-    return _audit(frame, score_table(frame, config), config, extras or Extras())
+    table, extras = score_table(frame, config), extras or Extras()
+    known = [*table.cells.attributes, *(control.column for control in extras.controls)]
+    left = unaudited(frame, config, known)
+    extras = replace(extras, notes=[*extras.notes, *([left] if left else [])])
+    return _audit(frame, table, config, extras)
 
 
 def audit_file(
@@ -97,6 +103,7 @@ def audit_file(
     command: str = "",
     run: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    detector: Mapping[str, Any] | None = None,
 ) -> record.AuditResult:
     """Audit a CSV or Parquet file of scores and write the run folder: what `audit run --scores` does.
 
@@ -107,6 +114,7 @@ def audit_file(
         command: The command line, for the record.
         run: Content of `run.json`, if it is to be written.
         overwrite: Replace another run in the folder.
+        detector: What is known of the detector behind the scores, such as its name and version.
 
     Raises:
         ExpectedError: If the file, an option, the table or the folder cannot be used.
@@ -115,8 +123,9 @@ def audit_file(
     frame = read_scores(path, config)
     table = score_table(frame, config)
     data = {"kind": "scores", "path": str(path), "sha256": _sha256(Path(path))}
-    extras = Extras(provenance=record.Provenance(command=command, data=data))
-    result = _audit(frame, table, config, extras)
+    left = unaudited_columns(path, config, table.cells.attributes)
+    provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
+    result = _audit(frame, table, config, Extras(provenance, [left] if left else []))
     refuse_other_run(result, out_dir, overwrite)
     write_scores(frame, config, table.fake, out_dir)
     write_result(result, out_dir, run, overwrite)
@@ -145,6 +154,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     groupings = audited.cells.groupings()
     asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
     parts = [_part(cells, scores, grouping, config, axes) for grouping in groupings]
+    measures = measures_of(cells.total(), overall, config)[0]
     verdicts = judge([question for part in parts for question in part.questions], config)
     series = [series_of(everything, overall, axes), *(part.series for part in parts)]
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
@@ -153,8 +163,14 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         config=_config_record(audited, threshold, str(rule), config, controls),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
         data=_summary(audited, left_out),
-        notes=[*extras.notes, *raised, *_notes(audited)],
-        overall=measures_of(cells.total(), overall, config)[0],
+        notes=[
+            *sentences(measures, threshold, str(rule)),
+            *scale_sentences(audited.score, threshold, str(rule)),
+            *extras.notes,
+            *raised,
+            *_notes(audited),
+        ],
+        overall=measures,
         groups=[group for part in parts for group in part.groups],
         gaps=[gap for part in parts for gap in part.gaps],
         verdicts=verdicts,

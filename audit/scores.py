@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig
+from audit.columns import find_attributes, resolved
+from audit.config import AuditConfig
 from audit.errors import (
     DuplicateImageError,
-    GroupError,
     LabelError,
     MissingColumnError,
     PairError,
@@ -28,9 +28,6 @@ from audit.errors import (
 )
 from audit.groups import Cells, cells_of
 from audit.rules import parse_rule
-
-FEW_VALUES = 20
-"""A column with at most this many values is taken for an attribute where none is named."""
 
 Rows = NDArray[np.int64]
 
@@ -80,12 +77,13 @@ def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
     """Check a table and reduce it to arrays.
 
     Args:
-        frame: One row an image, columns as `config.columns` names them.
+        frame: One row an image, columns as `config.columns` names them, capitals aside.
         config: Valid options.
 
     Raises:
         ScoreTableError: A leaf of it, naming the first offending row.
     """
+    config = resolved(config, frame.columns)
     columns = config.columns
     attributes = find_attributes(frame, config)
     _require(frame, [columns.label, columns.score, *attributes])
@@ -98,29 +96,6 @@ def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
     real_row, fake_row = _pairs(frame, columns.pair_id, fake, cell)
     key = _keys(frame, config, real_row, fake_row)
     return ScoreTable(fake, score, cells, cell, real_row, fake_row, key)
-
-
-def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
-    """The attributes asked for; else age, gender, race where present; else columns of few values.
-
-    Raises:
-        GroupError: If none is named and none is found.
-    """
-    if config.attributes:
-        return list(config.attributes)
-    preferred = [name for name in PREFERRED_ATTRIBUTES if name in frame.columns]
-    if preferred:
-        return preferred
-    names = config.columns
-    taken = {names.label, names.score, names.image_id, names.pair_id, *RESERVED_ATTRIBUTES}
-    candidates = [str(name) for name in frame.columns if name not in taken and ":" not in str(name)]
-    found = [name for name in candidates if name in config.bins or 2 <= frame[name].nunique() <= FEW_VALUES]
-    if not found:
-        raise GroupError(
-            f"no attribute to audit among the columns {', '.join(map(str, frame.columns))}; "
-            "name one with --attribute"
-        )
-    return found
 
 
 def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:

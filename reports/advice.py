@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audit.diagnosis import Fault, fault_in
 from audit.result import AuditResult, Verdict
 from reports.answer import is_weak, rendered
 from reports.numbers import count, listing
@@ -25,6 +26,19 @@ class Step:
     """Id of the section that helps with it."""
     link: str = ""
     """The link's words."""
+
+
+FIRST: dict[Fault | None, str] = {
+    "reversed": (
+        "Find out which way the scores and the labels run: a high score and the label 1 must mean fake. Turn "
+        "them round, or say --positive, and audit again."
+    ),
+    "threshold": (
+        "Give the threshold at which this detector is used, in the units of its scores, or a rule such as "
+        "--threshold eer, and audit again."
+    ),
+}
+"""The one thing to do about a fault before any verdict is read."""
 
 
 def _of(result: AuditResult, word: str) -> list[Verdict]:
@@ -78,7 +92,9 @@ def _amount(verdicts: list[Verdict]) -> str:
 
 
 def next_steps(result: AuditResult) -> list[Step]:
-    """Three to five steps, most urgent first."""
+    """Three to five steps, most urgent first; only one where the verdicts cannot be read yet."""
+    if (fault := fault_in(result)) in FIRST:
+        return [Step(FIRST[fault])]
     steps = []
     if is_weak(result):
         steps.append(Step("First get a detector that works: this one hardly beats a coin on these images."))

@@ -8,6 +8,7 @@ an unequal attribute is nearly always unequal too. Where only an intersection is
 
 from __future__ import annotations
 
+from audit.diagnosis import Fault, fault_in, sentences
 from audit.result import AuditResult
 from reports.figures import takes_part
 from reports.numbers import count, listing, p_value, percent, percent_interval, points
@@ -25,6 +26,12 @@ from reports.words import (
     ratio_note,
     standing,
 )
+
+NOT_ANSWERABLE: dict[Fault | None, str] = {
+    "reversed": "Not answerable yet: scores or labels look reversed.",
+    "threshold": "Not answerable yet: the threshold does not fit these scores.",
+}
+"""Headlines for records whose verdicts must not be read as an answer."""
 
 
 def _named(result: AuditResult, *words: str) -> str:
@@ -45,6 +52,9 @@ def _named(result: AuditResult, *words: str) -> str:
 
 def headline(result: AuditResult) -> str:
     """The answer to "is it fair?" in a few words."""
+    fault = fault_in(result)
+    if fault in NOT_ANSWERABLE:
+        return NOT_ANSWERABLE[fault]
     found = {standing(result, v) for v in result.verdicts}
     if DISPARITY in found:
         return f"No. Its errors fall unequally by {_named(result, DISPARITY)}."
@@ -80,6 +90,10 @@ def _proven(result: AuditResult) -> list[tuple[str, str]]:
 
 def lead(result: AuditResult) -> list[tuple[str, str]]:
     """The paragraphs under the headline, each a claim and its evidence: found, open, cleared."""
+    if not is_answerable(result):
+        return [
+            ("Nobody is named here:", "what follows is counted as asked, and says nothing about groups yet.")
+        ]
     found = {standing(result, v) for v in result.verdicts}
     if not found:
         return [("The record holds no groups to compare;", "only the overall error rates can be read.")]
@@ -154,7 +168,18 @@ def _left_out(result: AuditResult) -> list[str]:
 
 def is_weak(result: AuditResult) -> bool:
     """Whether the detector hardly beats a coin; fairness says little then."""
-    return result.overall.balanced_accuracy < 0.6 or result.overall.auc < 0.6
+    return fault_in(result) == "weak"
+
+
+def is_answerable(result: AuditResult) -> bool:
+    """Whether scores, labels and threshold belong together, so that verdicts may be read."""
+    return fault_in(result) not in NOT_ANSWERABLE
+
+
+def notes(result: AuditResult) -> list[str]:
+    """What to know first: a fault of scores or threshold before everything else, older records included."""
+    c = result.config
+    return list(dict.fromkeys([*sentences(result.overall, c.threshold, c.threshold_rule), *result.notes]))
 
 
 def rendered(result: AuditResult) -> bool:

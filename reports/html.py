@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.result import OVERALL, AuditResult
-from reports import advice, answer, belief, explorer, held, parts, samples, tables, words
+from reports import advice, answer, belief, explorer, held, parts, samples, signoff, tables, words
 from reports.crossing import Crossing, crossings
 from reports.files import load_json, load_result, write_text
 from reports.numbers import number, number_interval, percent, percent_interval
@@ -59,6 +59,7 @@ def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
         ("belief", "Can it be believed", True),
         ("provenance", "Where it comes from", True),
         ("glossary", "Glossary", True),
+        ("signoff", "Sign-off", True),
     ]
     return [(key, name) for key, name, present in every if present]
 
@@ -106,7 +107,8 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "overall_sentence": answer.overall_sentence(result),
         "crossed_line": answer.crossed_line(result),
         "sureness": answer.sureness(result),
-        "weak": answer.is_weak(result),
+        "notes": answer.notes(result),
+        "answerable": answer.is_answerable(result),
         "steps": advice.next_steps(result),
         "verdict_grid": _verdict_grid(told),
         "anchors": _anchors(shown, crossed, told),
@@ -120,6 +122,8 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "cards": _cards(run_dir, result, images),
         "verdicts_table": tables.verdicts_table(result),
         "provenance": provenance_rows(result, run),
+        "signoff": signoff.filled(result),
+        "signoff_blank": signoff.BLANK,
         **belief.context(result),
         **held.context(result),
     }

@@ -155,7 +155,7 @@ def model_card(result: AuditResult) -> str:
         "Scores face images: the higher, the more it looks fake to the detector. A score is no proof; it "
         "should not decide alone about a person.",
         "## Bias, risks and limitations",
-        _bullets([*result.notes, *belief.limits(result)]),
+        _bullets([*answer.notes(result), *belief.limits(result)]),
         "### Not measured",
         _bullets(belief.not_measured(result)),
         "### Recommendations",

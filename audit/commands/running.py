@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +40,10 @@ def run(
     scores: Annotated[
         Path | None, typer.Option(help="Instead of a detector: a CSV or Parquet table of scores.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With --scores: the detector's name, for the report.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="With --scores: the detector's version.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder. Default: runs/NAME.")] = None,
     threshold: Annotated[
         str, typer.Option(help="Fake if score >= this: a number, or eer, youden, fpr=0.01, fnr=0.05.")
@@ -101,32 +104,26 @@ def run(
         min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive, bins=_bins(bins or []),
         controls=tuple(control or ()),
     )  # fmt: skip
+    called = {key: text for key, text in (("name", name), ("version", version)) if text}
     if scores is not None:
-        folder, result = _on_scores(scores, out, config, overwrite)
+        folder, result = _on_scores(scores, out, config, overwrite, called)
+    elif called:
+        raise typer.BadParameter("--name and --version go with --scores; a detector file brings its own")
     else:
         how = (device, batch_size, include_seen)
         given = (detector, arch, set_ or [])
         folder, result = _on_images(given, images or find_pairs(pairs), out, config, how, overwrite)
-    _warn_of_raised(n_boot, result)
     _show(folder, result, not no_images)
     _judge(result, fail_on, junit)
 
 
-def _warn_of_raised(n_boot: int, result: AuditResult) -> None:
-    from audit.replicates import raised_note
-
-    if result.config.n_boot > n_boot:
-        note = raised_note(n_boot, result.config.n_boot, result.n_tests)
-        console.print(f"warning: {note}", style="yellow", markup=False)
-
-
 def _on_scores(
-    scores: Path, out: Path | None, config: AuditConfig, overwrite: bool
+    scores: Path, out: Path | None, config: AuditConfig, overwrite: bool, detector: dict[str, str]
 ) -> tuple[Path, AuditResult]:
     from audit.run import audit_file
 
     started, folder = time.time(), out or RUNS_PLACE / scores.stem
-    result = audit_file(scores, folder, config, command_line(), overwrite=overwrite)
+    result = audit_file(scores, folder, config, command_line(), overwrite=overwrite, detector=detector)
     _write_circumstances(folder, started)
     return folder, result
 
@@ -167,18 +164,12 @@ def _write_circumstances(folder: Path, started: float) -> None:
 
 
 def _show(folder: Path, result: AuditResult, images: bool) -> None:
+    from audit.commands.outcome import print_outcome
     from reports.html import write_report
 
     for reason, n in result.data.n_left_out.items():
         console.print(f"Left out: {n} source photos, {reason}.", markup=False)
-    path = write_report(folder, images=images)
-    asked = [v for v in result.verdicts if ":" not in v.attribute or not math.isnan(v.p_value)]
-    for verdict in asked:
-        print(f"{verdict.rate.upper()} by {verdict.attribute}: {verdict.verdict}. {verdict.explanation}")
-    if len(asked) < len(result.verdicts):
-        n = len(result.verdicts) - len(asked)
-        print(f"{n} comparisons of intersections could not be made: too few images in a group.")
-    print(f"report: {path}")
+    print_outcome(result, write_report(folder, images=images))
 
 
 def _judge(result: AuditResult, fail_on: str | None, junit: Path | None) -> None:

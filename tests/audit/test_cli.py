@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from audit.cli import app, main
+from audit.commands.outcome import printable
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -62,7 +63,10 @@ def test_scores_to_report(score_file: Path, tmp_path: Path, capsys: pytest.Captu
         capsys, "run", "--scores", str(score_file), "--out", str(out), "--fail-on", "disparity"
     )
     assert code == 1, "a planted disparity fails the build"
-    assert "FPR by race: disparity" in text
+    lines = text.splitlines()
+    assert lines[0].startswith("No. Its errors fall unequally by race")
+    assert re.search(r"race +FPR +disparity +[\d.]+ points \([\d.]+ to [\d.]+\) +B vs A", text)
+    assert lines[-1] == f"report: {out / 'report.html'}" and len(lines) < 10
     assert (out / "report.html").stat().st_size > 10_000
     record = json.loads((out / "audit.json").read_text())
     assert {"schema_version", "config", "provenance", "overall", "groups", "curves"} <= set(record)
@@ -130,3 +134,26 @@ def test_help_is_quick_because_torch_stays_out():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_detector_behind_a_table_can_be_named(
+    score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "run"
+    named = ["--name", "Acme <Shield>", "--version", "2.1"]
+    assert ended(capsys, "run", "--scores", str(score_file), "--out", str(out), *named)[0] == 0
+    record = json.loads((out / "audit.json").read_text())
+    assert record["provenance"]["detector"] == {"name": "Acme <Shield>", "version": "2.1"}
+    page = (out / "report.html").read_text()
+    assert "Is Acme &lt;Shield&gt; fair?" in page
+    signoff = page[page.index('id="signoff"') :]
+    for filled in ("Acme &lt;Shield&gt;, 2.1", record["provenance"]["data"]["sha256"], "at least 0.5"):
+        assert filled in signoff
+    for blank in ("Reviewer", "Date", "Signature"):
+        assert blank in signoff
+    code, _, err = ended(capsys, "run", "--detector", "x.pt", *named)
+    assert code == 2 and "go with --scores" in err
+
+
+def test_a_terminal_obeys_no_name():
+    assert printable("\x1b[2Jrace\u202e") == "?[2Jrace?"

@@ -200,7 +200,7 @@ def test_one_class_only(frame):
 
 def test_one_group_only(frame):
     found = audit_scores(frame.assign(race="A"), AuditConfig(n_boot=200, attributes=["race"]))
-    assert "All images have the same race" in found.notes[0]
+    assert "All images have the same race" in found.notes[-1]
     assert all(verdict.verdict == "insufficient evidence" for verdict in found.verdicts)
     assert all(gap.interval is None and gap.reason for gap in found.gaps)
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from audit.config import AuditConfig
+from audit.run import audit_scores
 from reports import answer
 from reports.advice import next_steps
 
@@ -144,3 +146,20 @@ def test_the_planted_population_is_found(result):
     """End to end: scores with race planted, through the audit, to the words."""
     assert answer.headline(result) == "No. Its errors fall unequally by race."
     assert "people labelled Black are flagged as fake" in answer.lead(result)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "headline", "step"),
+    [
+        (lambda p: 1 - p, "Not answerable yet: scores or labels look reversed.", "which way the scores"),
+        (lambda p: 100 * p, "Not answerable yet: the threshold does not fit these scores.", "threshold eer"),
+    ],
+)
+def test_a_fault_of_the_scores_comes_before_every_verdict(score_frame, change, headline, step):
+    frame = score_frame({"race": ["White", "Black"]}, 600, {"Black": 1.5}, 2.4)
+    found = audit_scores(frame.assign(score=change(frame.score)), AuditConfig(n_boot=200))
+    assert answer.headline(found) == headline
+    assert "Black" not in " ".join(" ".join(pair) for pair in answer.lead(found))
+    assert [step in s.text for s in next_steps(found)] == [True]
+    old = found.model_copy(update={"notes": ["Else."]})
+    assert answer.notes(old) == [found.notes[0], "Else."]

@@ -10,7 +10,9 @@ import time
 
 import pytest
 
+from audit.config import AuditConfig
 from audit.result import AuditResult
+from audit.run import audit_scores
 from reports.errors import RecordFormatError, RunNotFound
 from reports.html import write_report
 from reports.page import json_block
@@ -185,3 +187,13 @@ def test_reports_never_load_torch():
         "assert not [m for m in sys.modules if m.split('.')[0] in ('torch', 'fairlearn', 'sklearn')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_reversed_scores_accuse_nobody_on_the_first_screen(score_frame, write):
+    frame = score_frame({"race": ["White", "Black"]}, 400, {"Black": 1.5}, 2.4)
+    found = audit_scores(frame.assign(score=1 - frame.score), AuditConfig(n_boot=200))
+    page = write_report(write(found)).read_text(encoding="utf-8")
+    first = page[page.index('<section id="answer"') : page.index('<section id="attributes"')]
+    assert "scores or labels look reversed" in first and "Scores or labels look reversed" in first
+    assert "Black" not in first and 'class="chip' not in first
+    assert "Do not read these verdicts as an answer" in page

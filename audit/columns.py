@@ -1,0 +1,145 @@
+"""Which columns of a table play which part: roles, audited attributes, and those that nobody asked about.
+
+Enters: column names as the user spells them, `AuditConfig`. Leaves: the configuration in the table's own
+spelling, the attributes to audit, and a sentence on the columns that are left unaudited.
+
+Why spelling is forgiven: a table with "Age" and "Pair_ID" is the same table. Matching them only in lower case
+would drop an attribute, or the pairing of the images, without a word.
+
+Why a number of many values is no attribute of itself: one group for each year of age says nothing about any
+of them. It waits for bin edges, and the report says that it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+
+import pandas as pd
+
+from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
+from audit.errors import GroupError
+
+FEW_VALUES = 20
+"""A column with at most this many values is taken for an attribute where none is named."""
+
+OWN_COLUMNS = ("image_id", "pair_id", "status", "detail", *RESERVED_ATTRIBUTES)
+"""Columns of this program's own tables that describe a file and not a person."""
+
+MAX_NAMED = 8
+"""Unaudited columns named in the note; the rest are counted."""
+
+
+def spelled(name: str, names: Iterable[object]) -> str | None:
+    """The column of that name: as it is, else the only one that differs in capitals alone.
+
+    >>> spelled("age", ["Age", "race"]), spelled("age", ["Age", "AGE"]), spelled("age", ["Age", "age"])
+    ('Age', None, 'age')
+    """
+    texts = [str(one) for one in names]
+    if name in texts:
+        return name
+    close = [text for text in texts if text.lower() == name.lower()]
+    return close[0] if len(close) == 1 else None
+
+
+def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
+    """The options with roles and bins in the table's own spelling; what the table lacks stays as it is."""
+    names = list(names)
+    roles = {one.name: getattr(config.columns, one.name) for one in fields(Columns)}
+    columns = Columns(**{role: spelled(name, names) or name for role, name in roles.items()})
+    bins = {spelled(name, names) or name: edges for name, edges in config.bins.items()}
+    return replace(config, columns=columns, bins=bins)
+
+
+def preferred(names: Iterable[object]) -> list[str]:
+    """Age, gender and race in a table's own spelling, as far as it has them."""
+    names = list(names)
+    return [found for name in PREFERRED_ATTRIBUTES if (found := spelled(name, names)) is not None]
+
+
+def usual_attributes(frame: pd.DataFrame, config: AuditConfig) -> dict[str, None]:
+    """Age, gender and race, except numbers of many values without bins; then what has bins. In order."""
+    usual = [name for name in preferred(frame.columns) if name in config.bins or not _measured(frame[name])]
+    return dict.fromkeys([*usual, *config.bins])
+
+
+def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
+    """The attributes asked for; else age, gender, race and what has bins; else columns of few values.
+
+    Args:
+        frame: The table.
+        config: Options.
+
+    Raises:
+        GroupError: If none is named and none is found.
+    """
+    if config.attributes:
+        return list(config.attributes)
+    config = resolved(config, frame.columns)
+    usual = usual_attributes(frame, config)
+    if usual:
+        return list(usual)
+    found = [name for name in _others(frame.columns, config) if 2 <= frame[name].nunique() <= FEW_VALUES]
+    if not found:
+        hint = next((name for name in preferred(frame.columns)), "age")
+        raise GroupError(
+            f"no attribute to audit among the columns {', '.join(map(str, frame.columns))}; "
+            f"name one with --attribute, or give a number bin edges, as in --bins {hint}=18,40,65"
+        )
+    return found
+
+
+def unaudited(
+    frame: pd.DataFrame, config: AuditConfig, attributes: Sequence[str], whole: bool = True
+) -> str | None:
+    """A sentence on the columns that could have been audited and were not; None where there are none.
+
+    Args:
+        frame: The table, or its first rows.
+        config: Options. Where attributes were named in it, nothing is said: the reader chose.
+        attributes: The audited columns, and others of which the report speaks.
+        whole: Whether `frame` is the whole table, so that its numbers of values are final.
+    """
+    others = _others(frame.columns, resolved(config, frame.columns))
+    known = {*attributes, *config.controls}
+    left = [name for name in others if name not in known and not _identifies(frame[name])]
+    if config.attributes or not left:
+        return None
+    told = [f"{name} ({_values(frame[name], whole)})" for name in left[:MAX_NAMED]]
+    more = [f"and {len(left) - MAX_NAMED} more"] if len(left) > MAX_NAMED else []
+    return f"Columns not audited: {', '.join([*told, *more])}."
+
+
+def _others(names: Iterable[object], config: AuditConfig) -> list[str]:
+    """Columns that play no part and can be named as attributes."""
+    roles = config.columns
+    taken = {roles.label, roles.score, roles.image_id, roles.pair_id, *OWN_COLUMNS}
+    return [str(name) for name in names if name not in taken and ":" not in str(name)]
+
+
+def _values(column: pd.Series, whole: bool) -> str:
+    n = column.nunique()
+    told = f"{n:,} value{'' if n == 1 else 's'}" + ("" if whole else " or more")
+    if _measured(column):
+        return f"{told}; give it bin edges: --bins {column.name}=EDGE,EDGE"
+    return f"{told}; to audit it: --attribute {column.name}" if 2 <= n <= FEW_VALUES else told
+
+
+def _identifies(column: pd.Series) -> bool:
+    """Whether it names or numbers the single rows, such as a path: no attribute anybody misses."""
+    n = column.nunique()
+    if n <= FEW_VALUES:
+        return False
+    if not _measured(column):
+        return 2 * n > len(column)
+    whole = pd.to_numeric(column[:1000], errors="coerce") % 1 == 0
+    return n == len(column) and bool(whole.all())
+
+
+def _measured(column: pd.Series) -> bool:
+    """Whether it is a number of many values, such as an age in years."""
+    values = pd.Series(column.dropna().unique())
+    if len(values) <= FEW_VALUES:
+        return False
+    return bool(pd.to_numeric(values[:1000].astype(str), errors="coerce").notna().all())
