@@ -29,7 +29,9 @@ class Seen:
     images: int
 
     def __str__(self) -> str:
-        return f"{100 * self.errors / self.images:.1f} % for {self.name} ({self.errors:,} of {self.images:,})"
+        percent = 100 * self.errors / self.images
+        shown = f"{percent:.1g}" if 0 < percent < 0.05 else f"{percent:.1f}"
+        return f"{shown} % for {self.name} ({self.errors:,} of {self.images:,})"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from audit.diagnosis import Fault, fault_in
 from audit.result import AuditResult, Verdict
 from reports.answer import is_weak, rendered
 from reports.numbers import count, listing
-from reports.words import DISPARITY, INSUFFICIENT, UNEQUAL, by, group_label, standing
+from reports.words import DISPARITY, INSUFFICIENT, UNEQUAL, by, far_in_proportion, group_label, standing
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,10 @@ def next_steps(result: AuditResult) -> list[Step]:
         steps += _when_disparate(result)
     if _of(result, INSUFFICIENT):
         steps += _when_thin(result)
+    if any(far_in_proportion(result, v) for v in result.verdicts):
+        steps.append(
+            Step("Decide whether points are the right measure: in proportion, some groups fare far worse.")
+        )
     if not _of(result, DISPARITY):
         steps.append(
             Step("Audit again whenever the detector, its threshold, the kind of fakes or the people change.")

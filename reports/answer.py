@@ -64,8 +64,9 @@ def headline(result: AuditResult) -> str:
         unequal = _named(result, UNEQUAL)
         return f"Unequal by {unequal}; whether by more than the tolerance, the data cannot tell."
     if found == {WITHIN}:
-        far = [by(v.attribute) for v in result.verdicts if far_in_proportion(result, v)]
-        apart = f"; in proportion far apart {listing(list(dict.fromkeys(far)))}" if far else ""
+        far = [v.attribute for v in result.verdicts if far_in_proportion(result, v)]
+        far = [by(a) for a in dict.fromkeys([a for a in far if ":" not in a] or far)]
+        apart = f"; in proportion far apart {listing(far)}" if far else ""
         return f"Within tolerance, by {_named(result, WITHIN)}{apart}."
     if found == {INSUFFICIENT}:
         return "The data cannot tell."
@@ -122,17 +123,18 @@ def _in_proportion(result: AuditResult, f: Finding) -> list[tuple[str, str]]:
 
 
 def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
-    """A warning for each kind of error rarer than the tolerance, where nothing stood out in points."""
-    told = []
+    """A warning of errors that are rarer than the tolerance, where nothing stood out in points."""
+    rare = []
     for rate, name in RATE_NAMES.items():
         overall = getattr(result.overall, rate)
         verdicts = [v for v in result.verdicts if v.rate == rate]
         if verdicts and overall < result.config.tolerance and all(v.verdict != DISPARITY for v in verdicts):
-            tolerance = points(result.config.tolerance)
-            rare = f"{name.lower()} are {percent(overall)} of all, less than the tolerance of {tolerance}."
-            so = "A group can fare many times worse and stay within it: read the proportions too."
-            told.append(("Points say little here:", f"{rare} {so}"))
-    return told
+            rare.append(f"{name.lower()} are {percent(overall)} of all")
+    if not rare:
+        return []
+    told = f"{listing(rare)}, less than the tolerance of {points(result.config.tolerance)}."
+    so = "A group can fare many times worse and stay within it: read the proportions too."
+    return [("Points say little here:", f"{told} {so}")]
 
 
 def sureness(result: AuditResult) -> list[str]:

@@ -136,15 +136,21 @@ def _as_often(pair: WorseGroup | None, high: float, low: float) -> str:
 
 def _others(result: AuditResult, v: Verdict, but: str | None, start: str) -> str:
     """The other groups proven worse off, each with how much it is worse at least."""
-    found = [(g, find(result, v.attribute, g.group)) for g in v.worse_groups if g.group != but]
-    told = []
-    for worse, group in found[:MOST_NAMED]:
-        rate = percent(getattr(group, v.rate)) if group else ""
-        least = points(worse.difference_interval[0])
-        told.append(f"{group_label(v.attribute, worse.group)} {rate} (at least {least} more)")
-    if len(found) > MOST_NAMED:
-        told.append(f"{count(len(found) - MOST_NAMED)} more groups")
+    others = [g for g in v.worse_groups if g.group != but]
+    told = [_at_least(result, v, g) for g in others[:MOST_NAMED]]
+    if len(others) > MOST_NAMED:
+        told.append(f"{count(len(others) - MOST_NAMED)} more groups")
     return f"{start} {listing(told)}." if told else ""
+
+
+def _at_least(result: AuditResult, v: Verdict, worse: WorseGroup) -> str:
+    """'Indian 10.2% (at least 1.3 points more)'; in proportion where points say too little."""
+    group = find(result, v.attribute, worse.group)
+    rate = percent(getattr(group, v.rate)) if group else ""
+    least, ratio = worse.difference_interval[0], worse.ratio_interval[0]
+    far = v.verdict == WITHIN and ratio > result.config.ratio_tolerance[1]
+    more = f"{times(ratio)} as often" if far else f"{points(least)} more"
+    return f"{group_label(v.attribute, worse.group)} {rate} (at least {more})"
 
 
 def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple[str, str] | None:
@@ -257,7 +263,12 @@ def _short(result: AuditResult, v: Verdict) -> str:
     if v.gap != v.gap:
         return "fewer than two groups with enough images"
     if v.verdict != DISPARITY:
-        return f"gap {points(v.gap)} ({point_interval(v.gap_interval)})"
+        far = far_in_proportion(result, v)
+        who = (
+            f"; {group_label(v.attribute, far.group)} at least {times(far.ratio_interval[0])}" if far else ""
+        )
+        than = f" as often as {group_label(v.attribute, far.than)}" if far else ""
+        return f"gap {points(v.gap)} ({point_interval(v.gap_interval)}){who}{than}"
     (gap, interval), pair = _proven_gap(v), named_pair(v)
     ends = [group_label(v.attribute, g) for g in (pair.group, pair.than)] if pair else []
     groups = " vs ".join(ends) + ": " if ends else ""

@@ -76,6 +76,7 @@ def test_within_tolerance_but_far_apart_in_proportion_is_in_the_headline(judge, 
     record = planted(judge, result, W, W)
     record.verdicts[0].worse_groups.append(prove(result, "race", "fpr", (0.001, 0.018), (3.2, 5.1)))
     assert answer.headline(record) == "Within tolerance, by race; in proportion far apart by race."
+    assert "points are the right measure" in " ".join(s.text for s in next_steps(record))
     assert any(
         claim.startswith("Within 2 points, but real images of people") for claim, _ in answer.lead(record)
     )

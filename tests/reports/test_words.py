@@ -93,6 +93,7 @@ def test_within_tolerance_but_far_apart_in_proportion_says_who(judge, prove, res
     assert told.claim.startswith("Within 2 points, but real images of people labelled Black are flagged")
     assert "(3.2–5.1) times as often as" in told.claim
     assert "any gap is below the tolerance of 2 points" in told.evidence
+    assert told.short == "gap 1 point (0 to 1.8); Black at least 3.2 times as often as Southeast Asian"
     near = prove(result, "race", "fpr", (0.001, 0.018), (1.2, 5.1))
     assert "about equally often" in only(judge, result, "within tolerance", worse_groups=[near]).claim
 
