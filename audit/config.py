@@ -54,6 +54,7 @@ class AuditConfig:
         positive: Label that means fake; None expects 0/1 (or "real"/"fake").
         bins: Attribute to inner edges that cut a numeric column into groups.
         controls: Columns at equal value of which every gap is computed again, see `audit.control`.
+        references: Attribute to the group that every other group of it is compared with.
     """
 
     attributes: Sequence[str] = ()
@@ -69,6 +70,7 @@ class AuditConfig:
     positive: str | None = None
     bins: Mapping[str, Sequence[float]] = field(default_factory=lambda: MappingProxyType({}))
     controls: Sequence[str] = ()
+    references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def alpha(self) -> float:

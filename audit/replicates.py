@@ -45,7 +45,7 @@ def enough_replicates(n_tests: int, alpha: float, smallest: float) -> int:
 
 
 def raised_note(asked: int, drawn: int, n_tests: int) -> str:
-    """Says that more permutations were drawn than asked for, and why."""
+    """Say that more permutations were drawn than asked for, and why."""
     return (
         f"{asked:,} permutations are too few for {n_tests} comparisons: even the largest gap would have "
         f"stayed unsettled. {drawn:,} were drawn instead."

@@ -68,6 +68,8 @@ class Config(Record):
     """Seed of everything random in the audit."""
     controls: list[str] = []
     """Columns held constant in `AuditResult.adjusted_gaps`."""
+    references: dict[str, str] = {}
+    """Attribute to the group that every other group of it is compared with."""
 
 
 class Provenance(Record):
@@ -145,13 +147,14 @@ class Gap(Record):
 
     attribute: str
     measure: str
-    """A key of `audit.gaps.MEASURES`, such as 'fpr_difference' or 'demographic_parity_ratio'."""
+    """A key of `audit.gaps.MEASURES`, such as 'fpr_difference', of `audit.rest` or of `audit.reference`."""
     value: Rate
     interval: Interval | None
     reason: str | None = None
     """Why there is no interval, or no value."""
     groups: list[str] = []
-    """The two groups that set the value, largest rate first; or the one compared with all others."""
+    """The two groups that set the value, largest rate first; or the one compared with all others; or the
+    one compared with the reference, and the reference."""
     expected_if_equal: Rate = math.nan
     """Mean of the measure over groups of these sizes that all have the same rates: what noise alone shows."""
     tolerance_check: ToleranceCheck | None = None

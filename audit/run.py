@@ -32,6 +32,7 @@ from audit.groupcurves import SortedScores, score_measures
 from audit.groups import Grouping, whole
 from audit.intervals import z_value
 from audit.measures import group_results, measures_of
+from audit.reference import check_references, reference_gaps
 from audit.replicates import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
 from audit.rules import parse_rule
 from audit.scorefiles import read_scores, unaudited_columns
@@ -152,6 +153,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     overall = score_measures(scores, everything, z_value(config.confidence))
     axes = axes_for(overall[0].curve, threshold)
     groupings = audited.cells.groupings()
+    check_references(groupings, config.references)
     asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
     parts = [_part(cells, scores, grouping, config, axes) for grouping in groupings]
     measures = measures_of(cells.total(), overall, config)[0]
@@ -199,7 +201,7 @@ def _part(cells: Counts, scores: SortedScores, grouping: Grouping, config: Audit
     sides = sides_by_class(grouping, counts, config)
     return _Part(
         groups=group_results(grouping, counts, measured, config),
-        gaps=gap_results(grouping, counts, sides, config),
+        gaps=[*gap_results(grouping, counts, sides, config), *reference_gaps(grouping, counts, config)],
         questions=[
             question_of(grouping, counts, sides, "fpr"),
             question_of(grouping, counts, sides, "fnr"),
@@ -229,6 +231,7 @@ def _config_record(
         calibration_share=0.0 if rule == "fixed" else config.calibration_share,
         bins={name: list(edges) for name, edges in config.bins.items()},
         controls=[control.column for control in controls],
+        references=dict(config.references),
     )
 
 

@@ -32,6 +32,7 @@ from audit.groups import Cells, whole
 from audit.intervals import newcombe, ratio_score, wilson, z_value
 from audit.paired import auc_difference, gap_difference, rate_difference
 from audit.planning import images_if_as_seen
+from audit.reference import reference_limits
 from audit.result import AuditResult
 from audit.run import audit_scores
 from audit.runs import Run
@@ -204,6 +205,17 @@ def simultaneous_coverage(
             low, high = newcombe((k / n)[first], n[first], (k / n)[second], n[second], z)
             truth = p[first] - p[second]
             hits += bool(((low <= truth) & (truth <= high)).all())
+    return hits / n_sim
+
+
+def reference_coverage(
+    n: np.ndarray, p: np.ndarray, reference: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """Whether the intervals of all groups minus the reference hold at once."""
+    hits, truth = 0, np.delete(p, reference) - p[reference]
+    for _ in range(n_sim):
+        _, (low, high) = reference_limits(rng.binomial(n, p), n, reference, ALPHA)
+        hits += bool(((low <= truth) & (truth <= high)).all())
     return hits / n_sim
 
 
@@ -522,6 +534,18 @@ STUDIES = [
         Study("Comparison, any false winner", f"3 detectors alike, 1500 pairs, {case}", AT_MOST,
               partial(family_errors, 1500, rates, 3), 200)
         for case, rates in (("7 races at 0.05", np.full(7, 0.05)), ("7 races, rates 0.03-0.12", slope))
+    ],
+    *[
+        Study("Each group minus the reference, at once", case, AT_LEAST,
+              partial(reference_coverage, n, p, reference), 2_000)
+        for case, n, p, reference in (
+            ("7 races, equal rates 0.05", RACES, np.full(7, 0.05), 0),
+            ("7 races, rates 0.03-0.12", RACES, slope, 0),
+            ("7 groups of 40, equal rates 0.1", np.full(7, 40), np.full(7, 0.1), 0),
+            ("9 ages, equal rates 0.01, smallest as reference", AGES, np.full(9, 0.01), 8),
+            ("9 ages, rates 0.01-0.30", AGES, np.linspace(0.30, 0.01, 9), 4),
+            ("2 groups of 1000 and 300, rate 0.05", np.array([1000, 300]), np.full(2, 0.05), 0),
+        )
     ],
 ]  # fmt: skip
 

@@ -32,14 +32,14 @@ DIFFERENCE = [
     Column("interval", "Interval", "points interval", "interval"),
     Column("p_value", "p", "p", "p_value"),
     Column("adjusted_p_value", "p, corrected", "p", "holm"),
-    Column("family", "Corrected with"),
-    Column("reason", "Note"),
+    Column("family", "Family", "text", "family"),
 ]
+NOTE = Column("reason", "Note")
 
 FAMILY_WORDS = {
     "headline": "headline",
-    "intersections": "intersections, exploratory",
-    "groups": "groups, exploratory",
+    "intersections": "exploratory",
+    "groups": "exploratory",
     None: "all tests",
 }
 
@@ -93,6 +93,13 @@ def _rows(items: Sequence[BaseModel]) -> list[dict[str, Any]]:
     return rows
 
 
+def _table(name: str, caption: str, columns: list[Column], items: Sequence[BaseModel]) -> Table:
+    """With a column of notes where there are any."""
+    rows = _rows(items)
+    noted = [NOTE] if any(row["reason"] for row in rows) else []
+    return Table(name, caption, [*columns, *noted], rows)
+
+
 def gaps_table(record: Comparison) -> Table:
     """Difference of the gaps, by attribute and intersection."""
     columns = [
@@ -104,7 +111,7 @@ def gaps_table(record: Comparison) -> Table:
         Column("difference", "Difference", "points"),
         *DIFFERENCE,
     ]
-    return Table("gaps", "Gaps between groups, compared", columns, _rows(record.gaps))
+    return _table("gaps", "Gaps between groups, compared", columns, record.gaps)
 
 
 def errors_table(record: Comparison) -> Table:
@@ -120,7 +127,7 @@ def errors_table(record: Comparison) -> Table:
         Column("difference", "Difference", "points"),
         *DIFFERENCE,
     ]
-    return Table("errors", "Errors on the same images, by group (McNemar)", columns, _rows(record.errors))
+    return _table("errors", "Errors on the same images, by group (McNemar)", columns, record.errors)
 
 
 def auc_table(record: Comparison) -> Table:
@@ -135,7 +142,7 @@ def auc_table(record: Comparison) -> Table:
         Column("interval", "Interval", "number interval", "interval"),
         *DIFFERENCE[1:],
     ]
-    return Table("auc", "AUC on the same images, by group (DeLong)", columns, _rows(record.auc))
+    return _table("auc", "AUC on the same images, by group (DeLong)", columns, record.auc)
 
 
 def gap_dots(record: Comparison, rate: str) -> go.Figure:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from audit.result import OVERALL, AuditResult, Curve, GroupResult, Histogram
-from reports import curve_figures, figures, sweeps, table, tables, words
+from reports import curve_figures, figures, references, sweeps, table, tables, words
 from reports.numbers import percent
 
 Figures = dict[str, go.Figure]
@@ -40,6 +40,8 @@ class AttributePart:
     rates: table.Table
     measures: table.Table
     rest: table.Table
+    reference: table.Table
+    reference_claims: list[tuple[str, str]]
     quality: table.Table
     n_shown: int
     n_hidden: int
@@ -105,6 +107,8 @@ def attribute_part(
         rates=tables.rates_table(result, name),
         measures=tables.gaps_table(result, name),
         rest=tables.rest_table(result, name),
+        reference=references.reference_table(result, name),
+        reference_claims=references.reference_claims(result, name),
         quality=tables.quality_table(result, name),
         n_shown=min(len(groups), figures.MAX_ROWS),
         n_hidden=max(0, len(groups) - figures.MAX_ROWS),

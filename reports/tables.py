@@ -18,6 +18,8 @@ from reports.words import DISPARITY, RATE_NAMES, beyond_proven, group_label, tit
 
 TO_REST = ("_to_rest", "disparate_impact", "average_odds_difference")
 """How measures of one group against all others end."""
+TO_REFERENCE = "_to_reference"
+"""How measures of one group against the reference group end."""
 
 TOLERANCE_CHECKS = {"inside": "inside", "beyond": "beyond", "unclear": "across its edge"}
 """How the place of an interval is shown; "unclear" beside a disparity would read as a contradiction."""
@@ -131,7 +133,8 @@ def gaps_table(result: AuditResult, attribute: str) -> Table:
         Column("meaning", "What it says"),
     ]
     rows = []
-    for gap in (g for g in result.gaps if g.attribute == attribute and not g.measure.endswith(TO_REST)):
+    one_sided = (*TO_REST, TO_REFERENCE)
+    for gap in (g for g in result.gaps if g.attribute == attribute and not g.measure.endswith(one_sided)):
         word = gap_word(gap.measure)
         groups = " vs ".join(group_label(attribute, g) for g in gap.groups)
         note = f" ({gap.reason})" if gap.reason else ""

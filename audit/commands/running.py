@@ -61,6 +61,13 @@ def run(
             "their quality."
         ),
     ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Compare every other group with this one: race=White; repeat for other attributes. For a "
+            "rule such as: no group may exceed White by more than 2 points (the --tolerance)."
+        ),
+    ] = None,
     confidence: Annotated[float, typer.Option(help="Of every interval and verdict.")] = 0.95,
     tolerance: Annotated[float, typer.Option(help="Gap between two rates that nobody minds.")] = 0.02,
     ratio_tolerance: Annotated[
@@ -103,6 +110,7 @@ def run(
         tolerance=tolerance, ratio_tolerance=ratio_tolerance, calibration_share=calibration_share,
         min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive, bins=_bins(bins or []),
         controls=tuple(control or ()),
+        references=_references(reference or []),
     )  # fmt: skip
     called = {key: text for key, text in (("name", name), ("version", version)) if text}
     if scores is not None:
@@ -189,6 +197,18 @@ def _bins(given: list[str]) -> dict[str, list[float]]:
         return {name: [float(edge) for edge in edges.split(",")] for name, edges in split}
     except ValueError:
         raise typer.BadParameter(f"--bins {' '.join(given)}: write NAME=18,40,65") from None
+
+
+def _references(given: list[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in given:
+        attribute, equals, group = (part.strip() for part in text.partition("="))
+        if not (attribute and equals and group):
+            raise typer.BadParameter(f"--reference {text}: write ATTRIBUTE=GROUP, such as race=White")
+        if attribute in named:
+            raise typer.BadParameter(f"--reference names two groups of {attribute}: one an attribute")
+        named[attribute] = group
+    return named
 
 
 def report(

@@ -18,6 +18,7 @@ QUICK = {
     "Wilson on pairs: (FPR + TPR) / 2": 0.1,
     "Rate difference, paired": 0.1,
     "Comparison, any false winner": 0.05,
+    "Each group minus the reference, at once": 0.1,
     "Equality test, size": 0.1,
     '"within tolerance" although wrong': 0.03,
     '"proven beyond" of a gap inside the tolerance': 0.02,

@@ -116,6 +116,46 @@ def test_what_is_missing_is_said_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["race=Z"], "there is no group 'Z'; the groups of race are A, B"),
+        (["race"], "--reference race: write ATTRIBUTE=GROUP, such as race=White"),
+        (["race=A", "race=B"], "--reference names two groups of race"),
+    ],
+)
+def test_a_reference_that_cannot_be_is_refused(
+    score_file: Path, given: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    named = [text for one in given for text in ("--reference", one)]
+    code, _, error = ended(capsys, "run", "--scores", str(score_file), "--n-boot", "200", *named)
+    assert code == 2 and message in error.replace("│ ", "").replace(" │", "")
+
+
+def test_permutations_that_are_too_few_are_raised_and_said(
+    score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    frame = pd.read_csv(score_file)
+    for name in ("age", "gender", "camera"):
+        frame[name] = np.random.default_rng(len(name)).choice(["x", "y"], len(frame))
+    frame.to_csv(tmp_path / "more.csv", index=False)
+    named = [text for name in ("race", "age", "gender", "camera") for text in ("--attribute", name)]
+    given = [
+        "--scores",
+        str(tmp_path / "more.csv"),
+        "--out",
+        str(tmp_path / "run"),
+        "--n-boot",
+        "100",
+        *named,
+    ]
+    code, out, err = ended(capsys, "run", *given)
+    shown = " ".join([*out.split(), err])
+    drawn = json.loads((tmp_path / "run" / "audit.json").read_text())["config"]["n_boot"]
+    assert code == 0 and drawn == 1100
+    assert "100 permutations are too few for 22 comparisons" in shown and "1,100 were drawn" in shown
+
+
 def test_an_unknown_option_exits_with_two(capsys: pytest.CaptureFixture[str]):
     assert ended(capsys, "run", "--colour", "red")[0] == 2
 

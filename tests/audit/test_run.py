@@ -172,7 +172,7 @@ def test_threshold_rule_leaves_its_images_out(frame):
     assert left + found.data.n_pairs == 900 and 0.02 < found.overall.fpr < 0.09
 
 
-def test_too_few_permutations_are_raised_and_said(frame):
+def test_too_few_permutations_are_raised(frame):
     few = AuditConfig(attributes=("age", "gender", "race"), n_boot=100, threshold=0.0)
     result = audit_scores(frame, few)
     assert result.n_tests == 14 and result.config.n_boot == 700
@@ -183,8 +183,7 @@ def test_too_few_permutations_are_raised_and_said(frame):
 
 
 def test_enough_permutations_are_left_alone(frame):
-    result = audit_scores(frame, replace(FAST, n_boot=321))
-    assert result.config.n_boot == 321 and not any("permutations" in note for note in result.notes)
+    assert audit_scores(frame, replace(FAST, n_boot=321)).config.n_boot == 321
 
 
 def test_one_class_only(frame):

@@ -108,7 +108,7 @@ def test_the_page_says_what_was_corrected_together(folder, record):
     for name in ("intersections", "groups"):
         assert f"<li>{sizes[name]} tests" in page
     assert page.count("exploratory") > 4
-    assert {row["family"] for row in errors_table(record).rows} == {"headline", "groups, exploratory"}
+    assert {row["family"] for row in errors_table(record).rows} == {"headline", "exploratory"}
 
 
 def test_a_comparison_from_before_the_families_still_opens(record, tmp_path):
