@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.result import OVERALL, AuditResult
-from reports import advice, answer, belief, explorer, held, parts, samples, signoff, tables, words
+from reports import advice, answer, belief, explorer, held, parts, rare, samples, signoff, tables, words
 from reports.crossing import Crossing, crossings
 from reports.files import load_json, load_result, write_text
 from reports.numbers import number, number_interval, percent, percent_interval
@@ -126,6 +126,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "signoff_blank": signoff.BLANK,
         **belief.context(result),
         **held.context(result),
+        **rare.context(result, names),
     }
     context["sections"] = _sections(context)
     return render("report.html", context, book, {"explorer": slider})

@@ -98,6 +98,31 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def of_thousand(value: float) -> str:
+    """A proportion as so many of 1,000, never as none or all where it is not.
+
+    >>> of_thousand(0.0843), of_thousand(0.0002), of_thousand(0.99996), of_thousand(1.0)
+    ('84', 'under 1', 'over 999', '1,000')
+    """
+    if not math.isfinite(value):
+        return NO_DATA
+    if 0 < value < 0.001:
+        return "under 1"
+    return "over 999" if 0.999 < value < 1 else f"{math.floor(1000 * value + 0.5):,}"
+
+
+def of_thousand_interval(interval: tuple[float, float] | None) -> str:
+    """(0.0711, 0.1) -> '71–100'.
+
+    >>> of_thousand_interval((0.0711, 0.1)), of_thousand_interval((0.0, 0.0004))
+    ('71–100', '0 to under 1')
+    """
+    if interval is None or not all(math.isfinite(v) for v in interval):
+        return "no interval"
+    low, high = map(of_thousand, interval)
+    return f"{low} to {high}" if " " in low + high else f"{low}–{high}"
+
+
 def p_value(value: float) -> str:
     """A p-value, never as zero.
 

@@ -122,9 +122,39 @@
     return x < 0 ? (1 - erf) / 2 : (1 + erf) / 2;
   }
 
+  // Koopman's score limit of p1 / p2 by bisection on its logarithm, as in audit.intervals.
+  function ratioLimit(p1, n1, p2, n2, z) {
+    let low = -25, high = 25;
+    for (let i = 0; i < 60; i++) {
+      const middle = (low + high) / 2, ratio = Math.exp(middle);
+      const a = (n1 + n2) * ratio, b = -(n1 * ratio + n1 * p1 + n2 + n2 * p2 * ratio), c = n1 * p1 + n2 * p2;
+      const fit2 = (2 * c) / (-b + Math.sqrt(Math.max(b * b - 4 * a * c, 0))), fit1 = ratio * fit2;
+      const variance = (fit1 * (1 - fit1)) / n1 + (ratio * ratio * fit2 * (1 - fit2)) / n2;
+      const difference = p1 - ratio * p2;
+      if (difference !== 0 && difference / Math.sqrt(Math.max(variance, 1e-300)) > z) low = middle;
+      else high = middle;
+    }
+    return Math.exp((low + high) / 2);
+  }
+
+  // Of the images flagged, the share that is real, by Bayes' theorem, as in audit.discovery.
+  function falseDiscovery(flagged, nReal, caught, nFake, share, z) {
+    const odds = (1 - share) / share, value = (flagged * odds) / (flagged * odds + caught);
+    if (!isFinite(value)) return { value: NaN, interval: [NaN, NaN] };
+    const low = flagged === 0 ? 0 : ratioLimit(flagged, nReal, caught, nFake, z);
+    const high = caught === 0 ? Infinity : ratioLimit(flagged, nReal, caught, nFake, -z);
+    return { value, interval: [low, high].map((limit) => 1 - 1 / (1 + limit * odds)) };
+  }
+
+  function ofThousand(v) {
+    if (v > 0 && v < 0.001) return "under 1";
+    return v > 0.999 && v < 1 ? "over 999" : Math.floor(1000 * v + 0.5).toLocaleString("en");
+  }
+
   function makeExplorer(record) {
     const slider = $("threshold"), select = $("explorer-attribute"), z = record.z;
-    let at = record.start;
+    const shareField = $("fake-share"), presets = [...document.querySelectorAll("button.fake-share")];
+    let at = record.start, share = +shareField.value / 100;
     const chosen = () => record.attributes[select ? +select.value : 0] || { name: "", groups: [], curves: false };
     const rate = (group, kind) => {
       const n = kind === "fpr" ? group.n_real : group.n_fake, k = group[kind === "fpr" ? "fp" : "fn"][at];
@@ -161,11 +191,48 @@
       return cell;
     }
 
+    function discovery(group) {
+      const fpr = rate(group, "fpr"), fnr = rate(group, "fnr");
+      return { compared: fpr.compared && fnr.compared, ...falseDiscovery(fpr.value, fpr.n, 1 - fnr.value, fnr.n, share, z) };
+    }
+
+    function discoveryText(d) {
+      if (!isFinite(d.value)) return "no data";
+      const [low, high] = d.interval.map(ofThousand);
+      return `${ofThousand(d.value)} (${low}${(low + high).includes(" ") ? " to " : "–"}${high})`;
+    }
+
+    function discoveryCell(group) {
+      const cell = document.createElement("td"), d = discovery(group);
+      cell.textContent = discoveryText(d) + (isFinite(d.value) && !d.compared ? " *" : "");
+      return cell;
+    }
+
+    const shareText = () => (100 * share).toLocaleString("en", { maximumSignificantDigits: 4 }) + "%";
+
+    function discoverySentence() {
+      const d = discovery(record.overall);
+      if (!isFinite(d.value)) return "";
+      const rated = chosen().groups.map((g) => [g.name, discovery(g)]).filter(([, r]) => r.compared && isFinite(r.value));
+      const known = rated.map(([name, r]) => [name, r.value]).sort((a, b) => b[1] - a[1]);
+      const start = ` If ${shareText()} of the images are fakes, of 1,000 flagged ${ofThousand(d.value)} are real people`;
+      if (known.length < 2) return start + ".";
+      return `${start} (${known[0][0]} ${ofThousand(known[0][1])}, ${known.at(-1)[0]} ${ofThousand(known.at(-1)[1])}).`;
+    }
+
+    function takeShare() {
+      const given = shareField.value === "" ? NaN : +shareField.value / 100, fits = given > 0 && given < 1;
+      shareField.setAttribute("aria-invalid", String(!fits));
+      if (fits) share = given;
+      presets.forEach((button) => button.setAttribute("aria-pressed", String(fits && Math.abs(+button.value / 100 - share) < 1e-9)));
+      if (fits) update();
+    }
+
     function row(group, tops) {
       const tr = document.createElement("tr"), name = document.createElement("th");
       name.scope = "row";
       name.textContent = group.name;
-      tr.append(name, bar(rate(group, "fpr"), tops.fpr), bar(rate(group, "fnr"), tops.fnr));
+      tr.append(name, bar(rate(group, "fpr"), tops.fpr), bar(rate(group, "fnr"), tops.fnr), discoveryCell(group));
       return tr;
     }
 
@@ -214,7 +281,8 @@
       slider.setAttribute("aria-valuetext", "threshold " + record.thresholds[at].toFixed(3));
       $("explorer-summary").textContent =
         `At threshold ${record.thresholds[at].toFixed(3)}: ` + sentence("fpr", "of real images are flagged as fake") +
-        " " + sentence("fnr", "of fakes are let through");
+        " " + sentence("fnr", "of fakes are let through") + discoverySentence();
+      $("fake-share-shown").textContent = shareText();
       const tops = {};
       for (const kind of ["fpr", "fnr"]) tops[kind] = niceTop(all.map((g) => rate(g, kind).interval[1]));
       $("explorer-table").tBodies[0].replaceChildren(...all.map((g) => row(g, tops)));
@@ -234,6 +302,8 @@
       requestAnimationFrame(() => { waiting = false; update(); });
     });
     if (select) select.addEventListener("change", update);
+    shareField.addEventListener("input", takeShare);
+    presets.forEach((button) => button.addEventListener("click", () => { shareField.value = button.value; takeShare(); }));
     $("threshold-reset").addEventListener("click", () => { at = record.start; slider.value = at; update(); });
     slider.value = at;
     $("explorer-controls").hidden = false;

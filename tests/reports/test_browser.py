@@ -9,10 +9,12 @@ from playwright.sync_api import expect, sync_playwright
 
 from audit.compare import compare_runs, write_comparison
 from audit.config import AuditConfig
+from audit.discovery import false_discovery
+from audit.intervals import z_value
 from audit.run import audit_file
 from reports.comparison import write_comparison_page
 from reports.html import write_report
-from reports.numbers import percent_interval
+from reports.numbers import of_thousand, of_thousand_interval, percent_interval
 
 pytestmark = pytest.mark.browser
 
@@ -174,6 +176,59 @@ def test_the_intervals_of_the_slider_are_those_of_the_audit(visit, small):
     for group in (g for g in small.groups if g.attribute == "race"):
         row = next(r for r in rows if r.startswith(group.group))
         assert f"({percent_interval(group.fpr_interval)})" in row
+
+
+def discovered(result, group, at, share):
+    """What the explorer should say of a group: of 1,000 flagged, real people, with the interval."""
+    s = next(s for s in result.sweep if s.group == group)
+    z = z_value(result.config.confidence)
+    rate, limits = false_discovery(s.fp[at], s.n_real, s.fn[at], s.n_fake, share, z)
+    return f"{of_thousand(float(rate))} ({of_thousand_interval(tuple(map(float, limits)))})"
+
+
+def test_what_a_flag_means_follows_the_share_of_fakes_and_the_threshold(visit, small):
+    one = visit()
+    page, at = one.page, small.sweep_thresholds.index(0.5)
+    one.bring("#fake-share")
+    cell = page.locator("#explorer-table tbody tr").first.locator("td").last
+    expect(cell).to_have_text(discovered(small, "Black", at, 0.01))
+    page.get_by_role("button", name="50% fakes").focus()
+    page.keyboard.press("Enter")
+    expect(cell).to_have_text(discovered(small, "Black", at, 0.5))
+    expect(page.locator("button.fake-share[aria-pressed=true]")).to_have_text("50%")
+    page.get_by_label("Share of fakes in use", exact=True).fill("0.2")
+    expect(cell).to_have_text(discovered(small, "Black", at, 0.002))
+    expect(page.locator("#explorer-table thead")).to_contain_text("if 0.2% are fakes")
+    expect(page.locator("#explorer-summary")).to_contain_text(
+        "If 0.2% of the images are fakes, of 1,000 flagged"
+    )
+    assert page.locator("button.fake-share[aria-pressed=true]").count() == 0
+    page.locator("#threshold").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(cell).to_have_text(discovered(small, "Black", at - 1, 0.002))
+    assert one.complaints == []
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "100", "-3"])
+def test_an_impossible_share_is_marked_and_changes_nothing(visit, wrong):
+    page = visit().page
+    field = page.get_by_label("Share of fakes in use", exact=True)
+    before = page.locator("#explorer-table").inner_text()
+    field.fill(wrong)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    assert page.locator("#explorer-table").inner_text() == before
+    field.fill("1")
+    expect(field).to_have_attribute("aria-invalid", "false")
+
+
+def test_the_ends_of_the_threshold_leave_no_wrong_number(visit):
+    one = visit()
+    cell = one.page.locator("#explorer-table tbody tr").first.locator("td").last
+    one.page.locator("#threshold").focus()
+    for key, text in (("Home", "990 (990–990)"), ("End", "no data")):
+        one.page.keyboard.press(key)
+        expect(cell).to_contain_text(text)
+    assert one.complaints == []
 
 
 def test_another_attribute_can_be_chosen(visit):
