@@ -14,20 +14,19 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import torch
 
 from pipelines import errors
+from pipelines.compute import LANES_PER_GPU, exact, lanes_that_fit
 from pipelines.errors import EngineError, ExpectedError, SettingError
 from pipelines.job import Job
 from pipelines.shards import Listener, ShardMaker
 
 MAX_TRIES: Final = 3
 """How often a shard may take its worker down before the run stops."""
-_LANES_PER_GPU: Final = 4
 _WORKER_ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_MMAP_MAX_": "0",  # large activations stay in the heap: page faults cost the decoder half its time
@@ -47,16 +46,24 @@ def devices_for(job: Job, workers: int | None, n_shards: int) -> list[str]:
         torch device names, one a worker.
 
     Raises:
-        SettingError: fewer than one worker.
+        SettingError: fewer than one worker, or no GPU here for a run planned for GPUs.
     """
     if workers is not None and workers < 1:
         raise SettingError(f"--workers is {workers}; it must be at least 1")
-    if job.settings.device == "cuda":
-        names = [f"cuda:{i}" for i in range(torch.cuda.device_count())] * _LANES_PER_GPU
-    else:
-        names = ["cpu"] * len(os.sched_getaffinity(0))
+    on_gpu = job.settings.device == "cuda"
+    names = _gpu_lanes(job) if on_gpu else ["cpu"] * len(os.sched_getaffinity(0))
+    if not names:
+        raise SettingError("the run is planned for GPUs, and PyTorch sees none on this machine")
     wanted = len(names) if workers is None else workers
     return [names[i % len(names)] for i in range(max(1, min(wanted, n_shards)))]
+
+
+def _gpu_lanes(job: Job) -> list[str]:
+    """As many lanes on each visible GPU as its memory holds, the GPUs in turn."""
+    side, batch = job.generator.get("output_size_px") or 0, job.settings.batch_size
+    free = [torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())]
+    lanes = [lanes_that_fit(each, side, batch) for each in free]
+    return [f"cuda:{i}" for turn in range(LANES_PER_GPU) for i, n in enumerate(lanes) if turn < n]
 
 
 def run_local(job: Job, shards: list[int], listen: Listener, workers: int | None = None) -> None:
@@ -77,7 +84,7 @@ def run_local(job: Job, shards: list[int], listen: Listener, workers: int | None
         return
     devices = devices_for(job, workers, len(shards))
     if len(devices) == 1:
-        with _one_thread():
+        with exact():
             maker = ShardMaker(job, devices[0])
             for number in shards:
                 maker.make(number, listen)
@@ -89,15 +96,10 @@ def run_local(job: Job, shards: list[int], listen: Listener, workers: int | None
         crew.dismiss()
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread, as every worker does, and put the caller's number back afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _search_path() -> str:
+    """This very copy of the package first, then what the caller's environment names."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH")) if p)
 
 
 class _Lane:
@@ -106,10 +108,11 @@ class _Lane:
     def __init__(self, job: Job, device: str, heard: "queue.Queue[tuple[_Lane, str]]") -> None:
         self.device, self.shard = device, -1
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.lane", str(job.out_dir), device],
+            # -P: a file in the user's folder that is called like a module is not one
+            [sys.executable, "-P", "-m", "pipelines.lane", str(job.out_dir), device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_WORKER_ENVIRONMENT},
+            env={**os.environ, **_WORKER_ENVIRONMENT, "PYTHONPATH": _search_path()},
             text=True,
         )
         threading.Thread(target=self._hear, args=(heard,), daemon=True).start()

@@ -14,10 +14,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipelines.compute import exact
 from pipelines.engines import devices_for, run_local
 from pipelines.errors import SettingError
 from pipelines.finish import dataset_size_bytes, finish
-from pipelines.job import Job, claimed, is_complete
+from pipelines.job import Job, claimed, is_complete, refuse_strangers
 from pipelines.manifest import OK, read_manifest, read_provenance, read_table
 from pipelines.plans import latents_job, photo_job
 from pipelines.progress import progress_bar
@@ -26,8 +27,8 @@ from pipelines.shards import ROWS, ShardMaker
 from pipelines.storage import remove_tree
 
 ENGINES = ("local", "ray")
-_TRIAL = 16
-"""Photos that a dry run really makes, to measure time and disk."""
+_TRIAL = 12
+"""Photos that a dry run really makes, twice: the first shard warms up, the second is timed."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,13 @@ class PairsPlan:
     free_bytes: int
     """Free where the dataset would lie."""
     seconds: float
-    """Expected time for what is left, all workers busy."""
+    """Expected time for what is left, all workers busy, their start included."""
+    n_tried: int
+    """Photos that were really made into pairs, to measure."""
+    n_tried_paired: int
+    """Of these, photos that gave a pair."""
+    notes: list[str]
+    """Sentences on the photos and the generator that a reader of the audit will see."""
 
 
 def generate_pairs(
@@ -190,20 +197,21 @@ def plan_pairs(job: Job, workers: int | None = None) -> PairsPlan:
     Raises:
         ExpectedError: as `generate_pairs`.
     """
+    refuse_strangers(job)
     missing = job.missing_shards()
     left = 0 if is_complete(job) else sum(len(job.items(n)) for n in missing)
     n_workers = len(devices_for(job, workers, max(1, len(missing))))
-    every = max(1, len(job.plan) // _TRIAL)
-    sample = job.plan.iloc[::every][:_TRIAL]
+    sample = job.plan.iloc[:: max(1, len(job.plan) // (2 * _TRIAL))][: 2 * _TRIAL]
     with tempfile.TemporaryDirectory() as folder:
         trial = replace(
             job, out_dir=Path(folder), plan=sample, settings=replace(job.settings, shard_size=_TRIAL)
         )
-        maker = ShardMaker(trial)
-        began = time.perf_counter()
-        maker.make(0, lambda *_: None)
-        each_s = (time.perf_counter() - began) / len(sample)
+        trial.work_dir.mkdir()
+        with exact():  # as a worker computes
+            start_s, each_s = _pace(trial)
         each_bytes = dataset_size_bytes(Path(folder)) / len(sample)
+        shards = [read_table(trial.shard_dir(n) / ROWS)["status"].to_pylist() for n in range(trial.n_shards)]
+        tried = [status for shard in shards for status in shard]
     return PairsPlan(
         n_photos=len(job.plan),
         n_finished=len(job.plan) - left,
@@ -214,8 +222,24 @@ def plan_pairs(job: Job, workers: int | None = None) -> PairsPlan:
         n_workers=n_workers,
         disk_bytes=round(each_bytes * len(job.plan)),
         free_bytes=free_bytes(job.out_dir),
-        seconds=each_s * left / n_workers,
+        seconds=start_s + each_s * left / n_workers if left else 0.0,
+        n_tried=len(tried),
+        n_tried_paired=tried.count(OK),
+        notes=[*job.source.get("notes", []), *job.generator.get("notes", [])],
     )
+
+
+def _pace(trial: Job) -> tuple[float, float]:
+    """Make the trial's shards; seconds until a worker is at its pace, and for each photo from then on."""
+    began = time.perf_counter()
+    maker = ShardMaker(trial)
+    ready = time.perf_counter()
+    for number in range(trial.n_shards):
+        before = time.perf_counter()
+        maker.make(number, lambda *_: None)
+    each_s = (time.perf_counter() - before) / len(trial.items(trial.n_shards - 1))
+    warm_up_s = max(0.0, before - ready - each_s * (len(trial.plan) - len(trial.items(trial.n_shards - 1))))
+    return ready - began + warm_up_s, each_s
 
 
 def run_job(

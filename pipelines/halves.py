@@ -20,7 +20,15 @@ from torch.nn import functional as F
 
 from pipelines import latents
 from pipelines.align import FaceFinder, nearest_centre
-from pipelines.errors import HalvesDiffer, NoFaceFound, PhotoError, PhotoTooSmall
+from pipelines.compute import Fitting
+from pipelines.errors import (
+    CheckpointFormatError,
+    EngineError,
+    HalvesDiffer,
+    NoFaceFound,
+    PhotoError,
+    PhotoTooSmall,
+)
 from pipelines.images import Photo, read_photo
 from pipelines.job import Job
 from pipelines.manifest import OK, SCHEMA
@@ -54,6 +62,11 @@ class Networked:
         self.generator: PSP = load_psp(
             job.generator["path"], device, PRECISIONS[settings.precision], compiled=settings.compiled
         )
+        if self.generator.sha256 != job.generator["sha256"]:
+            raise CheckpointFormatError(
+                f"{job.generator['path']} is not the file that this run was planned with; bring that one back"
+            )
+        self.fitting = Fitting(settings.batch_size)
         self.crop = at_size(self.generator.crop, job.settings.size_px)
         self.trained = training_list(job.generator["path"], self.generator.provenance)
 
@@ -102,14 +115,19 @@ class Networked:
             part = uncoded[start : start + size]
             crops = np.stack([a.crop for a in part if a.crop is not None])
             images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
-            codes = torch.cat(_in_parts(lambda x: self.generator.encode(_resized(x, side)), images))
+            codes = self.fitting.run(lambda x: self.generator.encode(_resized(x, side)), images)
             for attempt, code in zip(part, codes.numpy(), strict=True):
                 attempt.latent = code
 
     def _decode(self, codes: torch.Tensor) -> np.ndarray:
         """Fakes uint8 [B,S,S,3]; rounded, for truncation would darken every fake by half a level."""
         side = self.job.settings.size_px
-        images = torch.cat(_in_parts(lambda w: _resized(self.generator.decode(w), side), codes))
+        images = self.fitting.run(lambda w: _resized(self.generator.decode(w), side), codes)
+        if not images.isfinite().all():
+            raise EngineError(
+                "the generator gave values that are not numbers; try --precision float32, and audit doctor "
+                "--psp to check the weights and the device"
+            )
         levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return levels.permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -225,15 +243,3 @@ def _squared(pixels: np.ndarray, size_px: int) -> np.ndarray:
 def _resized(images: torch.Tensor, side_px: int) -> torch.Tensor:
     """Area-average to a side; the same where it is that side already."""
     return images if images.shape[-1] == side_px else F.adaptive_avg_pool2d(images, side_px)
-
-
-def _in_parts(call: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> list[torch.Tensor]:
-    """Call a network on a batch; where memory runs out, on its halves, and so on down to one image."""
-    try:
-        return [call(batch).cpu()]
-    except torch.OutOfMemoryError:
-        if len(batch) == 1:
-            raise
-    torch.cuda.empty_cache()
-    middle = len(batch) // 2
-    return [*_in_parts(call, batch[:middle]), *_in_parts(call, batch[middle:])]

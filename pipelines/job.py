@@ -128,7 +128,7 @@ def claimed(job: Job) -> Iterator[None]:
         OutputInUse: another process is at work there.
         StorageError: the folder cannot be written to.
     """
-    _refuse_strangers(job)
+    refuse_strangers(job)
     with storing(job.out_dir):
         job.work_dir.mkdir(parents=True, exist_ok=True)
         lock = os.open(job.work_dir / "lock", os.O_CREAT | os.O_RDWR, 0o644)
@@ -151,8 +151,12 @@ def _lock(handle: int, out_dir: Path) -> None:
         ) from fault
 
 
-def _refuse_strangers(job: Job) -> None:
-    """Refuse a folder that holds something other than a run of ours."""
+def refuse_strangers(job: Job) -> None:
+    """Refuse a folder that holds something other than a run of ours.
+
+    Raises:
+        OutputHoldsAnotherRun: it does.
+    """
     if job.out_dir.exists() and not job.out_dir.is_dir():
         raise OutputHoldsAnotherRun(f"{job.out_dir} is a file; name a folder with --out")
     if job.out_dir.is_dir() and not (job.work_dir.is_dir() or (job.out_dir / PROVENANCE).is_file()):

@@ -48,18 +48,17 @@ def main(out_dir: str, device: str) -> None:
     numbers: queue.Queue[int] = queue.Queue()
     threading.Thread(target=_listen, args=(numbers,), daemon=True).start()
 
-    import torch
-
+    from pipelines.compute import exact
     from pipelines.job import load_job
     from pipelines.shards import ShardMaker
 
-    torch.set_num_threads(1)
     try:
-        maker = ShardMaker(load_job(Path(out_dir)), device)
-        while True:
-            number = numbers.get()
-            maker.make(number, lambda s, n, r: _speak(out, shard=s, done=n, rejected=r))
-            _speak(out, finished=number)
+        with exact():
+            maker = ShardMaker(load_job(Path(out_dir)), device)
+            while True:
+                number = numbers.get()
+                maker.make(number, lambda s, n, r: _speak(out, shard=s, done=n, rejected=r))
+                _speak(out, finished=number)
     except ExpectedError as fault:
         _speak(out, error=type(fault).__name__, message=str(fault))
 

@@ -8,16 +8,21 @@ with its process or its machine, is replaced and its shard made again; the shard
 name keeps a lost actor that was not quite dead from doing harm.
 """
 
+import logging
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from pipelines.compute import LANES_PER_GPU, exact
 from pipelines.engines import count_loss, expected
 from pipelines.errors import EngineError, ExpectedError
 from pipelines.job import Job, load_job
+from pipelines.psp.model import keep_memory
 from pipelines.shards import Listener, ShardMaker
 
-_LANES_PER_GPU = 4
+_LOG: Final = logging.getLogger(__name__)
+_PATIENCE_S: Final = 60
+"""After this long without an answer the reason is looked for."""
 
 
 def run_ray(
@@ -43,13 +48,19 @@ def run_ray(
     joined = ray.is_initialized()
     try:
         if not joined:
-            ray.init(address=address, log_to_driver=False, include_dashboard=False)
+            _join(ray, address)
         _Fleet(ray, job, _n_actors(ray, job, workers, len(shards))).run(shards, listen)
-    except ConnectionError as fault:
-        raise EngineError(f"no Ray cluster answers at {address}: {fault}") from fault
     finally:
         if not joined:
             ray.shutdown()
+
+
+def _join(ray: Any, address: str | None) -> None:
+    """Join the cluster at an address, or start one on this machine."""
+    try:
+        ray.init(address=address, log_to_driver=False, include_dashboard=False)
+    except (ConnectionError, ValueError) as fault:
+        raise EngineError(f"no Ray cluster answers at {address}: {fault}") from fault
 
 
 def _ray() -> Any:
@@ -64,24 +75,29 @@ def _ray() -> Any:
 
 
 def _n_actors(ray: Any, job: Job, workers: int | None, n_shards: int) -> int:
-    """As many actors as asked for, or as the cluster can hold, but no more than shards."""
+    """As many actors as asked for, but no more than the cluster can hold or there are shards."""
     there = ray.cluster_resources()
-    lanes = there.get("GPU", 0) * _LANES_PER_GPU if job.settings.device == "cuda" else there.get("CPU", 0)
-    wanted = int(lanes) if workers is None else workers
-    if wanted < 1:
+    on_gpu = job.settings.device == "cuda"
+    room = int(there.get("CPU", 0))
+    if on_gpu:
+        room = min(room, int(there.get("GPU", 0)) * LANES_PER_GPU)
+    elif there.get("GPU", 0):
+        _LOG.warning("the cluster has GPUs that stay idle; give --device cuda to use them")
+    if room < 1:
         raise EngineError(f"the Ray cluster offers no {job.settings.device} worker; it has {there}")
-    return min(wanted, n_shards)
+    return min(room if workers is None else workers, room, n_shards)
 
 
 class _Worker:
     """What runs in an actor's process."""
 
     def __init__(self, out_dir: str) -> None:
-        import torch
-
-        torch.set_num_threads(1)
+        keep_memory()
         self._out_dir = Path(out_dir)
         self._maker: ShardMaker | None = None
+
+    def ready(self) -> None:
+        """Answers once the actor has its place in the cluster."""
 
     def make(self, number: int) -> dict[str, Any]:
         """Make one shard; expected errors come back as a record, for they must stop the run."""
@@ -92,8 +108,9 @@ class _Worker:
             counted = (done, rejected)
 
         try:
-            self._maker = self._maker or ShardMaker(load_job(self._out_dir))
-            self._maker.make(number, listen)
+            with exact():
+                self._maker = self._maker or ShardMaker(load_job(self._out_dir))
+                self._maker.make(number, listen)
         except ExpectedError as fault:
             return {"error": type(fault).__name__, "message": str(fault)}
         return {"done": counted[0], "rejected": counted[1]}
@@ -103,39 +120,56 @@ class _Fleet:
     """The actors of one run, and which shard each is busy with."""
 
     def __init__(self, ray: Any, job: Job, n_actors: int) -> None:
-        gpus = 1 / _LANES_PER_GPU if job.settings.device == "cuda" else 0
+        gpus = 1 / LANES_PER_GPU if job.settings.device == "cuda" else 0
         self._ray, self._out_dir = ray, str(job.out_dir)
         self._make_actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Worker).remote
-        self._actors = [self._make_actor(self._out_dir) for _ in range(n_actors)]
-        self._busy: dict[Any, tuple[Any, int]] = {}
+        self._waiting: list[int] = []
+        self._idle: list[Any] = []
+        self._busy: dict[Any, tuple[Any, int | None]] = {}
         self._lost: Counter[int] = Counter()
+        for _ in range(n_actors):
+            self._start()
 
     def run(self, shards: list[int], listen: Listener) -> None:
         """Hand out shards until all are made."""
-        waiting = list(reversed(shards))
-        for actor in self._actors:
-            if waiting:
-                self._give(actor, waiting.pop())
-        while self._busy:
-            for reference in self._ray.wait(list(self._busy), num_returns=1)[0]:
-                actor, shard = self._busy.pop(reference)
-                actor = self._collect(reference, actor, shard, listen)
-                if actor is not None and waiting:
-                    self._give(actor, waiting.pop())
+        self._waiting = list(reversed(shards))
+        while self._waiting or any(shard is not None for _, shard in self._busy.values()):
+            done = self._ray.wait(list(self._busy), num_returns=1, timeout=_PATIENCE_S)[0]
+            if not done:
+                self._say_what_is_missing()
+            for reference in done:
+                self._collect(reference, listen)
+            while self._waiting and self._idle:
+                actor, shard = self._idle.pop(), self._waiting.pop()
+                self._busy[actor.make.remote(shard)] = (actor, shard)
 
-    def _give(self, actor: Any, shard: int) -> None:
-        """Hand a shard to an actor."""
-        self._busy[actor.make.remote(shard)] = (actor, shard)
+    def _start(self) -> None:
+        """Ask for an actor; it gets no shard before it answers, for there may be no place for it."""
+        actor = self._make_actor(self._out_dir)
+        self._busy[actor.ready.remote()] = (actor, None)
 
-    def _collect(self, reference: Any, actor: Any, shard: int, listen: Listener) -> Any:
-        """Take an actor's result; returns the actor if it is free, None if its shard was given out again."""
+    def _collect(self, reference: Any, listen: Listener) -> None:
+        """Take an actor's answer; a lost actor is replaced and its shard handed out again."""
+        actor, shard = self._busy.pop(reference)
         try:
             said = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as fault:
-            count_loss(self._lost, shard, str(fault).splitlines()[0])
-            self._give(self._make_actor(self._out_dir), shard)
-            return None
+            how = str(fault).splitlines()[0]
+            if shard is None:
+                raise EngineError(f"a worker of the Ray cluster died before it began: {how}") from fault
+            count_loss(self._lost, shard, how)
+            self._waiting.append(shard)
+            self._start()
+            return
+        self._idle.append(actor)
+        if shard is None:
+            return
         if "error" in said:
             raise expected(said["error"], said["message"])
         listen(shard, said["done"], said["rejected"])
-        return actor
+
+    def _say_what_is_missing(self) -> None:
+        """Nothing has happened for a while: a cluster may be starting machines, or be full."""
+        if all(shard is None for _, shard in self._busy.values()):
+            free = self._ray.available_resources()
+            _LOG.warning("waiting for the Ray cluster to give a worker its place; free there: %s", free)

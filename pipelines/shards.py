@@ -66,8 +66,9 @@ class ShardMaker:
         temporary = final.with_name(f"{final.name}.{uuid.uuid4().hex}.tmp")
         try:
             with storing(self.job.out_dir):
+                temporary.mkdir()  # not its parents: a folder that went away is not made anew
                 for half in _HALVES:
-                    (temporary / half).mkdir(parents=True)
+                    (temporary / half).mkdir()
             with ThreadPoolExecutor(_THREADS) as pool:
                 self._fill(number, temporary, pool, _Counter(number, listen))
             with storing(self.job.out_dir):

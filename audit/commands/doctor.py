@@ -35,9 +35,14 @@ def doctor(
 
 
 def _compare(psp: Path, upstream: Path | None, device: str) -> None:
-    from pipelines.psp.reference import SUBMODULE, compare_with_reference
+    import torch
 
-    found = compare_with_reference(psp, upstream or SUBMODULE, device)
+    from pipelines.compute import exact
+    from pipelines.psp.reference import SUBMODULE, compare_with_reference
+    from pipelines.settings import choose_device
+
+    with exact(n_threads=torch.get_num_threads()):
+        found = compare_with_reference(psp, upstream or SUBMODULE, choose_device(device))
     print(f"checkpoint sha256 {found.checkpoint_sha256}")
     print("largest difference between upstream's code and ours:")
     print(f"  latents W+  {found.codes:.1e}")

@@ -14,7 +14,9 @@ import argparse
 import hashlib
 import json
 import pickle
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,7 +109,9 @@ def _config_from_header(header: Mapping[str, str], path: Path) -> PSPConfig:
 def _from_official(path: Path) -> Checkpoint:
     content = _unpickled(path)
     state = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()
+    ):
         raise CheckpointFormatError(
             f"{path} is not a pSp checkpoint: expected a dict with 'state_dict', found {_described(content)}"
         )
@@ -117,7 +121,7 @@ def _from_official(path: Path) -> Checkpoint:
         sha256=sha256_of(path),
         config=config,
         crop=FFHQ,
-        state=state,
+        state={k: v.float() if v.is_floating_point() else v for k, v in state.items()},
         latent_avg=_latent_average(content.get("latent_avg"), config, path),
         provenance={"options": _plain_options(content.get("opts"))},
     )
@@ -125,14 +129,17 @@ def _from_official(path: Path) -> Checkpoint:
 
 def _unpickled(path: Path) -> Any:
     try:
+        in_zip = _is_zip(path)
+        if in_zip:
+            _check_sums(path)
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=in_zip)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise CheckpointFormatError(
             f"{path} holds more than weights, or is not a checkpoint; nothing in it was run ({reason})"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle fails in every way there is
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointFormatError(f"{path} is damaged or not a checkpoint: {reason}") from error
 
@@ -140,6 +147,18 @@ def _unpickled(path: Path) -> Any:
 def _is_zip(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
+
+
+def _check_sums(path: Path) -> None:
+    """Compare every entry of a zip file with its checksum: torch maps the file and compares none.
+
+    Raises:
+        ValueError: an entry differs.
+    """
+    with zipfile.ZipFile(path) as file:
+        damaged = file.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
 
 
 def _described(content: Any) -> str:
@@ -151,17 +170,24 @@ def _described(content: Any) -> str:
 
 
 def _config_from_state(state: Mapping[str, Tensor], path: Path) -> PSPConfig:
-    n_styles = sum(k.startswith("encoder.styles.") and k.endswith(".linear.weight") for k in state)
-    if n_styles == 0:
+    """The published size that the numbering of style heads and noise buffers reaches up to."""
+    heads, noises = (
+        _highest(state, p) for p in (r"encoder\.styles\.(\d+)\.", r"decoder\.noises\.noise_(\d+)$")
+    )
+    if heads < 0:
         raise CheckpointFormatError(
             f"{path} is not a pSp checkpoint: it has no style heads (encoder.styles.*)"
         )
+    n_styles = max(heads + 1, noises + 2)
     try:
-        if n_styles % 2:
-            raise ValueError(f"{n_styles} style heads is an odd number")
         return official(2 ** ((n_styles + 2) // 2))
     except ValueError as error:
         raise CheckpointFormatError(f"{path}: no published pSp size fits ({error})") from error
+
+
+def _highest(state: Mapping[str, Tensor], pattern: str) -> int:
+    """The highest number in the keys that match; -1 where none does."""
+    return max((int(found[1]) for key in state if (found := re.match(pattern, key))), default=-1)
 
 
 def _latent_average(value: Any, config: PSPConfig, path: Path) -> Tensor | None:
@@ -198,9 +224,19 @@ def _check_shapes(checkpoint: Checkpoint, path: Path) -> None:
         for k, shape in expected.items()
         if k in found and found[k] != shape
     ]
+    if not faults:
+        faults = [
+            f"{k} holds values that are not numbers" for k, v in _floats(checkpoint) if not v.isfinite().all()
+        ]
     if faults:
         more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         side = checkpoint.config.output_size_px
         raise CheckpointFormatError(
             f"{path} does not fit the pSp network of {side} px: {'; '.join(faults[:_SHOWN])}{more}"
         )
+
+
+def _floats(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a checkpoint that could hold NaN."""
+    named = {**checkpoint.state, "latent_avg": checkpoint.latent_avg}
+    return ((k, v) for k, v in named.items() if v is not None and v.is_floating_point())

@@ -230,8 +230,19 @@ def test_dry_run_touches_nothing_and_is_about_right(made, drawn, tiny_generator,
     assert (plan.n_photos, plan.n_finished, plan.n_shards, plan.n_workers) == (32, 0, 3, 1)
     real_size = sum(p.stat().st_size for p in made.out_dir.rglob("*") if p.is_file())
     assert 0.3 < plan.disk_bytes / real_size < 3
-    assert plan.seconds > 0
     assert plan.free_bytes > 0
+    assert plan.n_tried == 24
+    assert 20 <= plan.n_tried_paired <= 24
+    assert plan.notes == ["The faces are rendered: drawn by a program, no photographs of people."]
+    assert plan.seconds > 0
+    run_job(job, workers=1)
+    assert plan_pairs(job, workers=1).seconds == 0, "nothing is left to do"
+
+
+def test_dry_run_refuses_what_the_run_would_refuse(drawn, tiny_generator, tmp_path):
+    (tmp_path / "thesis.docx").write_text("mine")
+    with pytest.raises(OutputHoldsAnotherRun, match=r"holds thesis\.docx and is no pairs dataset"):
+        plan_pairs(photo_job(drawn, tmp_path, tiny_generator, size_px=32, device="cpu"))
 
 
 @pytest.mark.fairface

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pipelines.align import FaceFinder
-from pipelines.halves import Networked, _in_parts, _squared
+from pipelines.errors import CheckpointFormatError, EngineError
+from pipelines.halves import Networked, _squared
 from pipelines.plans import photo_job
 from pipelines.prepare import Attempt
 
@@ -47,26 +48,17 @@ def test_batches_hold_at_most_the_batch_size(networked):
     assert list(networked.fakes(0, [])) == []
 
 
-def test_batches_shrink_when_memory_runs_out():
-    seen = []
-
-    def cramped(batch):
-        seen.append(len(batch))
-        if len(batch) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return batch * 2
-
-    batch = torch.arange(7.0)
-    assert torch.equal(torch.cat(_in_parts(cramped, batch)), batch * 2)
-    assert max(n for n in seen if n <= 2) == 2
+def test_values_that_are_not_numbers_never_become_an_image(networked, monkeypatch):
+    monkeypatch.setattr(networked.generator, "decode", lambda w: torch.full((len(w), 3, 32, 32), torch.nan))
+    with pytest.raises(EngineError, match="values that are not numbers; try --precision float32"):
+        list(networked.fakes(0, crops(1)))
 
 
-def test_an_image_that_does_not_fit_alone_is_an_error():
-    def hopeless(batch):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
-        _in_parts(hopeless, torch.zeros(4))
+def test_weights_that_were_exchanged_after_planning(drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path, tiny_generator, size_px=32, device="cpu")
+    job.generator["sha256"] = "0" * 64
+    with pytest.raises(CheckpointFormatError, match="is not the file that this run was planned with"):
+        Networked(job, FaceFinder(), "cpu")
 
 
 def test_squares_are_cut_from_the_middle():

@@ -251,3 +251,24 @@ def test_a_run_that_was_killed_gives_its_lock_back(drawn, tiny_generator, tmp_pa
     wait(child)
     with claimed(job):
         pass
+
+
+def test_a_lost_mount_is_not_made_anew(drawn, tiny_generator, tmp_path, undisturbed, tree):
+    """The output's mount goes away between two shards: nothing is written to the disk below it."""
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    away = tmp_path / "unmounted"
+
+    def unmount(*_):
+        if job.shard_dir(0).is_dir() and not away.exists():
+            job.out_dir.rename(away)
+            job.out_dir.mkdir()
+
+    with (
+        claimed(job),
+        pytest.raises(StorageError, match=r"cannot write to .*/pairs: No such file or directory"),
+    ):
+        run_local(job, job.missing_shards(), unmount, workers=1)
+    assert list(job.out_dir.iterdir()) == []
+    job.out_dir.rmdir()
+    away.rename(job.out_dir)
+    assert tree(run_job(job, workers=1).out_dir) == undisturbed[0]

@@ -135,3 +135,48 @@ def test_safetensors_of_something_else(tmp_path: Path):
 def test_safetensors_with_a_strange_header(tmp_path: Path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"format": "psp", "config": "{}"})
     refused(tmp_path / "a.safetensors", r"header does not describe a pSp network")
+
+
+def test_a_missing_head_is_named(tmp_path: Path, state: dict[str, torch.Tensor]):
+    short = {k: v for k, v in state.items() if k != "encoder.styles.7.linear.weight"}
+    refused(saved(tmp_path / "a.pt", {"state_dict": short}), r"missing encoder\.styles\.7\.linear\.weight$")
+    without = {k: v for k, v in state.items() if not k.startswith("encoder.styles.7.")}
+    refused(
+        saved(tmp_path / "b.pt", {"state_dict": without}), r"missing encoder\.styles\.7\.convs\.0\.weight; "
+    )
+
+
+def test_half_precision_weights_are_brought_to_float32(tmp_path: Path, state: dict[str, torch.Tensor]):
+    half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    checkpoint = read_checkpoint(saved(tmp_path / "a.pt", {"state_dict": half}))
+    assert {v.dtype for v in checkpoint.state.values()} <= {torch.float32, torch.int64}
+
+
+def test_weights_that_are_not_numbers(tmp_path: Path, state: dict[str, torch.Tensor]):
+    bad = state | {"decoder.conv1.activate.bias": torch.full((512,), torch.nan)}
+    refused(
+        saved(tmp_path / "a.pt", {"state_dict": bad}),
+        r"decoder\.conv1\.activate\.bias holds values that are not numbers$",
+    )
+    bad_average = {"state_dict": state, "latent_avg": torch.full((512,), torch.inf)}
+    refused(saved(tmp_path / "b.pt", bad_average), r"latent_avg holds values that are not numbers$")
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path, state: dict[str, torch.Tensor]):
+    path = saved(tmp_path / "a.pt", {"state_dict": state | {"decoder.conv1.activate.bias": torch.ones(512)}})
+    data = bytearray(path.read_bytes())
+    data[data.index(torch.ones(512).numpy().tobytes()) + 100] ^= 1
+    path.write_bytes(data)
+    refused(path, r"damaged or not a checkpoint: the checksum of .* is wrong")
+
+
+@pytest.mark.parametrize("junk", [b"abc", b"", b"\x80\x02}q", b"PK\x03\x04junk"])
+def test_junk(tmp_path: Path, junk: bytes):
+    (tmp_path / "a.pt").write_bytes(junk)
+    refused(tmp_path / "a.pt", r"damaged or not a checkpoint|nothing in it was run")
+
+
+def test_keys_that_are_not_names(tmp_path: Path):
+    refused(
+        saved(tmp_path / "a.pt", {"state_dict": {1: torch.zeros(2)}}), r"expected a dict with 'state_dict'"
+    )

@@ -45,6 +45,12 @@ def actors():
     return found
 
 
+def test_an_address_that_is_none(drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    with pytest.raises(EngineError, match="no Ray cluster answers at nonsense"):
+        run_ray(job, [0], lambda *_: None, address="nonsense")
+
+
 def test_same_bytes_as_local(cluster, drawn, tiny_generator, tmp_path, local, tree):
     seen = []
     job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
@@ -67,6 +73,23 @@ def test_a_lost_worker_is_replaced(cluster, drawn, tiny_generator, tmp_path, loc
         run_ray(job, job.missing_shards(), kill_one, workers=2)
         assert job.missing_shards() == []
     assert killed
+    assert tree(run_job(job).out_dir) == local
+
+
+def test_more_workers_than_places_wait_for_nobody(cluster, drawn, tiny_generator, tmp_path, local, tree):
+    """One of the two CPUs is taken by somebody else: what can start does all the work."""
+
+    @ray.remote(num_cpus=1)
+    class Squatter:
+        def ready(self):
+            return True
+
+    squatter = Squatter.remote()
+    assert ray.get(squatter.ready.remote())
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    with claimed(job):
+        run_ray(job, job.missing_shards(), lambda *_: None, workers=5)
+    ray.kill(squatter)
     assert tree(run_job(job).out_dir) == local
 
 
