@@ -33,6 +33,7 @@ from audit.groups import Grouping, whole
 from audit.intervals import z_value
 from audit.measures import group_results, measures_of
 from audit.reference import check_references, reference_gaps
+from audit.repeats import repeats_sentences
 from audit.replicates import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
 from audit.rules import parse_rule
 from audit.scorefiles import read_scores, unaudited_columns
@@ -168,6 +169,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         notes=[
             *sentences(measures, threshold, str(rule)),
             *scale_sentences(audited.score, threshold, str(rule)),
+            *repeats_sentences(audited),
             *extras.notes,
             *raised,
             *_notes(audited),

@@ -51,7 +51,10 @@ def limits(result: AuditResult) -> list[str]:
             f"All fakes come from {maker}: a re-creation of each real photo. Other kinds of fakes may be "
             "caught or missed differently, and by other groups."
         )
+    unit = "matched pair" if result.data.n_pairs else "image"
     told += [
+        f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
+        "video or copies of one image are not: with them, intervals are too narrow and verdicts too sure.",
         f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos of "
         "other origin, quality or compression can behave differently.",
         "A gap shows that groups are treated unequally here. It does not show why.",
