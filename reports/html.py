@@ -16,6 +16,7 @@ from audit.result import OVERALL, AuditResult
 from reports import advice, answer, belief, explorer, held, parts, rare, samples, signoff, tables, words
 from reports.crossing import Crossing, crossings
 from reports.files import load_json, load_result, write_text
+from reports.mix import mix_of_disparities, mix_of_measures
 from reports.numbers import number, number_interval, percent, percent_interval
 from reports.page import render
 from reports.provenance import provenance_rows
@@ -117,6 +118,8 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "explorer": slider,
         "explorer_figures": parts.explorer_figures(book, result, explored),
         "tiles": _tiles(result),
+        "mix_of_measures": mix_of_measures(result),
+        "mix_of_disparities": mix_of_disparities(result),
         "operating": tables.operating_points_table(result.overall),
         "overall_figures": parts.overall_figures(book, result, OVERALL, len(shown)),
         "cards": _cards(run_dir, result, images),

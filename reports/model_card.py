@@ -18,6 +18,7 @@ from reports import advice, answer, belief, words
 from reports.figures import remark
 from reports.files import load_result, write_text
 from reports.html import detector_name
+from reports.mix import mix_of_measures
 from reports.numbers import count, number, number_interval, percent, percent_interval
 from reports.provenance import flatten
 
@@ -114,6 +115,7 @@ def _results(result: AuditResult) -> str:
     parts = [
         plain(answer.overall_sentence(result)),
         _overall(result.overall),
+        mix_of_measures(result),
         "#### Verdicts",
         "\n".join(findings) or "No group was compared.",
         *(_groups(result, name) for name in result.config.attributes),

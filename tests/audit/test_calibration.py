@@ -17,7 +17,7 @@ QUICK = {
     "Wilson on pairs: accuracy": 0.1,
     "Wilson on pairs: (FPR + TPR) / 2": 0.1,
     "Rate difference, paired": 0.1,
-    "Comparison, any false winner": 0.05,
+    "Comparison, any false winner": 0.025,
     "Each group minus the reference, at once": 0.1,
     "Equality test, size": 0.1,
     '"within tolerance" although wrong': 0.03,

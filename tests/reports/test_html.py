@@ -197,3 +197,12 @@ def test_reversed_scores_accuse_nobody_on_the_first_screen(score_frame, write):
     assert "scores or labels look reversed" in first and "Scores or labels look reversed" in first
     assert "Black" not in first and 'class="chip' not in first
     assert "Do not read these verdicts as an answer" in page
+
+
+def test_what_depends_on_the_share_of_fakes_is_said_beside_it(build, write):
+    result = build(n=400)
+    page = write_report(write(result)).read_text(encoding="utf-8")
+    performance = page[page.index('id="performance-h"') :]
+    assert "depend on the share of fakes among the images, 50% here" in performance
+    disparities = page[page.index("Disparity measures: demographic parity") :]
+    assert "each group&#39;s share of fakes in this data set, 50% over all" in disparities
