@@ -33,7 +33,7 @@ from audit.intervals import newcombe
 from audit.mantelhaenszel import risk_difference
 from audit.result import AdjustedGap, RateName, Stratum, Verdict
 from audit.scores import ScoreTable
-from audit.strata import MISSING, Strata, strata_of
+from audit.strata import MISSING, Strata, cut, plain
 
 BOTH: tuple[RateName, ...] = ("fpr", "fnr")
 
@@ -114,13 +114,14 @@ def adjusted_gaps(
         controls: What to hold constant; an attribute is not held constant against itself.
         config: Confidence and the smallest group that counts.
     """
+    held = {control.column: plain(columns[control.column]) for control in controls}
     found = []
     for verdict in verdicts:
         if verdict.worst_group is None or verdict.attribute not in table.cells.attributes:
             continue
         rows = _rows(table, threshold, verdict)
         found += [
-            _adjusted(verdict, rows, columns[control.column].iloc[rows.at], config)
+            _adjusted(verdict, rows, held[control.column].iloc[rows.at], config)
             for control in controls
             if verdict.rate in control.rates and control.column != verdict.attribute
         ]
@@ -138,7 +139,7 @@ def _rows(table: ScoreTable, threshold: float, verdict: Verdict) -> _Rows:
 
 
 def _adjusted(verdict: Verdict, rows: _Rows, column: pd.Series, config: AuditConfig) -> AdjustedGap:
-    strata, z = strata_of(column), range_critical(max(verdict.n_groups, 2), config.alpha)
+    strata, z = cut(column), range_critical(max(verdict.n_groups, 2), config.alpha)
     whole_errors, whole_images = (part[0] for part in rows.counts(np.zeros_like(rows.side), 1))
     errors, images = rows.counts(strata.of_row, len(strata.names))
     both: NDArray[np.bool_] = np.all(images > 0, axis=1)

@@ -45,8 +45,8 @@ class Strata:
     of_row: Ints
 
 
-def strata_of(column: pd.Series) -> Strata:
-    """Cut a column into strata.
+def plain(column: pd.Series) -> pd.Series:
+    """A column as float64, or as categories in natural order: what `cut` takes. Worth doing once.
 
     Args:
         column: Numbers, words or truth values; text that holds nothing but numbers counts as numbers.
@@ -54,8 +54,39 @@ def strata_of(column: pd.Series) -> Strata:
     Raises:
         GroupError: If there are more different words than can be strata.
     """
-    numbers = _numbers(column)
-    return _of_words(column) if numbers is None else _of_numbers(numbers)
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), column.index, name=column.name)
+    codes, values = pd.factorize(column)
+    texts = (
+        pd.Series([*values, ""], dtype=object).astype(str).str.strip()
+    )  # the last for rows without a value
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
+    words = texts[np.isnan(numbers) & (texts != "").to_numpy()]
+    if words.empty:
+        return pd.Series(numbers[codes], column.index, name=column.name)
+    names = sorted(set(texts) - {""}, key=natural_key)
+    if len(names) > MAX_LEVELS:
+        raise GroupError(
+            f"column '{column.name}' has {len(names)} different values that are not all numbers "
+            f"('{words.iloc[0]}' is not), more than {MAX_LEVELS}; leave unknown numbers empty, or name "
+            "another column"
+        )
+    place = {name: index for index, name in enumerate(names)}
+    of_value = np.array([place.get(text, MISSING) for text in texts], dtype=np.int64)
+    kind = pd.CategoricalDtype(names)
+    return pd.Series(pd.Categorical.from_codes(of_value[codes], dtype=kind), column.index, name=column.name)
+
+
+def strata_of(column: pd.Series) -> Strata:
+    """Cut any column into strata, or refuse it as `plain` does."""
+    return cut(plain(column))
+
+
+def cut(column: pd.Series) -> Strata:
+    """Cut rows of a column that `plain` returned into strata."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _of_words(column)
+    return _of_numbers(column.to_numpy())
 
 
 def fifths(values: Floats) -> Ints:
@@ -69,35 +100,12 @@ def fifths(values: Floats) -> Ints:
     return np.floor(N_STRATA * middle / n.sum()).astype(np.int64)[of_row.reshape(-1)]
 
 
-def _numbers(column: pd.Series) -> Floats | None:
-    """float64 [n], NaN where missing; None unless every value is a number."""
-    if pd.api.types.is_bool_dtype(column):
-        return None
-    texts = column if pd.api.types.is_numeric_dtype(column) else _words(column)
-    numbers = pd.to_numeric(texts, errors="coerce")
-    if (numbers.isna() & texts.notna()).any():
-        return None
-    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _words(column: pd.Series) -> pd.Series:
-    """Text without blanks around it, None where there is none."""
-    words = column.astype(object).where(column.notna(), None)
-    words = words.map(lambda value: str(value).strip(), na_action="ignore")
-    return words.where(words != "", None)
-
-
 def _of_words(column: pd.Series) -> Strata:
-    codes, values = pd.factorize(_words(column))
-    if len(values) > MAX_LEVELS:
-        raise GroupError(
-            f"column '{column.name}' has {len(values)} different values that are not all numbers (such as "
-            f"'{values[0]}'), more than {MAX_LEVELS}; leave unknown numbers empty, or name another column"
-        )
-    names = sorted(map(str, values), key=natural_key)
-    place = {name: index for index, name in enumerate(names)}
-    order = np.array([*[place[str(value)] for value in values], MISSING], dtype=np.int64)
-    return Strata("values", names, order[codes])
+    codes = np.asarray(column.cat.codes, dtype=np.int64)
+    occurring = np.unique(codes[codes != MISSING])
+    place = np.full(len(column.cat.categories) + 1, MISSING)
+    place[occurring] = np.arange(len(occurring))
+    return Strata("values", [str(column.cat.categories[code]) for code in occurring], place[codes])
 
 
 def _of_numbers(values: Floats) -> Strata:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from audit.result import AdjustedGap, AuditResult
 from reports.numbers import count, percent, point_interval, points
 from reports.table import Column, Row, Table
-from reports.words import group_label, title
+from reports.words import DISPARITY, RATE_NAMES, by, group_label, title
 
 NOUNS = {
     "reconstruction_ms_ssim": "quality of the fake (MS-SSIM)",
@@ -178,9 +178,24 @@ def lines(result: AuditResult) -> dict[tuple[str, str], Held]:
     return found
 
 
+def doubts(result: AuditResult) -> list[str]:
+    """For the first screen: disparities of which less than half is left among images alike in one respect."""
+    disparities = {(v.attribute, v.rate) for v in result.verdicts if v.verdict == DISPARITY}
+    return [
+        f"{RATE_NAMES[gap.rate]}, {by(gap.attribute)}: of the gap of {points(gap.raw)}, "
+        f"{points(gap.adjusted)} ({point_interval(gap.interval)}) are left among images of equal "
+        f"{noun(gap.column)}."
+        for gap in result.adjusted_gaps
+        if (gap.attribute, gap.rate) in disparities
+        and gap.interval is not None
+        and gap.adjusted < gap.raw_taking_part / 2
+    ]
+
+
 def context(result: AuditResult) -> dict[str, object]:
     """Names for the templates."""
     return {
         "held": lines(result),
+        "held_doubts": doubts(result),
         "held_tables": [held_table(result), strata_table(result)] if result.adjusted_gaps else [],
     }

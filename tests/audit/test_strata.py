@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import GroupError
-from audit.strata import MISSING, fifths, strata_of
+from audit.strata import MISSING, cut, fifths, plain, strata_of
 
 
 def sizes(strata):
@@ -77,6 +77,14 @@ def test_close_values_keep_names_apart():
     assert len(set(strata.names)) == 5
 
 
+def test_rows_of_a_prepared_column_keep_its_kind():
+    column = plain(pd.Series(["1", "2", "unknown", "2"]))
+    assert cut(column[:2]).names == ["1", "2"] and cut(column[1:]).names == ["2", "unknown"]
+    assert cut(column[1:]).of_row.tolist() == [0, 1, 0] and cut(column[:2]).kind == "values"
+
+
 def test_an_identifier_is_refused():
-    with pytest.raises(GroupError, match="'name' has 600 different values that are not all numbers"):
+    with pytest.raises(
+        GroupError, match="'name' has 600 different values that are not all numbers \\('p0' is not"
+    ):
         strata_of(pd.Series([f"p{i}" for i in range(600)], name="name"))
