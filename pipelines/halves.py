@@ -16,14 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from torch.nn import functional as F
 
 from pipelines import latents
 from pipelines.align import FaceFinder, nearest_centre
 from pipelines.compute import Fitting
 from pipelines.errors import (
     CheckpointFormatError,
-    EngineError,
     HalvesDiffer,
     NoFaceFound,
     PhotoError,
@@ -35,6 +33,7 @@ from pipelines.manifest import OK, SCHEMA
 from pipelines.precision import PRECISIONS
 from pipelines.prepare import Attempt, at_size, check_source, prepare, read_or_reason
 from pipelines.psp import PSP, load_psp
+from pipelines.psp.model import area_resized
 from pipelines.training_list import training_list
 
 _SMALLEST_PX: Final = 16
@@ -115,21 +114,14 @@ class Networked:
             part = uncoded[start : start + size]
             crops = np.stack([a.crop for a in part if a.crop is not None])
             images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
-            codes = self.fitting.run(lambda x: self.generator.encode(_resized(x, side)), images)
+            codes = self.fitting.run(lambda x: self.generator.encode(area_resized(x, side)), images)
             for attempt, code in zip(part, codes.numpy(), strict=True):
                 attempt.latent = code
 
     def _decode(self, codes: torch.Tensor) -> np.ndarray:
         """Fakes uint8 [B,S,S,3]; rounded, for truncation would darken every fake by half a level."""
         side = self.job.settings.size_px
-        images = self.fitting.run(lambda w: _resized(self.generator.decode(w), side), codes)
-        if not images.isfinite().all():
-            raise EngineError(
-                "the generator gave values that are not numbers; try --precision float32, and audit doctor "
-                "--psp to check the weights and the device"
-            )
-        levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().numpy()
+        return self.fitting.run(lambda w: self.generator.fakes_from(w, side), codes).numpy()
 
 
 class Given:
@@ -238,8 +230,3 @@ def _squared(pixels: np.ndarray, size_px: int) -> np.ndarray:
     left, top = (width - side) // 2, (height - side) // 2
     square = Image.fromarray(pixels).crop((left, top, left + side, top + side))
     return np.asarray(square.resize((size_px, size_px), Image.Resampling.LANCZOS, reducing_gap=3.0))
-
-
-def _resized(images: torch.Tensor, side_px: int) -> torch.Tensor:
-    """Area-average to a side; the same where it is that side already."""
-    return images if images.shape[-1] == side_px else F.adaptive_avg_pool2d(images, side_px)

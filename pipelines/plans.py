@@ -6,13 +6,16 @@ checked as far as can be without making a pair.
 
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pandas as pd
 
 from pipelines import latents
-from pipelines.errors import PairsNotFound, SelectionError
+from pipelines.align import FFHQ
+from pipelines.errors import PairsNotFound, PhotoError, SelectionError
 from pipelines.fairface import FaceTable, read_fairface
+from pipelines.images import read_photo
 from pipelines.job import Job
 from pipelines.manifest import OK, read_manifest, read_provenance
 from pipelines.precision import Drift, choose_precision
@@ -21,6 +24,8 @@ from pipelines.psp.model import SMALL_WEIGHTS
 from pipelines.selection import select
 from pipelines.settings import PairSettings, check_generator, choose_device
 
+_LOOKED_AT, _TIGHT_CHIP_PX = 12, 256
+"""Photos looked at before a run, and the side up to which they are taken for chips of padding 0.25."""
 SMALL_NOTE = (
     "Fakes come from the small embedded generator, a reduced pSp; they are not StyleGAN2 at full size."
 )
@@ -54,6 +59,7 @@ def photo_job(
         seed=settings.seed,
     )
     about = _about(network, generator, drift)
+    about["notes"] += _margin_notes(network, plan["path"])
     return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan)
 
 
@@ -94,6 +100,26 @@ def latents_job(
     }
     about = _about(network, generator, drift) | ({"notes": []} if same else {})
     return Job(_folder(out_dir), "latents", settings, about, source, plan)
+
+
+def _margin_notes(network: PSP, photos: pd.Series) -> list[str]:
+    """What is lost where photos hold less than the generator's crop, said before the run."""
+    if network.crop != FFHQ:
+        return []
+    sides = []
+    for path in photos.iloc[:: max(1, len(photos) // _LOOKED_AT)][:_LOOKED_AT]:
+        try:
+            sides.append(max(read_photo(Path(path)).pixels.shape[:2]))
+        except PhotoError:  # the run itself records it, with its reason
+            continue
+    if not sides or median(sides) > _TIGHT_CHIP_PX:
+        return []
+    return [
+        f"The photos are chips of {median(sides):.0f} px, as FairFace's of padding 0.25: they hold about "
+        "two thirds of the side of the FFHQ crop that this generator needs, and the rest is mirrored, in both "
+        "halves alike. Many will be rejected, the fakes of others suffer; FairFace's padding 1.25 (448 px) "
+        "holds all of it."
+    ]
 
 
 def _latents_plan(folder: Path, seed: int) -> pd.DataFrame:

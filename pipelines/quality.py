@@ -30,7 +30,7 @@ def mean_absolute_difference(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     return np.asarray(gap.reshape(len(gap), -1).mean(1, dtype=np.float64) / 255)
 
 
-def ms_ssim(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+def ms_ssim(real: np.ndarray, fake: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Multi-scale structural similarity of each pair's luma.
 
     Source: Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality
@@ -40,32 +40,33 @@ def ms_ssim(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     Args:
         real: uint8 [B,H,W,3], H and W at least 11.
         fake: uint8 of the same shape.
+        device: torch device name to compute on.
 
     Returns:
         float64 [B], up to 1 (equal); negative structure counts as 0.
     """
-    x, y = _luma(real), _luma(fake)
+    x, y = _luma(real, device), _luma(fake, device)
     fits = int(np.log2(min(x.shape[-2:]) / _WINDOW_PX)) + 1
     weights = np.array(MS_SSIM_WEIGHTS[: max(1, min(len(MS_SSIM_WEIGHTS), fits))])
     weights /= weights.sum()
-    product = torch.ones(len(x), dtype=torch.float64)
+    product = torch.ones(len(x), dtype=torch.float64, device=device)
     for scale, weight in enumerate(weights):
         luminance, structure = _ssim(x, y)
         kept = structure * luminance if scale == len(weights) - 1 else structure
         product *= kept.mean((1, 2, 3)).double().clamp(min=0) ** weight
         x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
-    return product.numpy()
+    return product.cpu().numpy()
 
 
-def _luma(images: np.ndarray) -> torch.Tensor:
+def _luma(images: np.ndarray, device: str) -> torch.Tensor:
     """Rec. 601 luma, float32 [B,1,H,W] in 0-1."""
-    weights = torch.tensor([0.299, 0.587, 0.114]) / 255
-    return (torch.from_numpy(np.ascontiguousarray(images)).float() @ weights)[:, None]
+    weights = torch.tensor([0.299, 0.587, 0.114], device=device) / 255
+    return (torch.from_numpy(np.ascontiguousarray(images)).to(device).float() @ weights)[:, None]
 
 
 def _ssim(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Maps of the luminance term and of the contrast-structure term, [B,1,h,w]."""
-    offsets = torch.arange(_WINDOW_PX, dtype=torch.float32) - _WINDOW_PX // 2
+    offsets = torch.arange(_WINDOW_PX, dtype=torch.float32, device=x.device) - _WINDOW_PX // 2
     window = torch.exp(-(offsets**2) / (2 * _SIGMA_PX**2))
     window = window / window.sum()
     stack = torch.cat([x, y, x * x, y * y, x * y])

@@ -45,10 +45,10 @@ class ShardMaker:
 
     def __init__(self, job: Job, device: str | None = None) -> None:
         self.job = job
-        where = device or job.settings.device
-        self.finder = FaceFinder(where)
+        self.device = device or job.settings.device
+        self.finder = FaceFinder(self.device)
         self.halves: Halves = (
-            Given(job, self.finder) if job.kind == "given" else Networked(job, self.finder, where)
+            Given(job, self.finder) if job.kind == "given" else Networked(job, self.finder, self.device)
         )
 
     def make(self, number: int, listen: Listener) -> None:
@@ -97,7 +97,7 @@ class ShardMaker:
     def _judge(self, part: list[Attempt], fakes: np.ndarray) -> None:
         """Measure a batch of pairs."""
         reals = np.stack([a.crop for a in part if a.crop is not None])
-        gaps, likeness = mean_absolute_difference(reals, fakes), ms_ssim(reals, fakes)
+        gaps, likeness = mean_absolute_difference(reals, fakes), ms_ssim(reals, fakes, self.device)
         found = self.finder.find([*reals, *fakes])
         seen = [max((f.confidence for f in faces), default=float("nan")) for faces in found]
         for i, attempt in enumerate(part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,6 +84,7 @@ def generate_pairs(
     """
     from pipelines.generate import plan_pairs, run_job
     from pipelines.plans import latents_job, photo_job
+    from pipelines.psp.model import keep_memory
 
     made: dict[str, Any] = {
         "elsewhere": engine == "ray",
@@ -95,10 +97,13 @@ def generate_pairs(
         job = photo_job(
             find_fairface(fairface), out, generator, limit=limit, per_cell=per_cell, size_px=size_px, **made
         )
+    keep_memory()
+    known = job.generator["notes"]
+    _print_notes(known)
     if dry_run:
         _print_plan(plan_pairs(job, workers))
     else:
-        _print_summary(run_job(job, engine, workers, ray_address, show_progress=True))
+        _print_summary(run_job(job, engine, workers, ray_address, show_progress=True), known)
 
 
 def import_pairs(
@@ -124,18 +129,23 @@ def import_pairs(
     _print_summary(made)
 
 
-def _print_summary(made: PairsSummary) -> None:
+def _print_summary(made: PairsSummary, known: Collection[str] = ()) -> None:
     state = "were there already" if made.was_complete else "made"
     print(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
     for reason, n in made.reasons.items():
         print(f"  {n} without a pair: {reason}")
-    for note in made.notes:
-        console.print(f"Note: {note}", style="yellow")
+    _print_notes(note for note in made.notes if note not in known)
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(f"Note: {note}", style="yellow", markup=False)
 
 
 def _print_plan(plan: PairsPlan) -> None:
     hours, seconds = divmod(round(plan.seconds), 3600)
     print(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
     print(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
+    print(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
     print(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
     print(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")

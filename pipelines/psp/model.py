@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipelines.align import Crop
+from pipelines.errors import EngineError
 from pipelines.psp.checkpoint import Checkpoint, read_checkpoint
 from pipelines.psp.compiled import Compiled
 from pipelines.psp.config import PSPConfig
@@ -115,14 +116,24 @@ class PSP:
             The fakes, uint8 [B,C,C,3], and their latents W+, float32 [B,n_styles,style_dim].
         """
         images = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        w_plus = self.encode(_area_resized(images, self.input_size_px))
-        return self.fakes_from(w_plus), w_plus.cpu().numpy()
+        w_plus = self.encode(area_resized(images, self.input_size_px))
+        return self.fakes_from(w_plus, self.crop.size_px).numpy(), w_plus.cpu().numpy()
 
-    def fakes_from(self, w_plus: Tensor) -> np.ndarray:
-        """Decode latents [B,n_styles,style_dim] to fakes of the crop's size, uint8 [B,C,C,3]."""
-        images = _area_resized(self.decode(w_plus), self.crop.size_px)
+    @torch.inference_mode()
+    def fakes_from(self, w_plus: Tensor, side_px: int) -> Tensor:
+        """Decode latents [B,n_styles,style_dim] to finished fakes, uint8 [B,side_px,side_px,3] on the CPU.
+
+        Raises:
+            EngineError: a value is not a number: such an image would turn black without a word.
+        """
+        images = area_resized(self.decode(w_plus), side_px)
+        if not images.isfinite().all():
+            raise EngineError(
+                "the generator gave values that are not numbers; try --precision float32, and audit doctor "
+                "--psp to check the weights and the device"
+            )
         levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return levels.permute(0, 2, 3, 1).contiguous().cpu()
 
     @property
     def _one_by_one(self) -> bool:
@@ -167,7 +178,8 @@ def load_psp(
     return PSP(read_checkpoint(SMALL_WEIGHTS if str(path) == "small" else path), device, dtype, compiled)
 
 
-def _area_resized(images: Tensor, side_px: int) -> Tensor:
+def area_resized(images: Tensor, side_px: int) -> Tensor:
+    """Average [B,C,H,W] down to [B,C,side_px,side_px]; the same images where that is their size."""
     return images if images.shape[-1] == side_px else F.adaptive_avg_pool2d(images, side_px)
 
 

@@ -10,12 +10,23 @@ from pipelines.job import claimed, load_job
 from pipelines.plans import latents_job, photo_job
 from pipelines.settings import choose_device
 
+from . import psp_reference
+
 
 def test_open_options_are_decided_once(drawn, tiny_generator, tmp_path):
     job = photo_job(drawn, tmp_path, tiny_generator, device="cpu", size_px=16, limit=10)
     assert (job.settings.precision, job.settings.size_px, len(job.plan)) == ("float32", 16, 10)
     assert job.generator["crop"] == "tight"
     assert job.source["kind"] == "rendered"
+
+
+def test_narrow_photos_are_said_before_an_ffhq_run(drawn, parity_dir, tiny_generator, tmp_path):
+    weights = psp_reference.official_file(parity_dir, 32, tmp_path / "psp32.pt")
+    (note,) = photo_job(drawn, tmp_path, weights, device="cpu", size_px=32, limit=10).generator["notes"]
+    assert note.startswith(
+        "The photos are chips of 224 px, as FairFace's of padding 0.25: they hold about two"
+    )
+    assert photo_job(drawn, tmp_path, tiny_generator, device="cpu", size_px=32).generator["notes"] == []
 
 
 def test_a_job_survives_the_way_to_disk_and_back(drawn, tiny_generator, tmp_path):

@@ -115,7 +115,7 @@ class TestTraps:
     def test_levels_are_rounded_not_truncated(self, psp: PSP, monkeypatch: pytest.MonkeyPatch):
         value = (200.6 / 127.5) - 1
         monkeypatch.setattr(psp, "decode", lambda w: torch.full((1, 3, 256, 256), value))
-        assert set(psp.fakes_from(torch.zeros(1, 8, 512)).ravel().tolist()) == {201}
+        assert set(psp.fakes_from(torch.zeros(1, 8, 512), 256).ravel().tolist()) == {201}
 
     def test_one_image_takes_another_way_to_the_same_numbers(self, parity_dir: Path, psp: PSP):
         w_plus = psp.encode(reference.images(parity_dir))
