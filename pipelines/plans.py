@@ -116,7 +116,7 @@ def _margin_notes(network: PSP, photos: pd.Series) -> list[str]:
         return []
     return [
         f"The photos are chips of {median(sides):.0f} px, as FairFace's of padding 0.25: they hold about "
-        "two thirds of the side of the FFHQ crop that this generator needs, and the rest is mirrored, in both "
+        "two thirds of the side of the FFHQ crop that this generator needs; the rest is mirrored, in both "
         "halves alike. Many will be rejected, the fakes of others suffer; FairFace's padding 1.25 (448 px) "
         "holds all of it."
     ]
