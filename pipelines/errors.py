@@ -21,7 +21,7 @@ Nothing enters; the exception classes of the package leave.
     │   ├── OutputHoldsAnotherRun     the output folder belongs to a different run
     │   └── OutputInUse               another process is writing to the output folder
     ├── StorageError                  the disk is full, or the folder went away
-    ├── SourceLost                    the photos' folder went away in the middle of a run
+    ├── SourceLost                    the photos' folder went away, or nothing can be read for now
     ├── CheckpointFormatError         a generator's weights are not a pSp checkpoint, or are damaged
     ├── ReferenceNotFound             upstream's own pSp code is not checked out
     ├── SelectionError                asked for a choice of photos that makes no sense
@@ -134,7 +134,7 @@ class StorageError(ExpectedError):
 
 
 class SourceLost(ExpectedError):
-    """The photos' folder went away in the middle of a run."""
+    """The photos' folder went away in the middle of a run, or the machine cannot read for now."""
 
 
 class SelectionError(ExpectedError):

@@ -1,6 +1,7 @@
 """Photos from disk to RGB pixels, and RGB pixels to PNG: the only reader and the only writer.
 
-Bytes of a photo enter; uint8 [H,W,3] sRGB pixels leave, or a `PhotoError` that says why not.
+Bytes of a photo enter; uint8 [H,W,3] sRGB pixels leave, or a `PhotoError` that says why not. A fault of
+the moment (too many open files, no memory, a stale mount) is no photo's fault: it is a `SourceLost`.
 Pixels enter; PNG bytes leave, the same bytes for the same pixels.
 
 Why one writer for both halves: a real half that keeps its JPEG past beside a fake fresh from the
@@ -21,7 +22,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from pipelines.errors import PhotoMissing, PhotoTooLarge, PhotoUnreadable
+from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable, SourceLost
 
 MAX_PIXELS: Final = 40_000_000
 """A photo with more pixels is refused before it is decoded."""
@@ -30,6 +31,9 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "MPO")
 """Formats that are opened at all; the rest of Pillow's decoders stay out of reach."""
 PNG_LEVEL: Final = 3
 """zlib level: 6 takes twice as long for 3 % less."""
+_ABSENT: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_BARRED: Final = (errno.EACCES, errno.EISDIR, errno.ELOOP, errno.EIO)
+"""Faults that stay with a photo however often it is read; every other one passes, or is the machine's."""
 _DAMAGE: Final = (
     OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, KeyError, IndexError,
     TypeError,
@@ -65,26 +69,60 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
     Raises:
         PhotoMissing: no file there.
         PhotoTooLarge: more pixels than `max_pixels`, or a file over `MAX_BYTES`.
-        PhotoUnreadable: not an image, truncated, damaged, or the file cannot be read.
+        PhotoUnreadable: not an image, truncated, damaged, or this file cannot be read.
+        SourceLost: as `read_bytes`.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     pixels, note = decode(data, path.name, max_pixels)
     return Photo(pixels, hashlib.sha256(data).hexdigest(), note)
 
 
-def _read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of bounded size."""
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a regular file of bounded size.
+
+    Args:
+        path: the file.
+
+    Returns:
+        All of them.
+
+    Raises:
+        PhotoMissing: no file there.
+        PhotoTooLarge: a file over `MAX_BYTES`.
+        PhotoUnreadable: no regular file, not allowed, or a bad place on the disk, twice.
+        SourceLost: a fault that is not this photo's, such as too many open files.
+    """
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise PhotoUnreadable(f"{path.name} is not a regular file")
-        if about.st_size > MAX_BYTES:
-            raise PhotoTooLarge(f"{path.name} has {about.st_size} bytes; the limit is {MAX_BYTES}")
-        return path.read_bytes()
-    except OSError as fault:
-        if fault.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise PhotoMissing(f"{path.name} is named in the label table but is not there") from fault
-        raise PhotoUnreadable(f"{path.name} cannot be read: {fault.strerror}") from fault
+        return _once(path)
+    except OSError as first:
+        if first.errno != errno.EIO:
+            raise _fault_of(path, first) from first
+    try:
+        return _once(path)
+    except OSError as second:
+        raise _fault_of(path, second) from second
+
+
+def _once(path: Path) -> bytes:
+    """One try at the bytes of a file; an OSError as the system says."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise PhotoUnreadable(f"{path.name} is not a regular file")
+    if about.st_size > MAX_BYTES:
+        raise PhotoTooLarge(f"{path.name} has {about.st_size} bytes; the limit is {MAX_BYTES}")
+    return path.read_bytes()
+
+
+def _fault_of(path: Path, fault: OSError) -> PhotoError | SourceLost:
+    """Whether a fault is the photo's or the machine's."""
+    if fault.errno in _ABSENT:
+        return PhotoMissing(f"{path.name} is named in the label table but is not there")
+    if fault.errno in _BARRED:
+        return PhotoUnreadable(f"{path.name} cannot be read: {fault.strerror}")
+    return SourceLost(
+        f"{path} cannot be read for now: {fault.strerror or fault}; put that right and run the same command "
+        "again to continue"
+    )
 
 
 def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, str]:

@@ -66,7 +66,7 @@ def prepare(
         One attempt a photo; those that failed have no crop.
 
     Raises:
-        SourceLost: the photos' folder went away.
+        SourceLost: the photos' folder went away, or the machine cannot read for now.
     """
     attempts: list[Attempt] = []
     for part, read in _read_ahead(rows, photos, batch_size, pool):
@@ -104,7 +104,11 @@ def _read_ahead(
 
 
 def read_or_reason(path: Path) -> Photo | PhotoError:
-    """A photo, or why there is none."""
+    """A photo, or why there is none.
+
+    Raises:
+        SourceLost: as `images.read_bytes`.
+    """
     try:
         return read_photo(path)
     except PhotoError as fault:

@@ -1,7 +1,9 @@
 """Reading every kind of photo, refusing the rest; one writer."""
 
+import errno
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
 
-from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable
+from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable, SourceLost
 from pipelines.images import MAX_BYTES, decode, encode_png, read_photo
 
 
@@ -149,6 +151,47 @@ def test_read_photo_from_disk(tmp_path, colour):
         read_photo(tmp_path / "b.png")
     with pytest.raises(PhotoUnreadable, match="not a regular file"):
         read_photo(tmp_path)
+
+
+def faulty(monkeypatch, number, times):
+    """Reading a file fails this often with this fault, then works."""
+    read, left = Path.read_bytes, [times]
+
+    def read_bytes(path):
+        if left[0]:
+            left[0] -= 1
+            raise OSError(number, os.strerror(number))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (errno.EACCES, PhotoUnreadable, r"a\.png cannot be read: Permission denied"),
+        (errno.EIO, PhotoUnreadable, r"a\.png cannot be read: Input/output error"),
+        (errno.ELOOP, PhotoUnreadable, r"a\.png cannot be read: Too many levels"),
+        (errno.ENOTDIR, PhotoMissing, r"a\.png is named in the label table"),
+        (errno.ENAMETOOLONG, PhotoMissing, r"a\.png is named in the label table"),
+        (errno.EMFILE, SourceLost, r"a\.png .*Too many open files.*run the same command again"),
+        (errno.ENOMEM, SourceLost, "Cannot allocate memory"),
+        (errno.ESTALE, SourceLost, "Stale file handle"),
+    ],
+)
+def test_a_fault_of_the_moment_stops_and_one_of_the_photo_is_its_own(
+    tmp_path, colour, monkeypatch, number, kind, message
+):
+    (tmp_path / "a.png").write_bytes(saved(colour))
+    faulty(monkeypatch, number, 9)
+    with pytest.raises(kind, match=message):
+        read_photo(tmp_path / "a.png")
+
+
+def test_a_bad_sector_is_tried_once_more(tmp_path, colour, monkeypatch):
+    (tmp_path / "a.png").write_bytes(saved(colour))
+    faulty(monkeypatch, errno.EIO, 1)
+    assert np.array_equal(read_photo(tmp_path / "a.png").pixels, np.asarray(colour))
 
 
 def test_pipes_do_not_hang(tmp_path):

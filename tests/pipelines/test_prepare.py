@@ -1,8 +1,11 @@
 """Photos to crops: which face, which reason, and a lost folder told from a lost photo."""
 
+import errno
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +64,15 @@ def test_an_emptied_mount_point_stops(photos, finder):
     for photo in photos:
         photo.unlink()
     with pytest.raises(SourceLost, match="bring it back"):
+        run(photos, finder)
+
+
+def test_too_many_open_files_stop_instead_of_marking_photos(photos, finder, monkeypatch):
+    def read_bytes(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(SourceLost, match=r"Too many open files.*same command again to continue"):
         run(photos, finder)
 
 
