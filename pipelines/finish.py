@@ -86,7 +86,10 @@ def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
             "avoid this."
         )
     if settings.truncation != 1.0:
-        notes.append(f"Latents were drawn towards the average face: truncation {settings.truncation}.")
+        notes.append(
+            f"Latents were drawn towards the average face, its skin colour included: truncation "
+            f"{settings.truncation}."
+        )
     if settings.style_mix:
         notes.append(
             f"Fine styles were mixed with another person's of the same shard by {settings.style_mix:.0%}."

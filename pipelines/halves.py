@@ -19,6 +19,7 @@ from PIL import Image
 
 from pipelines import latents
 from pipelines.align import FaceFinder, nearest_centre
+from pipelines.centre import centre_of, digest_of
 from pipelines.compute import Fitting
 from pipelines.errors import (
     CheckpointFormatError,
@@ -68,6 +69,12 @@ class Networked:
         self.fitting = Fitting(settings.batch_size)
         self.crop = at_size(self.generator.crop, job.settings.size_px)
         self.trained = training_list(job.generator["path"], self.generator.provenance)
+        self.centre = centre_of(job.generator["path"], self.generator)
+        if settings.truncation != 1.0 and digest_of(self.centre) != job.generator["centre_sha256"]:
+            raise CheckpointFormatError(
+                f"the average latent of {job.generator['path']} is not the one that this run was planned "
+                "with; bring that one back"
+            )
 
     def reals(self, number: int, pool: Executor, advance: Advance) -> list[Attempt]:
         """Cut from photos, or taken from the dataset that holds the latents.
@@ -97,7 +104,7 @@ class Networked:
         settings = self.job.settings
         self._encode([a for a in good if a.latent is None])
         codes = torch.from_numpy(np.stack([a.latent for a in good if a.latent is not None]))
-        codes = latents.truncate(codes, self.generator.latent_avg, settings.truncation)
+        codes = latents.truncate(codes, self.centre, settings.truncation)
         if settings.style_mix:
             other = latents.partners(len(good), np.random.default_rng([settings.seed, number]))
             codes = latents.mix(codes, other, settings.style_mix)

@@ -81,6 +81,7 @@ class Job:
             "generator": self.generator["sha256"],
             "labels": self.source["sha256"],
             "photos": hashlib.sha256(str(plan).encode()).hexdigest(),
+            **({} if self.settings.truncation == 1.0 else {"centre": self.generator.get("centre_sha256")}),
         }
 
 

@@ -10,9 +10,11 @@ from statistics import median
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from pipelines import latents
 from pipelines.align import FFHQ
+from pipelines.centre import centre_of, digest_of
 from pipelines.errors import PairsNotFound, PhotoError, SelectionError
 from pipelines.fairface import FaceTable, read_fairface
 from pipelines.images import read_photo
@@ -52,13 +54,14 @@ def photo_job(
     """
     table = read_fairface(fairface_dir)
     network = load_psp(generator)
-    settings, drift = _settle(options, network)
+    centre = centre_of(_weights(generator), network)
+    settings, drift = _settle(options, network, centre)
     rows = select(table.rows, settings.limit, settings.per_cell, settings.seed)
     plan = rows.assign(
         path=[str(table.photo_path(s).resolve()) for s in rows["source"]],
         seed=settings.seed,
     )
-    about = _about(network, generator, drift)
+    about = _about(network, generator, drift, centre)
     about["notes"] += _margin_notes(network, plan["path"])
     return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan)
 
@@ -84,7 +87,8 @@ def latents_job(
     if folder.resolve() == _folder(out_dir):
         raise SelectionError(f"--out is {out_dir}, the dataset the latents come from; name another folder")
     before, network = read_provenance(folder), load_psp(generator)
-    settings, drift = _settle({**options, "size_px": before["parameters"]["size_px"]}, network)
+    centre = centre_of(_weights(generator), network)
+    settings, drift = _settle({**options, "size_px": before["parameters"]["size_px"]}, network, centre)
     plan = _latents_plan(folder, settings.seed)
     same = before["generator"].get("sha256") == network.sha256
     notes = list(before["notes"])
@@ -98,7 +102,7 @@ def latents_job(
         "before": before["source"],
         "notes": notes,
     }
-    about = _about(network, generator, drift) | ({"notes": []} if same else {})
+    about = _about(network, generator, drift, centre) | ({"notes": []} if same else {})
     return Job(_folder(out_dir), "latents", settings, about, source, plan)
 
 
@@ -147,7 +151,14 @@ def _folder(out_dir: str | Path) -> Path:
     return Path(out_dir).resolve()
 
 
-def _settle(options: dict[str, Any], network: PSP) -> tuple[PairSettings, Drift | None]:
+def _weights(asked: str | Path) -> Path:
+    """The file of a generator's weights."""
+    return SMALL_WEIGHTS if str(asked) == "small" else Path(asked)
+
+
+def _settle(
+    options: dict[str, Any], network: PSP, centre: Tensor | None
+) -> tuple[PairSettings, Drift | None]:
     """Options to settings: what was left open is decided here, once."""
     device = choose_device(options.get("device", "auto"), options.pop("elsewhere", False))
     precision, drift = choose_precision(options.get("precision", "auto"), device, network)
@@ -158,20 +169,20 @@ def _settle(options: dict[str, Any], network: PSP) -> tuple[PairSettings, Drift 
         "size_px": options.get("size_px") or network.crop.size_px,
     }
     settings = PairSettings(**settled)
-    check_generator(settings, network)
+    check_generator(settings, network, centre)
     return settings, drift
 
 
-def _about(network: PSP, asked: str | Path, drift: Drift | None) -> dict[str, Any]:
+def _about(network: PSP, asked: str | Path, drift: Drift | None, centre: Tensor | None) -> dict[str, Any]:
     """What the provenance says of a generator, and where its weights lie."""
-    path = SMALL_WEIGHTS if str(asked) == "small" else Path(asked)
     return {
         "name": network.name,
         "sha256": network.sha256,
-        "path": str(path.resolve()),
+        "path": str(_weights(asked).resolve()),
         "output_size_px": network.output_size_px,
         "input_size_px": network.input_size_px,
         "crop": network.crop.name,
+        "centre_sha256": digest_of(centre),
         "bfloat16_drift": None if drift is None else asdict(drift),
         **{k: v for k, v in network.provenance.items() if k not in ("trained_on", "notes")},
         "notes": [SMALL_NOTE] if str(asked) == "small" else [],

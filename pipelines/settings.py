@@ -88,21 +88,25 @@ def choose_device(asked: str, elsewhere: bool = False) -> str:
     return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def check_generator(settings: PairSettings, generator: PSP) -> None:
+def check_generator(settings: PairSettings, generator: PSP, centre: torch.Tensor | None) -> None:
     """See that a generator can follow the settings.
 
+    Args:
+        settings: what was asked for.
+        generator: the network.
+        centre: the latent that truncation goes towards, from `centre.centre_of`.
+
     Raises:
-        SettingError: a size that its output cannot be averaged to, or truncation without an
-            average latent.
+        SettingError: a size that its output cannot be averaged to, or truncation without a centre.
     """
     side = generator.output_size_px
     if settings.size_px < 16 or side % settings.size_px:
         raise SettingError(
-            f"--size is {settings.size_px} px; {generator.name} makes {side} px, choose {side} or a half, "
+            f"--size-px is {settings.size_px}; {generator.name} makes {side} px, choose {side} or a half, "
             "a quarter ... of it"
         )
-    if settings.truncation != 1.0 and generator.latent_avg is None:
+    if settings.truncation != 1.0 and centre is None:
         raise SettingError(
             f"--truncation is {settings.truncation}, but {generator.name} holds no average latent "
-            "to go towards; leave it at 1"
+            "to go towards, nor is one beside its file; leave it at 1"
         )

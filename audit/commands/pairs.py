@@ -35,7 +35,10 @@ Compiled = Annotated[
     ),
 ]
 Truncation = Annotated[
-    float, typer.Option(min=0, max=1, help="Less than 1 draws fakes towards the average face.")
+    float,
+    typer.Option(
+        min=0, max=1, help="Less than 1 draws fakes towards the average face, its skin colour included."
+    ),
 ]
 StyleMix = Annotated[float, typer.Option(min=0, max=1, help="Share of another person's fine styles.")]
 SizePx = Annotated[

@@ -205,7 +205,7 @@ def test_settings_that_make_no_sense_are_refused(made, drawn, tiny_generator, tm
     out = tmp_path / "pairs"
     for change, kind, message in (
         ({"limit": 0}, SelectionError, "--limit is 0"),
-        ({"size_px": 20}, SettingError, "--size is 20 px; tiny makes 32 px"),
+        ({"size_px": 20}, SettingError, "--size-px is 20; tiny makes 32 px"),
         ({"truncation": 0.7}, SettingError, "no average latent"),
         ({"truncation": 3}, SettingError, r"--truncation is 3; it must lie from 0\.0 to 2\.0"),
         ({"style_mix": -1}, SettingError, "--style-mix is -1"),
