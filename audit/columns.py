@@ -44,12 +44,14 @@ def spelled(name: str, names: Iterable[object]) -> str | None:
 
 
 def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
-    """The options with roles and bins in the table's own spelling; what the table lacks stays as it is."""
+    """The options with their columns in the table's own spelling; what the table lacks stays as it is."""
     names = list(names)
     roles = {one.name: getattr(config.columns, one.name) for one in fields(Columns)}
     columns = Columns(**{role: spelled(name, names) or name for role, name in roles.items()})
     bins = {spelled(name, names) or name: edges for name, edges in config.bins.items()}
-    return replace(config, columns=columns, bins=bins)
+    references = {spelled(name, names) or name: group for name, group in config.references.items()}
+    unit = config.unit_column and (spelled(config.unit_column, names) or config.unit_column)
+    return replace(config, columns=columns, bins=bins, references=references, unit_column=unit)
 
 
 def preferred(names: Iterable[object]) -> list[str]:
@@ -114,7 +116,7 @@ def unaudited(
 def _others(names: Iterable[object], config: AuditConfig) -> list[str]:
     """Columns that play no part and can be named as attributes."""
     roles = config.columns
-    taken = {roles.label, roles.score, roles.image_id, roles.pair_id, *OWN_COLUMNS}
+    taken = {roles.label, roles.score, roles.image_id, roles.pair_id, config.unit_column, *OWN_COLUMNS}
     return [str(name) for name in names if name not in taken and ":" not in str(name)]
 
 

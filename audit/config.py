@@ -54,6 +54,7 @@ class AuditConfig:
         positive: Label that means fake; None expects 0/1 (or "real"/"fake").
         bins: Attribute to inner edges that cut a numeric column into groups.
         controls: Columns at equal value of which every gap is computed again, see `audit.control`.
+        unit_column: Column that names what several images share (a person, a video); one of each is audited.
         references: Attribute to the group that every other group of it is compared with.
     """
 
@@ -70,6 +71,7 @@ class AuditConfig:
     positive: str | None = None
     bins: Mapping[str, Sequence[float]] = field(default_factory=lambda: MappingProxyType({}))
     controls: Sequence[str] = ()
+    unit_column: str | None = None
     references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -23,6 +23,7 @@ import pandas as pd
 from audit.config import AuditConfig
 from audit.control import OF_PAIRS, merged
 from audit.dropout import dropout_by_group
+from audit.errors import ConfigError
 from audit.folder import refuse_other_run, write_result, write_scores
 from audit.result import AuditResult, Provenance, Sample
 from audit.run import Extras, audit_scores
@@ -90,7 +91,13 @@ def audit_images(
 def audit_scored(
     scored: Scored, out: Path, config: AuditConfig, command: str = "", overwrite: bool = False
 ) -> AuditResult:
-    """Audit what a detector said about a data set, and write the run folder."""
+    """Audit what a detector said about a data set, and write the run folder.
+
+    Raises:
+        ExpectedError: of `audit`; `unit_column` is for score tables alone.
+    """
+    if config.unit_column is not None:
+        raise ConfigError("units are drawn from score tables alone: audit the run's scores.parquet with it")
     if not config.attributes and scored.attributes:
         config = replace(config, attributes=scored.attributes)
     usable = scored.table[scored.table["status"] == "ok"].reset_index(drop=True)

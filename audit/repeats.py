@@ -66,7 +66,7 @@ def repeats_sentences(table: ScoreTable) -> list[str]:
     return [
         f"{n:,} of {len(table):,} rows repeat another in score, label and groups, far more than chance "
         "makes. Copies of one image and frames of one video count as independent here, which makes intervals "
-        "too narrow and verdicts too sure: give each image once."
+        "too narrow and verdicts too sure: give each image once, or name what they share with --unit-column."
     ]
 
 

@@ -68,6 +68,8 @@ class Config(Record):
     """Seed of everything random in the audit."""
     controls: list[str] = []
     """Columns held constant in `AuditResult.adjusted_gaps`."""
+    unit_column: str | None = None
+    """Column that names what several images share; one real and one fake image of each value were audited."""
     references: dict[str, str] = {}
     """Attribute to the group that every other group of it is compared with."""
 

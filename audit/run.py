@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from audit import result as record
-from audit.columns import unaudited
+from audit.columns import resolved, unaudited
 from audit.config import AuditConfig
 from audit.control import Control, adjusted_gaps, merged, require_columns
 from audit.counts import Counts, count
@@ -40,6 +40,7 @@ from audit.scorefiles import read_scores, unaudited_columns
 from audit.scores import ScoreTable, score_table
 from audit.series import Axes, Series, axes_for, series_of
 from audit.thresholds import calibration_rows, operating_point
+from audit.units import one_of_each, units_note
 from audit.verdicts import Question, judge
 
 __all__ = ["Extras", "audit_file", "audit_scores", "versions", "write_result"]
@@ -91,10 +92,14 @@ def audit_scores(
         ExpectedError: If an option or the table cannot be used.
     """
     config = (config or AuditConfig()).check()
-    table, extras = score_table(frame, config), extras or Extras()
+    whole_frame, extras = frame, extras or Extras()
+    config = resolved(config, frame.columns)
+    frame, n_more = one_of_each(frame, config)
+    table = score_table(frame, config)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
-    left = unaudited(frame, config, known)
-    extras = replace(extras, notes=[*extras.notes, *([left] if left else [])])
+    left = unaudited(whole_frame, config, known)
+    notes = [*units_note(config, n_more), *extras.notes, *([left] if left else [])]
+    extras = replace(extras, notes=notes, left_out={**extras.left_out, **_of_units(config, n_more)})
     return _audit(frame, table, config, extras)
 
 
@@ -123,11 +128,14 @@ def audit_file(
     """
     config = (config or AuditConfig()).check()
     frame = read_scores(path, config)
+    config = resolved(config, frame.columns)
+    frame, n_more = one_of_each(frame, config)
     table = score_table(frame, config)
     data = {"kind": "scores", "path": str(path), "sha256": _sha256(Path(path))}
     left = unaudited_columns(path, config, table.cells.attributes)
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
-    result = _audit(frame, table, config, Extras(provenance, [left] if left else []))
+    notes = [*units_note(config, n_more), *([left] if left else [])]
+    result = _audit(frame, table, config, Extras(provenance, notes, _of_units(config, n_more)))
     refuse_other_run(result, out_dir, overwrite)
     write_scores(frame, config, table.fake, out_dir)
     write_result(result, out_dir, run, overwrite)
@@ -165,7 +173,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     return record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config, controls),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
-        data=_summary(audited, left_out),
+        data=_summary(audited, left_out, _n_pairs(frame, audited, config)),
         notes=[
             *sentences(measures, threshold, str(rule)),
             *scale_sentences(audited.score, threshold, str(rule)),
@@ -212,6 +220,18 @@ def _part(cells: Counts, scores: SortedScores, grouping: Grouping, config: Audit
     )
 
 
+def _of_units(config: AuditConfig, n_left_out: int) -> dict[str, int]:
+    return {f"another image of the same {config.unit_column}": n_left_out} if n_left_out else {}
+
+
+def _n_pairs(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig) -> int:
+    """Complete pairs: those of the table; where units are drawn, those that were pairs before."""
+    if config.unit_column is None:
+        return len(table.real_row)
+    name = config.columns.pair_id
+    return int(frame[name].dropna().duplicated().sum()) if name in frame.columns else 0
+
+
 def _n_sources(table: ScoreTable) -> int:
     """Source photos: a pair is one."""
     return len(table) - len(table.real_row)
@@ -231,19 +251,20 @@ def _config_record(
         n_boot=config.n_boot,
         seed=config.seed,
         calibration_share=0.0 if rule == "fixed" else config.calibration_share,
+        unit_column=config.unit_column,
         bins={name: list(edges) for name, edges in config.bins.items()},
         controls=[control.column for control in controls],
         references=dict(config.references),
     )
 
 
-def _summary(table: ScoreTable, left_out: dict[str, int]) -> record.DataSummary:
+def _summary(table: ScoreTable, left_out: dict[str, int], n_pairs: int) -> record.DataSummary:
     n_fake = int(table.fake.sum())
     return record.DataSummary(
         n_images=len(table),
         n_real=len(table) - n_fake,
         n_fake=n_fake,
-        n_pairs=len(table.real_row),
+        n_pairs=n_pairs,
         n_left_out=left_out,
     )
 

@@ -93,6 +93,7 @@ def config_of(result: AuditResult) -> AuditConfig:
         n_boot=recorded.n_boot,
         seed=recorded.seed,
         bins=recorded.bins,
+        unit_column=recorded.unit_column,
     )
 
 

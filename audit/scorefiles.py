@@ -119,5 +119,12 @@ def _wanted(head: pd.DataFrame, config: AuditConfig) -> list[str]:
     if not chosen or not set(config.controls) <= set(names):
         return names
     roles = config.columns
-    chosen |= {roles.label, roles.score, roles.image_id, roles.pair_id, *config.controls}
+    chosen |= {
+        roles.label,
+        roles.score,
+        roles.image_id,
+        roles.pair_id,
+        config.unit_column or "",
+        *config.controls,
+    }
     return [name for name in names if name in chosen]

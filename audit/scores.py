@@ -89,11 +89,11 @@ def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
     _require(frame, [columns.label, columns.score, *attributes])
     if len(frame) == 0:
         raise ScoreTableError("the score table has no rows; there is nothing to audit")
-    fake = _labels(frame[columns.label], config.positive)
+    fake = labels_of(frame[columns.label], config.positive)
     score = _scores(frame[columns.score])
     _check_duplicates(frame, columns.image_id)
     cells, cell = cells_of(frame, attributes, config.bins)
-    real_row, fake_row = _pairs(frame, columns.pair_id, fake, cell)
+    real_row, fake_row = _pairs(frame, config, fake, cell)
     key = _keys(frame, config, real_row, fake_row)
     return ScoreTable(fake, score, cells, cell, real_row, fake_row, key)
 
@@ -107,8 +107,16 @@ def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
         )
 
 
-def _labels(column: pd.Series, positive: str | None) -> NDArray[np.bool_]:
-    """bool [N], True for fake."""
+def labels_of(column: pd.Series, positive: str | None) -> NDArray[np.bool_]:
+    """bool [N], True for fake.
+
+    Args:
+        column: Labels of N images.
+        positive: The label that means fake; None expects 0/1 (or "real"/"fake").
+
+    Raises:
+        LabelError: If the column does not hold two classes.
+    """
     codes, values = pd.factorize(column)
     texts = [_label_text(value) for value in values]
     if (codes < 0).any():
@@ -168,27 +176,21 @@ def _check_duplicates(frame: pd.DataFrame, name: str) -> None:
 
 
 def _pairs(
-    frame: pd.DataFrame, name: str, fake: NDArray[np.bool_], cell: NDArray[np.int32]
+    frame: pd.DataFrame, config: AuditConfig, fake: NDArray[np.bool_], cell: NDArray[np.int32]
 ) -> tuple[Rows, Rows]:
-    """Rows of the two halves of every complete pair, in order of first appearance."""
+    """Rows of the two halves of every complete pair, in order of first appearance.
+
+    Where units are drawn (`audit.units`), the real and the fake image of one unit are such a pair if they
+    carry the same attributes: they depend on each other like one.
+    """
     none = np.zeros(0, dtype=np.int64)
+    name = config.unit_column or config.columns.pair_id
     if name not in frame.columns:
         return none, none
-    codes, values = pd.factorize(frame[name])
-    for is_fake, word in ((False, "real"), (True, "fake")):
-        members = codes[(fake == is_fake) & (codes >= 0)]
-        counts = np.bincount(members, minlength=len(values))
-        if (counts > 1).any():
-            worst = int(np.argmax(counts))
-            raise PairError(
-                f"pair '{values[worst]}' has {counts[worst]} {word} images; a pair is one real and one fake "
-                "image (audit several generators one at a time, or leave the pair column out)"
-            )
-    rows = np.full((2, len(values)), -1, dtype=np.int64)
-    paired = np.flatnonzero(codes >= 0)
-    rows[fake[paired].astype(np.int8), codes[paired]] = paired
-    real_row, fake_row = rows[:, (rows >= 0).all(axis=0)]
+    real_row, fake_row = _halves(frame[name], fake)
     differ = cell[real_row] != cell[fake_row]
+    if config.unit_column:
+        return real_row[~differ], fake_row[~differ]
     if differ.any():
         pair = frame[name].iloc[real_row[int(np.argmax(differ))]]
         raise PairError(
@@ -198,8 +200,30 @@ def _pairs(
     return real_row, fake_row
 
 
+def _halves(column: pd.Series, fake: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    """Rows of the real and of the fake image of every value that has both."""
+    codes, values = pd.factorize(column)
+    for is_fake, word in ((False, "real"), (True, "fake")):
+        members = codes[(fake == is_fake) & (codes >= 0)]
+        counts = np.bincount(members, minlength=len(values))
+        if (counts > 1).any():
+            worst = int(np.argmax(counts))
+            raise PairError(
+                f"pair '{values[worst]}' has {counts[worst]} {word} images; a pair is one real and one fake "
+                "image (audit several generators one at a time, name the source with --unit-column, or leave "
+                "the pair column out)"
+            )
+    rows = np.full((2, len(values)), -1, dtype=np.int64)
+    paired = np.flatnonzero(codes >= 0)
+    rows[fake[paired].astype(np.int8), codes[paired]] = paired
+    real_row, fake_row = rows[:, (rows >= 0).all(axis=0)]
+    return real_row, fake_row
+
+
 def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
-    """A hash per resampling unit: pair_id where the pair is complete, else image_id, else the row number."""
+    """A hash per resampling unit: the unit where units are drawn, pair_id where the pair is complete, else
+    image_id, else the row number.
+    """
     if parse_rule(config.threshold).kind == "fixed":
         return np.zeros(len(frame), dtype=np.uint64)  # nothing will be split
     names = config.columns
@@ -207,7 +231,11 @@ def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Ro
         key = pd.util.hash_array(frame[names.image_id].astype(str).to_numpy(dtype=object))
     else:
         key = pd.util.hash_array(np.arange(len(frame)))
-    if len(real_row):
+    unit = config.unit_column
+    if unit is not None and unit in frame.columns:
+        named = frame[unit].notna().to_numpy()
+        key[named] = pd.util.hash_array(frame.loc[named, unit].astype(str).to_numpy(dtype=object))
+    elif len(real_row):
         texts = frame[names.pair_id].iloc[real_row].astype(str).to_numpy(dtype=object)
         key[real_row] = key[fake_row] = pd.util.hash_array(texts)
     return key

@@ -33,6 +33,21 @@ def _uses_fairface_words(result: AuditResult) -> bool:
     return bool(races & FAIRFACE_RACES)
 
 
+def _independence(result: AuditResult) -> str:
+    """What intervals, tests and verdicts take for granted."""
+    if name := result.config.unit_column:
+        return (
+            f"Every {name} counts as independent of the others and counts once: one real and one fake image "
+            "of each were drawn. Rates are shares of such draws, not of all images."
+        )
+    unit = "matched pair" if result.data.n_pairs else "image"
+    return (
+        f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
+        "video or copies of one image are not: with them, intervals are too narrow and verdicts too sure. "
+        "For score tables, --unit-column draws one of each."
+    )
+
+
 def limits(result: AuditResult) -> list[str]:
     """What bounds the conclusions."""
     told = []
@@ -51,10 +66,8 @@ def limits(result: AuditResult) -> list[str]:
             f"All fakes come from {maker}: a re-creation of each real photo. Other kinds of fakes may be "
             "caught or missed differently, and by other groups."
         )
-    unit = "matched pair" if result.data.n_pairs else "image"
     told += [
-        f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
-        "video or copies of one image are not: with them, intervals are too narrow and verdicts too sure.",
+        _independence(result),
         f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos of "
         "other origin, quality or compression can behave differently.",
         "A gap shows that groups are treated unequally here. It does not show why.",

@@ -86,6 +86,13 @@ def run(
     score_column: Annotated[str, typer.Option(help="With --scores.")] = "score",
     image_id_column: Annotated[str, typer.Option(help="With --scores.")] = "image_id",
     pair_id_column: Annotated[str, typer.Option(help="With --scores.")] = "pair_id",
+    unit_column: Annotated[
+        str | None,
+        typer.Option(
+            help="With --scores: column of the person or video that several images share. One real and one "
+            "fake image of each are drawn, so that what is counted is independent."
+        ),
+    ] = None,
     device: Device = "auto",
     batch_size: BatchSize = 32,
     include_seen: Annotated[
@@ -109,14 +116,14 @@ def run(
         attributes=tuple(attribute or ()), threshold=threshold, confidence=confidence,
         tolerance=tolerance, ratio_tolerance=ratio_tolerance, calibration_share=calibration_share,
         min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive, bins=_bins(bins or []),
-        controls=tuple(control or ()),
+        controls=tuple(control or ()), unit_column=unit_column,
         references=_references(reference or []),
     )  # fmt: skip
     called = {key: text for key, text in (("name", name), ("version", version)) if text}
     if scores is not None:
         folder, result = _on_scores(scores, out, config, overwrite, called)
-    elif called:
-        raise typer.BadParameter("--name and --version go with --scores; a detector file brings its own")
+    elif called or unit_column:
+        raise typer.BadParameter("--name, --version and --unit-column go with --scores")
     else:
         how = (device, batch_size, include_seen)
         given = (detector, arch, set_ or [])
@@ -172,11 +179,11 @@ def _write_circumstances(folder: Path, started: float) -> None:
 
 
 def _show(folder: Path, result: AuditResult, images: bool) -> None:
-    from audit.commands.outcome import print_outcome
+    from audit.commands.outcome import print_outcome, printable
     from reports.html import write_report
 
     for reason, n in result.data.n_left_out.items():
-        console.print(f"Left out: {n} source photos, {reason}.", markup=False)
+        console.print(f"Left out: {n:,}, {printable(reason)}.", markup=False)
     print_outcome(result, write_report(folder, images=images))
 
 

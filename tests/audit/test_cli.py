@@ -191,8 +191,9 @@ def test_the_detector_behind_a_table_can_be_named(
         assert filled in signoff
     for blank in ("Reviewer", "Date", "Signature"):
         assert blank in signoff
-    code, _, err = ended(capsys, "run", "--detector", "x.pt", *named)
-    assert code == 2 and "go with --scores" in err
+    for only in (named, ["--unit-column", "person"]):
+        code, _, err = ended(capsys, "run", "--detector", "x.pt", *only)
+        assert code == 2 and "go with --scores" in err
 
 
 def test_a_terminal_obeys_no_name():

@@ -55,7 +55,7 @@ def test_schema_allows_null_for_undefined_rates():
 def test_older_minor_version_opens_with_defaults(text):
     content = json.loads(text)
     content["schema_version"] = "1.0"
-    del content["adjusted_gaps"], content["config"]["controls"]
+    del content["adjusted_gaps"], content["config"]["controls"], content["config"]["unit_column"]
     for gap in content["gaps"]:
         del gap["expected_if_equal"], gap["tolerance_check"]
     for verdict in content["verdicts"]:
