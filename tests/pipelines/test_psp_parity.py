@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pipelines.compute import Fitting
 from pipelines.psp import PSP, load_psp
 from pipelines.psp import decoder as decoder_module
 from pipelines.psp import encoder as encoder_module
 from pipelines.psp.checkpoint import expected_shapes
 from pipelines.psp.config import official
+from pipelines.psp.ops import SQRT2
 
 from . import psp_reference as reference
 
@@ -83,6 +85,16 @@ class TestTraps:
             group.slope = 0.2
         assert image_error(parity_dir, psp) > 100 * ATOL
 
+    @pytest.mark.parametrize(("slope", "gain"), [(0.01, SQRT2), (0.2, 1.0)])
+    def test_slope_and_gain_of_the_decoder(
+        self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch, slope: float, gain: float
+    ):
+        def other(x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+            return F.leaky_relu(x + bias.view(1, -1, *[1] * (x.dim() - 2)), slope) * gain
+
+        monkeypatch.setattr(decoder_module, "scaled_leaky_relu", other)
+        assert image_error(parity_dir, psp) > 100 * ATOL
+
     def test_corners_of_the_pyramid(self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch):
         def loose(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
             return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
@@ -125,5 +137,8 @@ class TestTraps:
 
     def test_the_last_partial_batch_is_kept(self, parity_dir: Path, psp: PSP):
         pair = reference.images(parity_dir)
-        codes = psp.encode(pair)
-        torch.testing.assert_close(psp.encode(pair[1:]), codes[1:], atol=ATOL, rtol=0)
+        images = torch.cat([pair, pair[:1]])
+        fitting = Fitting(2)
+        codes = fitting.run(psp.encode, images)
+        assert codes.shape[0] == 3
+        torch.testing.assert_close(codes[2], codes[0], atol=ATOL, rtol=0)
