@@ -255,6 +255,19 @@ class AdjustedGap(Record):
     strata: list[Stratum]
 
 
+class OtherThreshold(Record):
+    """Verdicts on single attributes at a threshold that was not audited: exploratory."""
+
+    rule: str
+    """What led to it: 'eer', or 'fpr=0.05' over all images; fixed on the images it is judged on."""
+    threshold: Rate
+    fpr: Rate
+    """Of all images, at this threshold."""
+    fnr: Rate
+    verdicts: list[Verdict]
+    """Corrected together over all other thresholds, apart from the audit's own verdicts."""
+
+
 class Curve(Record):
     """Error rates against the threshold for one group: ROC and DET are two views of it."""
 
@@ -344,6 +357,8 @@ class AuditResult(Record):
     verdicts: list[Verdict]
     adjusted_gaps: list[AdjustedGap] = []
     """Gaps of the verdicts on single attributes, among images of like value of another column."""
+    other_thresholds: list[OtherThreshold] = []
+    """How far the verdicts hang on the threshold; none that decides as the audited one does."""
     curves: list[Curve]
     histograms: list[Histogram] = []
     sweep_thresholds: list[float] = []

@@ -26,6 +26,7 @@ from audit.config import AuditConfig
 from audit.control import Control, adjusted_gaps, merged, require_columns
 from audit.counts import Counts, count
 from audit.diagnosis import scale_sentences, sentences
+from audit.elsewhere import other_thresholds
 from audit.folder import refuse_other_run, write_result, write_scores
 from audit.gapresults import gap_results, n_comparisons, question_of, sides_by_class
 from audit.groupcurves import SortedScores, score_measures
@@ -187,6 +188,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         gaps=[gap for part in parts for gap in part.gaps],
         verdicts=verdicts,
         adjusted_gaps=adjusted_gaps(audited, frame, threshold, verdicts, controls, config),
+        other_thresholds=other_thresholds(audited, overall[0].curve, threshold, groupings, config),
         curves=[curve for one in series for curve in one.curves],
         histograms=[histogram for one in series for histogram in one.histograms],
         sweep_thresholds=axes.thresholds.tolist(),

@@ -14,7 +14,8 @@ from audit.diagnosis import Fault, fault_in
 from audit.result import AuditResult, Verdict
 from reports.answer import is_weak, rendered
 from reports.numbers import count, listing
-from reports.words import DISPARITY, INSUFFICIENT, UNEQUAL, by, far_in_proportion, group_label, standing
+from reports.proven import far_in_proportion
+from reports.words import DISPARITY, INSUFFICIENT, UNEQUAL, by, group_label, standing
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from audit.diagnosis import Fault, fault_in, sentences
 from audit.result import AuditResult
 from reports.figures import takes_part
 from reports.numbers import count, listing, p_value, percent, percent_interval, points
+from reports.proven import far_in_proportion
 from reports.words import (
     DISPARITY,
     INSUFFICIENT,
@@ -21,7 +22,6 @@ from reports.words import (
     WITHIN,
     Finding,
     by,
-    far_in_proportion,
     findings,
     ratio_note,
     standing,

@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from audit.result import OVERALL, AuditResult
-from reports import advice, answer, belief, explorer, held, parts, rare, samples, signoff, tables, words
+from reports import (
+    advice,
+    answer,
+    belief,
+    elsewhere,
+    explorer,
+    held,
+    parts,
+    rare,
+    samples,
+    signoff,
+    tables,
+    words,
+)
 from reports.crossing import Crossing, crossings
 from reports.files import load_json, load_result, write_text
 from reports.mix import mix_of_disparities, mix_of_measures
@@ -116,6 +129,8 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "attributes": shown,
         "crossings": crossed,
         "explorer": slider,
+        "elsewhere": elsewhere.rows(result, names),
+        "n_elsewhere": elsewhere.n_compared(result),
         "explorer_figures": parts.explorer_figures(book, result, explored),
         "tiles": _tiles(result),
         "mix_of_measures": mix_of_measures(result),

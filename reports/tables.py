@@ -13,8 +13,9 @@ from audit.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
 from reports.figures import remark
 from reports.files import load_result, write_text
 from reports.glossary import gap_word
+from reports.proven import beyond_proven
 from reports.table import Column, Row, Table
-from reports.words import DISPARITY, RATE_NAMES, beyond_proven, group_label, title
+from reports.words import DISPARITY, RATE_NAMES, group_label, title
 
 TO_REST = ("_to_rest", "disparate_impact", "average_odds_difference")
 """How measures of one group against all others end."""

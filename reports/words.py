@@ -14,11 +14,14 @@ from dataclasses import dataclass
 
 from audit.result import OVERALL, AuditResult, GroupResult, Verdict, WorseGroup
 from reports.numbers import count, listing, percent, percent_interval, point_interval, points, times
+from reports.proven import beyond_proven, far_in_proportion, named_pair, proven_gap, shown_gap
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
 UNEQUAL = "unequal, size open"
 """Insufficient evidence on the size of a gap whose existence is proven."""
 _ORDER = {DISPARITY: 0, INSUFFICIENT: 1, WITHIN: 2}
+HEADLINES = {DISPARITY: "Disparity", WITHIN: "Within tolerance", INSUFFICIENT: "Cannot tell"}
+"""The verdicts as a reader meets them."""
 MOST_NAMED = 5
 """Groups listed by name before the rest are counted."""
 MISSING = "(missing)"
@@ -88,20 +91,9 @@ def _quoted(group: GroupResult, rate: str) -> str:
     return f"{percent(getattr(group, rate))} ({interval}) of {count(n)}"
 
 
-def named_pair(v: Verdict) -> WorseGroup | None:
-    """The pair that the verdict names, if the record proves it unequal."""
-    return next((g for g in v.worse_groups if (g.group, g.than) == (v.worst_group, v.best_group)), None)
-
-
-def _proven_gap(v: Verdict) -> tuple[float, tuple[float, float] | None]:
-    """The named pair's gap and its interval; the largest of all where no pair is known."""
-    pair = named_pair(v)
-    return (pair.difference, pair.difference_interval) if pair else (v.gap, v.gap_interval)
-
-
 def _gap_of_pair(v: Verdict) -> str:
     """The named pair's gap; and the range over all groups, where another pair lies further apart."""
-    gap, interval = _proven_gap(v)
+    gap, interval = proven_gap(v)
     told = f"a gap of {points(gap)} ({point_interval(interval)})"
     span = f"over all groups the rates span {points(v.gap)} ({point_interval(v.gap_interval)})"
     if named_pair(v) is None:
@@ -109,18 +101,12 @@ def _gap_of_pair(v: Verdict) -> str:
     return told if abs(gap - v.gap) < 1e-9 else f"{told}; {span}"
 
 
-def beyond_proven(result: AuditResult, v: Verdict) -> bool:
-    """Whether a disparity's gap itself, and not only its estimate, is proven to exceed the tolerance."""
-    _, interval = _proven_gap(v)
-    return v.verdict == DISPARITY and interval is not None and interval[0] > result.config.tolerance
-
-
 def _size(result: AuditResult, v: Verdict) -> str:
     """What is proven of the size of a disparity."""
     limit = points(result.config.tolerance)
     if beyond_proven(result, v):
         return f"That the gap exceeds the tolerance of {limit} is proven."
-    _, interval = _proven_gap(v)
+    _, interval = proven_gap(v)
     least = interval[0] if interval and interval[0] == interval[0] else 0.0
     small = f"as small as {points(least)}" if least > 0 else "close to none"
     return f"That they are unequal is proven; the true gap may be {small}, inside the tolerance of {limit}."
@@ -191,15 +177,6 @@ def standing(result: AuditResult, v: Verdict) -> str:
     return UNEQUAL if v.verdict == INSUFFICIENT and differs else v.verdict
 
 
-def far_in_proportion(result: AuditResult, v: Verdict) -> WorseGroup | None:
-    """Of the groups within tolerance, the one proven furthest beyond the ratio tolerance."""
-    if v.verdict != WITHIN:
-        return None
-    limit = result.config.ratio_tolerance[1]
-    far = [g for g in v.worse_groups if g.ratio_interval[0] > limit]
-    return max(far, key=lambda g: g.ratio_interval[0], default=None)
-
-
 def ratio_note(result: AuditResult, v: Verdict) -> str:
     """What the ratio adds to a small gap: low rates that are far apart in proportion. Else nothing."""
     key = (v.attribute, f"{v.rate}_ratio")
@@ -259,30 +236,34 @@ def _plan(v: Verdict, unequal: bool) -> str:
     return f"If the groups are in truth equal, {amount} would settle it four times out of five."
 
 
-def _short(result: AuditResult, v: Verdict) -> str:
+def _gap_line(v: Verdict) -> str:
     if v.gap != v.gap:
         return "fewer than two groups with enough images"
+    gap, interval = shown_gap(v)
+    return f"gap {points(gap)} ({point_interval(interval)})"
+
+
+def _short(result: AuditResult, v: Verdict) -> str:
+    """The gap, and whom it concerns where that is proven."""
+    far, pair = far_in_proportion(result, v), named_pair(v)
+    if far:
+        who, than = (group_label(v.attribute, g) for g in (far.group, far.than))
+        return f"{_gap_line(v)}; {who} at least {times(far.ratio_interval[0])} as often as {than}"
     if v.verdict != DISPARITY:
-        far = far_in_proportion(result, v)
-        who = (
-            f"; {group_label(v.attribute, far.group)} at least {times(far.ratio_interval[0])}" if far else ""
-        )
-        than = f" as often as {group_label(v.attribute, far.than)}" if far else ""
-        return f"gap {points(v.gap)} ({point_interval(v.gap_interval)}){who}{than}"
-    (gap, interval), pair = _proven_gap(v), named_pair(v)
+        return _gap_line(v)
     ends = [group_label(v.attribute, g) for g in (pair.group, pair.than)] if pair else []
     groups = " vs ".join(ends) + ": " if ends else ""
     open_ = "" if beyond_proven(result, v) else "; proven unequal, perhaps within tolerance"
-    return f"{groups}gap {points(gap)} ({point_interval(interval)}){open_}"
+    return f"{groups}{_gap_line(v)}{open_}"
 
 
 def finding(result: AuditResult, v: Verdict) -> Finding:
     """Say one verdict in words."""
     if v.verdict == DISPARITY:
-        return Finding(v, "Disparity", _short(result, v), *_disparity(result, v))
+        return Finding(v, HEADLINES[v.verdict], _short(result, v), *_disparity(result, v))
     if v.verdict == WITHIN:
-        return Finding(v, "Within tolerance", _short(result, v), *_within(result, v))
-    return Finding(v, "Cannot tell", _short(result, v), *_insufficient(result, v))
+        return Finding(v, HEADLINES[v.verdict], _short(result, v), *_within(result, v))
+    return Finding(v, HEADLINES[v.verdict], _short(result, v), *_insufficient(result, v))
 
 
 def findings(result: AuditResult) -> list[Finding]:
