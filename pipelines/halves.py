@@ -180,7 +180,7 @@ class Given:
             if crop.shape != twin.shape:
                 raise HalvesDiffer(
                     f"the real half is {_size(crop)} px, the fake {_size(twin)}; "
-                    "give --size to bring both to one"
+                    "give --size-px to bring both to one"
                 )
             if min(crop.shape[:2]) < _SMALLEST_PX:
                 raise PhotoTooSmall(f"{_size(crop)} px; the smallest side must be {_SMALLEST_PX}")

@@ -10,19 +10,26 @@ which file types each half had.
 """
 
 import hashlib
+import json
+import unicodedata
 from collections import Counter
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import pandas as pd
 
-from pipelines.errors import FairFaceNotFound, LabelColumnError, SettingError
+from pipelines.errors import FairFaceNotFound, LabelColumnError, PhotoError, SettingError
 from pipelines.generate import PairsSummary, run_job
+from pipelines.images import read_bytes
 from pipelines.job import Job
 from pipelines.labels import ATTRIBUTES, VOCABULARY
 from pipelines.settings import PairSettings, choose_device
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_LONGEST_ID: Final = 200
+"""Bytes of a pair_id; with ".png" and what other tools add it stays below the 255 of a file name."""
+_READERS: Final = 4
 
 
 def import_pairs(
@@ -61,12 +68,51 @@ def import_pairs(
         LabelColumnError: a label table that cannot be used.
         ExpectedError: as `generate.generate_pairs`.
     """
+    job = plan_import(
+        real_dir, fake_dir, labels, out_dir, generator_name=generator_name, size_px=size_px,
+        any_labels=any_labels, device=device,
+    )  # fmt: skip
+    return run_job(job, workers=workers, show_progress=show_progress)
+
+
+def plan_import(
+    real_dir: str | Path,
+    fake_dir: str | Path,
+    labels: str | Path,
+    out_dir: str | Path,
+    *,
+    generator_name: str = "unknown",
+    size_px: int | None = None,
+    any_labels: bool = False,
+    device: str = "auto",
+) -> Job:
+    """Plan an import.
+
+    Args:
+        real_dir: real images.
+        fake_dir: fake images of the same relative names.
+        labels: CSV, as in `import_pairs`.
+        out_dir: the dataset's folder.
+        generator_name: what made the fakes.
+        size_px: as in `import_pairs`.
+        any_labels: as in `import_pairs`.
+        device: as in `import_pairs`.
+
+    Returns:
+        The job. Its generator's sha256 is of the name and of every fake's name and bytes: other
+        fakes under the same labels are another run.
+
+    Raises:
+        FairFaceNotFound: a folder or the label table is not there.
+        LabelColumnError: a label table that cannot be used.
+        SourceLost: the machine cannot read the fakes for now.
+    """
     folders = (Path(real_dir), Path(fake_dir))
     for folder in folders:
         if not folder.is_dir():
             raise FairFaceNotFound(f"{folder} is not a folder; name one of images")
     if size_px is not None and not 16 <= size_px <= 4096:
-        raise SettingError(f"--size is {size_px}; it must lie from 16 to 4096 px")
+        raise SettingError(f"--size-px is {size_px}; it must lie from 16 to 4096 px")
     table = _read_labels(Path(labels), any_labels)
     plan, notes = _match(table, folders)
     settings = PairSettings(size_px=size_px or 0, device=choose_device(device))
@@ -79,9 +125,9 @@ def import_pairs(
         "probes": [str(f.resolve()) for f in folders],
         "notes": notes,
     }
-    generator = {"name": generator_name, "sha256": None, "path": None, "crop": None}
-    job = Job(Path(out_dir).resolve(), "given", settings, generator, source, plan)
-    return run_job(job, workers=workers, show_progress=show_progress)
+    digest = _digest(generator_name, plan)
+    generator = {"name": generator_name, "sha256": digest, "path": None, "crop": None}
+    return Job(Path(out_dir).resolve(), "given", settings, generator, source, plan)
 
 
 def _read_labels(path: Path, any_labels: bool) -> pd.DataFrame:
@@ -97,12 +143,29 @@ def _read_labels(path: Path, any_labels: bool) -> pd.DataFrame:
         raise LabelColumnError(f"{path} needs a column file and one of {', '.join(ATTRIBUTES)}")
     if table.empty:
         raise LabelColumnError(f"{path} has a header but no rows")
+    for row, name in enumerate(table["file"]):
+        if not _is_inside(name):
+            raise LabelColumnError(
+                f"{path} line {row + 2}: file is {name!r}; it must name an image below the folder of real "
+                "images, without control characters"
+            )
     for attribute in given:
         for row, word in enumerate(table[attribute]):
-            if not word or not (any_labels or word in VOCABULARY[attribute]):
+            if not _is_plain(word) or not (any_labels or word in VOCABULARY[attribute]):
                 hint = "" if any_labels else f"; FairFace's words are {', '.join(VOCABULARY[attribute])}"
                 raise LabelColumnError(f"{path} line {row + 2}: {attribute} is {word!r}{hint}")
     return table
+
+
+def _is_plain(text: str) -> bool:
+    """Some text, without control characters."""
+    return bool(text) and not any(unicodedata.category(c) == "Cc" for c in text)
+
+
+def _is_inside(name: str) -> bool:
+    """A plain relative name that does not climb out of its folder."""
+    path = PurePosixPath(name)
+    return _is_plain(name) and not path.is_absolute() and ".." not in path.parts and path.name != ""
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -122,10 +185,7 @@ def _match(table: pd.DataFrame, folders: tuple[Path, Path]) -> tuple[pd.DataFram
     """One row a labelled image, and sentences on what has no label."""
     reals, fakes = (_by_stem(folder) for folder in folders)
     stems = [_stem(f) for f in table["file"]]
-    ids = [s.replace("/", "-") for s in stems]
-    twice = [i for i, n in Counter(ids).items() if n > 1]
-    if twice:
-        raise LabelColumnError(f"the label table lists {twice[0]!r} twice")
+    ids = _pair_ids(stems)
     plan = pd.DataFrame(
         {
             "pair_id": ids,
@@ -141,6 +201,53 @@ def _match(table: pd.DataFrame, folders: tuple[Path, Path]) -> tuple[pd.DataFram
     if unlabelled:
         notes.append(f"{unlabelled} images in {folders[0]} have no label and were left out.")
     return plan.sort_values("pair_id", ignore_index=True), notes
+
+
+def _pair_ids(stems: list[str]) -> list[str]:
+    """One plain file name each, short enough for every disk.
+
+    Raises:
+        LabelColumnError: two rows would have the same.
+    """
+    owners: dict[str, str] = {}
+    for stem in stems:
+        pair_id = _short(stem.replace("/", "-"))
+        if pair_id in owners:
+            raise LabelColumnError(
+                f"the label table lists {stem!r} twice"
+                if owners[pair_id] == stem
+                else f"{owners[pair_id]!r} and {stem!r} would both be called {pair_id!r}; rename one"
+            )
+        owners[pair_id] = stem
+    return list(owners)
+
+
+def _short(name: str) -> str:
+    """A name of at most `_LONGEST_ID` bytes: one that is longer is cut and ends with its digest."""
+    data = name.encode()
+    if len(data) <= _LONGEST_ID:
+        return name
+    ending = "-" + hashlib.sha256(data).hexdigest()[:16]
+    return data[: _LONGEST_ID - len(ending)].decode(errors="ignore") + ending
+
+
+def _digest(name: str, plan: pd.DataFrame) -> str:
+    """sha256 of what the fakes are called and of the bytes of each; a fake that is not there counts, too."""
+    whole = hashlib.sha256(json.dumps(name).encode())
+    with ThreadPoolExecutor(_READERS) as pool:
+        for pair_id, fake in zip(plan["pair_id"], pool.map(_digest_of, plan["fake_path"]), strict=True):
+            whole.update(json.dumps([pair_id, *fake]).encode())
+    return whole.hexdigest()
+
+
+def _digest_of(path: str) -> tuple[str, int, str]:
+    """A file's type, size in bytes and sha256; in place of the latter why it cannot be read."""
+    kind = Path(path).suffix.lower()
+    try:
+        data = read_bytes(Path(path))
+    except PhotoError as fault:
+        return kind, 0, fault.reason
+    return kind, len(data), hashlib.sha256(data).hexdigest()
 
 
 def _stem(name: str) -> str:

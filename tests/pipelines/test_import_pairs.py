@@ -1,5 +1,6 @@
 """Pairs made elsewhere come in through the same checks."""
 
+import re
 import shutil
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from pipelines.errors import FairFaceNotFound, LabelColumnError, OutputHoldsAnotherRun, SettingError
-from pipelines.import_pairs import import_pairs
+from pipelines.import_pairs import import_pairs, plan_import
+from pipelines.job import claimed
 from pipelines.manifest import read_manifest, read_provenance
 
 
@@ -91,7 +93,12 @@ def test_a_common_size_mends_halves_that_differ(given, tmp_path):
         ("age\n3-9\n", "needs a column file"),
         ("file,age\n", "no rows"),
         ("file,age\na/1.jpg,young\n", "line 2: age is 'young'; FairFace's words are 0-2"),
-        ("file,age\na/1.jpg,3-9\na/1.png,3-9\n", "lists 'a-1' twice"),
+        ("file,age\na/1.jpg,3-9\na/1.png,3-9\n", "lists 'a/1' twice"),
+        ("file,age\na/1.jpg,3-9\na-1.png,3-9\n", "'a/1' and 'a-1' would both be called 'a-1'; rename one"),
+        ("file,age\na/1.jpg,3-9\na/\0.jpg,3-9\n", r"line 3: file is 'a/\\x00\.jpg'"),
+        ("file,age\na/1.jpg,3-9\n,3-9\n", "line 3: file is ''"),
+        ("file,age\n../a/1.jpg,3-9\n", r"line 2: file is '\.\./a/1\.jpg'"),
+        ("file,age\n/a/1.jpg,3-9\n", "line 2: file is '/a/1.jpg'.* below the folder of real images"),
     ],
 )
 def test_label_tables_that_cannot_be_used(given, tmp_path, table, message):
@@ -108,12 +115,62 @@ def test_other_words_where_asked_for(given, tmp_path):
     assert rows["race"].isna().all()
 
 
+def test_control_characters_in_a_label_are_refused(given, tmp_path):
+    given[2].write_text("file,age\na/1,yo\x1b[31mung\n")
+    with pytest.raises(LabelColumnError, match=r"line 2: age is 'yo\\x1b\[31mung'"):
+        run(given, tmp_path / "pairs", any_labels=True)
+
+
+def test_long_folder_names_give_short_pair_ids(given, tmp_path):
+    """Names that are too long once joined are cut, and told apart by a digest."""
+    deep = "\u00e9" * 60
+    for half, suffix in zip(given[:2], ("jpg", "png"), strict=True):
+        for i in (1, 2):
+            folder = half / deep / deep / f"{i}{deep}"
+            folder.mkdir(parents=True)
+            shutil.copy(half / "a" / f"1.{suffix}", folder / f"1.{suffix}")
+    lines = ["file,age", *(f"{deep}/{deep}/{i}{deep}/1.jpg,3-9" for i in (1, 2)), "a/1.jpg,3-9"]
+    given[2].write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made = run(given, tmp_path / "pairs")
+    ids = read_manifest(made.out_dir)["pair_id"].tolist()
+    assert made.n_pairs == 3
+    assert ids[0] == "a-1"
+    assert max(len(i.encode()) for i in ids) <= 200
+    assert all(re.fullmatch("\u00e9+(-\u00e9*)?-[0-9a-f]{16}", i) for i in ids[1:])
+    assert run(given, tmp_path / "pairs").was_complete
+
+
+def test_other_fakes_or_another_name_are_another_run(given, tmp_path):
+    """Or fakes of one generator would pass for those of another, or be mixed with them."""
+    out = tmp_path / "pairs"
+    run(given, out, generator_name="A")
+    shutil.copytree(given[1], tmp_path / "moved")
+    assert import_pairs(
+        given[0], tmp_path / "moved", given[2], out, generator_name="A", device="cpu"
+    ).was_complete
+    with pytest.raises(OutputHoldsAnotherRun, match=r"generator \w{12}… there"):
+        run(given, out, generator_name="B")
+    one = given[1] / "a" / "1.png"
+    Image.open(one).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(one)
+    with pytest.raises(OutputHoldsAnotherRun, match=r"generator \w{12}… there"):
+        run(given, out, generator_name="A")
+
+
+def test_an_interrupted_import_is_not_continued_with_other_fakes(given, tmp_path):
+    job = plan_import(*given, tmp_path / "pairs", generator_name="A", device="cpu")
+    with claimed(job):
+        pass
+    (given[1] / "a" / "2.png").unlink()
+    with pytest.raises(OutputHoldsAnotherRun, match="generator"):
+        run(given, tmp_path / "pairs", generator_name="A")
+
+
 def test_folders_and_sizes_are_checked(given, tmp_path):
     with pytest.raises(FairFaceNotFound, match="is not a folder"):
         import_pairs(tmp_path / "no", given[1], given[2], tmp_path / "pairs")
     with pytest.raises(FairFaceNotFound, match=r"label table .* is not there"):
         import_pairs(given[0], given[1], tmp_path / "no.csv", tmp_path / "pairs")
-    with pytest.raises(SettingError, match="--size is 3"):
+    with pytest.raises(SettingError, match="--size-px is 3"):
         run(given, tmp_path / "pairs", size_px=3)
     shutil.copy(given[0] / "a" / "1.jpg", given[0] / "a" / "1.jpeg")
     with pytest.raises(LabelColumnError, match=r"holds both 1\.jpeg and 1\.jpg"):
