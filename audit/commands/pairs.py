@@ -18,7 +18,7 @@ Generator = Annotated[
     typer.Option(help="'small' for the embedded generator, or a pSp checkpoint such as psp_ffhq_encode.pt."),
 ]
 Out = Annotated[Path, typer.Option(help="The pairs dataset's folder.")]
-Engine = Annotated[str, typer.Option(help="local, or ray for a cluster (extra [ray]).")]
+Engine = Annotated[str, typer.Option(help="local, or ray for a cluster (extra \\[ray]).")]
 RayAddress = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="The Ray cluster's address.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; by default one a core, or four a GPU.")
@@ -95,6 +95,7 @@ def generate_pairs(
         "precision": precision, "compiled": compiled, "truncation": truncation, "style_mix": style_mix,
     }  # fmt: skip
     if from_latents:
+        _refuse({"--fairface": fairface, "--limit": limit, "--per-cell": per_cell, "--size-px": size_px})
         job = latents_job(from_latents, out, generator, **made)
     else:
         job = photo_job(
@@ -115,7 +116,10 @@ def import_pairs(
     labels: Annotated[Path, typer.Argument(help="CSV: file, age, gender, race.")],
     out: Out = PAIRS_PLACE,
     name: Annotated[str, typer.Option(help="What made the fakes, for the report.")] = "imported",
-    size_px: SizePx = None,
+    size_px: Annotated[
+        int | None,
+        typer.Option(min=32, help="Bring both halves to this side; by default each keeps its own."),
+    ] = None,
     any_labels: Annotated[
         bool, typer.Option("--any-labels", help="Accept label words that FairFace does not know.")
     ] = False,
@@ -130,6 +134,18 @@ def import_pairs(
         device=device, workers=workers, show_progress=True,
     )  # fmt: skip
     _print_summary(made)
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    """Stop where an option was given that latents leave no choice of."""
+    from pipelines.errors import SelectionError
+
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise SelectionError(
+            f"{', '.join(named)} cannot be given with --from-latents: every pair of that dataset is decoded "
+            "again, at its size"
+        )
 
 
 def _print_summary(made: PairsSummary, known: Collection[str] = ()) -> None:

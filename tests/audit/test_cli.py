@@ -51,6 +51,27 @@ def test_every_command_and_option_has_help(command: str, capsys: pytest.CaptureF
     assert [p.name for p in described.params if not getattr(p, "help", None)] == []
 
 
+def test_help_shows_what_stands_in_brackets(capsys: pytest.CaptureFixture[str]):
+    _, out, _ = ended(capsys, "generate-pairs", "--help")
+    assert "(extra [ray])" in " ".join(re.sub("[│]", " ", out).split())
+
+
+def test_latents_go_with_no_choice_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    code, _, err = ended(
+        capsys, "generate-pairs", "--from-latents", str(tmp_path), "--fairface", "f", "--limit", "3",
+        "--per-cell", "1", "--size-px", "64",
+    )  # fmt: skip
+    assert code == 2
+    assert "--fairface, --limit, --per-cell, --size-px cannot be given with --from-latents" in err
+
+
+def test_notes_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
+    from audit.commands.pairs import _print_notes
+
+    _print_notes(["3 images in /photos/[bold]/[/nothing] have no label"])
+    assert "/photos/[bold]/[/nothing] have" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_readme_names_commands_that_exist():
     named = set(re.findall(r"(?:^|`)audit ([a-z-]+)", README.read_text(), re.MULTILINE))
     assert len(named) > 5
