@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit.counts import Floats, Ints
 from audit.scores import ScoreTable
@@ -38,21 +39,19 @@ NONE_SEEN = 3.0
 
 def repeated_rows(table: ScoreTable) -> int:
     """How many rows repeat another one, if more do than chance explains; else 0. O(N log N)."""
-    n = len(table)
-    if n - np.count_nonzero(np.diff(np.sort(table.score))) - 1 <= LEAST * n:
+    n, order = len(table), np.argsort(table.score)
+    ordered = table.score[order]
+    times = np.diff(np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1], True]))
+    if n - len(times) <= LEAST * n:
         return 0
-    _, position, times = np.unique(table.score, return_inverse=True, return_counts=True)
-    rare = times[position] <= max(FEW, COMMON * n)
-    if not rare.any():
-        return 0
-    score, side = position[rare], table.fake[rare].astype(np.int64)
-    group = table.cell[rare].astype(np.int64) * 2 + side
-    among_all, among_groups = _ties(score, side), _ties(score, group)
-    repeats, n_scores = among_groups.rows, len(np.unique(score))
-    if repeats <= LEAST * n or 2 * n_scores < rare.sum() - repeats:
-        return 0
-    across = among_all.pairs - among_groups.pairs
-    if not across:
+    rare = times <= max(FEW, COMMON * n)
+    row, time_of = order[np.repeat(rare, times)], np.repeat(times[rare], times[rare])
+    score = np.repeat(np.arange(int(rare.sum())), times[rare])
+    side = table.fake[row].astype(np.int64)
+    group = table.cell[row].astype(np.int64) * 2 + side
+    among_all, among_groups = (_ties(score, one, time_of > 1) for one in (side, group))
+    repeats, across = among_groups.rows, among_all.pairs - among_groups.pairs
+    if repeats <= LEAST * n or 2 * rare.sum() < len(row) - repeats or not across:
         return 0
     chance = (among_all.tied - among_groups.tied + NONE_SEEN) / across * among_groups.pairs
     return repeats if among_groups.tied > CLEAR * chance else 0
@@ -85,10 +84,17 @@ class _Ties:
     pairs: float
 
 
-def _ties(score: Ints, of_class: Ints) -> _Ties:
-    of_both = np.unique(score * (of_class.max() + 1) + of_class, return_counts=True)[1]
-    of_one = np.bincount(of_class)
-    return _Ties(len(score) - len(of_both), _pairs(of_both), _pairs(of_one))
+def _ties(score: Ints, of_class: Ints, shared: NDArray[np.bool_]) -> _Ties:
+    """Ties within classes.
+
+    Args:
+        score: int64 [n], a number for each score.
+        of_class: int64 [n].
+        shared: bool [n], whether another row has the score; only these are looked at.
+    """
+    both = score[shared] * (int(of_class.max(initial=0)) + 1) + of_class[shared]
+    times = np.unique(both, return_counts=True)[1]
+    return _Ties(len(both) - len(times), _pairs(times), _pairs(np.bincount(of_class)))
 
 
 def _pairs(times: Ints) -> float:

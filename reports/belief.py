@@ -29,7 +29,7 @@ FAIRFACE_RACES = {
 
 
 def _uses_fairface_words(result: AuditResult) -> bool:
-    races = {g.group for g in result.groups if g.attribute == "race"}
+    races = {g.group for g in result.groups if g.attribute.lower() == "race"}
     return bool(races & FAIRFACE_RACES)
 
 

@@ -66,8 +66,8 @@ def people(attribute: str, group: str) -> str:
     names, values = attribute.split(":"), group.split(":")
     if len(names) != len(values):
         names, values = [attribute], [group]
-    if all(name in _LABELLED for name in names):
-        phrases = [_LABELLED[name].format(value) for name, value in zip(names, values, strict=True)]
+    if all(name.lower() in _LABELLED for name in names):
+        phrases = [_LABELLED[name.lower()].format(value) for name, value in zip(names, values, strict=True)]
         return "of people " + listing(phrases)
     return "with " + listing([f"{name} “{value}”" for name, value in zip(names, values, strict=True)])
 

@@ -369,3 +369,19 @@ def test_the_comparison_is_quiet_and_axe_finds_nothing(visit, score_file, tmp_pa
     told = violations(one.page)
     assert not told, "\n".join(told)
     assert one.complaints == []
+
+
+def test_on_a_phone_the_comparison_breaks_between_words(visit, score_file, tmp_path):
+    config = AuditConfig(attributes=["race"], n_boot=200)
+    for name, shift in (("a", {}), ("b", {"Black": 1.5})):
+        scores = score_file({"race": ["White", "Black"]}, 500, shift, 2.4, tmp_path / f"{name}.csv")
+        audit_file(scores, tmp_path / name, config)
+    write_comparison(compare_runs([tmp_path / "a", tmp_path / "b"]), tmp_path)
+    page = visit(write_comparison_page(tmp_path), viewport={"width": 390, "height": 800}).page
+    chips = page.locator(".chip").evaluate_all(
+        "(all) => all.map((e) => [e.innerText.trim().split(/\\s+/).length,"
+        " Math.round(e.clientHeight / parseFloat(getComputedStyle(e).lineHeight))])"
+    )
+    assert chips and all(lines <= words for words, lines in chips)
+    heights = page.locator(".tools button").evaluate_all("(all) => all.map((e) => e.clientHeight)")
+    assert max(heights) < 40, "a button is one line"

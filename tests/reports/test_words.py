@@ -181,6 +181,7 @@ def test_findings_put_disparities_first_and_wrongful_flags_before_missed_fakes(j
     ("attribute", "group", "phrase"),
     [
         ("race", "Black", "of people labelled Black"),
+        ("Race", "Black", "of people labelled Black"),
         ("age", "20-29", "of people labelled as aged 20-29"),
         ("gender:race", "Female:Black", "of people labelled Female and labelled Black"),
         ("tone", "dark", "with tone “dark”"),
