@@ -17,6 +17,8 @@ def train(
     data: Annotated[
         list[str] | None,
         typer.Option(
+            "--data",
+            "--pairs",
             help="A pairs dataset, a folder with real/ and fake/ (also below train/, valid/, test/), or a "
             "table; repeat to combine, with =WEIGHT. Default: ./pairs."
         ),
