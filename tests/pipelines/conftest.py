@@ -20,6 +20,15 @@ def drawn(tmp_path_factory):
     return render_population(tmp_path_factory.mktemp("population"), n_train=24, n_val=8, seed=1)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch on one thread, for networks so small that threads only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def write_generator(path, config, seed=0, **header):
     """Untrained weights of a pSp configuration, written as the embedded generator's are."""
     torch.manual_seed(seed)

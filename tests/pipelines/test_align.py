@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.align import FFHQ, TIGHT, Crop, Face, FaceFinder, align_face, nearest_centre
+from pipelines.rendered import render_face
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 UPRIGHT = np.array([[90, 100], [134, 100], [112, 125], [95, 150], [129, 150]], dtype=np.float32)
 """Landmarks of a level face in the middle of a 224 px photo."""
 
@@ -114,6 +116,26 @@ def test_mtcnn_finds_real_faces_whatever_the_batch(fairface_dir: Path):
         assert len(a) == len(b)
         for x, y in zip(a, b, strict=True):
             np.testing.assert_allclose(x.landmarks, y.landmarks, atol=1e-3)
+
+
+def test_photos_of_many_sizes_keep_their_order_and_their_own_pixels():
+    rng = np.random.default_rng(4)
+    face = Image.fromarray(render_face("20-29", "Female", "White", rng))
+    sizes = [(224, 224), (1400, 1400), (160, 200), (10, 10), (224, 224), (700, 700), (160, 200)]
+    photos = [np.asarray(face.resize(size)) for size in sizes]
+    photos[4] = photos[4][:, ::-1]
+    finder = FaceFinder()
+    together = finder.find(photos)
+    assert [bool(faces) for faces in together] == [True, True, True, False, True, True, True]
+    for photo, faces in zip(photos, together, strict=True):
+        for one, other in zip(faces, finder.find([photo])[0], strict=True):
+            np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1e-3)
+            np.testing.assert_allclose(one.box, other.box, atol=1e-3)
+    for number, (width, height) in enumerate(sizes):
+        if together[number]:
+            left, top, right, bottom = together[number][0].box
+            assert 0.3 < (right - left) / width < 1
+            assert 0.3 < (bottom - top) / height < 1.1
 
 
 def test_no_face_in_noise_and_sizes_may_differ():
