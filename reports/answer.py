@@ -12,7 +12,7 @@ from audit.diagnosis import Fault, fault_in, sentences
 from audit.result import AuditResult
 from reports.figures import takes_part
 from reports.numbers import count, listing, p_value, percent, percent_interval, points
-from reports.proven import far_in_proportion
+from reports.proven import beyond_proven, far_in_proportion
 from reports.words import (
     DISPARITY,
     INSUFFICIENT,
@@ -143,6 +143,10 @@ def sureness(result: AuditResult) -> list[str]:
     told = [f"Each gap's interval holds at {level} for all pairs of groups of its attribute together."]
     if result.n_tests > 1:
         told.append(f"Disparities are corrected for all {count(result.n_tests)} comparisons made (Holm).")
+        if any(beyond_proven(result, v) for v in result.verdicts):
+            told.append(
+                "That a gap exceeds the tolerance rests on its own interval, without that correction."
+            )
     tests = [v.adjusted_p_value for v in result.verdicts if v.verdict == DISPARITY]
     if tests:
         shown = p_value(max(tests))

@@ -20,7 +20,7 @@ def train(
             "--data",
             "--pairs",
             help="A pairs dataset, a folder with real/ and fake/ (also below train/, valid/, test/), or a "
-            "table; repeat to combine, with =WEIGHT. Default: ./pairs."
+            "table; repeat to combine, with =WEIGHT. Default: ./pairs.",
         ),
     ] = None,
     group_by: Annotated[

@@ -119,6 +119,13 @@ def test_sureness_states_level_family_and_chance(judge, result):
     assert "of at most 0.002" in told
 
 
+def test_what_is_not_corrected_is_said(judge, prove, result):
+    record = planted(judge, result, D, T)
+    assert "without that correction" in " ".join(answer.sureness(record))
+    record.verdicts[0].worse_groups[0] = prove(result, "race", "fpr", (0.01, 0.2))
+    assert "without that correction" not in " ".join(answer.sureness(record))
+
+
 def test_next_steps_follow_the_verdicts(judge, result):
     unequal = " ".join(s.text for s in next_steps(planted(judge, result, D, D, T, T)))
     assert "Let no flag decide alone" in unequal
