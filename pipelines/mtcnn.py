@@ -7,14 +7,6 @@ Three networks, each asked only about what the one before it let through: the fi
 shrunk photos, the second and third look at the candidates cut out at 24 and 48 px. The networks and their
 weights are those of facenet-pytorch's wheel; so are the thresholds, the pyramid's factor, the rounding and
 the order of steps, so that a photo gives the faces that `facenet_pytorch.MTCNN.detect` gives for it alone.
-
-Why cutting out goes through a table of sums: a crop shrunk by area is a mean over a rectangle of whole pixels
-for each of its pixels, and four corners of a table of prefix sums give any such sum (Crow 1984). All crops of
-all photos are then one gather, whatever their sizes. The sums are integers, hence exact.
-
-Why three colours fit in one integer: sums are linear, so red + 2^21 green + 2^42 blue can be summed as one
-number, even where the table itself wraps around, and be taken apart afterwards as long as no rectangle's sum
-reaches 2^21. `MAX_SIDE_PX` sees to that; it makes a third of the gathers.
 """
 
 from __future__ import annotations
@@ -28,11 +20,10 @@ import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.ops import nms
 
-MAX_SIDE_PX: Final = 1024
-"""A larger photo could have a pyramid in which one pixel is the sum of more than 2^21 / 255 pixels."""
+from pipelines.area import MAX_SIDE_PX, Bins, Sums, bins
+
 _CELL_PX: Final = 12
 """Side of what the first network sees at one place."""
 _STRIDE_PX: Final = 2
@@ -45,7 +36,6 @@ _OVERLAPS: Final = (0.5, 0.7, 0.7, 0.7)
 """Largest overlap of two boxes: within a level, within a photo, after the second network, after the third."""
 _REFINED_PX: Final = 24
 _FINAL_PX: Final = 48
-_COLOUR_BITS: Final = 21
 _CPU_BUDGET: Final = (2**20, 128, 32)
 """Pixels of photos, crops of 24 px and crops of 48 px worked on at once: as much as caches hold."""
 _GPU_BUDGET: Final = (2**23, 4096, 2048)
@@ -82,20 +72,10 @@ class _Candidates:
 
 
 @dataclass(frozen=True)
-class _Bins:
-    """Which pixels are averaged into each of S pixels, for M crops: from `start` up to `end`."""
-
-    start: Tensor
-    """int64 [M,S]."""
-    end: Tensor
-    """int64 [M,S], not included."""
-
-
-@dataclass(frozen=True)
 class _Pyramid:
     """Where the first network looks, in photos of one size."""
 
-    levels: tuple[tuple[_Bins, _Bins], ...]
+    levels: tuple[tuple[Bins, Bins], ...]
     """Rows and columns of each shrunk photo."""
     boxes: Tensor
     """float32 [C,4]: what each place stands for in the photo; level by level, row by row."""
@@ -144,11 +124,11 @@ class Mtcnn:
 
     def _search(self, photos: np.ndarray, number: int, min_face_px: int) -> Found:
         """Faces of photos that fit in memory, the first of which is the batch's `number`-th."""
-        sums = _Sums(torch.tensor(np.ascontiguousarray(photos), device=self._device))
+        sums = Sums(torch.tensor(np.ascontiguousarray(photos), device=self._device))
         pyramid = _pyramid(photos.shape[1], photos.shape[2], min_face_px, self._device)
         return self._confirmed(sums, self._refined(sums, self._proposed(sums, pyramid)), number)
 
-    def _proposed(self, sums: _Sums, pyramid: _Pyramid) -> _Candidates:
+    def _proposed(self, sums: Sums, pyramid: _Pyramid) -> _Candidates:
         """What the first network takes for faces, as squares."""
         photos = torch.arange(sums.n_photos, device=self._device)
         shifts, scores = [], []
@@ -165,7 +145,7 @@ class Mtcnn:
         shift = torch.cat(shifts, 1)[photo[kept], place[kept]]
         return _Candidates(_squared(_moved(boxes, shift, 0)), seen.scores[kept], photo[kept])
 
-    def _refined(self, sums: _Sums, seen: _Candidates) -> _Candidates:
+    def _refined(self, sums: Sums, seen: _Candidates) -> _Candidates:
         """What the second network still takes for faces, as squares."""
         if not len(seen.boxes):
             return seen
@@ -176,7 +156,7 @@ class Mtcnn:
         sure, shift = sure[apart], shift[kept[apart]]
         return _Candidates(_squared(_moved(sure.boxes, shift, 1)), sure.scores, sure.photos)
 
-    def _confirmed(self, sums: _Sums, seen: _Candidates, number: int) -> Found:
+    def _confirmed(self, sums: Sums, seen: _Candidates, number: int) -> Found:
         """What the third network takes for faces, with landmarks; `number` is added to the photos'."""
         if not len(seen.boxes):
             return _joined([])
@@ -223,46 +203,6 @@ def _pool_in_two_steps(network: nn.Module) -> None:
             setattr(network, name, _Pooling(part.kernel_size))
 
 
-class _Sums:
-    """Prefix sums over each of N photos, from which any rectangle's mean is four look-ups."""
-
-    def __init__(self, photos: Tensor) -> None:
-        """Sum photos, uint8 [N,H,W,3]."""
-        self.n_photos, self.height, self.width = photos.shape[:3]
-        red, green, blue = photos.unbind(-1)
-        packed = blue.long()
-        for colour in (green, red):
-            packed <<= _COLOUR_BITS
-            packed += colour
-        self._table = F.pad(packed, (1, 0, 1, 0)).cumsum_(2).cumsum_(1).flatten()
-        self._shifts = torch.arange(3, device=photos.device) * _COLOUR_BITS
-
-    def means(self, photos: Tensor, rows: _Bins, columns: _Bins) -> Tensor:
-        """Photos or parts of them, shrunk by area and scaled as the networks want it.
-
-        Args:
-            photos: int64 [M], which photo each crop is cut from.
-            rows: of each crop, [M,S] or, for all the same, [1,S].
-            columns: likewise, [M,T].
-
-        Returns:
-            float32 [M,3,S,T] in [-1,1], channels last.
-        """
-        line = self.width + 1
-        start = (photos[:, None] * (self.height + 1) + rows.start)[:, :, None] * line
-        end = (photos[:, None] * (self.height + 1) + rows.end)[:, :, None] * line
-        left, right = columns.start[:, None], columns.end[:, None]
-        table = self._table
-        packed = table.take(end + right) - table.take(end + left)
-        packed -= table.take(start + right)
-        packed += table.take(start + left)
-        means = ((packed[..., None] >> self._shifts) & (2**_COLOUR_BITS - 1)).float()
-        # Divided twice, as torch averages: the same rounding.
-        means /= (rows.end - rows.start)[:, :, None, None]
-        means /= (columns.end - columns.start)[:, None, :, None]
-        return means.sub_(127.5).mul_(0.0078125).permute(0, 3, 1, 2)
-
-
 def _check(photos: np.ndarray, min_face_px: int) -> None:
     if photos.ndim != 4 or photos.shape[3] != 3 or photos.dtype != np.uint8:
         raise ValueError(f"photos are {photos.dtype} {list(photos.shape)}; they must be uint8 [N,H,W,3]")
@@ -284,12 +224,6 @@ def _joined(parts: list[Found]) -> Found:
     )
 
 
-def _bins(length: Tensor, n: int) -> _Bins:
-    """Cut lengths [M] into n nearly equal, possibly overlapping bins, as adaptive average pooling does."""
-    step = torch.arange(n + 1, device=length.device) * length[:, None]
-    return _Bins(step[:, :-1] // n, (step[:, 1:] + n - 1) // n)
-
-
 @lru_cache(maxsize=64)
 def _pyramid(height: int, width: int, min_face_px: int, device: torch.device) -> _Pyramid:
     """The pyramid of photos of one size, in which the smallest face becomes 12 px large."""
@@ -298,12 +232,12 @@ def _pyramid(height: int, width: int, min_face_px: int, device: torch.device) ->
     side = min(height, width) * scale
     while side >= _CELL_PX:
         sizes = int(height * scale + 1), int(width * scale + 1)
-        rows, columns = (_bins(torch.tensor([n]), s) for n, s in zip((height, width), sizes, strict=True))
+        rows, columns = (bins(torch.tensor([n]), s) for n, s in zip((height, width), sizes, strict=True))
         levels.append((rows, columns))
         boxes.append(_places(*sizes, scale))
         scale, side = scale * _FACTOR, side * _FACTOR
     level = torch.cat([torch.full((len(b),), i) for i, b in enumerate(boxes)])
-    there = [tuple(_Bins(b.start.to(device), b.end.to(device)) for b in pair) for pair in levels]
+    there = [tuple(Bins(b.start.to(device), b.end.to(device)) for b in pair) for pair in levels]
     return _Pyramid(tuple(there), torch.cat(boxes).to(device), level.to(device))  # type: ignore[arg-type]
 
 
@@ -345,7 +279,7 @@ def _squared(boxes: Tensor) -> Tensor:
 
 def _asked(
     network: Callable[[Tensor], tuple[Tensor, ...]],
-    sums: _Sums,
+    sums: Sums,
     seen: _Candidates,
     size_px: int,
     at_once: int,
@@ -362,9 +296,9 @@ def _asked(
     length = (end - start).clamp(min=1)
     answers: list[tuple[Tensor, ...]] = []
     for part in torch.arange(len(start), device=start.device).split(at_once):
-        across, down = (_bins(length[part, axis], size_px) for axis in (0, 1))
+        across, down = (bins(length[part, axis], size_px) for axis in (0, 1))
         left, top = (start[part, axis, None] for axis in (0, 1))
-        rows, columns = _Bins(down.start + top, down.end + top), _Bins(across.start + left, across.end + left)
+        rows, columns = Bins(down.start + top, down.end + top), Bins(across.start + left, across.end + left)
         answers.append(network(sums.means(seen.photos[part], rows, columns)))
     return [torch.cat(each) for each in zip(*answers, strict=True)], inside
 

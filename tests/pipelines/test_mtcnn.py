@@ -9,10 +9,10 @@ from facenet_pytorch import MTCNN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch.nn import functional as F
 
+from pipelines.area import MAX_SIDE_PX, Sums
 from pipelines.labels import AGES, GENDERS, RACES
-from pipelines.mtcnn import MAX_SIDE_PX, Found, Mtcnn, _alone, _asked, _bins, _Candidates, _Sums
+from pipelines.mtcnn import Found, Mtcnn, _alone, _asked, _Candidates
 from pipelines.rendered import render_face
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -181,40 +181,12 @@ def test_what_cannot_be_searched_is_refused(mtcnn, photos, min_face_px, message)
         mtcnn.search(photos, min_face_px)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([5, 24, 48]))
-def test_any_rectangle_is_shrunk_bit_by_bit_as_torch_shrinks_by_area(seed, size_px):
-    rng = np.random.default_rng(seed)
-    height, width = (int(n) for n in rng.integers(1, 90, 2))
-    photos = torch.from_numpy(rng.integers(0, 256, (3, height, width, 3), dtype=np.uint8))
-    top, left = int(rng.integers(height)), int(rng.integers(width))
-    bottom, right = int(rng.integers(top, height)) + 1, int(rng.integers(left, width)) + 1
-    rows, columns = (_bins(torch.tensor([n]), size_px) for n in (bottom - top, right - left))
-    for bins, start in ((rows, top), (columns, left)):
-        bins.start.add_(start)
-        bins.end.add_(start)
-    ours = _Sums(photos).means(torch.tensor([2]), rows, columns)
-    part = photos[2:, top:bottom, left:right].permute(0, 3, 1, 2).float()
-    theirs = (F.interpolate(part, size=(size_px, size_px), mode="area") - 127.5) * 0.0078125
-    assert torch.equal(ours, theirs)
-
-
-def test_the_largest_sum_of_the_largest_photo_fits():
-    """White throughout; a pyramid's last level is 12 px high, and colours must not spill over."""
-    side = MAX_SIDE_PX
-    photos = torch.full((1, side, side, 3), 255, dtype=torch.uint8)
-    bins = _bins(torch.tensor([side]), 12)
-    assert torch.equal(
-        _Sums(photos).means(torch.tensor([0]), bins, bins), torch.full((1, 3, 12, 12), 0.99609375)
-    )
-
-
 def test_a_candidate_outside_the_photo_is_known_as_such():
     boxes = torch.tensor(
         [[-40.0, -40, -10, -10], [60, 5, 90, 30], [10, 70, 30, 90], [5, 5, 30, 30], [45, 45, 80, 80]]
     )
     seen = _Candidates(boxes, torch.ones(5), torch.zeros(5, dtype=torch.long))
-    sums = _Sums(torch.zeros(1, 50, 50, 3, dtype=torch.uint8))
+    sums = Sums(torch.zeros(1, 50, 50, 3, dtype=torch.uint8))
     (means,), inside = _asked(lambda x: (x.mean((1, 2, 3)),), sums, seen, 24, 2)
     assert inside.tolist() == [False, False, False, True, True]
     assert torch.allclose(means, torch.tensor(-127.5 / 128))
