@@ -2,9 +2,9 @@
 
 Photos and rectangles enter; crops of one size leave, equal to the last bit to torch's `mode="area"`.
 
-Why a table of sums: a crop shrunk by area is, for each of its pixels, a mean over a rectangle of whole pixels,
-and four corners of a table of prefix sums give any such sum (Crow 1984). All crops of
-all photos are then one gather, whatever their sizes. The sums are integers, hence exact.
+Why a table of sums: a crop shrunk by area is, for each of its pixels, a mean over a rectangle of whole
+pixels, and four corners of a table of prefix sums give any such sum (Crow 1984). All crops of all photos are
+then one gather, whatever their sizes. The sums are integers, hence exact.
 
 Why three colours fit in one integer: sums are linear, so red + 2^21 green + 2^42 blue can be summed as one
 number, even where the table itself wraps around, and be taken apart afterwards as long as no rectangle's sum
