@@ -8,7 +8,7 @@ Nothing enters; the exception classes of the package leave.
     │   ├── LabelColumnError          a label table lacks a column, or has no rows
     │   └── LabelVocabularyError      a label outside the closed vocabulary
     ├── PhotoError                    one photo; becomes a row with a reason, never stops a run
-    │   ├── PhotoMissing              the label table names a photo that is not there
+    │   ├── PhotoMissing              a photo of the label table, or a saved real half, is not there
     │   ├── PhotoUnreadable           not an image, or damaged
     │   ├── PhotoTooLarge             more pixels than the limit (a decompression bomb)
     │   ├── PhotoTooSmall             fewer pixels than anything can be measured on
@@ -60,7 +60,7 @@ class PhotoError(ExpectedError):
 
 
 class PhotoMissing(PhotoError):
-    """The label table names a photo that is not there."""
+    """The label table names a photo that is not there, or a dataset lacks a real half."""
 
     reason = "missing photo"
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from pipelines import latents
 from pipelines.job import Job, versions_used
-from pipelines.manifest import MANIFEST, SUMMARY, read_table, table_of, write_provenance, write_table
+from pipelines.manifest import MANIFEST, OK, SUMMARY, read_table, table_of, write_provenance, write_table
 from pipelines.shards import LATENTS, ROWS
 from pipelines.storage import remove_leftovers, remove_tree, storing, sync_folder, write_json
 from pipelines.summary import summarise
@@ -78,7 +78,8 @@ def _provenance(job: Job, manifest: pd.DataFrame) -> dict[str, Any]:
 def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
     """Plain sentences that a reader of the audit must see."""
     settings, notes = job.settings, []
-    invented = manifest.loc[manifest["status"] == "ok", "border_share"].mean()
+    pairs = manifest[manifest["status"] == OK]
+    invented = pairs["border_share"].mean()
     if invented > 0.05:
         notes.append(
             f"On average {invented:.0%} of each {job.generator['crop']} crop lies outside its photo and was "
@@ -91,8 +92,11 @@ def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
             f"{settings.truncation}."
         )
     if settings.style_mix:
+        alone = int(pairs["detail"].str.endswith(latents.UNMIXED).sum())
         notes.append(
-            f"Fine styles were mixed with another person's of the same shard by {settings.style_mix:.0%}."
+            f"Fine styles were mixed by {settings.style_mix:.0%} with those of another person of the same "
+            f"age, gender and race in the shard; {alone} of {len(pairs)} pairs stayed as they were, for want "
+            "of one."
         )
     if job.kind == "latents":
         notes.append("Fakes were decoded again from saved latents, without the photos.")

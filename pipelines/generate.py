@@ -111,7 +111,8 @@ def generate_pairs(
         compiled: fuse the generator's operations with torch.compile: half a minute at the start, for
             runs of hours.
         truncation: 1 leaves latents alone, less draws them towards the average face.
-        style_mix: 0 to 1, how far fine styles go over to another person's.
+        style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
+            gender and race in the shard.
         engine: "local" or "ray".
         workers: worker processes; None for one a core, or four a GPU. Never changes a byte.
         ray_address: the Ray cluster's address; None to start one on this machine.
@@ -163,7 +164,8 @@ def regenerate_pairs(
         precision: "float32", "bfloat16", or "auto".
         compiled: fuse the generator's operations with torch.compile.
         truncation: 1 leaves latents alone, less draws them towards the average face.
-        style_mix: 0 to 1, how far fine styles go over to another person's.
+        style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
+            gender and race in the shard.
         engine: "local" or "ray".
         workers: worker processes; None for one a core, or four a GPU.
         ray_address: the Ray cluster's address; None to start one on this machine.

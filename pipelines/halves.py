@@ -26,10 +26,12 @@ from pipelines.errors import (
     HalvesDiffer,
     NoFaceFound,
     PhotoError,
+    PhotoMissing,
     PhotoTooSmall,
 )
-from pipelines.images import Photo, read_photo
+from pipelines.images import Photo
 from pipelines.job import Job
+from pipelines.labels import ATTRIBUTES
 from pipelines.manifest import OK, SCHEMA
 from pipelines.precision import PRECISIONS
 from pipelines.prepare import Attempt, at_size, check_source, prepare, read_or_reason
@@ -85,7 +87,7 @@ class Networked:
         items = self.job.items(number)
         rows = [_known(row) for row in items.to_dict("records")]
         if self.job.kind == "latents":
-            attempts = [_with_latent(row, item) for row, item in zip(rows, items.itertuples(), strict=True)]
+            attempts = self._saved(rows, items, pool)
             advance(sum(a.crop is None for a in attempts))
         else:
             probes = [Path(p) for p in self.job.source["probes"]]
@@ -106,13 +108,38 @@ class Networked:
         codes = torch.from_numpy(np.stack([a.latent for a in good if a.latent is not None]))
         codes = latents.truncate(codes, self.centre, settings.truncation)
         if settings.style_mix:
-            other = latents.partners(len(good), np.random.default_rng([settings.seed, number]))
-            codes = latents.mix(codes, other, settings.style_mix)
-            for attempt, partner in zip(good, other.tolist(), strict=True):
-                attempt.row["detail"] = f"mixed with {good[partner].row['pair_id']}"
+            codes = self._mixed(codes, good, np.random.default_rng([settings.seed, number]))
         for start in range(0, len(good), settings.batch_size):
             stop = start + settings.batch_size
             yield good[start:stop], self._decode(codes[start:stop])
+
+    def _saved(self, rows: list[dict[str, Any]], items: pd.DataFrame, pool: Executor) -> list[Attempt]:
+        """Real halves and latents of the dataset that holds them; its rejects stay rejects."""
+        coded = items["latent_file"].notna()
+        at = items.loc[coded, ["latent_file", "latent_row"]].itertuples(index=False)
+        places = [(str(file), int(row)) for file, row in at]
+        codes = iter(latents.fetch(places) if places else ())
+        read = list(pool.map(read_or_reason, [Path(p) for p in items.loc[coded, "path"]]))
+        check_source(read, [Path(p) for p in self.job.source["probes"]])
+        photos = iter(read)
+        side, attempts = self.job.settings.size_px, []
+        for row, path, has_latent in zip(rows, items["path"], coded, strict=True):
+            attempts.append(Attempt(row))
+            if has_latent:
+                attempts[-1].latent = next(codes)
+                _take_over(attempts[-1], next(photos), Path(path).name, side)
+        return attempts
+
+    def _mixed(self, codes: torch.Tensor, good: list[Attempt], rng: np.random.Generator) -> torch.Tensor:
+        """Fine styles on their way to those of another person of the same age, gender and race.
+
+        Of the same, because a fake keeps its photo's labels.
+        """
+        other = latents.partners([tuple(str(a.row[k]) for k in ATTRIBUTES) for a in good], rng)
+        for place, (attempt, partner) in enumerate(zip(good, other.tolist(), strict=True)):
+            name = None if partner == place else good[partner].row["pair_id"]
+            attempt.row["detail"] = latents.with_mixing(attempt.row["detail"], name)
+        return latents.mix(codes, other, self.job.settings.style_mix)
 
     def _encode(self, uncoded: list[Attempt]) -> None:
         """Latents float32 [n_styles,style_dim] of real halves."""
@@ -209,13 +236,18 @@ def _known(record: dict[Any, Any]) -> dict[str, Any]:
     return {k: None if pd.isna(v) else v for k, v in record.items() if k in SCHEMA.names}
 
 
-def _with_latent(row: dict[str, Any], item: Any) -> Attempt:
-    """A pair whose latent is on disk; its real half comes from the dataset that holds it."""
-    attempt = Attempt(row)
-    if pd.notna(item.latent_file):
-        attempt.crop = read_photo(Path(item.path)).pixels
-        attempt.latent = latents.fetch([(item.latent_file, int(item.latent_row))])[0]
-    return attempt
+def _take_over(attempt: Attempt, half: Photo | PhotoError, name: str, side_px: int) -> None:
+    """Put the real half of a finished dataset in place, or say why not."""
+    if isinstance(half, PhotoMissing):
+        attempt.reject(PhotoMissing(f"the real half {name} is gone from the dataset with the latents"))
+    elif isinstance(half, PhotoError):
+        attempt.reject(type(half)(f"the real half in the dataset with the latents: {half}"))
+    elif half.pixels.shape[:2] != (side_px, side_px):
+        attempt.reject(
+            HalvesDiffer(f"the real half {name} is {_size(half.pixels)} px, its dataset says {side_px} px")
+        )
+    else:
+        attempt.crop = half.pixels
 
 
 def _shape_of(attempt: Attempt) -> tuple[int, ...]:

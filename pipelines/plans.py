@@ -4,6 +4,7 @@ A FairFace folder, or a finished pairs dataset with latents, and a generator ent
 checked as far as can be without making a pair.
 """
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -15,13 +16,14 @@ from torch import Tensor
 from pipelines import latents
 from pipelines.align import FFHQ
 from pipelines.centre import centre_of, digest_of
-from pipelines.errors import PairsNotFound, PhotoError, SelectionError
+from pipelines.errors import PairsNotFound, PhotoError, SelectionError, SettingError
 from pipelines.fairface import FaceTable, read_fairface
 from pipelines.images import read_photo
 from pipelines.job import Job
-from pipelines.manifest import OK, read_manifest, read_provenance
+from pipelines.manifest import MANIFEST, OK, read_manifest, read_provenance
 from pipelines.precision import Drift, choose_precision
 from pipelines.psp import PSP, load_psp
+from pipelines.psp.checkpoint import sha256_of
 from pipelines.psp.model import SMALL_WEIGHTS
 from pipelines.selection import select
 from pipelines.settings import PairSettings, check_generator, choose_device
@@ -32,6 +34,10 @@ SMALL_NOTE = (
     "Fakes come from the small embedded generator, a reduced pSp; they are not StyleGAN2 at full size."
 )
 RENDERED_NOTE = "The faces are rendered: drawn by a program, no photographs of people."
+_OF_FAKES = (
+    "real", "fake", "reconstruction_l1", "reconstruction_ms_ssim", "real_confidence", "fake_confidence",
+)  # fmt: skip
+"""Columns that are filled anew when a pair is made."""
 
 
 def photo_job(
@@ -86,24 +92,57 @@ def latents_job(
     folder = Path(latents_dir)
     if folder.resolve() == _folder(out_dir):
         raise SelectionError(f"--out is {out_dir}, the dataset the latents come from; name another folder")
-    before, network = read_provenance(folder), load_psp(generator)
+    before, network, places = read_provenance(folder), load_psp(generator), latents.index(folder)
+    files = sorted({file for file, _ in places.values()})
+    _check_shapes(files, network)
     centre = centre_of(_weights(generator), network)
     settings, drift = _settle({**options, "size_px": before["parameters"]["size_px"]}, network, centre)
-    plan = _latents_plan(folder, settings.seed)
-    same = before["generator"].get("sha256") == network.sha256
-    notes = list(before["notes"])
-    if not same:
-        notes.append("The latents were encoded by another generator than the one that decoded them.")
+    plan = _latents_plan(folder, places, settings.seed)
+    about = _about(network, generator, drift, centre) | {"crop": before["generator"]["crop"]}
     source = {
-        "kind": before["source"].get("kind", "pairs"),
+        **_origin_of_latents(before, network),
         "path": str(latents_dir),
-        "sha256": before["parameters"]["photos"],
+        "sha256": _digest(before["parameters"]["photos"], files),
         "from_latents": True,
         "before": before["source"],
-        "notes": notes,
+        "probes": [str((folder / name).resolve()) for name in (MANIFEST, "real")],
     }
-    about = _about(network, generator, drift, centre) | ({"notes": []} if same else {})
     return Job(_folder(out_dir), "latents", settings, about, source, plan)
+
+
+def _check_shapes(files: list[Path], network: PSP) -> None:
+    """Refuse latents that a network cannot decode.
+
+    Raises:
+        SettingError: they are of another shape.
+    """
+    wanted = (network.config.n_styles, network.config.style_dim)
+    for file in files:
+        shape = latents.shape_of(file)
+        if shape != wanted:
+            raise SettingError(
+                f"{file} holds latents of {shape[0]} x {shape[1]}, but {network.name} decodes "
+                f"{wanted[0]} x {wanted[1]}; give --generator the one that encoded them"
+            )
+
+
+def _digest(photos: str, files: list[Path]) -> str:
+    """sha256 of what was encoded and of the latents' bytes: other latents are another run."""
+    return hashlib.sha256("\n".join([photos, *map(sha256_of, files)]).encode()).hexdigest()
+
+
+def _origin_of_latents(before: dict[str, Any], network: PSP) -> dict[str, Any]:
+    """What still holds of a dataset's source when its latents are decoded again.
+
+    Its other notes told of its own fakes, and do not.
+    """
+    source = before["source"]
+    kind, repaired = source.get("kind", "pairs"), source.get("repaired_ages", 0)
+    encoder = source.get("encoder_sha256", before["generator"].get("sha256"))
+    notes = _notes_on_photos(kind, repaired)
+    if encoder != network.sha256:
+        notes.append("The latents were encoded by another generator than the one that decoded them.")
+    return {"kind": kind, "repaired_ages": repaired, "encoder_sha256": encoder, "notes": notes}
 
 
 def _margin_notes(network: PSP, photos: pd.Series) -> list[str]:
@@ -126,10 +165,14 @@ def _margin_notes(network: PSP, photos: pd.Series) -> list[str]:
     ]
 
 
-def _latents_plan(folder: Path, seed: int) -> pd.DataFrame:
-    """Every row of a finished dataset, with the place of its latent where it has one."""
-    manifest, places = read_manifest(folder), latents.index(folder)
-    lost = [p for p in manifest.loc[manifest["status"] == OK, "pair_id"] if p not in places]
+def _latents_plan(folder: Path, places: dict[str, tuple[Path, int]], seed: int) -> pd.DataFrame:
+    """Every row of a finished dataset, with the place of its latent where it has one.
+
+    What was said and measured of the old fakes is left out.
+    """
+    manifest = read_manifest(folder)
+    paired = manifest["status"] == OK
+    lost = [p for p in manifest.loc[paired, "pair_id"] if p not in places]
     if lost:
         raise PairsNotFound(
             f"{folder / latents.FOLDER} lacks the latent of {lost[0]} and {len(lost) - 1} more"
@@ -140,9 +183,9 @@ def _latents_plan(folder: Path, seed: int) -> pd.DataFrame:
         path=pd.array(reals, dtype="str"),
         latent_file=pd.array([str(f[0].resolve()) if f else None for f in found], dtype="str"),
         latent_row=pd.array([f[1] if f else None for f in found], dtype="Int64"),
-        real=None,
-        fake=None,
+        detail=manifest["detail"].mask(paired, manifest["detail"].map(latents.without_mixing)),
         seed=seed,
+        **dict.fromkeys(_OF_FAKES),
     )
 
 
@@ -185,22 +228,26 @@ def _about(network: PSP, asked: str | Path, drift: Drift | None, centre: Tensor 
         "centre_sha256": digest_of(centre),
         "bfloat16_drift": None if drift is None else asdict(drift),
         **{k: v for k, v in network.provenance.items() if k not in ("trained_on", "notes")},
-        "notes": [SMALL_NOTE] if str(asked) == "small" else [],
+        "notes": [SMALL_NOTE] if network.sha256 == sha256_of(SMALL_WEIGHTS) else [],
     }
 
 
 def _origin(table: FaceTable) -> dict[str, Any]:
     """What the provenance says of the photos, and what must be there while they are read."""
     probes = [*table.tables, *table.photo_folders.values()]
-    repaired = table.repaired_ages
-    notes = [RENDERED_NOTE] if table.kind == "rendered" else []
-    if repaired:
-        notes.append(f"{repaired} ages in the label tables were spreadsheet dates and were repaired.")
     return {
         "kind": table.kind,
         "path": str(table.root),
         "sha256": table.sha256,
-        "repaired_ages": repaired,
+        "repaired_ages": table.repaired_ages,
         "probes": [str(p.resolve()) for p in probes],
-        "notes": notes,
+        "notes": _notes_on_photos(table.kind, table.repaired_ages),
     }
+
+
+def _notes_on_photos(kind: str, repaired: int) -> list[str]:
+    """Sentences on the photos, whatever is made of them."""
+    notes = [RENDERED_NOTE] if kind == "rendered" else []
+    if repaired:
+        notes.append(f"{repaired} ages in the label tables were spreadsheet dates and were repaired.")
+    return notes

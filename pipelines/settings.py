@@ -41,7 +41,7 @@ class PairSettings:
     truncation: float = 1.0
     """1 leaves latents as they are; less draws them towards the average face."""
     style_mix: float = 0.0
-    """How far, 0 to 1, the fine half of a latent goes over to another person's."""
+    """How far, 0 to 1, the fine half of a latent goes over to that of another person of the same cell."""
 
     def __post_init__(self) -> None:
         for name, low, high in (

@@ -40,7 +40,15 @@ Truncation = Annotated[
         min=0, max=1, help="Less than 1 draws fakes towards the average face, its skin colour included."
     ),
 ]
-StyleMix = Annotated[float, typer.Option(min=0, max=1, help="Share of another person's fine styles.")]
+StyleMix = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Share of fine styles taken from another person of the same age, gender and race in the shard; "
+        "larger shards hold more of them.",
+    ),
+]
 SizePx = Annotated[
     int | None, typer.Option(min=32, help="Side of both halves; by default the generator's crop.")
 ]

@@ -22,7 +22,7 @@ from pipelines.generate import generate_pairs, plan_pairs, regenerate_pairs, run
 from pipelines.job import UNFINISHED, claimed
 from pipelines.latents import fetch, index
 from pipelines.manifest import read_manifest, read_provenance
-from pipelines.plans import photo_job
+from pipelines.plans import latents_job, photo_job
 
 OPTIONS = {"size_px": 32, "shard_size": 12, "batch_size": 5, "device": "cpu", "workers": 1}
 
@@ -187,18 +187,92 @@ def test_from_latents_gives_the_same_fakes(made, tiny_generator, tmp_path, tree)
     assert any("without the photos" in note for note in again.notes)
 
 
-def test_style_mix_changes_fakes_only(made, tiny_generator, tmp_path, tree):
-    mixed = regenerate_pairs(made.out_dir, tmp_path / "mixed", tiny_generator, style_mix=1.0, **AGAIN)
-    old, new = tree(made.out_dir), tree(mixed.out_dir)
+@pytest.fixture(scope="module")
+def alike(drawn, tiny_generator, tmp_path_factory):
+    """Pairs of twelve faces of two cells, and of one whose cell is their own; read only."""
+    folder = tmp_path_factory.mktemp("alike")
+    shutil.copytree(drawn / "train", folder / "photos" / "train")
+    cells = ["20-29,Male,White", "30-39,Female,Black"] * 6 + ["0-2,Male,Indian"]
+    lines = [f"train/{i}.jpg,{cell},False" for i, cell in enumerate(cells, 1)]
+    table = "\n".join(["file,age,gender,race,service_test", *lines]) + "\n"
+    (folder / "photos" / "fairface_label_train.csv").write_text(table)
+    options = OPTIONS | {"shard_size": 20}
+    return generate_pairs(folder / "photos", folder / "pairs", tiny_generator, **options)
+
+
+def test_styles_are_mixed_within_age_gender_and_race(alike, tiny_generator, tmp_path, tree):
+    """A fake keeps its photo's labels, so it must not take on another group's styles."""
+    mixed = regenerate_pairs(alike.out_dir, tmp_path / "mixed", tiny_generator, style_mix=1.0, **AGAIN)
+    rows = read_manifest(mixed.out_dir).query("status == 'ok'").set_index("pair_id")
+    alone = rows.index == "train-000013"
+    told = rows["detail"][~alone]
+    assert told.str.startswith("mixed with ").all()
+    partners = told.str.removeprefix("mixed with ")
+    assert (partners != told.index).all()
+    assert rows.loc[partners, "race"].tolist() == rows["race"][~alone].tolist()
+    assert rows["detail"][alone].tolist() == [
+        "not mixed: nobody else of this age, gender and race in the shard"
+    ]
+    assert any("1 of 13 pairs stayed as they were" in note for note in mixed.notes)
+    old, new = tree(alike.out_dir), tree(mixed.out_dir)
     images = [k for k in old if k.endswith(".png")]
-    assert all((old[k] == new[k]) == k.startswith("real/") for k in images)
-    rows = read_manifest(mixed.out_dir).query("status == 'ok'")
-    assert rows["detail"].str.startswith("mixed with ").all()
-    assert (rows["detail"].str.removeprefix("mixed with ") != rows["pair_id"]).all()
-    places, kept = index(made.out_dir), index(mixed.out_dir)
-    one = rows["pair_id"].iloc[0]
+    kept = {k for k in images if old[k] == new[k]}
+    assert kept == {k for k in images if k.startswith("real/")} | {"fake/train-000013.png"}
+    places, kept = index(alike.out_dir), index(mixed.out_dir)
+    one = rows.index[0]
     latent = [fetch([(str(p[one][0]), p[one][1])]) for p in (places, kept)]
     assert np.array_equal(*latent)
+
+
+def test_decoded_again_nothing_is_claimed_that_no_longer_holds(alike, tiny_generator, tmp_path):
+    mixed, plain, more = (tmp_path / name for name in ("mixed", "plain", "more"))
+    regenerate_pairs(alike.out_dir, mixed, tiny_generator, style_mix=0.5, **AGAIN)
+    again = regenerate_pairs(mixed, plain, tiny_generator, **AGAIN)
+    assert not any("mixed" in note for note in again.notes)
+    assert read_manifest(plain).query("status == 'ok'")["detail"].eq("").all()
+    third = regenerate_pairs(mixed, more, tiny_generator, style_mix=0.9, **AGAIN)
+    assert [note for note in third.notes if "mixed" in note] == [
+        note.replace("50%", "90%") for note in read_provenance(mixed)["notes"] if "mixed" in note
+    ]
+    assert sum("without the photos" in note for note in third.notes) == 1
+
+
+def test_what_the_photos_are_is_told_through_every_generation(made, tiny_generator, tmp_path):
+    one = regenerate_pairs(made.out_dir, tmp_path / "one", tiny_generator, **AGAIN)
+    two = regenerate_pairs(one.out_dir, tmp_path / "two", tiny_generator, **AGAIN)
+    for each in (made, one, two):
+        assert sum("rendered" in note for note in each.notes) == 1
+    assert read_manifest(two.out_dir).equals(read_manifest(made.out_dir))
+
+
+def test_a_real_half_that_is_gone_or_changed_is_a_row(made, alike, tiny_generator, tmp_path):
+    folder = tmp_path / "pairs"
+    shutil.copytree(alike.out_dir, folder)
+    (folder / "real" / "train-000001.png").unlink()
+    (folder / "real" / "train-000002.png").write_text("nonsense")
+    Image.new("RGB", (48, 48)).save(folder / "real" / "train-000003.png")
+    again = regenerate_pairs(folder, tmp_path / "again", tiny_generator, **AGAIN)
+    rows = read_manifest(again.out_dir).set_index("pair_id").iloc[:3]
+    assert rows["status"].tolist() == ["missing photo", "unreadable image", "halves differ in size"]
+    assert (
+        rows["detail"].tolist()[0]
+        == "the real half train-000001.png is gone from the dataset with the latents"
+    )
+    assert "48 x 48 px" in rows["detail"].iloc[2]
+    assert rows["reconstruction_l1"].isna().all()
+    assert again.n_pairs == alike.n_pairs - 3
+
+
+def test_a_dataset_of_latents_that_goes_away_stops_the_run(alike, tiny_generator, tmp_path):
+    folder = tmp_path / "pairs"
+    shutil.copytree(alike.out_dir, folder)
+    job = latents_job(folder, tmp_path / "again", tiny_generator, device="cpu")
+    shutil.rmtree(folder / "real")
+    with pytest.raises(SourceLost, match="went away in the middle of the run"):
+        run_job(job, workers=1)
+    shutil.rmtree(folder)
+    with pytest.raises(SourceLost, match=r"safetensors cannot be read"):
+        run_job(job, workers=1)
 
 
 def test_settings_that_make_no_sense_are_refused(made, drawn, tiny_generator, tmp_path):

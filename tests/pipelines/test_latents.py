@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.errors import PairsNotFound
-from pipelines.latents import fetch, index, mix, pack, partners, truncate
+from pipelines.errors import PairsNotFound, SourceLost
+from pipelines.latents import fetch, index, mix, pack, partners, shape_of, truncate, without_mixing
 
 
 def test_round_trip(tmp_path):
@@ -35,6 +35,37 @@ def test_missing_or_foreign_files_are_named(tmp_path):
         index(tmp_path)
 
 
+def test_rows_without_a_pair_are_no_latents(tmp_path):
+    codes = np.zeros((2, 8, 16), np.float32)
+    (tmp_path / "latents").mkdir()
+    file = tmp_path / "latents" / "x.safetensors"
+    file.write_bytes(pack(codes, ["a", "b"]))
+    assert shape_of(file) == (8, 16)
+    for wrong in (pack(codes, ["a"]), pack(codes[0], ["a", "b"]), pack(codes, ["a", "b"])[:-9]):
+        file.write_bytes(wrong)
+        with pytest.raises(PairsNotFound, match=r"x\.safetensors does not hold latents"):
+            index(tmp_path)
+
+
+def test_latents_that_go_away_are_a_lost_source(tmp_path):
+    with pytest.raises(SourceLost, match=r"x\.safetensors .*run the same command again"):
+        fetch([(str(tmp_path / "x.safetensors"), 0)])
+
+
+@pytest.mark.parametrize(
+    ("detail", "left"),
+    [
+        ("mixed with train-000003", ""),
+        ("taken as sRGB; mixed with train-000003", "taken as sRGB"),
+        ("not mixed: nobody else of this age, gender and race in the shard", ""),
+        ("taken as sRGB", "taken as sRGB"),
+        ("", ""),
+    ],
+)
+def test_claims_of_mixing_are_taken_back(detail, left):
+    assert without_mixing(detail) == left
+
+
 def test_truncation_by_hand():
     codes, average = torch.full((1, 2, 3), 4.0), torch.full((2, 3), 2.0)
     assert torch.equal(truncate(codes, average, 0.5), torch.full((1, 2, 3), 3.0))
@@ -51,8 +82,10 @@ def test_mixing_moves_fine_styles_alone():
     assert mix(codes, np.array([1, 0]), 0.0) is codes
 
 
-@given(st.integers(2, 200), st.integers(0, 100))
-def test_nobody_is_their_own_partner(n, seed):
-    other = partners(n, np.random.default_rng(seed))
-    assert sorted(other) == list(range(n))
-    assert (other != np.arange(n)).all()
+@given(st.lists(st.sampled_from("abcde"), max_size=60), st.integers(0, 100))
+def test_partners_are_others_of_the_same_cell(cells, seed):
+    other = partners([(c,) for c in cells], np.random.default_rng(seed))
+    assert sorted(other) == list(range(len(cells)))
+    assert [cells[i] for i in other] == cells
+    alone = [cells.count(c) == 1 for c in cells]
+    assert (other == np.arange(len(cells))).tolist() == alone

@@ -5,12 +5,15 @@ import shutil
 import pytest
 
 from pipelines.errors import CheckpointFormatError, PairsNotFound, SettingError
-from pipelines.generate import generate_pairs
+from pipelines.generate import generate_pairs, regenerate_pairs
 from pipelines.job import claimed, load_job
-from pipelines.plans import latents_job, photo_job
+from pipelines.plans import SMALL_NOTE, latents_job, photo_job
+from pipelines.psp.config import PSPConfig
+from pipelines.psp.model import SMALL_WEIGHTS
 from pipelines.settings import choose_device
 
 from . import psp_reference
+from .conftest import write_generator
 
 
 def test_open_options_are_decided_once(drawn, tiny_generator, tmp_path):
@@ -69,6 +72,57 @@ def test_latents_need_a_finished_dataset(tiny_generator, drawn, tmp_path):
         file.unlink()
     with pytest.raises(PairsNotFound, match="no latents in"):
         latents_job(made.out_dir, tmp_path / "out", tiny_generator)
+
+
+@pytest.fixture(scope="module")
+def pairs(drawn, tiny_generator, tmp_path_factory):
+    """A small finished dataset; read only."""
+    out = tmp_path_factory.mktemp("plans") / "pairs"
+    return generate_pairs(drawn, out, tiny_generator, size_px=32, device="cpu", workers=1, limit=3).out_dir
+
+
+def generator_like(path, seed=0, style_dim=16):
+    config = PSPConfig(
+        output_size_px=32, input_size_px=32, style_dim=style_dim, encoder_channels=(8, 8, 8, 8, 8),
+        encoder_units=(1, 1, 1, 1), decoder_channels=(8, 8, 8, 8), n_mapping_layers=0,
+    )  # fmt: skip
+    return write_generator(path, config, seed)
+
+
+def test_latents_of_another_shape_are_refused_before_the_run(pairs, tmp_path):
+    wide = generator_like(tmp_path / "wide.safetensors", style_dim=24)
+    with pytest.raises(
+        SettingError, match="holds latents of 8 x 16, but tiny decodes 8 x 24; give --generator"
+    ):
+        latents_job(pairs, tmp_path / "out", wide, device="cpu")
+
+
+def test_another_encoder_is_told_of_in_every_later_generation(pairs, tiny_generator, tmp_path):
+    other, told = generator_like(tmp_path / "other.safetensors", seed=7), "encoded by another generator"
+    options = {"device": "cpu", "workers": 1}
+    one = regenerate_pairs(pairs, tmp_path / "one", other, **options)
+    two = regenerate_pairs(one.out_dir, tmp_path / "two", other, **options)
+    back = regenerate_pairs(two.out_dir, tmp_path / "back", tiny_generator, **options)
+    assert [sum(told in note for note in made.notes) for made in (one, two, back)] == [1, 1, 0]
+
+
+def test_other_latents_are_another_run(pairs, tiny_generator, tmp_path):
+    copy = tmp_path / "pairs"
+    shutil.copytree(pairs, copy)
+    same = latents_job(copy, tmp_path / "out", tiny_generator, device="cpu").parameters()
+    assert same == latents_job(pairs, tmp_path / "out", tiny_generator, device="cpu").parameters()
+    file = next((copy / "latents").iterdir())
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    assert same != latents_job(copy, tmp_path / "out", tiny_generator, device="cpu").parameters()
+
+
+def test_the_embedded_generator_is_named_by_whatever_path(drawn, tmp_path):
+    shutil.copy(SMALL_WEIGHTS, tmp_path / "mine.safetensors")
+    for weights in ("small", SMALL_WEIGHTS, tmp_path / "mine.safetensors"):
+        job = photo_job(drawn, tmp_path / "pairs", weights, device="cpu", limit=1)
+        assert job.generator["notes"] == [SMALL_NOTE]
 
 
 def test_a_cluster_is_taken_at_its_word():
