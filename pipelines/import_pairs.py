@@ -99,8 +99,8 @@ def plan_import(
         device: as in `import_pairs`.
 
     Returns:
-        The job. Its generator's sha256 is of the name and of every fake's name and bytes: other
-        fakes under the same labels are another run.
+        The job. Its generator's sha256 is of every fake's bytes and the pair it is in: other fakes
+        under the same labels are another run.
 
     Raises:
         FairFaceNotFound: a folder or the label table is not there.
@@ -125,7 +125,7 @@ def plan_import(
         "probes": [str(f.resolve()) for f in folders],
         "notes": notes,
     }
-    digest = _digest(generator_name, plan)
+    digest = _digest(plan)
     generator = {"name": generator_name, "sha256": digest, "path": None, "crop": None}
     return Job(Path(out_dir).resolve(), "given", settings, generator, source, plan)
 
@@ -231,9 +231,9 @@ def _short(name: str) -> str:
     return data[: _LONGEST_ID - len(ending)].decode(errors="ignore") + ending
 
 
-def _digest(name: str, plan: pd.DataFrame) -> str:
-    """sha256 of what the fakes are called and of the bytes of each; a fake that is not there counts, too."""
-    whole = hashlib.sha256(json.dumps(name).encode())
+def _digest(plan: pd.DataFrame) -> str:
+    """sha256 of the bytes of every fake and the pair it is in; a fake that is not there counts, too."""
+    whole = hashlib.sha256()
     with ThreadPoolExecutor(_READERS) as pool:
         for pair_id, fake in zip(plan["pair_id"], pool.map(_digest_of, plan["fake_path"]), strict=True):
             whole.update(json.dumps([pair_id, *fake]).encode())

@@ -78,11 +78,18 @@ class Job:
         return {
             "kind": self.kind,
             **self.settings.record(),
-            "generator": self.generator["sha256"],
+            **self._fakes_from(),
             "labels": self.source["sha256"],
             "photos": hashlib.sha256(str(plan).encode()).hexdigest(),
-            **({} if self.settings.truncation == 1.0 else {"centre": self.generator.get("centre_sha256")}),
         }
+
+    def _fakes_from(self) -> dict[str, Any]:
+        """What tells the fakes of two runs apart."""
+        if self.kind == "given":
+            return {"generator": self.generator["name"], "fakes": self.generator["sha256"]}
+        drawn_in = self.settings.truncation != 1.0
+        centre = {"centre": self.generator.get("centre_sha256")} if drawn_in else {}
+        return {"generator": self.generator["sha256"], **centre}
 
 
 def load_job(out_dir: Path) -> Job:
