@@ -18,7 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipelines.psp.config import PSPConfig
-from pipelines.psp.ops import SQRT2, EqualLinear, binomial_kernel, blur, scaled_leaky_relu, upsample_rgb
+from pipelines.psp.ops import (
+    SLOPE,
+    SQRT2,
+    EqualLinear,
+    binomial_kernel,
+    blur,
+    scaled_leaky_relu,
+    upsample_rgb,
+)
 
 _EPSILON = 1e-8
 
@@ -54,17 +62,20 @@ class ModulatedConv(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Map [B,n_in,H,W] and [B,style_dim] to [B,n_out,H,W], or twice the side when upsampling."""
+        x, norm = self.unscaled(x, style)
+        return x * norm if self.demodulate else x
+
+    def unscaled(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """The convolution before demodulation, [B,n_out,...], and the factor that is due, [B,n_out,1,1]."""
         s = self.modulation(style)
         weight = self.weight[0] * self.scale
-        x = x * s[:, :, None, None]
+        x = x * s[:, :, None, None].to(x.dtype)
         if self.upsample:
             x = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
         else:
             x = F.conv2d(x, weight, padding=self.padding)
-        if self.demodulate:
-            energy = F.linear(s.square(), weight.square().sum((2, 3)))
-            x = x * torch.rsqrt(energy + _EPSILON)[:, :, None, None]
-        return x
+        energy = F.linear(s.square(), weight.square().sum((2, 3)))
+        return x, torch.rsqrt(energy + _EPSILON)[:, :, None, None]
 
     def for_one(self, x: Tensor, style: Tensor, gain: float | Tensor, bias: Tensor) -> Tensor:
         """The same for a single image [1,n_in,H,W], times `gain`, plus `bias` [n_out]; no gradients.
@@ -112,7 +123,12 @@ class StyledConv(nn.Module):
         if x.shape[0] == 1 and not torch.is_grad_enabled():
             x = self.conv.for_one(x, style, SQRT2, self.activate.bias * SQRT2)
             added = (noise * (self.noise.weight * SQRT2)).to(x.dtype)
-            return F.leaky_relu_(x.add_(added), 0.2)
+            return F.leaky_relu_(x.add_(added), SLOPE)
+        if not torch.is_grad_enabled():  # one pass for demodulation, noise, bias and gain
+            x, norm = self.conv.unscaled(x, style)
+            shift = (noise * self.noise.weight + self.activate.bias[:, None, None]) * SQRT2
+            shift = shift.to(x.dtype, memory_format=torch.channels_last)
+            return F.leaky_relu_(torch.addcmul(shift, x, (norm * SQRT2).to(x.dtype)), SLOPE)
         return scaled_leaky_relu(self.conv(x, style) + self.noise.weight * noise, self.activate.bias)
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SQRT2 = math.sqrt(2.0)
+SLOPE, SQRT2 = 0.2, math.sqrt(2.0)
+"""Of StyleGAN2's activation: slope below zero, and gain."""
 
 
 def scaled_leaky_relu(x: Tensor, bias: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ def scaled_leaky_relu(x: Tensor, bias: Tensor) -> Tensor:
     Source: Karras et al. 2020 (arXiv 1912.04958), "fused leaky ReLU".
     """
     shaped = bias.view(1, -1, *[1] * (x.dim() - 2))
-    return F.leaky_relu(x + shaped, 0.2) * SQRT2
+    return F.leaky_relu(x + shaped, SLOPE) * SQRT2
 
 
 def binomial_kernel(gain: float) -> Tensor:
