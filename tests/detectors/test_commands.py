@@ -1,6 +1,7 @@
 """The commands around detectors, as they are typed."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -105,7 +106,7 @@ def test_foreign_detectors_are_audited_end_to_end(pairs_dir, tmp_path, capsys):
             "--no-images",
         )
         record = json.loads((run / "audit.json").read_text())
-        assert code == 0 and "FPR by race" in out
+        assert code == 0 and re.search(r"race +FPR +insufficient evidence", out)
         assert record["overall"]["n_real"] == record["overall"]["n_fake"] == 40
         assert record["provenance"]["detector"]["arch"] in ("onnx", "torchscript")
     assert record["overall"]["auc"] > 0.9

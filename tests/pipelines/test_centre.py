@@ -97,7 +97,7 @@ def test_truncated_to_nothing_every_fake_is_the_centre(trained, drawn, tmp_path)
     images = [np.asarray(Image.open(p)) for p in (made.out_dir / "fake").iterdir()]
     assert len(images) == made.n_pairs > 0
     assert all(np.array_equal(each, images[0]) for each in images)
-    assert np.array_equal(images[0], fake)
+    assert np.abs(images[0].astype(int) - fake).max() <= 1, "one image takes another way than a batch"
     assert any("towards the average face" in note for note in made.notes)
     assert read_provenance(made.out_dir)["generator"]["centre_sha256"] == digest_of(centre)
 
