@@ -24,7 +24,7 @@ SHOTS = [
     ("attributes", "#attributes", (1280, 900), "light"),
     ("intersections", "#intersections", (1280, 900), "light"),
     ("explorer", "#explorer", (1280, 1000), "light"),
-    ("pairs", "#pairs", (1280, 700), "light"),
+    ("pairs", "#pairs", (1280, 640), "light"),
     ("phone", "#answer", PHONE, "light"),
 ]
 """Name of the file, section, window, colours."""
