@@ -17,6 +17,7 @@ from typing import Final
 import torch
 from safetensors import SafetensorError, safe_open
 
+from pipelines.errors import CheckpointFormatError
 from pipelines.psp import PSP
 
 SUFFIX: Final = ".centre.safetensors"
@@ -34,6 +35,9 @@ def centre_of(weights: str | Path, network: PSP) -> torch.Tensor | None:
     Returns:
         The average latent of the checkpoint, or that of the file beside it; None where there is
         neither, or the file belongs to other weights.
+
+    Raises:
+        CheckpointFormatError: the file beside it cannot be read as one.
     """
     if network.latent_avg is not None:
         return network.latent_avg
@@ -44,8 +48,10 @@ def centre_of(weights: str | Path, network: PSP) -> torch.Tensor | None:
         with safe_open(beside, framework="pt") as file:
             about = json.loads((file.metadata() or {})["about"])
             centre: torch.Tensor = file.get_tensor(TENSOR).float()
-    except (SafetensorError, OSError, KeyError, ValueError):
-        return None
+    except (SafetensorError, OSError, KeyError, ValueError) as fault:
+        raise CheckpointFormatError(
+            f"{beside} does not hold an average latent ({fault}); bring the right file back, or take it away"
+        ) from fault
     fits = tuple(centre.shape) == (network.config.n_styles, network.config.style_dim)
     return centre if fits and about.get("weights_sha256") == network.sha256 else None
 

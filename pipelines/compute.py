@@ -4,7 +4,9 @@ Nothing but settings of PyTorch and sizes enter; a batch's results leave.
 
 Why TF32 is off and cuDNN deterministic: "float32" in a provenance must mean float32 (TF32 keeps ten bits
 of it, and PyTorch uses it for convolutions unless told otherwise), and a run that was killed must end with
-the bytes of one that was not. Whoever wants speed asks for bfloat16 and finds it in the provenance.
+the bytes of one that was not. (A GPU whose memory runs out makes its batches smaller, and a network's last
+bits depend on the batch: there the promise ends.) Whoever wants speed asks for bfloat16 and finds it in the
+provenance.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +20,8 @@ LANES_PER_GPU: Final = 4
 """Workers that share a GPU: while one reads, aligns and writes, the others keep it busy."""
 _WEIGHT_BYTES: Final = 2.5e9
 """Of the official network in float32, with a CUDA context beside it."""
-_MAPS_PER_IMAGE: Final = 6 * 32 * 4
-"""Bytes a pixel of the output: six maps of 32 float32 channels live at once in the last layers."""
+_BYTES_PER_PIXEL: Final = 6 * 32 * 4
+"""Of the output, for each image of a batch: six maps of 32 float32 channels in the last layers at once."""
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def lanes_that_fit(free_bytes: float, output_size_px: int, batch_size: int) -> i
     >>> lanes_that_fit(140e9, 1024, 16), lanes_that_fit(24e9, 1024, 16), lanes_that_fit(8e9, 1024, 16)
     (4, 1, 1)
     """
-    each = _WEIGHT_BYTES + batch_size * _MAPS_PER_IMAGE * output_size_px**2
+    each = _WEIGHT_BYTES + batch_size * _BYTES_PER_PIXEL * output_size_px**2
     return max(1, min(LANES_PER_GPU, int(free_bytes // each)))
 
 

@@ -53,7 +53,10 @@ def devices_for(job: Job, workers: int | None, n_shards: int) -> list[str]:
     on_gpu = job.settings.device == "cuda"
     names = _gpu_lanes(job) if on_gpu else ["cpu"] * len(os.sched_getaffinity(0))
     if not names:
-        raise SettingError("the run is planned for GPUs, and PyTorch sees none on this machine")
+        raise SettingError(
+            "the run is planned for GPUs, and PyTorch sees none on this machine; "
+            "run it where there is one, or give --device cpu"
+        )
     wanted = len(names) if workers is None else workers
     return [names[i % len(names)] for i in range(max(1, min(wanted, n_shards)))]
 

@@ -56,7 +56,11 @@ class Halves(Protocol):
 
 
 class Networked:
-    """Halves made by a generator, from photos or from saved latents."""
+    """Halves made by a generator, from photos or from saved latents.
+
+    Raises:
+        CheckpointFormatError: the weights, or their average latent, are not those the run was planned with.
+    """
 
     def __init__(self, job: Job, finder: FaceFinder, device: str) -> None:
         self.job, self.finder = job, finder

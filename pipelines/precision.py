@@ -3,12 +3,12 @@
 A network and the device it will run on enter; "float32" or "bfloat16" leaves.
 
 Why it is measured on the very weights: bfloat16 keeps eight bits of every product. Whether that is enough
-depends on the trained numbers, not on the architecture: the published networks were trained for it, the
-small embedded one drifts visibly. Four drawn faces are encoded and decoded both ways, always the same four,
-so the answer hangs on the weights and not on which photos a run begins with.
+depends on the trained numbers, not on the architecture: latents of the embedded network drift by 0.09, those
+of random weights of the 1024 px shape by 0.21. Four drawn faces are encoded and decoded both ways, always the
+same four, so the answer hangs on the weights and not on which photos a run begins with.
 
-Why a small network on a CPU stays in float32 whatever it drifts: there the network is not what takes the
-time, and the same bytes on every machine are worth more.
+Why a small network on a CPU stays in float32 whatever it drifts: its runs take minutes, and the same bytes
+whether or not a processor knows bfloat16 are worth more.
 """
 
 from dataclasses import dataclass
@@ -55,11 +55,12 @@ def bfloat16_is_native(device: str) -> bool:
     """Whether a device computes in bfloat16 itself, instead of imitating it slowly.
 
     Args:
-        device: "cpu" or "cuda"; a GPU that is not here is taken to.
+        device: "cpu" or "cuda"; a GPU that is not here is taken to. A CPU is taken not to where PyTorch is
+            too old to say what it can do.
     """
     if device == "cuda":
         return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
+    able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 

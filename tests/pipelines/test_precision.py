@@ -60,3 +60,8 @@ def test_a_word_is_taken_at_its_word(large):
         SettingError, match=r"--precision is 'int8'; it must be one of auto, float32, bfloat16"
     ):
         choose_precision("int8", "cpu", large)
+
+
+def test_a_pytorch_too_old_to_say_computes_in_float32(large, monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert choose_precision("auto", "cpu", large) == ("float32", None)
