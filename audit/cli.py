@@ -14,7 +14,10 @@ from typing import Annotated
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import benchmark, demo, doctor, experiments, pairs, running, scoring, training
+from audit.commands import benchmark, demo, doctor, experiments, pairs
+from audit.commands import run as running
+from audit.commands import score as scoring
+from audit.commands import train as training
 from audit.commands.common import console, typed
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors

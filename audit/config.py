@@ -1,10 +1,10 @@
 """What an audit is asked to do: `AuditConfig`, checked as a whole before any number is computed.
 
 Enters: the options of `audit run`. Leaves: a frozen, valid configuration, and the decision threshold rule in
-the form `audit.thresholds` works with.
+the form `audit.metrics.operating_point` works with.
 
-Why it is not the `Config` of `audit.result`: that one records what *was* done (the attributes found, the
-threshold a rule arrived at) and is part of a published format; this one holds requests.
+Why it is not the `Config` of `audit.schema.result`: that one records what *was* done (the attributes found,
+the threshold a rule arrived at) and is part of a published format; this one holds requests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from audit.errors import ConfigError
-from audit.rules import parse_rule
 
 PREFERRED_ATTRIBUTES = ("age", "gender", "race")
 """Audited, in this order, where no attribute is named and these columns are present."""
@@ -39,7 +38,7 @@ class AuditConfig:
     """Options of an audit; every field has the default of the command line.
 
     Attributes:
-        attributes: Columns to audit, in order; empty means "find them" (see `audit.scores`).
+        attributes: Columns to audit, in order; empty means "find them" (see `audit.data.score_table`).
         threshold: A number, or a rule: "eer", "youden", "fpr=0.01", "fnr=0.05". Fake if score >= threshold.
         calibration_share: Share of the pairs (in 0-1) on which a rule fixes the threshold. They are left out
             of the audit.
@@ -48,12 +47,13 @@ class AuditConfig:
         ratio_tolerance: The same for a ratio of rates: (low <= 1, high >= 1).
         min_n: Groups with fewer images of the class concerned never drive a verdict.
         n_boot: Replicates of every permutation test and bootstrap, at least; an audit of many comparisons
-            draws more where so few could not reject anything (`audit.replicates`).
+            draws more where so few could not reject anything (`audit.inference.equality_test`).
         seed: Seed of everything random.
         columns: Column names of the table.
         positive: Label that means fake; None expects 0/1 (or "real"/"fake").
         bins: Attribute to inner edges that cut a numeric column into groups.
-        controls: Columns at equal value of which every gap is computed again, see `audit.control`.
+        controls: Columns at equal value of which every gap is computed again, see
+            `audit.judge.adjusted_gaps`.
         unit_column: Column that names what several images share (a person, a video); one of each is audited.
         references: Attribute to the group that every other group of it is compared with.
     """
@@ -136,3 +136,44 @@ def _bins_rule(name: str, edges: Sequence[float]) -> tuple[bool, str]:
     increasing = all(low < high for low, high in zip(edges, list(edges)[1:], strict=False))
     ok = len(edges) > 0 and increasing and all(math.isfinite(edge) for edge in edges)
     return ok, f"bin edges of '{name}' must be finite and increasing, got {list(edges)}"
+
+
+RULES = ("eer", "youden", "fpr", "fnr")
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """How the decision threshold is found.
+
+    Attributes:
+        kind: "fixed", or one of RULES.
+        value: The threshold itself for "fixed"; the error level in 0-1 for "fpr" and "fnr".
+    """
+
+    kind: str
+    value: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.value:g}" if self.kind in {"fpr", "fnr"} else self.kind
+
+
+def parse_rule(text: float | str) -> ThresholdRule:
+    """Read what `--threshold` accepts.
+
+    Raises:
+        ConfigError: If it is neither a finite number nor a rule.
+
+    >>> str(parse_rule("fpr=0.01"))
+    'fpr=0.01'
+    """
+    name, _, level = str(text).strip().lower().partition("=")
+    try:
+        if name in {"fpr", "fnr"} and 0 < float(level) < 1:
+            return ThresholdRule(name, float(level))
+        if name in {"eer", "youden"} and not level:
+            return ThresholdRule(name)
+        if not level and math.isfinite(float(name)):
+            return ThresholdRule("fixed", float(name))
+    except ValueError:
+        pass
+    raise ConfigError(f"threshold '{text}' is neither a number nor one of eer, youden, fpr=0.01, fnr=0.05")

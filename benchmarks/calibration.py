@@ -21,24 +21,24 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from audit.auc import auc_influence
-from audit.bounds import Evidence
-from audit.compare import paired_tests
 from audit.config import AuditConfig
-from audit.counts import Counts
-from audit.equality import equality_test
-from audit.groupcurves import SortedScores, score_measures
-from audit.groups import Cells, whole
-from audit.intervals import newcombe, ratio_score, wilson, z_value
-from audit.paired import auc_difference, gap_difference, rate_difference
-from audit.planning import images_if_as_seen
-from audit.reference import reference_limits
-from audit.result import AuditResult
-from audit.run import audit_scores
-from audit.runs import Run
-from audit.scores import ScoreTable
-from audit.verdicts import Question, judge
-from audit.worth import accuracy_worth, half_sum_worth, positive_rate_worth
+from audit.data.counts import Counts
+from audit.data.groups import Cells, whole
+from audit.data.score_table import ScoreTable
+from audit.inference.effective_sample_size import accuracy_worth, half_sum_worth, positive_rate_worth
+from audit.inference.equality_test import equality_test
+from audit.inference.paired_tests import auc_difference, gap_difference, rate_difference
+from audit.inference.proportion_intervals import newcombe, ratio_score, wilson, z_value
+from audit.inference.sample_size import images_if_as_seen
+from audit.judge.reference_group import reference_limits
+from audit.judge.verdicts import Question, judge
+from audit.metrics.auc import auc_influence
+from audit.metrics.curves_by_group import SortedScores, score_measures
+from audit.metrics.disparity_intervals import Evidence
+from audit.runs.align_runs import Run
+from audit.runs.compare_runs import paired_tests
+from audit.runs.score_audit import audit_scores
+from audit.schema.result import AuditResult
 
 Z = z_value(0.95)
 ALPHA = 0.05

@@ -1,8 +1,9 @@
 """Face search beside facenet-pytorch's own: `python benchmarks/face_search.py --fairface FAIRFACE [--n 128]`.
 
 Prints CPU milliseconds a photo of `facenet_pytorch.MTCNN.detect`, one photo at a time, and of
-`pipelines.align.FaceFinder` in batches, on whole photos (224 px) and on their middles cut out and shrunk to
-128 px, which is what the halves of pairs look like; measured in turns in the same run, and their ratio.
+`pipelines.faces.align.FaceFinder` in batches, on whole photos (224 px) and on their middles cut out and
+shrunk to 128 px, which is what the halves of pairs look like; measured in turns in the same run, and their
+ratio.
 
 Why CPU time: the machine may be shared. Why one thread: networks this small gain nothing from a second one.
 """
@@ -19,7 +20,7 @@ import torch
 from facenet_pytorch import MTCNN
 from PIL import Image
 
-from pipelines.align import FaceFinder
+from pipelines.faces.align import FaceFinder
 
 MIN_FACE_SHARE = 0.14
 """As `FaceFinder` looks for them."""

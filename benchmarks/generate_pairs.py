@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.align import FaceFinder, align_face, nearest_centre
-from pipelines.fairface import read_fairface
-from pipelines.generate import generate_pairs
-from pipelines.images import encode_png, read_photo
-from pipelines.prepare import at_size
-from pipelines.psp import load_psp
-from pipelines.quality import mean_absolute_difference, ms_ssim
+from pipelines.dataset.face_crops import at_size
+from pipelines.dataset.quality import mean_absolute_difference, ms_ssim
+from pipelines.faces.align import FaceFinder, align_face, nearest_centre
+from pipelines.generators.psp import load_psp
+from pipelines.jobs.generation import generate_pairs
 from pipelines.rendered import render_population
-from pipelines.selection import select
+from pipelines.sources.fairface import read_fairface
+from pipelines.sources.photos import encode_png, read_photo
+from pipelines.sources.selection import select
 
 N_STAGE = 64
 WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

@@ -6,7 +6,7 @@
     python benchmarks/psp.py --pipeline FAIRFACE    and a whole run of pairs, photos to PNG files, beside it
 
 "plain" is eager float32 as upstream writes it: batch norms apart, one style head after the other, weights
-modulated for each sample and run as a grouped convolution. "ours" is `pipelines.psp`.
+modulated for each sample and run as a grouped convolution. "ours" is `pipelines.generators.psp`.
 
 The floor is the time that the network's multiply-adds alone would take at the speed of the best large
 convolution of each precision, measured here in the same run.
@@ -28,15 +28,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipelines.align import FFHQ
-from pipelines.generate import generate_pairs
-from pipelines.manifest import read_provenance
-from pipelines.psp.checkpoint import Checkpoint
-from pipelines.psp.config import official
-from pipelines.psp.decoder import Decoder, ModulatedConv, StyledConv
-from pipelines.psp.encoder import Encoder
-from pipelines.psp.model import PSP, keep_memory
-from pipelines.psp.ops import blur, scaled_leaky_relu
+from pipelines.dataset.manifest import read_provenance
+from pipelines.faces.align import FFHQ
+from pipelines.generators.psp.checkpoint import Checkpoint
+from pipelines.generators.psp.config import official
+from pipelines.generators.psp.decoder import Decoder, ModulatedConv, StyledConv
+from pipelines.generators.psp.encoder import Encoder
+from pipelines.generators.psp.model import PSP, keep_memory
+from pipelines.generators.psp.ops import blur, scaled_leaky_relu
+from pipelines.jobs.generation import generate_pairs
 
 GFLOP: dict[str | int, float] = {"encoder": 145.0, 1024: 151.0, 512: 121.0, 256: 91.0}
 """Of the official model, per image (multiply-adds counted twice)."""

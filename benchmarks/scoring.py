@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from detectors import zoo
-from detectors.detector import Detector, Output
-from detectors.engine import Options, forward, score_images
-from detectors.labelled import LabelledImages, to_table
-from detectors.loaders import pick_device
+from detectors.data.labelled_images import LabelledImages, to_table
+from detectors.models import architectures as zoo
+from detectors.models.detector import Detector, Output
+from detectors.models.loading import pick_device
+from detectors.scoring.engine import Options, forward, score_images
 
 
 def make_images(folder: Path, n: int, size_px: int) -> LabelledImages:

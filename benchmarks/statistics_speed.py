@@ -25,10 +25,10 @@ import pandas as pd
 from fairlearn.metrics import MetricFrame, false_negative_rate, false_positive_rate
 
 from audit.config import AuditConfig
-from audit.counts import Counts, bootstrap, count
-from audit.gaps import group_rates_of
-from audit.run import audit_scores
-from audit.scores import score_table
+from audit.data.counts import Counts, bootstrap, count
+from audit.data.score_table import score_table
+from audit.metrics.disparity import group_rates_of
+from audit.runs.score_audit import audit_scores
 
 LABELS = Path(__file__).resolve().parents[2] / "shared" / "fairface" / "full_labels"
 N_PAIRS = 108_501
@@ -120,7 +120,7 @@ def compare_bootstraps(frame: pd.DataFrame, n_fairlearn: int) -> None:
 
 def run_file(path: str, out: str) -> None:
     """In a process of its own: `audit run --scores`, and the most memory it held."""
-    from audit.run import audit_file
+    from audit.runs.score_audit import audit_file
 
     with timed(f"audit run --scores, {Path(path).name}") as row:
         audit_file(path, out, AuditConfig())

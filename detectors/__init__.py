@@ -3,8 +3,9 @@
 Enters: image files with labels (a pairs dataset, a folder, a table) and a detector (trained here, or
 anybody's own). Leaves: a trained checkpoint, or one score for every image.
 
-Why the names below load on first use: `detectors.errors`, `detectors.scores` and `detectors.experiments`
-serve commands that must start without torch, and importing them imports this file.
+Why the names below load on first use: `detectors.errors`, `detectors.scoring.score_table` and
+`detectors.training.experiments` serve commands that must start without torch, and importing them imports this
+file.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .detector import Detector, Output
-    from .loaders import load_detector
-    from .preprocess import Preprocessing
-    from .score import score_pairs
+    from detectors.data.preprocessing import Preprocessing
+    from detectors.models.detector import Detector, Output
+    from detectors.models.loading import load_detector
+    from detectors.scoring.dataset_scores import score_pairs
 
 _HOME = {
-    "Detector": "detector",
-    "Output": "detector",
-    "Preprocessing": "preprocess",
-    "load_detector": "loaders",
-    "score_pairs": "score",
+    "Detector": "models.detector",
+    "Output": "models.detector",
+    "Preprocessing": "data.preprocessing",
+    "load_detector": "models.loading",
+    "score_pairs": "scoring.dataset_scores",
 }
 
 __all__ = ["Detector", "Output", "Preprocessing", "load_detector", "score_pairs"]

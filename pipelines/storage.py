@@ -7,10 +7,11 @@ without write permission all need the same from a person, one line that says whi
 and the promise that the same command continues from there.
 """
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,45 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
         raise
     if sync:
         sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write UTF-8 text as it is, atomically; the folder is made if it is not there.
+
+    Raises:
+        OSError: as `write_bytes`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.encode("utf-8"), sync=False)
+    return path
+
+
+def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
+    """Let a library write beside the target, then rename: the file is complete or not there.
+
+    Args:
+        target: the final name.
+        write: given a temporary path in the same folder, writes the whole file there.
+
+    Raises:
+        OSError: as the disk says; nothing is left under the temporary name.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def file_sha256(path: str | Path) -> str:
+    """The sha256 of a file's bytes, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from audit.cli import main
-from pipelines.manifest import read_manifest
+from pipelines.dataset.manifest import read_manifest
 
 
 def audit(*arguments: object) -> None:

@@ -13,16 +13,39 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ["pipelines", "detectors", "audit", "reports"]
 """Left to right; a package imports itself and what stands left of it."""
 SEES_ALL = {"audit/cli.py", "audit/commands"}
+ROOMS = {
+    "pipelines": [
+        "errors", "labels", "storage", "rendered", "sources", "faces", "generators", "dataset", "engines",
+        "jobs", "training",
+    ],
+    "detectors": ["errors", "progress", "data", "models", "scoring", "training"],
+    "audit": [
+        "errors", "config", "schema", "data", "inference", "metrics", "judge", "runs", "commands", "cli",
+    ],
+    "reports": ["errors", "run_files", "text", "tables", "figures", "pages"],
+}  # fmt: skip
+"""The rooms of each package, and its own few modules; a room imports itself and what stands left of it."""
+MAX_MODULES = 15
 
 
-def imported_packages(path: Path) -> set[str]:
+def imported(path: Path) -> set[str]:
+    """Dotted names of what a module imports, wherever in it; of `from a import b`, "a.b"."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively; write the whole name"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def imported_packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[1].removesuffix(".py")
 
 
 def modules() -> list[Path]:
@@ -38,6 +61,25 @@ def test_no_arrow_to_the_right(path: Path):
     assert not imported_packages(path) & set(LAYERS[own + 1 :])
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_arrow_to_a_later_room(path: Path):
+    package, room = path.relative_to(ROOT).parts[0], room_of(path)
+    if room in ("__init__", "pictures") or path.relative_to(ROOT).as_posix() == "audit/commands/demo.py":
+        return
+    rooms = ROOMS[package]
+    wanted = {name.split(".")[1] for name in imported(path) if name.startswith(f"{package}.")}
+    later = set(rooms[rooms.index(room) + 1 :])
+    assert not wanted & later, f"{path} is in {room} and imports {wanted & later}"
+    assert wanted <= {*rooms, "__init__"}, f"{wanted - set(rooms)} stands in no room"
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_folder_can_be_taken_in_at_a_glance(package: str):
+    for folder in {p.parent for p in (ROOT / package).rglob("*.py")}:
+        n = sum(p.stem != "__init__" for p in folder.glob("*.py"))
+        assert n <= MAX_MODULES, f"{folder} holds {n} modules"
+
+
 def loaded_by(statement: str) -> set[str]:
     code = f"{statement}\nimport sys; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -46,7 +88,12 @@ def loaded_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import audit.cli", "import audit.result", "import audit.run", "import reports.html"],
+    [
+        "import audit.cli",
+        "import audit.schema.result",
+        "import audit.runs.score_audit",
+        "import reports.pages.report_page",
+    ],
 )
 def test_help_statistics_and_reports_never_load_torch(statement: str):
     assert "torch" not in loaded_by(statement)

@@ -26,10 +26,10 @@ def benchmark(
 
     Photos a detector was trained on are left out of its own numbers.
     """
-    from audit.benchmark import benchmark as run
-    from audit.benchmarking import TABLE_FILE
     from audit.config import AuditConfig
-    from reports.benchmark import write_benchmark_page
+    from audit.runs.detector_benchmark import benchmark as run
+    from audit.schema.benchmark import TABLE_FILE
+    from reports.pages.benchmark_page import write_benchmark_page
 
     config = AuditConfig(threshold=threshold, confidence=confidence)
     result = run(detector, data, out, config, device=device, batch_size=batch_size, overwrite=overwrite)

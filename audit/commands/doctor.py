@@ -37,9 +37,9 @@ def doctor(
 def _compare(psp: Path, upstream: Path | None, device: str) -> None:
     import torch
 
-    from pipelines.compute import exact
-    from pipelines.psp.reference import SUBMODULE, compare_with_reference
-    from pipelines.settings import choose_device
+    from pipelines.dataset.settings import choose_device
+    from pipelines.generators.compute import exact
+    from pipelines.generators.psp.reference import SUBMODULE, compare_with_reference
 
     with exact(n_threads=torch.get_num_threads()):
         found = compare_with_reference(psp, upstream or SUBMODULE, choose_device(device))
@@ -65,7 +65,7 @@ def _packages() -> None:
 
 
 def _generator() -> None:
-    from pipelines.psp import load_psp
+    from pipelines.generators.psp import load_psp
 
     network = load_psp("small")
     print(f"embedded generator: {network.output_size_px} px, sha256 {network.sha256[:16]}…")

@@ -20,7 +20,7 @@ def experiments(
     csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
 ) -> None:
     """List the trainings below a folder, best first; or show where given trainings differ."""
-    from detectors.experiments import compare_experiments, list_experiments
+    from detectors.training.experiments import compare_experiments, list_experiments
 
     given = paths or [Path()]
     listing = len(given) == 1 and given[0].is_dir()
@@ -46,8 +46,8 @@ def sweep(
     seed: Seed = 0,
 ) -> None:
     """Search hyperparameters by validation accuracy; the same command again continues."""
-    from detectors.settings import Settings
-    from detectors.sweep import sweep as run
+    from detectors.training.settings import Settings
+    from detectors.training.sweep import sweep as run
 
     settings = Settings(epochs=epochs, size_px=size_px, seed=seed)
     table = run(

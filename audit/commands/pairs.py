@@ -11,7 +11,7 @@ import typer
 from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface
 
 if TYPE_CHECKING:
-    from pipelines.generate import PairsPlan, PairsSummary
+    from pipelines.jobs.generation import PairsPlan, PairsSummary
 
 Generator = Annotated[
     str,
@@ -93,9 +93,9 @@ def generate_pairs(
     Interrupted, the same command continues where it stopped. Photos that give no pair stay in the
     manifest with their reason.
     """
-    from pipelines.generate import plan_pairs, run_job
-    from pipelines.plans import latents_job, photo_job
-    from pipelines.psp.model import keep_memory
+    from pipelines.generators.psp.model import keep_memory
+    from pipelines.jobs.generation import plan_pairs, run_job
+    from pipelines.jobs.plans import latents_job, photo_job
 
     made: dict[str, Any] = {
         "elsewhere": engine == "ray",
@@ -135,7 +135,7 @@ def import_pairs(
     workers: Workers = None,
 ) -> None:
     """Make a pairs dataset of pairs that exist already, from any generator."""
-    from pipelines.import_pairs import import_pairs as run
+    from pipelines.jobs.importing import import_pairs as run
 
     made = run(
         real, fake, labels, out, generator_name=name, size_px=size_px, any_labels=any_labels,

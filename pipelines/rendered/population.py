@@ -62,7 +62,7 @@ def render_population(out_dir: str | Path, n_train: int, n_val: int, seed: int) 
         seed: the same seed gives the same bytes.
 
     Returns:
-        The folder, readable with `pipelines.fairface.read_fairface`.
+        The folder, readable with `pipelines.sources.fairface.read_fairface`.
 
     Raises:
         ValueError: a negative count.

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from pipelines.centre import TENSOR
-from pipelines.psp import PSP, load_psp
+from pipelines.generators.mean_latent import TENSOR
+from pipelines.generators.psp import PSP, load_psp
+from pipelines.generators.training_photos import TrainingList, training_list
 from pipelines.storage import write_bytes
-from pipelines.training_list import TrainingList, training_list
 
 _BATCH = 32
 _ATTRIBUTION = "Mean latent of photos of FairFace (Karkkainen and Joo, WACV 2021, CC BY 4.0)."

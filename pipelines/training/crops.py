@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.align import TIGHT, Crop, FaceFinder, align_face, nearest_centre
+from pipelines.faces.align import TIGHT, Crop, FaceFinder, align_face, nearest_centre
 
 _BATCH = 8
 

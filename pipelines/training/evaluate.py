@@ -18,9 +18,9 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from pipelines.align import FaceFinder
-from pipelines.fairface import read_fairface
-from pipelines.psp import load_psp
+from pipelines.faces.align import FaceFinder
+from pipelines.generators.psp import load_psp
+from pipelines.sources.fairface import read_fairface
 from pipelines.training.losses import gradient_magnitude, psnr_db
 
 _BATCH = 32

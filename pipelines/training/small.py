@@ -29,9 +29,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipelines.psp.config import SMALL_128
-from pipelines.psp.decoder import Decoder
-from pipelines.psp.encoder import Encoder
+from pipelines.generators.psp.config import SMALL_128
+from pipelines.generators.psp.decoder import Decoder
+from pipelines.generators.psp.encoder import Encoder
 from pipelines.training.discriminator import PatchDiscriminator
 from pipelines.training.losses import (
     energy_loss,

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from audit.cli import app, main
-from audit.commands.outcome import printable
+from audit.commands.verdict_table import printable
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]

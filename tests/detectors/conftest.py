@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detectors.settings import Settings
-from detectors.train import train
-from pipelines.manifest import MANIFEST, table_of, write_provenance, write_table
+from detectors.training.settings import Settings
+from detectors.training.train_detector import train
+from pipelines.dataset.manifest import MANIFEST, table_of, write_provenance, write_table
 
 SIZE_PX = 32
 RACES = ("Black", "East Asian", "White")

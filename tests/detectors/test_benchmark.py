@@ -7,13 +7,13 @@ import pytest
 import torch
 from sklearn import metrics
 
-from audit.benchmark import benchmark, misclassified, unique_names
-from audit.benchmarking import BenchmarkResult
 from audit.config import AuditConfig
 from audit.errors import ConfigError
-from detectors.detector import Detector, Output
-from detectors.preprocess import Preprocessing
-from detectors.score import SEEN
+from audit.runs.detector_benchmark import benchmark, misclassified, unique_names
+from audit.schema.benchmark import BenchmarkResult
+from detectors.data.preprocessing import Preprocessing
+from detectors.models.detector import Detector, Output
+from detectors.scoring.dataset_scores import SEEN
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from audit.cli import main
-from detectors import zoo
+from detectors.models import architectures as zoo
 
 
 def typed(capsys, *arguments):

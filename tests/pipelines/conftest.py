@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipelines.psp.config import PSPConfig
-from pipelines.psp.decoder import Decoder
-from pipelines.psp.encoder import Encoder
+from pipelines.generators.psp.config import PSPConfig
+from pipelines.generators.psp.decoder import Decoder
+from pipelines.generators.psp.encoder import Encoder
 from pipelines.rendered import render_population
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.engines import run_local
+from pipelines.dataset.job import claimed
+from pipelines.engines.local import run_local
 from pipelines.errors import EngineError, OutputInUse, StorageError
-from pipelines.generate import generate_pairs, run_job
-from pipelines.job import claimed
-from pipelines.plans import photo_job
+from pipelines.jobs.generation import generate_pairs, run_job
+from pipelines.jobs.plans import photo_job
 
 OPTIONS = {"size_px": 32, "shard_size": 4, "batch_size": 4, "device": "cpu"}
 
@@ -75,7 +75,11 @@ def lanes_of(folder):
             state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] if command else "Z"
         except OSError:
             continue
-        if b"pipelines.lane" in command and str(folder).encode() in command and state != "Z":
+        if (
+            b"pipelines.engines.worker_process" in command
+            and str(folder).encode() in command
+            and state != "Z"
+        ):
             found.append(int(entry.name))
     return found
 

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from pipelines.errors import CheckpointFormatError
-from pipelines.psp.checkpoint import expected_shapes, read_checkpoint
-from pipelines.psp.config import official
+from pipelines.generators.psp.checkpoint import expected_shapes, read_checkpoint
+from pipelines.generators.psp.config import official
 
 SIZES = official(32)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pipelines.errors import SettingError
-from pipelines.psp import load_psp
-from pipelines.psp.compiled import Compiled
+from pipelines.generators.psp import load_psp
+from pipelines.generators.psp.compiled import Compiled
 
 
 @pytest.mark.slow

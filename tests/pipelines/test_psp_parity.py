@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipelines.compute import Fitting
-from pipelines.psp import PSP, load_psp
-from pipelines.psp import decoder as decoder_module
-from pipelines.psp import encoder as encoder_module
-from pipelines.psp.checkpoint import expected_shapes
-from pipelines.psp.config import official
-
-from . import psp_reference as reference
+from pipelines.generators.compute import Fitting
+from pipelines.generators.psp import PSP, load_psp
+from pipelines.generators.psp import decoder as decoder_module
+from pipelines.generators.psp import encoder as encoder_module
+from pipelines.generators.psp.checkpoint import expected_shapes
+from pipelines.generators.psp.config import official
+from tests.pipelines import psp_reference as reference
 
 ATOL = 5e-5
 """float32 against the float64 reference."""

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from pipelines.errors import ReferenceNotFound
-from pipelines.psp import ops
-from pipelines.psp.reference import SUBMODULE, compare_with_reference, fused_leaky_relu, upfirdn2d
-
-from . import psp_reference
+from pipelines.generators.psp import ops
+from pipelines.generators.psp.reference import SUBMODULE, compare_with_reference, fused_leaky_relu, upfirdn2d
+from tests.pipelines import psp_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.align import TIGHT, FaceFinder, align_face, nearest_centre
-from pipelines.images import read_photo
-from pipelines.psp import PSP, load_psp
-from pipelines.psp.checkpoint import read_checkpoint
-from pipelines.psp.config import SMALL_128
-from pipelines.psp.model import SMALL_WEIGHTS
+from pipelines.faces.align import TIGHT, FaceFinder, align_face, nearest_centre
+from pipelines.generators.psp import PSP, load_psp
+from pipelines.generators.psp.checkpoint import read_checkpoint
+from pipelines.generators.psp.config import SMALL_128
+from pipelines.generators.psp.model import SMALL_WEIGHTS
+from pipelines.sources.photos import read_photo
 from pipelines.training.evaluate import measure, summary
 
 RECORD = SMALL_WEIGHTS.with_name("small.quality.json")

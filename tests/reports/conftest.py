@@ -1,7 +1,8 @@
 """Run folders as `audit run` leaves them, from scores drawn with a seed: no detector, no torch.
 
 Enters: attributes, group-wise shifts of the scores, sizes. Leaves: the `AuditResult` that
-`audit.run.audit_scores` makes of them, and a folder with `audit.json`, `run.json` and thumbnails.
+`audit.runs.score_audit.audit_scores` makes of them, and a folder with `audit.json`, `run.json` and
+thumbnails.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from audit.config import AuditConfig
-from audit.result import AuditResult, Dropout, Provenance, Sample, Verdict, WorseGroup
-from audit.run import Extras, audit_scores
-from reports.words import find
+from audit.runs.score_audit import Extras, audit_scores
+from audit.schema.result import AuditResult, Dropout, Provenance, Sample, Verdict, WorseGroup
+from reports.text.verdict_text import find
 
 AGES = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"]
 RACES = ["White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern"]

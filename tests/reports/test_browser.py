@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from audit.compare import compare_runs, write_comparison
 from audit.config import AuditConfig
-from audit.discovery import false_discovery
-from audit.intervals import z_value
-from audit.run import audit_file
-from reports.comparison import write_comparison_page
-from reports.html import write_report
-from reports.numbers import of_thousand, of_thousand_interval, percent_interval
+from audit.inference.proportion_intervals import z_value
+from audit.metrics.false_discovery import false_discovery
+from audit.runs.compare_runs import compare_runs, write_comparison
+from audit.runs.score_audit import audit_file
+from reports.pages.comparison_page import write_comparison_page
+from reports.pages.report_page import write_report
+from reports.text.numbers import of_thousand, of_thousand_interval, percent_interval
 
 pytestmark = pytest.mark.browser
 

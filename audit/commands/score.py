@@ -1,0 +1,76 @@
+"""`audit score`, `audit explain`: what a detector says about single images, and what its answer rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.commands.common import Device, console
+
+Detector = Annotated[str, typer.Option(help="A detector's file, or module:factory to run your own Python.")]
+Arch = Annotated[str | None, typer.Option(help="For a plain state_dict: its architecture.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="What a foreign detector does not say itself, such as size_px=224 or output=logit; repeat.",
+    ),
+]
+
+
+def score(
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    detector: Detector,
+    arch: Arch = None,
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Print one line an image: its score (0 real to 1 fake) and its path, or why there is none."""
+    from detectors.models.loading import load_detector
+    from detectors.models.sidecar import parse_options
+    from detectors.scoring.dataset_scores import score_files
+
+    loaded = load_detector(detector, arch=arch, options=parse_options(set_ or []), device=device)
+    table = score_files(loaded, images)
+    for row in table.itertuples():
+        print(f"{row.score:.4f}  {row.path}" if row.status == "ok" else f"{row.status}  {row.path}")
+    if (table["status"] != "ok").all():
+        raise typer.Exit(1)
+
+
+def check(
+    images: Annotated[Path, typer.Argument(help="Labelled images: a pairs dataset, a folder, a table.")],
+    detector: Detector,
+    arch: Arch = None,
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Try a detector on a handful of labelled images: does it look inverted, constant or saturated?"""
+    from detectors.data.datasets import read_images
+    from detectors.models.loading import load_detector
+    from detectors.models.sidecar import parse_options
+    from detectors.scoring.detector_check import check_detector
+
+    loaded = load_detector(detector, arch=arch, options=parse_options(set_ or []), device=device)
+    found = check_detector(loaded, read_images(images))
+    print("\n".join(found.lines))
+    for warning in found.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+def explain(
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    detector: Annotated[str, typer.Option(help="A checkpoint of `audit train`.")],
+    out: Annotated[Path, typer.Option(help="Folder for one picture an image.")] = Path("explained"),
+    method: Annotated[str, typer.Option(help="grad-cam or saliency.")] = "grad-cam",
+    device: Device = "auto",
+) -> None:
+    """Write each image with a map of where the answer "fake" rests."""
+    from detectors.models.loading import load_detector
+    from detectors.scoring.saliency import write_explanation
+
+    loaded = load_detector(detector, device=device)
+    for path in images:
+        print(write_explanation(loaded, path, out, method))

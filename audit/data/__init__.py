@@ -1,0 +1,1 @@
+"""Score tables as arrays and counts. Enters: a DataFrame or a file. Leaves: `ScoreTable`, `Counts`."""

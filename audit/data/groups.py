@@ -1,0 +1,184 @@
+"""Who is compared with whom: cells, attributes and their intersections.
+
+Enters: attribute columns of a score table. Leaves: one integer cell per row, and for every audited grouping
+(each attribute, each pair of them, all of them) the group every cell belongs to.
+
+Terms:
+    cell: one observed combination of all audited attributes (FairFace: 9 ages x 2 genders x 7 races).
+    grouping: one attribute, or an intersection such as "gender:race". Its groups are unions of cells.
+
+Why a missing label is a group of its own, "(missing)": dropping those rows would be silent, and treating
+"not recorded" as a demographic group would compare people with a gap in the file. So it is shown with its
+counts and never enters a gap, a test or a verdict.
+
+Why ':' in a value is refused: "a:b" is how groups of an intersection are named, here and in every report.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audit.errors import GroupError
+from audit.schema.result import MISSING, OVERALL
+
+MAX_LEVELS = 500
+"""More values than this in one attribute are an identifier or a measurement, not groups."""
+
+MAX_CELLS = 1_000
+"""More observed combinations than this cannot be audited or read."""
+
+Codes = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """One way of dividing all cells into groups.
+
+    Attributes:
+        attribute: "race", "gender:race", ...
+        names: Names of the groups that occur, in natural order.
+        of_cell: int32 [n_cells], index into `names`.
+        known: bool [n_groups], False where a part of the name is "(missing)".
+    """
+
+    attribute: str
+    names: list[str]
+    of_cell: Codes
+    known: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The observed combinations of the audited attributes.
+
+    Attributes:
+        attributes: Names, in the order asked for.
+        levels: For each attribute, the names of its groups in natural order.
+        codes: int32 [n_cells, n_attributes], index into `levels`; rows sorted.
+    """
+
+    attributes: list[str]
+    levels: list[list[str]]
+    codes: Codes
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def groupings(self) -> list[Grouping]:
+        """Each attribute, then each pair of attributes, then all of them, without repetition."""
+        n = len(self.attributes)
+        sizes = sorted({1, min(2, n), n})
+        return [self.grouping(chosen) for size in sizes for chosen in combinations(range(n), size)]
+
+    def grouping(self, chosen: Sequence[int]) -> Grouping:
+        """The intersection of the attributes at the given positions."""
+        unique, of_cell = np.unique(self.codes[:, list(chosen)], axis=0, return_inverse=True)
+        parts = [[self.levels[a][code] for a, code in zip(chosen, row, strict=True)] for row in unique]
+        return Grouping(
+            attribute=":".join(self.attributes[a] for a in chosen),
+            names=[":".join(part) for part in parts],
+            of_cell=of_cell.reshape(-1).astype(np.int32),
+            known=np.array([MISSING not in part for part in parts], dtype=bool),
+        )
+
+
+def whole(n_cells: int) -> Grouping:
+    """All cells as one group, filed under the attribute "overall"."""
+    return Grouping(OVERALL, [OVERALL], np.zeros(n_cells, dtype=np.int32), np.ones(1, dtype=bool))
+
+
+def cells_of(
+    frame: pd.DataFrame, attributes: Sequence[str], bins: Mapping[str, Sequence[float]]
+) -> tuple[Cells, Codes]:
+    """Reduce attribute columns to one cell code per row.
+
+    Args:
+        frame: Table with the attribute columns; N rows.
+        attributes: Their names, in order.
+        bins: Inner edges for numeric attributes.
+
+    Returns:
+        The observed cells, and int32 [N], the cell of each row.
+
+    Raises:
+        GroupError: If an attribute has too many values, or a value contains ':'.
+    """
+    columns = [_levels(frame[name], name, bins.get(name)) for name in attributes]
+    sizes = [len(levels) for levels, _ in columns]
+    flat = np.zeros(len(frame), dtype=np.int64)
+    for size, (_, codes) in zip(sizes, columns, strict=True):
+        flat = flat * size + codes
+    occurring = np.flatnonzero(np.bincount(flat)) if np.prod(sizes) <= 10**7 else np.unique(flat)
+    if len(occurring) > MAX_CELLS:
+        raise GroupError(
+            f"{len(occurring)} combinations of {', '.join(attributes)} occur, more than {MAX_CELLS}; "
+            "name fewer attributes or give bin edges"
+        )
+    of_row = np.searchsorted(occurring, flat).astype(np.int32)
+    cell_codes: Codes = np.stack(np.unravel_index(occurring, sizes), axis=1).astype(np.int32)
+    return Cells(list(attributes), [levels for levels, _ in columns], cell_codes), of_row
+
+
+def natural_key(name: str) -> tuple[bool, list[tuple[int, float, str]]]:
+    """Sort key that puts "3-9" before "10-19", words after numbers, and "(missing)" last."""
+    parts = re.findall(r"\d+(?:\.\d+)?|\D+", name)
+    return name == MISSING, [(0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts]
+
+
+def _levels(
+    column: pd.Series, name: str, edges: Sequence[float] | None
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of the groups of one attribute in order, and the code of each row."""
+    if edges is not None:
+        return _binned(column, name, edges)
+    codes, values = pd.factorize(column)
+    if len(values) > MAX_LEVELS:
+        raise GroupError(
+            f"attribute '{name}' has {len(values)} different values, more than {MAX_LEVELS}; "
+            "give bin edges for a number, or do not audit it"
+        )
+    texts = [_text(value) for value in values] + [MISSING]
+    bad = next((text for text in texts if ":" in text), None)
+    if bad is not None:
+        raise GroupError(
+            f"value '{bad}' of attribute '{name}' contains ':', which joins the parts of an intersection; "
+            "rename it"
+        )
+    names = sorted({text for text in texts[:-1]}, key=natural_key)
+    if (codes < 0).any() and MISSING not in names:
+        names.append(MISSING)
+    position = {text: index for index, text in enumerate(names)}
+    lookup = np.array([position.get(text, -1) for text in texts], dtype=np.int64)
+    return names, lookup[codes]
+
+
+def _text(value: object) -> str:
+    """How a group is called: 1.0 is "1", and blanks around a word do not make another group."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip() or MISSING
+
+
+def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[str], NDArray[np.int64]]:
+    """Groups "<18", "18 to <40", ">=40" of a numeric column, in the order of the edges."""
+    try:
+        values = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise GroupError(f"attribute '{name}' has bin edges but is not numeric: {error}") from error
+    texts = [f"{edge:g}" for edge in edges]
+    inner = [f"{low} to <{high}" for low, high in pairwise(texts)]
+    names = [f"<{texts[0]}", *inner, f">={texts[-1]}"]
+    missing = np.isnan(values)
+    codes = np.searchsorted(np.asarray(edges, dtype=float), values, side="right").astype(np.int64)
+    codes[missing] = len(names)
+    return ([*names, MISSING] if missing.any() else names), codes

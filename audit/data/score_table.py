@@ -1,0 +1,240 @@
+"""Score tables from anywhere, checked once and reduced to arrays.
+
+Enters: a DataFrame with one row an image: label, score, attributes, optionally image_id and pair_id. Leaves:
+`ScoreTable`, in which every row is known to be good. Files are read by `audit.data.score_file`.
+
+Why all checks happen here: everything after this point is arithmetic on arrays that cannot be wrong, so the
+statistics need no defensive branches, and a bad table is refused before the first number appears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audit.config import AuditConfig, parse_rule
+from audit.data.columns import find_attributes, resolved
+from audit.data.groups import Cells, cells_of
+from audit.errors import (
+    DuplicateImageError,
+    LabelError,
+    MissingColumnError,
+    PairError,
+    ScoreTableError,
+    ScoreValueError,
+)
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """N scored images, checked.
+
+    Attributes:
+        fake: bool [N], the positive class.
+        score: float64 [N], finite, higher = more fake.
+        cells: The observed combinations of the audited attributes.
+        cell: int32 [N], the cell of each image.
+        real_row: int64 [P], the row of the real half of each complete pair.
+        fake_row: int64 [P], the row of its fake half.
+        key: uint64 [N], a hash of the image's pair (or of the image), the same in any row order.
+    """
+
+    fake: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    cells: Cells
+    cell: NDArray[np.int32]
+    real_row: Rows
+    fake_row: Rows
+    key: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, keep: NDArray[np.bool_]) -> ScoreTable:
+        """The rows where keep (bool [N]) is True; both halves of a pair must be kept or left together."""
+        position = np.cumsum(keep) - 1
+        occurring, cell = np.unique(self.cell[keep], return_inverse=True)
+        whole = keep[self.real_row]
+        return ScoreTable(
+            fake=self.fake[keep],
+            score=self.score[keep],
+            cells=replace(self.cells, codes=self.cells.codes[occurring]),
+            cell=cell.astype(np.int32),
+            real_row=position[self.real_row[whole]],
+            fake_row=position[self.fake_row[whole]],
+            key=self.key[keep],
+        )
+
+
+def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
+    """Check a table and reduce it to arrays.
+
+    Args:
+        frame: One row an image, columns as `config.columns` names them, capitals aside.
+        config: Valid options.
+
+    Raises:
+        ScoreTableError: A leaf of it, naming the first offending row.
+    """
+    config = resolved(config, frame.columns)
+    columns = config.columns
+    attributes = find_attributes(frame, config)
+    _require(frame, [columns.label, columns.score, *attributes])
+    if len(frame) == 0:
+        raise ScoreTableError("the score table has no rows; there is nothing to audit")
+    fake = labels_of(frame[columns.label], config.positive)
+    score = _scores(frame[columns.score])
+    _check_duplicates(frame, columns.image_id)
+    cells, cell = cells_of(frame, attributes, config.bins)
+    real_row, fake_row = _pairs(frame, config, fake, cell)
+    key = _keys(frame, config, real_row, fake_row)
+    return ScoreTable(fake, score, cells, cell, real_row, fake_row, key)
+
+
+def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise MissingColumnError(
+            f"the score table has no column {', '.join(repr(name) for name in missing)}; "
+            f"it has {', '.join(map(repr, frame.columns))}"
+        )
+
+
+def labels_of(column: pd.Series, positive: str | None) -> NDArray[np.bool_]:
+    """bool [N], True for fake.
+
+    Args:
+        column: Labels of N images.
+        positive: The label that means fake; None expects 0/1 (or "real"/"fake").
+
+    Raises:
+        LabelError: If the column does not hold two classes.
+    """
+    codes, values = pd.factorize(column)
+    texts = [_label_text(value) for value in values]
+    if (codes < 0).any():
+        raise LabelError(f"row {int(np.argmax(codes < 0))} of column '{column.name}' has no label")
+    if positive is not None:
+        if len(set(texts)) > 2 or positive not in texts:
+            raise LabelError(
+                f"column '{column.name}' holds {_few(texts)}; --positive {positive} needs at most two "
+                "labels, one of them that"
+            )
+        return np.array([text == positive for text in texts])[codes]
+    known = {"0": False, "1": True, "real": False, "fake": True, "False": False, "True": True}
+    strange = [text for text in texts if text not in known]
+    if strange:
+        raise LabelError(
+            f"column '{column.name}' holds {_few(strange)}; expected 1 for fake and 0 for real, "
+            "or say with --positive which label means fake"
+        )
+    return np.array([known[text] for text in texts])[codes]
+
+
+def _label_text(value: object) -> str:
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
+
+
+def _few(texts: Sequence[str]) -> str:
+    shown = ", ".join(repr(text) for text in texts[:4])
+    return f"{shown} and {len(texts) - 4} more values" if len(texts) > 4 else shown
+
+
+def _scores(column: pd.Series) -> NDArray[np.float64]:
+    try:
+        score = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise ScoreValueError(f"column '{column.name}' is not numeric: {error}") from error
+    bad = ~np.isfinite(score)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ScoreValueError(
+            f"{int(bad.sum())} of {len(score)} scores in column '{column.name}' are not finite, the first "
+            f"({score[row]}) in row {row}; score those images again or leave them out"
+        )
+    return score
+
+
+def _check_duplicates(frame: pd.DataFrame, name: str) -> None:
+    if name not in frame.columns:
+        return
+    column = frame[name]
+    again = column.duplicated().to_numpy() & column.notna().to_numpy()
+    if again.any():
+        raise DuplicateImageError(
+            f"image '{column.iloc[int(np.argmax(again))]}' stands on more than one row "
+            f"({int(again.sum())} repeated rows); give each image once"
+        )
+
+
+def _pairs(
+    frame: pd.DataFrame, config: AuditConfig, fake: NDArray[np.bool_], cell: NDArray[np.int32]
+) -> tuple[Rows, Rows]:
+    """Rows of the two halves of every complete pair, in order of first appearance.
+
+    Where units are drawn (`audit.data.sampling_units`), the real and the fake image of one unit are such a
+    pair if they carry the same attributes: they depend on each other like one.
+    """
+    none = np.zeros(0, dtype=np.int64)
+    name = config.unit_column or config.columns.pair_id
+    if name not in frame.columns:
+        return none, none
+    real_row, fake_row = _halves(frame[name], fake)
+    differ = cell[real_row] != cell[fake_row]
+    if config.unit_column:
+        return real_row[~differ], fake_row[~differ]
+    if differ.any():
+        pair = frame[name].iloc[real_row[int(np.argmax(differ))]]
+        raise PairError(
+            f"the two halves of pair '{pair}' ({int(differ.sum())} such pairs) carry different attributes; "
+            "correct the labels, or leave the pair column out"
+        )
+    return real_row, fake_row
+
+
+def _halves(column: pd.Series, fake: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    """Rows of the real and of the fake image of every value that has both."""
+    codes, values = pd.factorize(column)
+    for is_fake, word in ((False, "real"), (True, "fake")):
+        members = codes[(fake == is_fake) & (codes >= 0)]
+        counts = np.bincount(members, minlength=len(values))
+        if (counts > 1).any():
+            worst = int(np.argmax(counts))
+            raise PairError(
+                f"pair '{values[worst]}' has {counts[worst]} {word} images; a pair is one real and one fake "
+                "image (audit several generators one at a time, name the source with --unit-column, or leave "
+                "the pair column out)"
+            )
+    rows = np.full((2, len(values)), -1, dtype=np.int64)
+    paired = np.flatnonzero(codes >= 0)
+    rows[fake[paired].astype(np.int8), codes[paired]] = paired
+    real_row, fake_row = rows[:, (rows >= 0).all(axis=0)]
+    return real_row, fake_row
+
+
+def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
+    """A hash per resampling unit: the unit where units are drawn, pair_id where the pair is complete, else
+    image_id, else the row number.
+    """
+    if parse_rule(config.threshold).kind == "fixed":
+        return np.zeros(len(frame), dtype=np.uint64)  # nothing will be split
+    names = config.columns
+    if names.image_id in frame.columns:
+        key = pd.util.hash_array(frame[names.image_id].astype(str).to_numpy(dtype=object))
+    else:
+        key = pd.util.hash_array(np.arange(len(frame)))
+    unit = config.unit_column
+    if unit is not None and unit in frame.columns:
+        named = frame[unit].notna().to_numpy()
+        key[named] = pd.util.hash_array(frame.loc[named, unit].astype(str).to_numpy(dtype=object))
+    elif len(real_row):
+        texts = frame[names.pair_id].iloc[real_row].astype(str).to_numpy(dtype=object)
+        key[real_row] = key[fake_row] = pd.util.hash_array(texts)
+    return key

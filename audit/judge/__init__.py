@@ -1,0 +1,1 @@
+"""What the numbers prove. Enters: counts, gaps, tests. Leaves: verdicts and the records behind them."""

@@ -1,0 +1,152 @@
+"""Verdicts in plain words: what was seen, what follows from it, and what does not.
+
+Enters: the numbers of one verdict. Leaves: two or three sentences for a reader without statistics, none of
+them stronger than the evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.config import AuditConfig
+from audit.schema.result import RateName, VerdictWord, WorseGroup
+
+WORDS: dict[RateName, str] = {
+    "fpr": "share of real faces wrongly flagged as fake",
+    "fnr": "share of fakes that pass as real",
+}
+MOST_NAMED = 5
+"""Groups listed by name before the rest are counted."""
+CLASS: dict[RateName, str] = {"fpr": "real", "fnr": "fake"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was counted in one group."""
+
+    name: str
+    errors: int
+    images: int
+
+    def __str__(self) -> str:
+        percent = 100 * self.errors / self.images
+        shown = f"{percent:.1g}" if 0 < percent < 0.05 else f"{percent:.1f}"
+        return f"{shown} % for {self.name} ({self.errors:,} of {self.images:,})"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The numbers behind one verdict.
+
+    Attributes:
+        rate: "fpr" or "fnr".
+        word: The verdict.
+        best: The group with the lower rate; None where all groups have the same.
+        worst: The group with the higher rate.
+        limits: Simultaneous interval of the max-min gap.
+        highest_ratio: Upper limit of min / max rate.
+        worse: Groups proven worse than the better one of the pair that stands for the verdict.
+        detectable: Smallest gap found with 80 % power.
+        needed: Images per group that would most likely settle it, as `Verdict.images_needed`.
+        n_small: Groups too small to take part.
+    """
+
+    rate: RateName
+    word: VerdictWord
+    best: Seen | None
+    worst: Seen | None
+    limits: tuple[float, float]
+    highest_ratio: float
+    worse: list[WorseGroup]
+    detectable: float
+    needed: int | None
+    n_small: int
+
+    @property
+    def least_proven(self) -> float:
+        """Lower limit of the named pair's difference; 0 where no pair is proven unequal."""
+        name = self.worst.name if self.worst else None
+        return next((g.difference_interval[0] for g in self.worse if g.group == name), 0.0)
+
+
+def explain(findings: Findings, config: AuditConfig) -> str:
+    """The sentences under a verdict."""
+    endings = {"disparity": _disparity, "within tolerance": _within, "insufficient evidence": _insufficient}
+    what = WORDS[findings.rate]
+    seen = (
+        f"The {what} is {findings.worst} and {findings.best}. "
+        if findings.worst and findings.best
+        else f"The {what} is the same in every group here. "
+    )
+    return seen + endings[findings.word](findings, config) + _left_out(findings, config)
+
+
+def _disparity(findings: Findings, config: AuditConfig) -> str:
+    tolerance, least = _points(config.tolerance), findings.least_proven
+    small = f"as small as {_points(least)}" if least > 0 else "close to none"
+    proven = (
+        f"The true gap between them is at least {_points(least)}."
+        if least > config.tolerance
+        else f"The true gap between them may be {small}, within the tolerance."
+    )
+    seen = f"That is more than {tolerance} apart, and not explained by chance alone. {proven}"
+    return seen + _also(findings)
+
+
+def _also(findings: Findings) -> str:
+    """The other groups proven worse than the best one."""
+    others = [g for g in findings.worse if findings.worst and g.group != findings.worst.name]
+    if not others:
+        return ""
+    told = ", ".join(f"{g.group} (by {_points(g.difference)})" for g in others[:MOST_NAMED])
+    more = f" and {len(others) - MOST_NAMED} more groups" if len(others) > MOST_NAMED else ""
+    return f" Also proven higher than for {others[0].than}: {told}{more}."
+
+
+def _within(findings: Findings, config: AuditConfig) -> str:
+    differ = f" In proportion they do differ: {_proportion(findings)}."
+    return (
+        f"With {100 * config.confidence:g} % confidence no two groups differ by more than "
+        f"{_points(findings.limits[1])}, within the {_points(config.tolerance)} allowed."
+    ) + (differ if findings.highest_ratio < config.ratio_tolerance[0] else "")
+
+
+def _proportion(findings: Findings) -> str:
+    """How far apart in proportion: for the group proven worst, else over all groups."""
+    far = max(findings.worse, key=lambda g: g.ratio_interval[0], default=None)
+    if far is None:
+        return f"the lowest rate is at most {findings.highest_ratio:.0%} of the highest"
+    return f"{far.group} at least {far.ratio_interval[0]:.2g} times as often as {far.than}"
+
+
+def _insufficient(findings: Findings, config: AuditConfig) -> str:
+    low, high = (100 * limit for limit in findings.limits)
+    start = (
+        f"The groups differ, but whether by more than {_points(config.tolerance)} is open"
+        if findings.worse
+        else f"That neither shows a gap above {_points(config.tolerance)} nor rules one out"
+    )
+    return f"{start}: the largest gap may be anything from {low:.1f} to {high:.1f} points.{_plan(findings)}"
+
+
+def _plan(findings: Findings) -> str:
+    """What might be missed, and how many images would help, under which assumption."""
+    if findings.needed is None:
+        needed = ""
+    else:
+        if_ = "the gap is in truth as large as seen" if findings.worse else "the groups are in truth equal"
+        amount = f"{findings.needed:,} {CLASS[findings.rate]} images in each group"
+        likely = "most likely settle it" if findings.worse else "settle it four times out of five"
+        needed = f" If {if_}, about {amount} would {likely}."
+    missed = f" A gap under {100 * findings.detectable:.1f} points could go unnoticed here."
+    return ("" if findings.worse else missed) + needed
+
+
+def _left_out(findings: Findings, config: AuditConfig) -> str:
+    if not findings.n_small:
+        return ""
+    return f" Groups of fewer than {config.min_n} images took no part ({findings.n_small})."
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:.2g} percentage points"

@@ -1,0 +1,160 @@
+"""Every group of an attribute against one reference group, all at once.
+
+Enters: the counts of an attribute's groups and the name of one of them. Leaves: for every other group its FPR
+and FNR minus the reference's, with intervals that hold for all groups of the attribute together.
+
+Why: policies are often written so: no group's rate may exceed that of one group by more than a tolerance.
+Asking only these k - 1 questions, and not all k (k - 1) / 2 pairs, makes the intervals narrower.
+
+How wide: all differences share the reference group, so they are correlated, by sqrt(l_g l_h) where l_g is the
+reference's share of the variance of difference g. The critical value is that of the largest of such normal
+variables (Dunnett's two-sided many-to-one comparison with unequal sizes and infinite degrees of freedom), and
+the limits are Newcombe's at it. Variances are taken at smoothed rates, away from 0 and 1.
+
+Sources: Dunnett 1955, JASA 50:1096-1121; Dunnett 1964, Biometrics 20:482-491 (tables); Hochberg & Tamhane
+1987, Multiple Comparison Procedures (the integral over the common part, appendix 3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+
+from audit.config import AuditConfig
+from audit.data.counts import Counts, Floats, Ints
+from audit.data.groups import Grouping
+from audit.errors import GroupError
+from audit.inference.proportion_intervals import newcombe, z_value
+from audit.judge.gap_records import eligible, tolerance_check
+from audit.schema.nullable import Interval
+from audit.schema.result import Gap, RateName
+
+REFERENCE_MEASURES: Mapping[RateName, str] = {
+    "fpr": "fpr_difference_to_reference",
+    "fnr": "fnr_difference_to_reference",
+}
+"""Rate to the key of its difference in `audit.json`."""
+
+_COMMON = np.linspace(-8.5, 8.5, 4_001)
+"""Where the common part of the differences is integrated, in its standard deviations."""
+
+
+def check_references(groupings: Sequence[Grouping], references: Mapping[str, str]) -> None:
+    """Refuse a reference whose attribute is not audited or whose group does not occur.
+
+    Raises:
+        GroupError: Naming it and what there is instead.
+    """
+    single = {grouping.attribute: grouping for grouping in groupings if ":" not in grouping.attribute}
+    for attribute, group in references.items():
+        if attribute not in single:
+            raise GroupError(
+                f"reference {attribute}={group}: '{attribute}' is not audited; audited are "
+                + ", ".join(single)
+            )
+        grouping = single[attribute]
+        names = [name for name, known in zip(grouping.names, grouping.known, strict=True) if known]
+        if group not in names:
+            raise GroupError(
+                f"reference {attribute}={group}: there is no group '{group}'; the groups of {attribute} are "
+                + ", ".join(names)
+            )
+
+
+def many_to_one_critical(shares: Floats, alpha: float) -> float:
+    """z that the largest |z_g| of k correlated standard normal variables exceeds with probability alpha.
+
+    Args:
+        shares: float64 [k], k >= 1, each in 0-1: the reference's share of the variance of each difference.
+            Variables g and h correlate by sqrt(shares[g] * shares[h]).
+        alpha: 1 - confidence.
+
+    >>> [round(many_to_one_critical(np.full(k, 0.5), 0.05), 2) for k in (1, 2, 6)]
+    [1.96, 2.21, 2.57]
+    """
+    density = np.exp(-(_COMMON**2) / 2)
+    density /= density.sum()
+    shift = np.sqrt(shares)[:, None] * _COMMON
+    own = np.sqrt(np.maximum(1 - shares, 1e-6))[:, None]
+
+    def inside(z: float) -> float:
+        within = ndtr((z - shift) / own) - ndtr((-z - shift) / own)
+        return float((density * within.prod(axis=0)).sum()) - (1 - alpha)
+
+    single, bonferroni = z_value(1 - alpha), float(-ndtri(alpha / (2 * len(shares))))
+    return float(brentq(inside, single - 0.01, bonferroni + 0.01))
+
+
+def reference_limits(k: Ints, n: Ints, reference: int, alpha: float) -> tuple[Floats, tuple[Floats, Floats]]:
+    """(differences, (low, high)) of the rates of all other groups minus the reference's, simultaneous.
+
+    Args:
+        k: int64 [g], errors of each group, g >= 2.
+        n: int64 [g], images of each group, >= 1.
+        reference: Position of the reference group, which is left out of the answer.
+        alpha: 1 - confidence, for all differences together.
+    """
+    near = (k + 2) / (n + 4)
+    variance = near * (1 - near) / n
+    others = np.delete(np.arange(len(n)), reference)
+    shares = variance[reference] / (variance[reference] + variance[others])
+    z = many_to_one_critical(shares, alpha)
+    rate = k / n
+    limits = newcombe(rate[others], n[others], rate[reference], n[reference], z)
+    return rate[others] - rate[reference], limits
+
+
+def reference_gaps(grouping: Grouping, counts: Counts, config: AuditConfig) -> list[Gap]:
+    """Each group minus the reference group of this attribute, if one was named; FPR first.
+
+    Groups of fewer than `min_n` images of the class get their difference and no interval, and none of the
+    others' intervals is wider for them.
+    """
+    group = config.references.get(grouping.attribute)
+    if group is None:
+        return []
+    return [gap for rate in REFERENCE_MEASURES for gap in _gaps(grouping, counts, config, group, rate)]
+
+
+def _gaps(grouping: Grouping, counts: Counts, config: AuditConfig, group: str, rate: RateName) -> list[Gap]:
+    k, n = (counts.fp, counts.n_real) if rate == "fpr" else (counts.fn, counts.n_fake)
+    enough = eligible(counts, grouping, "real" if rate == "fpr" else "fake", config.min_n)
+    reference = grouping.names.index(group)
+    limits = _limits(k, n, np.flatnonzero(enough), reference, config)
+    gaps = []
+    for g in np.flatnonzero(grouping.known):
+        if g == reference:
+            continue
+        value = float(k[g] / n[g] - k[reference] / n[reference]) if n[g] and n[reference] else math.nan
+        interval = limits.get(int(g))
+        gaps.append(
+            Gap(
+                attribute=grouping.attribute,
+                measure=REFERENCE_MEASURES[rate],
+                value=value,
+                interval=interval,
+                reason=None if interval else _reason(bool(enough[reference]), config),
+                groups=[grouping.names[g], group],
+                tolerance_check=tolerance_check("difference", interval, config),
+            )
+        )
+    return gaps
+
+
+def _limits(k: Ints, n: Ints, chosen: Ints, reference: int, config: AuditConfig) -> dict[int, Interval]:
+    """Position of each other group that is large enough to its interval."""
+    if reference not in chosen or len(chosen) < 2:
+        return {}
+    position = int(np.flatnonzero(chosen == reference)[0])
+    _, (low, high) = reference_limits(k[chosen], n[chosen], position, config.alpha)
+    others = np.delete(chosen, position)
+    return {int(g): (float(a), float(b)) for g, a, b in zip(others, low, high, strict=True)}
+
+
+def _reason(reference_enough: bool, config: AuditConfig) -> str:
+    which = "this group" if reference_enough else "the reference group"
+    return f"{which} has fewer than {config.min_n} images of the class concerned"

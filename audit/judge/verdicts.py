@@ -1,0 +1,180 @@
+"""Judgement: disparity, within tolerance, or insufficient evidence. Three outcomes, never two.
+
+Enters: for each attribute and each of FPR and FNR, the evidence on the groups large enough to count. Leaves:
+`Verdict`s with p-values adjusted over all of them, and a sentence in plain words.
+
+The rules, delta being the tolerance:
+    disparity: the max-|z| test rejects equality after Holm's adjustment, and a pair of groups whose own
+        difference is rejected at that level differs by more than delta in the sample.
+    within tolerance: every simultaneous interval of a difference lies inside +-delta.
+    insufficient evidence: neither.
+So a disparity proves that groups are unequal and shows a difference beyond delta; that the true difference is
+beyond delta too is proven only where its simultaneous interval is (`Verdict.beyond_tolerance_proven`).
+
+Why the rejected pair itself must differ by more than delta: with many groups the largest difference nearly
+always belongs to two small ones. A rejection earned by a tiny difference between two huge groups must not
+turn that noise into an accusation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.config import AuditConfig
+from audit.data.counts import Ints
+from audit.inference.equality_test import EqualityTest, detectable_gap, holm, smoothed
+from audit.inference.sample_size import images_if_as_seen, images_if_equal
+from audit.judge.explanation import CLASS, Findings, Seen, explain
+from audit.judge.worse_groups import GroupPairs, pairs_of
+from audit.metrics.disparity_intervals import Evidence
+from audit.schema.result import RateName, Verdict, VerdictWord
+
+
+@dataclass(frozen=True)
+class Question:
+    """One attribute and one rate, before judgement.
+
+    Attributes:
+        attribute: "race", "gender:race", ...
+        rate: "fpr" or "fnr".
+        names: Names of the k groups large enough.
+        errors: int64 [k].
+        images: int64 [k].
+        n_small: Groups left out because they have fewer than `min_n` images.
+        evidence: Of the k groups; None for fewer than two.
+    """
+
+    attribute: str
+    rate: RateName
+    names: list[str]
+    errors: Ints
+    images: Ints
+    n_small: int
+    evidence: Evidence | None
+
+    @property
+    def test(self) -> EqualityTest | None:
+        """The equality test of this rate."""
+        if self.evidence is None:
+            return None
+        return self.evidence.fpr if self.rate == "fpr" else self.evidence.fnr
+
+
+def judge(questions: Sequence[Question], config: AuditConfig) -> list[Verdict]:
+    """Answer all questions together, as one family."""
+    p_values = [question.test.p_value if question.test else math.nan for question in questions]
+    adjusted = holm(p_values)
+    n_tests = sum(not math.isnan(p) for p in p_values)
+    return [
+        _answer(question, p, holm_p, max(n_tests, 1), config)
+        for question, p, holm_p in zip(questions, p_values, adjusted, strict=True)
+    ]
+
+
+def _answer(question: Question, p: float, adjusted: float, n_tests: int, config: AuditConfig) -> Verdict:
+    if question.evidence is None:
+        return _unanswerable(question, config)
+    test = question.test
+    assert test is not None
+    pairs = pairs_of(test, question.errors, question.images, adjusted / p, config.alpha)
+    gap = float(pairs.rates.max() - pairs.rates.min())
+    limits = question.evidence.difference(question.rate, config.alpha)
+    proven = pairs.named(config.tolerance)
+    word = _word(pairs, proven, limits[1], config)
+    best, worst = _ends(pairs, proven if word == "disparity" else None)
+    near = smoothed(test.pooled, float(question.images.sum()))
+    findings = Findings(
+        rate=question.rate,
+        word=word,
+        best=_seen(question, best),
+        worst=_seen(question, worst),
+        limits=limits,
+        highest_ratio=question.evidence.ratio(question.rate, config.alpha)[1] if gap > 0 else 1.0,
+        worse=pairs.worse(proven[0], question.names) if proven else [],
+        detectable=detectable_gap(near, question.images, test.critical(config.alpha / n_tests)),
+        needed=_needed(question, pairs, proven, n_tests, config) if word == "insufficient evidence" else None,
+        n_small=question.n_small,
+    )
+    return Verdict(
+        attribute=question.attribute,
+        rate=question.rate,
+        verdict=word,
+        p_value=p,
+        adjusted_p_value=adjusted,
+        gap=gap,
+        gap_interval=limits,
+        beyond_tolerance_proven=findings.least_proven > config.tolerance and word == "disparity",
+        worst_group=None if worst is None else question.names[worst],
+        best_group=None if best is None else question.names[best],
+        min_detectable_gap=findings.detectable,
+        images_needed=findings.needed,
+        worse_groups=findings.worse,
+        n_groups=len(question.names),
+        n_small_groups=question.n_small,
+        explanation=explain(findings, config),
+    )
+
+
+def _seen(question: Question, group: int | None) -> Seen | None:
+    if group is None:
+        return None
+    return Seen(question.names[group], int(question.errors[group]), int(question.images[group]))
+
+
+def _word(pairs: GroupPairs, proven: tuple[int, int] | None, high: float, config: AuditConfig) -> VerdictWord:
+    if proven and pairs.apart[proven[1], proven[0]] > config.tolerance:
+        return "disparity"
+    return "within tolerance" if high <= config.tolerance else "insufficient evidence"
+
+
+def _ends(pairs: GroupPairs, proven: tuple[int, int] | None) -> tuple[int, int] | tuple[None, None]:
+    """(best, worst) to name: the pair proven, else the lowest and the highest rate, if they differ."""
+    if proven:
+        return proven
+    best, worst = int(pairs.rates.argmin()), int(pairs.rates.argmax())
+    return (best, worst) if pairs.rates[best] < pairs.rates[worst] else (None, None)
+
+
+def _needed(
+    question: Question, pairs: GroupPairs, proven: tuple[int, int] | None, n_tests: int, config: AuditConfig
+) -> int | None:
+    """Images in each group that would most likely settle it; None where that cannot be said."""
+    total = len(question.names) + question.n_small
+    if proven:
+        ends = (int(pairs.rates.argmin()), int(pairs.rates.argmax()))
+        low, high = (smoothed(float(pairs.rates[g]), float(pairs.images[g])) for g in ends)
+        needed = images_if_as_seen((low, high), total, config.tolerance, config.alpha, n_tests)
+    else:
+        rate = smoothed(float(question.errors.sum() / pairs.images.sum()), float(pairs.images.sum()))
+        needed = images_if_equal(rate, total, config.tolerance, config.alpha)
+    enough = question.n_small == 0 and needed is not None and pairs.images.min() >= needed
+    return None if enough else needed
+
+
+def _unanswerable(question: Question, config: AuditConfig) -> Verdict:
+    """Fewer than two groups are large enough: nothing can be compared."""
+    known = int(question.images.sum())
+    rate = smoothed(float(question.errors.sum()) / known if known else 0.5, known)
+    total = len(question.names) + question.n_small
+    needed = images_if_equal(rate, total, config.tolerance, config.alpha) if total > 1 else None
+    return Verdict(
+        attribute=question.attribute,
+        rate=question.rate,
+        verdict="insufficient evidence",
+        p_value=math.nan,
+        adjusted_p_value=math.nan,
+        gap=math.nan,
+        gap_interval=None,
+        worst_group=None,
+        best_group=None,
+        min_detectable_gap=math.nan,
+        images_needed=needed,
+        n_groups=len(question.names),
+        n_small_groups=question.n_small,
+        explanation=(
+            f"Nothing can be said about {question.attribute}: {len(question.names)} of {total} groups have "
+            f"at least {config.min_n} {CLASS[question.rate]} images, and a comparison needs two."
+        ),
+    )

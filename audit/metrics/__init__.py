@@ -1,0 +1,1 @@
+"""Rates, disparities and curves. Enters: counts or sorted scores. Leaves: estimates with intervals."""

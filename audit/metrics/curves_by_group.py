@@ -1,0 +1,138 @@
+"""Everything that depends on all scores of a group, not on one threshold, for every group of every grouping.
+
+Enters: a `ScoreTable` and a grouping. Leaves: one `ScoreMeasures` per group: curve, AUC, EER and what else is
+read off the curve, with intervals.
+
+Why the standard error of the EER is not bootstrapped: to first order the EER moves by a weighted mean of the
+errors of FPR and FNR at its threshold, the weights being the score densities of the two classes there. That
+is one line and keeps its coverage (`benchmarks/calibration.py`); resampling every group's scores would take
+longer than everything else together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.data.counts import Floats
+from audit.data.groups import Grouping
+from audit.data.score_table import ScoreTable
+from audit.inference.proportion_intervals import wilson
+from audit.metrics.auc import auc_influence, auc_interval
+from audit.metrics.error_curves import ErrorCurve, eer, eer_density_share, eer_threshold, error_curve
+
+Codes = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class ScoreMeasures:
+    """What the scores of one group show at all thresholds."""
+
+    curve: ErrorCurve
+    auc: float
+    auc_interval: tuple[float, float]
+    eer: float
+    eer_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class SortedScores:
+    """A score table in ascending order of score, sorted once for all groupings."""
+
+    table: ScoreTable
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: ScoreTable) -> SortedScores:
+        """Sort a table."""
+        return cls(table, np.argsort(table.score, kind="stable"))
+
+    def by_group(self, grouping: Grouping) -> Iterator[NDArray[np.int64]]:
+        """Rows of each group in ascending order of score; a group without images gives no rows."""
+        kind = np.int16 if len(grouping) < 2**15 else np.int32  # 16 bits are sorted in linear time
+        code = grouping.of_cell.astype(kind)[self.table.cell][self.order]
+        rows = self.order[np.argsort(code, kind="stable")]
+        return iter(np.split(rows, np.cumsum(np.bincount(code, minlength=len(grouping)))[:-1]))
+
+
+def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[ScoreMeasures]:
+    """Curves and what is read off them for every group of a grouping.
+
+    Args:
+        scores: N images.
+        grouping: Its groups.
+        z: Normal quantile of the intervals.
+    """
+    table = scores.table
+    curves: list[ErrorCurve] = []
+    areas: list[float] = []
+    influence = np.zeros(len(table))
+    for rows in scores.by_group(grouping):
+        score, fake = table.score[rows], table.fake[rows]
+        curves.append(error_curve(score, fake))
+        if curves[-1].two_sided:
+            area, influence[rows] = auc_influence(score, fake)
+        areas.append(area if curves[-1].two_sided else math.nan)
+    variances = _pair_variance(table, grouping, influence)
+    shared = _pair_covariance(table, grouping, [eer_threshold(curve) for curve in curves])
+    return [
+        ScoreMeasures(
+            curve=curve,
+            auc=area,
+            auc_interval=auc_interval(area, float(variance), curve.n_real, curve.n_fake, z),
+            eer=(rate := eer(curve)),
+            eer_interval=eer_interval(curve, rate, float(covariance), z),
+        )
+        for curve, area, variance, covariance in zip(curves, areas, variances, shared, strict=True)
+    ]
+
+
+def eer_interval(curve: ErrorCurve, rate: float, covariance: float, z: float) -> tuple[float, float]:
+    """Wilson's interval for the EER, worth rate (1 - rate) / variance images.
+
+    variance = w^2 e (1 - e) / n_real + (1 - w)^2 e (1 - e) / n_fake + 2 w (1 - w) covariance, w the share of
+    fakes in the score density at the threshold; worth the rarer class where the EER is 0.
+
+    Args:
+        curve: Of one group.
+        rate: Its EER in 0-1.
+        covariance: Of FPR and FNR at the EER threshold, through the pairs.
+        z: Normal quantile.
+    """
+    if not curve.two_sided:
+        return math.nan, math.nan
+    w, unit = eer_density_share(curve), rate * (1 - rate)
+    own = unit * (w**2 / curve.n_real + (1 - w) ** 2 / curve.n_fake)
+    variance = max(own + 2 * w * (1 - w) * covariance, own / 4)
+    worth = unit / variance if unit > 0 else min(curve.n_real, curve.n_fake)
+    low, high = wilson(rate, worth, z)
+    return float(low), float(high)
+
+
+def _pair_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> Floats:
+    """Sum over independent units of (sum of influence)^2, per group; NaN influence gives NaN."""
+    group = grouping.of_cell[table.cell]
+    own = np.bincount(group, weights=influence**2, minlength=len(grouping)).astype(float)
+    product = influence[table.real_row] * influence[table.fake_row]
+    shared = np.bincount(group[table.real_row], weights=product, minlength=len(grouping)).astype(float)
+    return own + 2 * shared
+
+
+def _pair_covariance(table: ScoreTable, grouping: Grouping, thresholds: list[float]) -> Floats:
+    """Covariance of FPR and FNR of each group at its own threshold; 0 without pairs."""
+    k, group = len(grouping), grouping.of_cell[table.cell]
+    at = np.asarray(thresholds)[group]
+    wrong = (table.score >= at) != table.fake
+    pair_group = group[table.real_row]
+    both = np.bincount(pair_group, weights=wrong[table.real_row] & wrong[table.fake_row], minlength=k)
+    real = np.bincount(pair_group, weights=wrong[table.real_row], minlength=k)
+    fake = np.bincount(pair_group, weights=wrong[table.fake_row], minlength=k)
+    n_pairs = np.bincount(pair_group, minlength=k)
+    n_real = np.bincount(group, weights=~table.fake, minlength=k)
+    n_fake = np.bincount(group, weights=table.fake, minlength=k)
+    excess = np.divide(real * fake, n_pairs, out=np.zeros(k), where=n_pairs > 0)
+    return np.divide(both - excess, n_real * n_fake, out=np.zeros(k), where=n_real * n_fake > 0)

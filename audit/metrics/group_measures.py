@@ -1,0 +1,77 @@
+"""The published measures of every group: counts and rates at the threshold beside what its curve shows.
+
+Enters: counts and curves of the groups of one grouping. Leaves: `Measures` and `GroupResult` records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from audit.config import AuditConfig
+from audit.data.counts import Counts
+from audit.data.groups import Grouping
+from audit.inference.effective_sample_size import accuracy_worth
+from audit.inference.proportion_intervals import Bounds, wilson, z_value
+from audit.metrics.curves_by_group import ScoreMeasures
+from audit.metrics.error_curves import WORKING_POINTS, average_precision, fnr_at_fpr, fpr_at_fnr, min_dcf
+from audit.metrics.rates import group_rates
+from audit.schema.nullable import Interval
+from audit.schema.result import Confusion, GroupResult, Measures
+
+
+def measures_of(counts: Counts, measured: Sequence[ScoreMeasures], config: AuditConfig) -> list[Measures]:
+    """One record per group.
+
+    Args:
+        counts: Of k groups at the threshold.
+        measured: Of the same k groups.
+        config: For the confidence.
+    """
+    rates = group_rates(counts)
+    z = z_value(config.confidence)
+    fpr = wilson(rates["fpr"], counts.n_real, z)
+    fnr = wilson(rates["fnr"], counts.n_fake, z)
+    accuracy = wilson(rates["accuracy"], accuracy_worth(counts), z)
+    fp, fn, n_real, n_fake = counts.fp, counts.fn, counts.n_real, counts.n_fake
+    return [
+        Measures(
+            n_real=int(n_real[g]),
+            n_fake=int(n_fake[g]),
+            confusion=Confusion(
+                tp=int(n_fake[g] - fn[g]), fp=int(fp[g]), tn=int(n_real[g] - fp[g]), fn=int(fn[g])
+            ),
+            **{name: float(rates[name].iloc[g]) for name in rates.columns},
+            acer=1 - float(rates["balanced_accuracy"].iloc[g]),
+            fpr_interval=_pick(fpr, g),
+            fnr_interval=_pick(fnr, g),
+            accuracy_interval=_pick(accuracy, g),
+            auc=one.auc,
+            auc_interval=one.auc_interval,
+            eer=one.eer,
+            eer_interval=one.eer_interval,
+            average_precision=average_precision(one.curve),
+            min_dcf=min_dcf(one.curve),
+            apcer_at_bpcer={key: fnr_at_fpr(one.curve, level) for key, level in WORKING_POINTS.items()},
+            bpcer_at_apcer={key: fpr_at_fnr(one.curve, level) for key, level in WORKING_POINTS.items()},
+        )
+        for g, one in enumerate(measured)
+    ]
+
+
+def group_results(
+    grouping: Grouping, counts: Counts, measured: Sequence[ScoreMeasures], config: AuditConfig
+) -> list[GroupResult]:
+    """The records of a grouping's groups, with their names."""
+    small = np.minimum(counts.n_real, counts.n_fake) < config.min_n
+    return [
+        GroupResult(attribute=grouping.attribute, group=name, small=bool(is_small), **dict(measures))
+        for name, is_small, measures in zip(
+            grouping.names, small, measures_of(counts, measured, config), strict=True
+        )
+    ]
+
+
+def _pick(bounds: Bounds, g: int) -> Interval:
+    return float(bounds[0][g]), float(bounds[1][g])

@@ -1,0 +1,106 @@
+"""The plotted series of every group: thinned curve, histogram of scores, counts on a grid of thresholds.
+
+Enters: what the scores of the groups show. Leaves: `Curve`, `Histogram` and `Sweep` records on common edges
+and thresholds, so that groups can be laid over each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audit.data.counts import Floats
+from audit.data.groups import Grouping
+from audit.metrics.curves_by_group import ScoreMeasures
+from audit.metrics.error_curves import ErrorCurve, histogram
+from audit.schema.result import OVERALL, Curve, Histogram, Sweep
+
+N_BINS = 40
+N_SWEEP = 100
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Edges of all histograms and thresholds of all sweeps.
+
+    Attributes:
+        edges: float64 [N_BINS + 1].
+        thresholds: float64, about N_SWEEP + 1, the audit's own included.
+    """
+
+    edges: Floats
+    thresholds: Floats
+
+
+@dataclass(frozen=True)
+class Series:
+    """The series of the groups of one grouping, one of each per group."""
+
+    curves: list[Curve]
+    histograms: list[Histogram]
+    sweep: list[Sweep]
+
+
+def axes_for(curve: ErrorCurve, threshold: float) -> Axes:
+    """Axes for scores as on the curve of all images.
+
+    0 to 1 for scores that look like probabilities; else from the lowest to the highest score for histograms,
+    and at even quantiles for sweeps.
+    """
+    low, high = float(curve.thresholds[0]), float(curve.thresholds[-2])
+    if low >= 0 and high <= 1:
+        grid, low, high = np.linspace(0, 1, N_SWEEP + 1), 0.0, 1.0
+    else:
+        position = np.linspace(0, len(curve.thresholds) - 1, N_SWEEP + 1).astype(int)
+        grid = curve.thresholds[position]
+    edges = np.linspace(low, high if high > low else low + 1.0, N_BINS + 1)
+    return Axes(edges, np.unique(np.r_[grid, threshold]))
+
+
+def series_of(grouping: Grouping, measured: Sequence[ScoreMeasures], axes: Axes) -> Series:
+    """Curve, histogram and sweep of every group."""
+    points = _n_points(grouping)
+    pairs = list(zip(grouping.names, (one.curve for one in measured), strict=True))
+    return Series(
+        curves=[_curve(grouping.attribute, name, curve.thin(points)) for name, curve in pairs],
+        histograms=[_histogram(grouping.attribute, name, curve, axes.edges) for name, curve in pairs],
+        sweep=[_sweep(grouping.attribute, name, curve, axes.thresholds) for name, curve in pairs],
+    )
+
+
+def _n_points(grouping: Grouping) -> int:
+    """Points kept of a curve, each exact: fewer where there are many curves."""
+    if grouping.attribute == OVERALL:
+        return 400
+    return 60 if ":" in grouping.attribute else 200
+
+
+def _curve(attribute: str, group: str, curve: ErrorCurve) -> Curve:
+    return Curve(
+        attribute=attribute,
+        group=group,
+        thresholds=curve.thresholds.tolist(),
+        fpr=curve.fpr.tolist(),
+        fnr=curve.fnr.tolist(),
+    )
+
+
+def _histogram(attribute: str, group: str, curve: ErrorCurve, edges: Floats) -> Histogram:
+    reals, fakes = histogram(curve, edges)
+    return Histogram(
+        attribute=attribute, group=group, edges=edges.tolist(), real=reals.tolist(), fake=fakes.tolist()
+    )
+
+
+def _sweep(attribute: str, group: str, curve: ErrorCurve, thresholds: Floats) -> Sweep:
+    fp, fn = curve.at(thresholds)
+    return Sweep(
+        attribute=attribute,
+        group=group,
+        n_real=curve.n_real,
+        n_fake=curve.n_fake,
+        fp=fp.tolist(),
+        fn=fn.tolist(),
+    )

@@ -1,0 +1,260 @@
+"""Detectors x data sets: how well each detector does on each set, and what it gets wrong.
+
+Enters: detectors, labelled image sets. Leaves: a folder with `benchmark.json` (`BenchmarkResult`),
+`benchmark.csv` and the scores of every detector on every set.
+
+Why a detector's own training photos are left out and the rest of the set is kept: the diagonal of a table of
+train-set x test-set is the reference for everything else, but only on photos the detector has not seen.
+Why this module is in `audit`: measures with intervals are computed here; `detectors` may not look to the
+right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from audit.config import AuditConfig
+from audit.data.counts import count
+from audit.data.groups import whole
+from audit.data.score_table import ScoreTable, score_table
+from audit.errors import ConfigError
+from audit.inference.proportion_intervals import z_value
+from audit.metrics.curves_by_group import SortedScores, score_measures
+from audit.metrics.group_measures import group_results, measures_of
+from audit.metrics.plotted_series import axes_for, series_of
+from audit.schema.benchmark import (
+    BENCHMARK_FILE,
+    TABLE_FILE,
+    BenchmarkCell,
+    BenchmarkDataset,
+    BenchmarkDetector,
+    BenchmarkResult,
+    Misclassified,
+)
+from audit.schema.result import Curve, GroupResult, Measures
+from pipelines.storage import replace_file, write_text
+
+if TYPE_CHECKING:
+    from detectors.data.labelled_images import LabelledImages
+    from detectors.models.detector import Detector
+
+MAX_SHOWN = 60
+"""Misclassified images listed of each detector on each set; all are in the score tables."""
+_KIND = ("kind",)
+"""Stands in for the attributes of a set that has none; its groups are not reported."""
+
+
+def benchmark(
+    detectors: Sequence[str | Path | Detector],
+    datasets: Sequence[str | Path | LabelledImages],
+    out_dir: str | Path,
+    config: AuditConfig | None = None,
+    *,
+    device: str = "auto",
+    batch_size: int = 32,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> BenchmarkResult:
+    """Score every data set with every detector, decoding each image once, and write the benchmark's folder.
+
+    Args:
+        detectors: Detector files, `module:factory`, or detectors in memory.
+        datasets: Whatever `detectors.data.datasets.read_images` reads, or images read before.
+        out_dir: Where to; an interrupted benchmark continues there.
+        config: Threshold (a number), confidence, min_n; the attributes are those of each set.
+        device: "auto", "cpu" or "cuda".
+        batch_size: Images per forward pass.
+        progress: Show a bar for each set.
+        overwrite: Replace another benchmark in the folder.
+
+    Raises:
+        ConfigError: no detector, no set, a threshold that is a rule, or a folder that holds a benchmark.
+        ExpectedError: of `detectors`, where a detector or a set cannot be read.
+    """
+    from detectors.data.datasets import read_images
+    from detectors.data.labelled_images import LabelledImages
+    from detectors.models.detector import Detector
+    from detectors.models.loading import load_detector
+
+    config, out = (config or AuditConfig()).check(), Path(out_dir)
+    _check(detectors, datasets, config, out, overwrite)
+    loaded = [d if isinstance(d, Detector) else load_detector(d, device=device) for d in detectors]
+    sets = [d if isinstance(d, LabelledImages) else read_images(d) for d in datasets]
+    detector_names = unique_names([d.name for d in loaded], [str(d) for d in detectors])
+    set_names = unique_names([s.root.stem for s in sets], [str(s.root) for s in sets])
+    cells = []
+    for images, set_name in zip(sets, set_names, strict=True):
+        tables = _score_set(loaded, images, out / ".scoring", batch_size, progress)
+        for detector, name, table in zip(loaded, detector_names, tables, strict=True):
+            cells.append(_cell(detector, name, images, set_name, table, config, out))
+    result = BenchmarkResult(
+        threshold=float(config.threshold),
+        confidence=config.confidence,
+        detectors=[_detector(d, name) for d, name in zip(loaded, detector_names, strict=True)],
+        datasets=[_dataset(s, name) for s, name in zip(sets, set_names, strict=True)],
+        cells=cells,
+    )
+    write_benchmark(result, out)
+    return result
+
+
+def _check(
+    detectors: Sequence[object], datasets: Sequence[object], config: AuditConfig, out: Path, overwrite: bool
+) -> None:
+    if not detectors or not datasets:
+        raise ConfigError("a benchmark takes at least one detector and one data set")
+    if isinstance(config.threshold, str):
+        raise ConfigError(f"threshold {config.threshold!r}: a benchmark needs a number, the same for all")
+    if (out / BENCHMARK_FILE).exists() and not overwrite:
+        raise ConfigError(f"{out} holds a benchmark already: choose another folder, or overwrite it")
+
+
+def unique_names(names: Sequence[str], longer: Sequence[str]) -> list[str]:
+    """Names to tell things apart by: the short ones, the longer ones where short ones clash, then numbers.
+
+    >>> unique_names(["a", "b"], ["x/a", "x/b"]), unique_names(["a", "a"], ["x/a", "y/a"])
+    (['a', 'b'], ['x/a', 'y/a'])
+    >>> unique_names(["a", "a"], ["x/a", "x/a"])
+    ['x/a', 'x/a (2)']
+    """
+    chosen = [long if names.count(short) > 1 else short for short, long in zip(names, longer, strict=True)]
+    earlier = [chosen[:i].count(name) for i, name in enumerate(chosen)]
+    return [f"{name} ({n + 1})" if n else name for name, n in zip(chosen, earlier, strict=True)]
+
+
+def _score_set(
+    detectors: Sequence[Detector], images: LabelledImages, work_dir: Path, batch_size: int, progress: bool
+) -> list[pd.DataFrame]:
+    """A score table for each detector, its own training photos marked by a status."""
+    from detectors.data.labelled_images import with_hashes
+    from detectors.scoring.dataset_scores import SEEN, seen_sources
+    from detectors.scoring.engine import Options, score_images
+
+    tables = score_images(detectors, images, Options(batch_size, None, work_dir, progress))
+    hashes = with_hashes(images).table["source_sha256"] if any(map(seen_sources, detectors)) else None
+    if hashes is not None:
+        for detector, table in zip(detectors, tables, strict=True):
+            table.loc[hashes.isin(seen_sources(detector)).to_numpy(), "status"] = SEEN
+    return tables
+
+
+def _cell(
+    detector: Detector,
+    name: str,
+    images: LabelledImages,
+    set_name: str,
+    table: pd.DataFrame,
+    config: AuditConfig,
+    out: Path,
+) -> BenchmarkCell:
+    """The numbers of one detector on one set; its scores are written beside them."""
+    from detectors.scoring.dataset_scores import SEEN
+    from detectors.scoring.score_table import OK, write_score_table
+
+    write_score_table(table, out / "scores" / f"{_file_name(name)}--{_file_name(set_name)}.parquet")
+    usable = table[table["status"] == OK].reset_index(drop=True)
+    if usable["label"].nunique() < 2:
+        raise ConfigError(
+            f"{name} on {set_name}: real and fake images it has not learned from are both needed"
+        )
+    config = AuditConfig(
+        attributes=images.attributes or _KIND,
+        threshold=config.threshold,
+        confidence=config.confidence,
+        min_n=config.min_n,
+    )
+    measures, groups, curve = measure(score_table(usable, config), config)
+    left_out = table.loc[table["status"] != OK, "status"].value_counts().sort_index()
+    wrong = misclassified(usable, float(config.threshold), images.attributes)
+    return BenchmarkCell(
+        detector=name,
+        dataset=set_name,
+        seen_in_training=SEEN in left_out.index,
+        n_left_out=dict(images.n_left_out) | {str(k): int(v) for k, v in left_out.items()},
+        measures=measures,
+        by_kind=by_kind(usable, config),
+        curve=curve,
+        groups=groups if images.attributes else [],
+        n_misclassified=len(wrong),
+        misclassified=wrong[:MAX_SHOWN],
+    )
+
+
+def measure(table: ScoreTable, config: AuditConfig) -> tuple[Measures, list[GroupResult], Curve]:
+    """Measures of all images, of every group of every attribute, and the curve of all images."""
+    cells, scores = count(table, float(config.threshold)), SortedScores.of(table)
+    everything, z = whole(len(cells)), z_value(config.confidence)
+    overall = score_measures(scores, everything, z)
+    groups: list[GroupResult] = []
+    for grouping in table.cells.groupings():
+        counts = cells.merge(grouping.of_cell, len(grouping))
+        groups += group_results(grouping, counts, score_measures(scores, grouping, z), config)
+    curve = series_of(everything, overall, axes_for(overall[0].curve, float(config.threshold))).curves[0]
+    return measures_of(cells.total(), overall, config)[0], groups, curve
+
+
+def by_kind(usable: pd.DataFrame, config: AuditConfig) -> dict[str, Measures]:
+    """Measures on all real images and one kind of fake at a time; empty where there is one kind alone."""
+    kinds = sorted(set(usable.loc[usable["label"] == 1, "kind"]))
+    if len(kinds) < 2:
+        return {}
+    parts = {kind: usable[(usable["label"] == 0) | (usable["kind"] == kind)] for kind in kinds}
+    return {
+        kind: measure(score_table(part.reset_index(drop=True), config), config)[0]
+        for kind, part in parts.items()
+    }
+
+
+def misclassified(usable: pd.DataFrame, threshold: float, attributes: Sequence[str]) -> list[Misclassified]:
+    """Images on the wrong side of the threshold, the most confident mistakes first."""
+    fake = usable["score"] >= threshold
+    wrong = usable[fake != (usable["label"] == 1)].copy()
+    over = (wrong["score"] - threshold) / max(1 - threshold, 1e-9)
+    under = (threshold - wrong["score"]) / max(threshold, 1e-9)
+    wrong["confidence"] = over.where(wrong["score"] >= threshold, under)
+    wrong = wrong.sort_values(["confidence", "image_id"], ascending=[False, True])
+    return [
+        Misclassified(
+            image_id=row["image_id"],
+            kind=row["kind"],
+            score=row["score"],
+            confidence=row["confidence"],
+            groups={name: str(row[name]) for name in attributes},
+        )
+        for row in wrong.to_dict("records")
+    ]
+
+
+def _detector(detector: Detector, name: str) -> BenchmarkDetector:
+    data = detector.provenance.get("data")
+    trained_on = str(data.get("name", "")) if isinstance(data, dict) else ""
+    return BenchmarkDetector(name=name, arch=detector.arch, sha256=detector.sha256, trained_on=trained_on)
+
+
+def _dataset(images: LabelledImages, name: str) -> BenchmarkDataset:
+    return BenchmarkDataset(
+        name=name,
+        path=str(images.root),
+        layout=images.layout,
+        n_images=len(images.table),
+        kinds=images.kinds,
+        attributes=list(images.attributes),
+    )
+
+
+def write_benchmark(result: BenchmarkResult, out_dir: str | Path) -> Path:
+    """Write `benchmark.json` and `benchmark.csv`; returns the path of the first."""
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(result.rows())
+    replace_file(out / TABLE_FILE, lambda path: table.to_csv(path, index=False))
+    write_text(out / BENCHMARK_FILE, result.to_json())
+    return out / BENCHMARK_FILE
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

@@ -1,0 +1,289 @@
+"""The audit from a score table to the record: count, measure, test, judge.
+
+Enters: a table of scores (or a file of them) and an `AuditConfig`. Leaves: `AuditResult`, and for a file the
+run folder that holds it (`audit.runs.run_folder`).
+
+Why nothing here asks for the time or the number of threads: `audit.json` must be the same bytes for the same
+inputs and seed. What may differ between two runs of one audit goes to `run.json`.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from audit.config import AuditConfig, parse_rule
+from audit.data.columns import resolved, unaudited
+from audit.data.counts import Counts, count
+from audit.data.duplicates import repeats_sentences
+from audit.data.groups import Grouping, whole
+from audit.data.sampling_units import one_of_each, units_note
+from audit.data.score_file import read_scores, unaudited_columns
+from audit.data.score_table import ScoreTable, score_table
+from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
+from audit.inference.proportion_intervals import z_value
+from audit.judge.adjusted_gaps import Control, adjusted_gaps, merged, require_columns
+from audit.judge.gap_records import eligible_by_class, gap_results, n_comparisons, question_of
+from audit.judge.reference_group import check_references, reference_gaps
+from audit.judge.sanity_checks import scale_sentences, sentences
+from audit.judge.threshold_sensitivity import other_thresholds
+from audit.judge.verdicts import Question, judge
+from audit.metrics.curves_by_group import SortedScores, score_measures
+from audit.metrics.group_measures import group_results, measures_of
+from audit.metrics.operating_point import calibration_rows, operating_point
+from audit.metrics.plotted_series import Axes, Series, axes_for, series_of
+from audit.runs.run_folder import refuse_other_run, write_result, write_scores
+from audit.schema import result as record
+from pipelines.storage import file_sha256
+
+__all__ = ["Extras", "audit_file", "audit_scores", "versions", "write_result"]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the caller knows beyond the scores, copied into the record.
+
+    Attributes:
+        provenance: Where detector and data come from.
+        notes: Sentences the reader must know before believing a number.
+        left_out: Reason to number of source photos that never reached the table.
+        dropout: What became of the source photos by group.
+        samples: Pairs shown in the report.
+        controls: Columns of the table to hold constant without being asked.
+    """
+
+    provenance: record.Provenance = field(default_factory=record.Provenance)
+    notes: Sequence[str] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    dropout: Sequence[record.Dropout] = ()
+    samples: Sequence[record.Sample] = ()
+    controls: Sequence[Control] = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Everything about one grouping."""
+
+    groups: list[record.GroupResult]
+    gaps: list[record.Gap]
+    questions: list[Question]
+    series: Series
+
+
+def audit_scores(
+    frame: pd.DataFrame, config: AuditConfig | None = None, extras: Extras | None = None
+) -> record.AuditResult:
+    """Audit a table of scores.
+
+    Args:
+        frame: One row an image: label (1 = fake), score (higher = more fake), attribute columns, optionally
+            image_id and pair_id; other names through `config.columns`.
+        config: Options; defaults if None.
+        extras: Provenance and what else goes into the record.
+
+    Raises:
+        ExpectedError: If an option or the table cannot be used.
+    """
+    config = (config or AuditConfig()).check()
+    whole_frame, extras = frame, extras or Extras()
+    config = resolved(config, frame.columns)
+    frame, n_more = one_of_each(frame, config)
+    table = score_table(frame, config)
+    known = [*table.cells.attributes, *(control.column for control in extras.controls)]
+    left = unaudited(whole_frame, config, known)
+    notes = [*units_note(config, n_more), *extras.notes, *([left] if left else [])]
+    extras = replace(extras, notes=notes, left_out={**extras.left_out, **_of_units(config, n_more)})
+    return _audit(frame, table, config, extras)
+
+
+def audit_file(
+    path: str | Path,
+    out_dir: str | Path,
+    config: AuditConfig | None = None,
+    command: str = "",
+    run: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    detector: Mapping[str, Any] | None = None,
+) -> record.AuditResult:
+    """Audit a CSV or Parquet file of scores and write the run folder: what `audit run --scores` does.
+
+    Args:
+        path: Score file, one row an image.
+        out_dir: Run folder.
+        config: Options; defaults if None.
+        command: The command line, for the record.
+        run: Content of `run.json`, if it is to be written.
+        overwrite: Replace another run in the folder.
+        detector: What is known of the detector behind the scores, such as its name and version.
+
+    Raises:
+        ExpectedError: If the file, an option, the table or the folder cannot be used.
+    """
+    config = (config or AuditConfig()).check()
+    frame = read_scores(path, config)
+    config = resolved(config, frame.columns)
+    frame, n_more = one_of_each(frame, config)
+    table = score_table(frame, config)
+    data = {"kind": "scores", "path": str(path), "sha256": file_sha256(path)}
+    left = unaudited_columns(path, config, table.cells.attributes)
+    provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
+    notes = [*units_note(config, n_more), *([left] if left else [])]
+    result = _audit(frame, table, config, Extras(provenance, notes, _of_units(config, n_more)))
+    refuse_other_run(result, out_dir, overwrite)
+    write_scores(frame, config, table.fake, out_dir)
+    write_result(result, out_dir, run, overwrite)
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries that computed the numbers."""
+    names = ("fake-face-fairness-audit", "numpy", "scipy", "pandas", "fairlearn")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: Extras) -> record.AuditResult:
+    rule = parse_rule(config.threshold)
+    controls = merged(config.controls, extras.controls)
+    require_columns(frame, controls, config)
+    threshold, audited = operating_point(table, rule, config.calibration_share, config.seed)
+    left_out = dict(extras.left_out)
+    if len(audited) < len(table):
+        left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited)
+        frame = frame[~calibration_rows(table, config.calibration_share, config.seed)]
+    cells, scores = count(audited, threshold), SortedScores.of(audited)
+    everything = whole(len(cells))
+    overall = score_measures(scores, everything, z_value(config.confidence))
+    axes = axes_for(overall[0].curve, threshold)
+    groupings = audited.cells.groupings()
+    check_references(groupings, config.references)
+    asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
+    parts = [_part(cells, scores, grouping, config, axes) for grouping in groupings]
+    measures = measures_of(cells.total(), overall, config)[0]
+    verdicts = judge([question for part in parts for question in part.questions], config)
+    series = [series_of(everything, overall, axes), *(part.series for part in parts)]
+    n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
+    raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
+    return record.AuditResult(
+        config=_config_record(audited, threshold, str(rule), config, controls),
+        provenance=extras.provenance.model_copy(update={"versions": versions()}),
+        data=_summary(audited, left_out, _n_pairs(frame, audited, config)),
+        notes=[
+            *sentences(measures, threshold, str(rule)),
+            *scale_sentences(audited.score, threshold, str(rule)),
+            *repeats_sentences(audited),
+            *extras.notes,
+            *raised,
+            *_notes(audited),
+        ],
+        overall=measures,
+        groups=[group for part in parts for group in part.groups],
+        gaps=[gap for part in parts for gap in part.gaps],
+        verdicts=verdicts,
+        adjusted_gaps=adjusted_gaps(audited, frame, threshold, verdicts, controls, config),
+        other_thresholds=other_thresholds(audited, overall[0].curve, threshold, groupings, config),
+        curves=[curve for one in series for curve in one.curves],
+        histograms=[histogram for one in series for histogram in one.histograms],
+        sweep_thresholds=axes.thresholds.tolist(),
+        sweep=[sweep for one in series for sweep in one.sweep],
+        dropout=list(extras.dropout),
+        samples=list(extras.samples),
+        n_tests=n_tests,
+    )
+
+
+def _with_enough_replicates(config: AuditConfig, cells: Counts, groupings: Sequence[Grouping]) -> AuditConfig:
+    """More permutations than asked for, where so few could not reject anything after Holm's adjustment."""
+    n_tests = n_comparisons(cells, groupings, config)
+    if can_reject(config.n_boot, n_tests, config.alpha, SMALLEST_PERMUTED):
+        return config
+    return replace(config, n_boot=enough_replicates(n_tests, config.alpha, SMALLEST_PERMUTED))
+
+
+def _part(cells: Counts, scores: SortedScores, grouping: Grouping, config: AuditConfig, axes: Axes) -> _Part:
+    counts = cells.merge(grouping.of_cell, len(grouping))
+    measured = score_measures(scores, grouping, z_value(config.confidence))
+    by_class = eligible_by_class(grouping, counts, config)
+    return _Part(
+        groups=group_results(grouping, counts, measured, config),
+        gaps=[*gap_results(grouping, counts, by_class, config), *reference_gaps(grouping, counts, config)],
+        questions=[
+            question_of(grouping, counts, by_class, "fpr"),
+            question_of(grouping, counts, by_class, "fnr"),
+        ],
+        series=series_of(grouping, measured, axes),
+    )
+
+
+def _of_units(config: AuditConfig, n_left_out: int) -> dict[str, int]:
+    return {f"another image of the same {config.unit_column}": n_left_out} if n_left_out else {}
+
+
+def _n_pairs(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig) -> int:
+    """Complete pairs: those of the table; where units are drawn, those that were pairs before."""
+    if config.unit_column is None:
+        return len(table.real_row)
+    name = config.columns.pair_id
+    return int(frame[name].dropna().duplicated().sum()) if name in frame.columns else 0
+
+
+def _n_sources(table: ScoreTable) -> int:
+    """Source photos: a pair is one."""
+    return len(table) - len(table.real_row)
+
+
+def _config_record(
+    table: ScoreTable, threshold: float, rule: str, config: AuditConfig, controls: Sequence[Control]
+) -> record.Config:
+    return record.Config(
+        attributes=table.cells.attributes,
+        threshold=threshold,
+        threshold_rule=rule,
+        confidence=config.confidence,
+        tolerance=config.tolerance,
+        ratio_tolerance=config.ratio_tolerance,
+        min_n=config.min_n,
+        n_boot=config.n_boot,
+        seed=config.seed,
+        calibration_share=0.0 if rule == "fixed" else config.calibration_share,
+        unit_column=config.unit_column,
+        bins={name: list(edges) for name, edges in config.bins.items()},
+        controls=[control.column for control in controls],
+        references=dict(config.references),
+    )
+
+
+def _summary(table: ScoreTable, left_out: dict[str, int], n_pairs: int) -> record.DataSummary:
+    n_fake = int(table.fake.sum())
+    return record.DataSummary(
+        n_images=len(table),
+        n_real=len(table) - n_fake,
+        n_fake=n_fake,
+        n_pairs=n_pairs,
+        n_left_out=left_out,
+    )
+
+
+def _notes(table: ScoreTable) -> list[str]:
+    """What the reader must know that only the table can tell."""
+    notes = []
+    if table.fake.all() or not table.fake.any():
+        word = "fake" if table.fake[0] else "real"
+        notes.append(f"All images are {word}: every rate of the other class is undefined.")
+    for position, attribute in enumerate(table.cells.attributes):
+        grouping = table.cells.grouping([position])
+        unknown = int((~grouping.known)[grouping.of_cell[table.cell]].sum())
+        if unknown:
+            notes.append(
+                f"{unknown} images have no label for {attribute}: shown as '(missing)', never compared with "
+                "the other groups."
+            )
+        if len(grouping) < 2:
+            notes.append(f"All images have the same {attribute}: there is nothing to compare.")
+    return notes

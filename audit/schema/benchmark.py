@@ -1,0 +1,118 @@
+"""The record of a benchmark: `BenchmarkResult`, the content of `benchmark.json`.
+
+Enters: numbers computed by `audit.runs.detector_benchmark`. Leaves: JSON that survives the round trip, NaN
+included, and the rows of `benchmark.csv`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from audit.schema.result import Curve, GroupResult, Measures, Rate, Record
+
+BENCHMARK_VERSION = "1.0"
+BENCHMARK_FILE = "benchmark.json"
+TABLE_FILE = "benchmark.csv"
+
+
+class BenchmarkDetector(Record):
+    """One row of the table."""
+
+    name: str
+    arch: str
+    sha256: str
+    trained_on: str
+    """Name of the data set it was trained on, as its checkpoint says; empty for foreign detectors."""
+
+
+class BenchmarkDataset(Record):
+    """One column of the table."""
+
+    name: str
+    path: str
+    layout: str
+    n_images: int
+    kinds: list[str]
+    """"real", then the kinds of fake."""
+    attributes: list[str]
+
+
+class Misclassified(Record):
+    """One image on the wrong side of the threshold."""
+
+    image_id: str
+    kind: str
+    score: Rate
+    confidence: Rate
+    """How sure the detector was: how far the score lies from the threshold on the way to 0 or 1."""
+    groups: dict[str, str]
+    """Attribute to group."""
+
+
+class BenchmarkCell(Record):
+    """One detector on one data set."""
+
+    detector: str
+    dataset: str
+    seen_in_training: bool
+    """The detector was trained on a part of this very data set; that part is left out of all numbers."""
+    n_left_out: dict[str, int]
+    """Reason to number of source photos or images without a place in the numbers."""
+    measures: Measures
+    by_kind: dict[str, Measures]
+    """Kind of fake to the measures on all real images and that kind."""
+    curve: Curve
+    """Error rates at all thresholds: ROC and DET, from either class's point of view, are views of it."""
+    groups: list[GroupResult]
+    """By demographic group, where the data set has labels."""
+    n_misclassified: int
+    misclassified: list[Misclassified]
+    """The most confident ones first, up to `MAX_SHOWN`."""
+
+
+class BenchmarkResult(Record):
+    """Detectors x data sets."""
+
+    schema_version: str = BENCHMARK_VERSION
+    threshold: float
+    confidence: float
+    detectors: list[BenchmarkDetector]
+    datasets: list[BenchmarkDataset]
+    cells: list[BenchmarkCell]
+
+    def cell(self, detector: str, dataset: str) -> BenchmarkCell:
+        """One detector on one data set; KeyError if it is not there."""
+        for cell in self.cells:
+            if (cell.detector, cell.dataset) == (detector, dataset):
+                return cell
+        raise KeyError((detector, dataset))
+
+    def to_json(self) -> str:
+        """The bytes of `benchmark.json`."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def load(cls, folder: str | Path) -> BenchmarkResult:
+        """Read `benchmark.json` of a folder; raises pydantic.ValidationError on anything else."""
+        return cls.model_validate_json((Path(folder) / BENCHMARK_FILE).read_text(encoding="utf-8"))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of `benchmark.csv`: one a detector, data set and kind of fake ("all" for all of them)."""
+        return [
+            {"detector": cell.detector, "dataset": cell.dataset, "kind": kind, **flat(measures)}
+            | {"seen_in_training": cell.seen_in_training}
+            for cell in self.cells
+            for kind, measures in {"all": cell.measures, **cell.by_kind}.items()
+        ]
+
+
+def flat(measures: Measures) -> dict[str, Any]:
+    """Measures as one row: intervals as two columns, the confusion matrix as four."""
+    names = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auc", "average_precision", "eer")
+    row: dict[str, Any] = {"n_real": measures.n_real, "n_fake": measures.n_fake}
+    row |= {name: getattr(measures, name) for name in (*names, "fpr", "fnr")}
+    for name in ("accuracy", "auc", "eer", "fpr", "fnr"):
+        interval = getattr(measures, f"{name}_interval") or (float("nan"), float("nan"))
+        row[f"{name}_low"], row[f"{name}_high"] = interval
+    return row | measures.confusion.model_dump()

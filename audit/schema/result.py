@@ -1,0 +1,421 @@
+"""The one versioned record of an audit: `AuditResult`, written to and read from `audit.json`.
+
+Enters: numbers computed by the other modules of `audit`. Leaves: JSON that survives the round trip,
+undefined rates included (NaN is written as null and read back as NaN, never as 0.0).
+
+Why pydantic here and frozen dataclasses elsewhere: this is the only type that crosses the JSON border, so
+it is the only one that needs validation, a published schema (`audit schema`) and version handling.
+
+Why no clock time in it: the same inputs and seed must give the same bytes; `run.json` says when and where.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from audit.errors import ResultFormatError
+from audit.schema.nullable import Interval, Rate
+
+SCHEMA_VERSION = "1.1"
+"""Bumped in the minor part when fields with defaults are added (older files still open as they are), in the
+major part when the meaning or the place of something changes."""
+
+OVERALL = "overall"
+"""The attribute name under which numbers for all images together are filed."""
+
+MISSING = "(missing)"
+"""The group of the images that have no label: shown, never compared."""
+
+
+RateName = Literal["fpr", "fnr"]
+
+VerdictWord = Literal["disparity", "within tolerance", "insufficient evidence"]
+
+ToleranceCheck = Literal["inside", "beyond", "unclear"]
+"""Interval wholly inside the tolerance, wholly beyond it, or across its edge."""
+
+
+class Record(BaseModel):
+    """Base of everything in a result file: unknown fields are refused, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Config(Record):
+    """What the audit was asked to do."""
+
+    attributes: list[str]
+    """Audited columns, in order; the full intersection is their names joined by ':'."""
+    threshold: float
+    """Decision: fake if score >= threshold."""
+    threshold_rule: str
+    """'fixed', or the rule it came from, such as 'eer' or 'fpr=0.01'."""
+    confidence: float = 0.95
+    """1 - alpha of every interval and of the verdicts."""
+    tolerance: float = 0.02
+    """delta: a gap between two rates that nobody minds, as a difference of proportions."""
+    ratio_tolerance: tuple[float, float] = (0.8, 1.25)
+    """The same for a ratio of rates."""
+    min_n: int = 30
+    """Cells with fewer images are shown and marked, and never drive a verdict on their own."""
+    n_boot: int = 10_000
+    """Bootstrap and permutation replicates that were drawn."""
+    calibration_share: float = 0.0
+    """Share of the pairs set aside to fix the threshold; 0 for a fixed threshold."""
+    bins: dict[str, list[float]] = {}
+    """Inner edges that cut numeric attributes into groups."""
+    seed: int = 0
+    """Seed of everything random in the audit."""
+    controls: list[str] = []
+    """Columns held constant in `AuditResult.adjusted_gaps`."""
+    unit_column: str | None = None
+    """Column that names what several images share; one real and one fake image of each value were audited."""
+    references: dict[str, str] = {}
+    """Attribute to the group that every other group of it is compared with."""
+
+
+class Provenance(Record):
+    """Where every number comes from: enough to run it again."""
+
+    command: str = ""
+    """The command line, as typed."""
+    versions: dict[str, str] = {}
+    """Python and the libraries that computed the numbers."""
+    detector: dict[str, Any] = {}
+    """name, arch, sha256, preprocessing, training data ... of the audited detector."""
+    data: dict[str, Any] = {}
+    """kind ('pairs', 'images', 'scores'), path, sha256, and the pairs dataset's own provenance."""
+    generator: dict[str, Any] = {}
+    """name, sha256, output size, crop, attribution ... of what made the fakes."""
+
+
+class Confusion(Record):
+    """Counts at the threshold, fake being the positive class."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+
+
+class Measures(Record):
+    """Everything measured on one set of images (all of them, or one group)."""
+
+    n_real: int
+    n_fake: int
+    confusion: Confusion
+    fpr: Rate
+    """Real images flagged as fake / real images (BPCER)."""
+    fpr_interval: Interval
+    fnr: Rate
+    """Fakes that pass / fakes (APCER)."""
+    fnr_interval: Interval
+    positive_rate: Rate
+    """Images flagged as fake / images."""
+    accuracy: Rate
+    accuracy_interval: Interval
+    balanced_accuracy: Rate
+    acer: Rate = math.nan
+    """Average classification error rate of ISO/IEC 30107-3: (APCER + BPCER) / 2."""
+    precision: Rate
+    recall: Rate
+    f1: Rate
+    auc: Rate
+    auc_interval: Interval
+    """DeLong."""
+    eer: Rate
+    eer_interval: Interval | None = None
+    average_precision: Rate = math.nan
+    min_dcf: Rate = math.nan
+    """Normalised, at a fake prior of 0.05 and equal costs."""
+    apcer_at_bpcer: dict[str, Rate] = {}
+    """Keys '0.01', '0.05', '0.10': the FNR at the threshold that holds the FPR to the key."""
+    bpcer_at_apcer: dict[str, Rate] = {}
+
+
+class GroupResult(Measures):
+    """The measures of one group: one value of one attribute, or one cell of an intersection."""
+
+    attribute: str
+    """'race', 'gender:race', 'age:gender:race' ..."""
+    group: str
+    """'Black', 'Female:Black' ..."""
+    small: bool = False
+    """Fewer than min_n real or fake images."""
+
+
+class Gap(Record):
+    """One disparity measure of one attribute."""
+
+    attribute: str
+    measure: str
+    """A key of `audit.metrics.disparity.MEASURES`, such as 'fpr_difference', of
+    `audit.metrics.one_vs_rest` or of `audit.judge.reference_group`.
+    """
+    value: Rate
+    interval: Interval | None
+    reason: str | None = None
+    """Why there is no interval, or no value."""
+    groups: list[str] = []
+    """The two groups that set the value, largest rate first; or the one compared with all others; or the
+    one compared with the reference, and the reference."""
+    expected_if_equal: Rate = math.nan
+    """Mean of the measure over groups of these sizes that all have the same rates: what noise alone shows."""
+    tolerance_check: ToleranceCheck | None = None
+    """Where the interval lies against the tolerance; None for measures that no tolerance applies to."""
+
+
+class WorseGroup(Record):
+    """A group whose rate is proven higher than another's, after all corrections."""
+
+    group: str
+    than: str
+    """The group it is compared with: the better one of the pair that stands for the verdict."""
+    difference: Rate
+    """Its rate minus the other's."""
+    difference_interval: Interval
+    """Simultaneous over all pairs of groups of the attribute."""
+    ratio_interval: Interval
+    """Its rate over the other's, simultaneous in the same way; a null upper limit is no limit."""
+
+
+class Verdict(Record):
+    """Judgement on one attribute and one rate."""
+
+    attribute: str
+    rate: RateName
+    verdict: VerdictWord
+    p_value: Rate
+    """Of the max-|z| test of equality of all groups."""
+    adjusted_p_value: Rate
+    """Holm, over all verdicts of this audit."""
+    gap: Rate
+    """Largest minus smallest rate among groups of at least min_n."""
+    gap_interval: Interval | None
+    """Simultaneous over all pairs of groups of the attribute."""
+    beyond_tolerance_proven: bool = False
+    """For a disparity: whether the whole interval of the named pair's difference lies beyond the tolerance.
+    If not, the groups are proven unequal and the difference as seen is beyond, the true one perhaps not."""
+    worst_group: str | None
+    best_group: str | None
+    min_detectable_gap: Rate
+    """At 80 % power and the same adjustment."""
+    images_needed: int | None = None
+    """Where the evidence is insufficient: images in each group with which four audits in five would settle
+    it if the groups are in truth equal, or, where they are proven unequal, if the gap is as large as seen."""
+    worse_groups: list[WorseGroup] = []
+    """All groups proven to have a higher rate than the better one of the pair that stands for the verdict,
+    the highest rate first; empty where no two groups are proven unequal."""
+    n_groups: int = 0
+    """Groups that took part."""
+    n_small_groups: int = 0
+    """Groups left out because they have fewer than min_n images."""
+    explanation: str
+    """What it means, for a reader without statistics."""
+
+
+class Stratum(Record):
+    """Images of like value, of the two groups of an adjusted gap."""
+
+    name: str
+    """The value, or 'LOW to HIGH'."""
+    worst_errors: int
+    worst_images: int
+    best_errors: int
+    best_images: int
+
+
+class AdjustedGap(Record):
+    """The gap between the two groups a verdict names, among images of like value of another column."""
+
+    attribute: str
+    rate: RateName
+    column: str
+    """What is held constant: a column of the score table or of the pairs dataset."""
+    kind: Literal["fifths", "values"]
+    """Whether the strata are fifths of a number or the column's own values."""
+    worst_group: str
+    best_group: str
+    raw: Rate
+    """Rate of the worst minus rate of the best group, over all their images."""
+    raw_interval: Interval
+    """Newcombe, simultaneous over all pairs of groups of the attribute."""
+    raw_taking_part: Rate
+    """The same difference among the images that took part in the adjustment."""
+    adjusted: Rate
+    """Mantel and Haenszel's difference over the strata."""
+    interval: Interval | None
+    """With Sato's variance, simultaneous as above."""
+    reason: str | None = None
+    """Why there is no interval, or no adjusted gap."""
+    n_images: int
+    """Of the two groups and the class concerned."""
+    n_taking_part: int
+    """Those in a stratum that holds images of both groups."""
+    n_missing: int
+    """Those without a value."""
+    strata: list[Stratum]
+
+
+class OtherThreshold(Record):
+    """Verdicts on single attributes at a threshold that was not audited: exploratory."""
+
+    rule: str
+    """What led to it: 'eer', or 'fpr=0.05' over all images; fixed on the images it is judged on."""
+    threshold: Rate
+    fpr: Rate
+    """Of all images, at this threshold."""
+    fnr: Rate
+    verdicts: list[Verdict]
+    """Corrected together over all other thresholds, apart from the audit's own verdicts."""
+
+
+class Curve(Record):
+    """Error rates against the threshold for one group: ROC and DET are two views of it."""
+
+    attribute: str
+    group: str
+    thresholds: list[Rate]
+    fpr: list[Rate]
+    fnr: list[Rate]
+
+
+class Histogram(Record):
+    """Score distribution of one group by class."""
+
+    attribute: str
+    group: str
+    edges: list[float]
+    real: list[int]
+    fake: list[int]
+
+
+class Sweep(Record):
+    """Counts on a grid of thresholds, for the report's slider."""
+
+    attribute: str
+    group: str
+    n_real: int
+    n_fake: int
+    fp: list[int]
+    """Real images flagged at each of `AuditResult.sweep_thresholds`."""
+    fn: list[int]
+    """Fakes missed at each of them."""
+
+
+class Dropout(Record):
+    """What became of the source photos of one group before the detector saw them."""
+
+    attribute: str
+    group: str
+    n_attempted: int
+    n_ok: int
+    n_by_status: dict[str, int] = {}
+    """Status word (a reason of rejection, or 'ok') to number of photos."""
+    quality: dict[str, Rate] = {}
+    """Mean pair quality, such as 'reconstruction_l1', 'detector_confidence', 'border_share'."""
+
+
+class Sample(Record):
+    """One pair (or single image) shown in the report."""
+
+    kind: str
+    """'false accusation', 'missed fake', 'random' or 'reject'."""
+    pair_id: str
+    groups: dict[str, str]
+    """Attribute to group."""
+    real_score: Rate = math.nan
+    fake_score: Rate = math.nan
+    real_thumbnail: str | None = None
+    """Path relative to the run folder."""
+    fake_thumbnail: str | None = None
+    reason: str | None = None
+
+
+class DataSummary(Record):
+    """How many images entered, and what was left out and why."""
+
+    n_images: int
+    n_real: int
+    n_fake: int
+    n_pairs: int
+    """Complete pairs: both halves scored."""
+    n_left_out: dict[str, int] = {}
+    """Reason to number of source photos, such as 'in the detector's training data'."""
+
+
+class AuditResult(Record):
+    """Everything an audit found; the content of `audit.json`."""
+
+    schema_version: str = SCHEMA_VERSION
+    config: Config
+    provenance: Provenance
+    data: DataSummary
+    notes: list[str] = []
+    """Plain sentences the reader must know before believing a number."""
+    overall: Measures
+    groups: list[GroupResult]
+    gaps: list[Gap]
+    verdicts: list[Verdict]
+    adjusted_gaps: list[AdjustedGap] = []
+    """Gaps of the verdicts on single attributes, among images of like value of another column."""
+    other_thresholds: list[OtherThreshold] = []
+    """How far the verdicts hang on the threshold; none that decides as the audited one does."""
+    curves: list[Curve]
+    histograms: list[Histogram] = []
+    sweep_thresholds: list[float] = []
+    sweep: list[Sweep] = []
+    dropout: list[Dropout] = []
+    samples: list[Sample] = []
+    n_tests: int = 0
+    """Size of the family the p-values are adjusted for."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_old_versions(cls, content: Any) -> Any:
+        return check_version(content) if isinstance(content, dict) else content
+
+    def to_json(self) -> str:
+        """The bytes of `audit.json`: two spaces of indent, NaN as null, a final newline."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> AuditResult:
+        """Read what this or an older version wrote; pydantic.ValidationError on anything else."""
+        return cls.model_validate_json(text)
+
+    @classmethod
+    def load(cls, run_dir: str | Path) -> AuditResult:
+        """Read `audit.json` of a run folder."""
+        return cls.from_json((Path(run_dir) / "audit.json").read_text(encoding="utf-8"))
+
+
+def check_version(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a result file of this or an older minor version, marked as this one.
+
+    A file from a newer program is refused: guessing what its new fields mean would show half an audit as a
+    whole one.
+
+    Args:
+        content: Parsed JSON; without a version it counts as current.
+
+    Raises:
+        ResultFormatError: If its version is unreadable, newer, or of another major version.
+    """
+    version = str(content.get("schema_version", SCHEMA_VERSION))
+    try:
+        major, minor = map(int, version.split("."))
+    except ValueError as error:
+        raise ResultFormatError(
+            f"schema_version is '{version}', not one such as '{SCHEMA_VERSION}'"
+        ) from error
+    current = tuple(map(int, SCHEMA_VERSION.split(".")))
+    if (major, minor) > current:
+        raise ResultFormatError(f"format {major}.{minor} is newer than {SCHEMA_VERSION}; update this program")
+    if major < current[0]:
+        raise ResultFormatError(f"format {major}.{minor} is no longer read; run the audit again")
+    return {**content, "schema_version": SCHEMA_VERSION}

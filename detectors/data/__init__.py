@@ -1,0 +1,1 @@
+"""Labelled images, read. Enters: files, folders, tables. Leaves: `LabelledImages`, pixel batches."""

@@ -1,0 +1,1 @@
+"""Training of detectors. Enters: `LabelledImages` and settings. Leaves: a checkpoint and its record."""

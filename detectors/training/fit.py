@@ -1,0 +1,164 @@
+"""Run the training: Lightning's trainer, set up so that equal inputs give equal weights.
+
+Enters: a network, `TrainingData`, `Settings`, a folder for Lightning's checkpoints. Leaves: the weights of
+the best epoch and the history of all epochs.
+
+Why processes are spawned where several train together: Lightning's other way runs the whole command once more
+in each of them, which would read, decode and write everything several times.
+Why the history is read from the last checkpoint: with several processes, this one has not seen the epochs.
+
+Why Lightning's messages are silenced: tips and advice about worker counts, in the middle of a progress bar,
+for choices made here on purpose. Its errors pass.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from detectors.training.learner import EpochBar, EpochSampler, History, Learner, TrainingImages
+from detectors.training.settings import Settings
+from detectors.training.training_data import LEARNING, TrainingData
+
+MAX_WORKERS = 4
+"""Processes that decode in each epoch, for sets too large for the cache."""
+_LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning")
+
+
+def fit(
+    network: nn.Module,
+    arch: str,
+    data: TrainingData,
+    settings: Settings,
+    work_dir: Path,
+    device: str,
+    warm: bool,
+    progress: bool,
+) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+    """Train a network, continuing where `work_dir` holds an unfinished training.
+
+    Args:
+        network: Changed in place.
+        arch: Its name in the zoo.
+        data: Split and decoded.
+        settings: How.
+        work_dir: For Lightning's checkpoints.
+        device: "cpu" or "cuda".
+        warm: It starts from ImageNet weights, so its body learns more slowly.
+        progress: Show a bar.
+
+    Returns:
+        Loss and accuracy of each epoch, and the state_dict of the best one.
+    """
+    learner = Learner(network, arch, data.preprocessing, settings, warm)
+    loaders = [_loader(data, part, settings) for part in LEARNING]
+    best = _best_epoch(work_dir)
+    last = work_dir / "last.ckpt"
+    with _quiet():
+        trainer = _trainer(settings, [History(), best, _every_epoch(work_dir)], work_dir, device, progress)
+        resume = str(last) if last.is_file() else None
+        trainer.fit(
+            learner,
+            train_dataloaders=loaders[0],
+            val_dataloaders=loaders[1],
+            ckpt_path=resume,
+            weights_only=True,
+        )
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+    epochs = torch.load(last, map_location="cpu", weights_only=True)["callbacks"]["History"]["epochs"]
+    return epochs, {name.removeprefix("network."): value for name, value in state.items()}
+
+
+def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int]]:
+    """Batches of one part; shuffled and augmented for training only."""
+    table = data.images.table[data.images.table["part"] == part]
+    training = part == "train"
+    dataset = TrainingImages(
+        paths=table["path"].tolist(),
+        classes=data.class_numbers(part),
+        preprocessing=data.preprocessing,
+        cache=data.caches[part],
+        augmentations=settings.augment if training else (),
+        seed=settings.seed,
+    )
+    return DataLoader(
+        dataset,
+        batch_size=settings.batch_size,
+        sampler=EpochSampler(table["weight"], settings.seed, shuffle=training),
+        num_workers=0 if data.caches[part] is not None else min(MAX_WORKERS, os.cpu_count() or 1),
+        drop_last=training
+        and len(dataset) % settings.batch_size == 1,  # batch norm cannot train on one image
+    )
+
+
+def _best_epoch(work_dir: Path) -> ModelCheckpoint:
+    """Keeps the weights of the best epoch."""
+    return ModelCheckpoint(
+        work_dir, filename="best", monitor="valid_rank", mode="max", save_on_train_epoch_end=True
+    )
+
+
+def _every_epoch(work_dir: Path) -> ModelCheckpoint:
+    """Keeps everything needed to continue after the last epoch."""
+    return ModelCheckpoint(
+        work_dir, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
+def _trainer(
+    settings: Settings, callbacks: list[Callback], work_dir: Path, device: str, progress: bool
+) -> lightning.Trainer:
+    if settings.patience:
+        callbacks = [*callbacks, EarlyStopping("valid_rank", patience=settings.patience, mode="max")]
+    if progress:
+        callbacks = [*callbacks, EpochBar()]
+    return lightning.Trainer(
+        accelerator="gpu" if device.startswith("cuda") else "cpu",
+        devices=settings.devices,
+        strategy="ddp_spawn" if settings.devices > 1 else "auto",
+        use_distributed_sampler=False,
+        precision=choose_precision(settings, device),  # type: ignore[arg-type]
+        max_epochs=settings.epochs,
+        callbacks=callbacks,
+        default_root_dir=work_dir,
+        deterministic="warn",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def choose_precision(settings: Settings, device: str) -> str:
+    """The precision "auto" stands for: bfloat16 where the processor computes with it, else float32."""
+    if settings.precision != "auto":
+        return settings.precision
+    if device.startswith("cuda"):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's advice; restore its loggers afterwards."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

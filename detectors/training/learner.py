@@ -1,0 +1,262 @@
+"""The training loop's parts for PyTorch Lightning: data, network with its loss, and a record of the epochs.
+
+Enters: the table of `labelled`, a network, `Settings`. Leaves: objects for `lightning.Trainer`.
+
+Why this module imports Lightning at its top and no other does: Lightning is an optional extra; `train`
+imports this module when training really starts.
+
+Why samplers hand out (epoch, row): augmentation then depends on nothing but the seed, the epoch and the row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import Dataset, Sampler
+
+from detectors.data.image_batches import Unreadable, read_fitted
+from detectors.data.preprocessing import Preprocessing, normalise, to_unit
+from detectors.errors import DatasetLayoutError, TrainingError
+from detectors.models.architectures import architecture
+from detectors.progress import progress_bar
+from detectors.training.augmentation import augment
+from detectors.training.settings import Settings
+
+AUXILIARY_WEIGHT = 0.4
+"""Weight of Inception's auxiliary loss. Source: torchvision's reference training of inception_v3."""
+
+
+class TrainingImages(Dataset[tuple[Tensor, int]]):
+    """Images of one part of the split: uint8 [3, S, S] and their class."""
+
+    def __init__(
+        self,
+        paths: list[str],
+        classes: list[int],
+        preprocessing: Preprocessing,
+        cache: Tensor | None = None,
+        augmentations: tuple[str, ...] = (),
+        seed: int = 0,
+    ) -> None:
+        self.paths, self.classes, self.preprocessing = paths, classes, preprocessing
+        self.cache, self.augmentations, self.seed = cache, augmentations, seed
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+        epoch, row = key
+        image = self._image(row)
+        if self.augmentations:
+            image = augment(image, self.augmentations, np.random.default_rng((self.seed, epoch, row)))
+        return image, self.classes[row]
+
+    def _image(self, row: int) -> Tensor:
+        if self.cache is not None:
+            return self.cache[row]
+        found = read_fitted(self.paths[row], [self.preprocessing])
+        if isinstance(found, Unreadable):
+            raise DatasetLayoutError(f"cannot train on {found.detail}: repair or remove it")
+        return found[0]
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Rows in an order drawn anew each epoch from (seed, epoch), by weight where weights differ.
+
+    Lightning calls `set_epoch` before each epoch, after an interruption too. Where several processes train
+    together, each takes every k-th row of the one order; the order is lengthened to a multiple of k.
+    """
+
+    def __init__(self, weights: pd.Series, seed: int, shuffle: bool = True) -> None:
+        self.weights = weights.to_numpy(dtype=float)
+        self.seed, self.shuffle, self.epoch = seed, shuffle, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.weights) / _rank_and_world()[1])
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        rank, world = _rank_and_world()
+        rows = np.resize(self._rows(), len(self) * world)[rank::world]
+        return iter([(self.epoch, int(row)) for row in rows])
+
+    def _rows(self) -> npt.NDArray[np.int64]:
+        n = len(self.weights)
+        random = np.random.default_rng((self.seed, self.epoch))
+        if not self.shuffle:
+            return np.arange(n)
+        if np.ptp(self.weights) == 0:
+            return random.permutation(n)
+        return random.choice(n, n, p=self.weights / self.weights.sum())
+
+
+def _rank_and_world() -> tuple[int, int]:
+    """Which of how many training processes this is."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+class Learner(lightning.LightningModule):
+    """A network with its loss, optimiser and schedule."""
+
+    def __init__(
+        self, network: nn.Module, arch: str, preprocessing: Preprocessing, settings: Settings, warm: bool
+    ) -> None:
+        super().__init__()
+        self.network, self.arch, self.preprocessing, self.settings = network, arch, preprocessing, settings
+        self.warm = warm
+        if settings.freeze_body:
+            for parameter in self._head_and_body()[1]:
+                parameter.requires_grad_(False)
+
+    def on_train_epoch_start(self) -> None:
+        """Keep the batch norm of a frozen body as it is."""
+        if self.settings.freeze_body:
+            self.network.eval()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Make dropout depend on the seed and the step alone, so that a resumed training is the same one."""
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """The loss of one batch, the auxiliary one of Inception included."""
+        outputs, classes = self._forward(batch)
+        auxiliary = getattr(outputs, "aux_logits", None)
+        logits = outputs if isinstance(outputs, Tensor) else outputs.logits
+        loss = self._loss(logits, classes)
+        self._record("train", logits, classes, loss)
+        return loss if auxiliary is None else loss + AUXILIARY_WEIGHT * self._loss(auxiliary, classes)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        """Loss and accuracy of one batch."""
+        logits, classes = self._forward(batch)
+        self._record("valid", logits, classes, self._loss(logits, classes))
+
+    def _forward(self, batch: tuple[Tensor, Tensor]) -> tuple[Any, Tensor]:
+        images, classes = batch
+        prepared = normalise(to_unit(images), self.preprocessing)
+        return self.network(prepared.contiguous(memory_format=torch.channels_last)), classes
+
+    def _loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            logits.float(), classes, label_smoothing=self.settings.label_smoothing
+        )
+
+    def _record(self, part: str, logits: Tensor, classes: Tensor, loss: Tensor) -> None:
+        accuracy = (logits.argmax(1) == classes).float().mean()
+        for name, value in (("loss", loss.detach()), ("accuracy", accuracy)):
+            self.log(
+                f"{part}_{name}",
+                value,
+                on_step=False,
+                on_epoch=True,
+                batch_size=len(classes),
+                sync_dist=True,
+                prog_bar=name == "accuracy",
+            )
+
+    def on_validation_epoch_end(self) -> None:
+        """Rank epochs by accuracy, ties by loss: what `ModelCheckpoint` and early stopping look at.
+
+        Accuracies differ by at least 1 / n, so half of that can carry the loss without changing their order.
+        """
+        metrics = self.trainer.callback_metrics
+        n = max(1, int(sum(self.trainer.num_val_batches)) * self.settings.batch_size)
+        loss = metrics["valid_loss"]
+        self.log("valid_rank", metrics["valid_accuracy"] - loss / (1 + loss) / (2 * n), sync_dist=True)
+
+    def _head_and_body(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        prefixes = architecture(self.arch).head
+        named = list(self.network.named_parameters())
+        head = [p for name, p in named if name.startswith(prefixes)]
+        return head, [p for name, p in named if not name.startswith(prefixes)]
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser with the head's rate and the body's, and the schedule by epoch."""
+        s = self.settings
+        head, body = self._head_and_body()
+        groups = [{"params": head, "lr": s.learning_rate}]
+        if not s.freeze_body:
+            rate = s.learning_rate / (s.head_factor if self.warm else 1)
+            groups.append({"params": body, "lr": rate})
+        optimiser = _optimiser(s, groups)
+        schedule = _schedule(s, optimiser)
+        return optimiser if schedule is None else {"optimizer": optimiser, "lr_scheduler": schedule}
+
+
+def _optimiser(s: Settings, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    if s.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=s.learning_rate, momentum=0.9, weight_decay=s.weight_decay)
+    kind = torch.optim.AdamW if s.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, lr=s.learning_rate, weight_decay=s.weight_decay)
+
+
+def _schedule(s: Settings, optimiser: torch.optim.Optimizer) -> Any:
+    if s.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, s.epochs)
+    if s.schedule == "step":
+        return torch.optim.lr_scheduler.StepLR(optimiser, max(1, s.epochs // 3), gamma=0.1)
+    if s.schedule == "exponential":
+        return torch.optim.lr_scheduler.ExponentialLR(optimiser, gamma=0.01 ** (1 / s.epochs))
+    return None
+
+
+class EpochBar(lightning.Callback):
+    """One progress bar for the whole training, in batches."""
+
+    def on_train_start(self, trainer: lightning.Trainer, learner: lightning.LightningModule) -> None:
+        """Show the bar, in one process; a resumed training begins where it stopped."""
+        total = int(trainer.num_training_batches)
+        self.stack = ExitStack()
+        bar = progress_bar("Training (batches)", total * (trainer.max_epochs or 1), trainer.is_global_zero)
+        self.advance = self.stack.enter_context(bar)
+        self.advance(total * trainer.current_epoch)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """One batch further."""
+        self.advance(1)
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        """Take the bar away, after an error too."""
+        if hasattr(self, "stack"):
+            self.stack.close()
+
+
+class History(lightning.Callback):
+    """Loss and accuracy of each epoch, kept through interruptions."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Note the epoch that has just ended."""
+        names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
+        values = {name: float(trainer.callback_metrics[name]) for name in names}
+        if not all(map(math.isfinite, values.values())):
+            raise TrainingError(
+                f"the training diverged in epoch {trainer.current_epoch + 1} (its loss is no number): "
+                "use a lower learning rate"
+            )
+        self.epochs.append({"epoch": trainer.current_epoch + 1, **values})
+
+    def state_dict(self) -> dict[str, Any]:
+        """For Lightning's checkpoint."""
+        return {"epochs": list(self.epochs)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From Lightning's checkpoint."""
+        self.epochs = list(state_dict["epochs"])

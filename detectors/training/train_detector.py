@@ -1,0 +1,234 @@
+"""Train a detector: labelled images in, one checkpoint out, with the record of how it came about.
+
+Enters: an architecture's name, a data set, `Settings`. Leaves: `OUT.pt`, and beside it `OUT.training.json`
+with the settings, the data's fingerprint, the environment, the loss and accuracy of each epoch and the
+accuracy on the held-out part.
+
+Why the checkpoint names its source photos: an audit on photos a detector has learned from flatters it. Names
+and hashes travel with the weights; scoring leaves those photos out and says how many.
+
+Why a folder `OUT.training` appears meanwhile: it holds Lightning's own checkpoints. A training that was
+interrupted and is started again with the same settings and data continues after its last epoch and ends with
+the same weights. The folder is removed at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from detectors.data.datasets import read_images
+from detectors.data.labelled_images import LabelledImages, fingerprint
+from detectors.errors import MissingExtra, OutputExists, TrainingError
+from detectors.models.architectures import IMAGENET, build, load_imagenet
+from detectors.models.checkpoint import load_checkpoint, save_checkpoint
+from detectors.models.loading import pick_device
+from detectors.scoring.dataset_scores import Options, score_images
+from detectors.scoring.score_table import OK
+from detectors.training.settings import Settings
+from detectors.training.training_data import TrainingData, prepare
+from pipelines.storage import write_json
+
+Say = Callable[[str], None]
+"""Takes one line for people."""
+_PARTS = {"trained_on": "train", "validated_on": "valid", "held_out": "test"}
+
+
+def train(
+    arch: str,
+    data: str | Path | LabelledImages,
+    out: str | Path,
+    settings: Settings | None = None,
+    *,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: bool = True,
+    say: Say = lambda line: None,
+) -> Path:
+    """Train a detector.
+
+    Args:
+        arch: Name in the zoo.
+        data: A pairs dataset, an image folder, or images read before.
+        out: The checkpoint to write.
+        settings: How; `Settings()` where None.
+        device: "auto", "cpu" or "cuda".
+        overwrite: Replace an existing checkpoint.
+        progress: Show progress bars.
+        say: Is given one line for each thing a person should know.
+
+    Returns:
+        The path written. Equal data, settings and machine give equal weights.
+
+    Raises:
+        TrainingError: impossible settings, all named at once.
+        OutputExists: `out` is there already, or holds an unfinished training of something else.
+        MissingExtra: Lightning is not installed.
+        DataError: the data cannot be read or split.
+    """
+    started = time.monotonic()
+    settings, out, device = settings or Settings(), Path(out), pick_device(device)
+    settings.check(arch)
+    if out.exists() and not overwrite:
+        raise OutputExists(f"{out} exists: choose another name, or say that it may be overwritten")
+    images = data if isinstance(data, LabelledImages) else read_images(data)
+    prepared = prepare(images, settings.preprocessing(arch), settings, progress)
+    say(prepared.describe())
+    network, start = _network(arch, prepared, settings)
+    say(f"{arch} starts from {start}.")
+    epochs, best = _fit(network, arch, prepared, settings, out, device, start == IMAGENET, progress)
+    network.load_state_dict(best)
+    record = _record(arch, prepared, settings, start, epochs)
+    save_checkpoint(
+        out, arch, network, prepared.preprocessing, record | _sources(prepared), len(prepared.classes)
+    )
+    held_out = held_out_accuracy(out, prepared.images, device, progress)
+    seconds = round(time.monotonic() - started, 1)
+    write_json(training_record_path(out), record | held_out | environment() | {"seconds": seconds})
+    say(_summary(epochs, held_out))
+    return out
+
+
+def training_record_path(out: str | Path) -> Path:
+    """Where the record of a training lies: `OUT.training.json` beside `OUT.pt`."""
+    return Path(out).with_suffix(".training.json")
+
+
+def _network(arch: str, data: TrainingData, settings: Settings) -> tuple[nn.Module, str]:
+    """The untrained network, its random weights drawn from the seed, and what it starts from in words."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        network = build(arch, len(data.classes))
+    start = load_imagenet(network, arch) if settings.imagenet else "random weights, as asked"
+    return network.to(memory_format=torch.channels_last), start
+
+
+def _fit(
+    network: nn.Module,
+    arch: str,
+    data: TrainingData,
+    settings: Settings,
+    out: Path,
+    device: str,
+    warm: bool,
+    progress: bool,
+) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+    """Train in a folder beside `out` that survives an interruption; see `fit.fit`."""
+    try:
+        from detectors.training.fit import fit
+    except ImportError:
+        raise MissingExtra("lightning", "train", "training") from None
+    work = _work_dir(out, arch, data, settings)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            found = fit(network, arch, data, settings, work, device, warm, progress)
+    except TrainingError:  # nothing to continue from
+        shutil.rmtree(work)
+        raise
+    shutil.rmtree(work)
+    return found
+
+
+def _work_dir(out: Path, arch: str, data: TrainingData, settings: Settings) -> Path:
+    """The folder of this training, new or unfinished; never that of another one."""
+    work = out.with_suffix(".training")
+    key = {"arch": arch, "settings": settings.as_dict(), "data": fingerprint(data.images)}
+    path = work / "key.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != key:
+        raise OutputExists(
+            f"{work} holds an unfinished training with other settings or data: remove it first"
+        )
+    work.mkdir(parents=True, exist_ok=True)
+    write_json(path, key)
+    return work
+
+
+def _record(
+    arch: str, data: TrainingData, settings: Settings, start: str, epochs: list[dict[str, float]]
+) -> dict[str, Any]:
+    """What a training was, without anything that differs from run to run."""
+    table = data.images.table
+    return {
+        "arch": arch,
+        "classes": data.classes,
+        "settings": settings.as_dict(),
+        "preprocessing": data.preprocessing.as_dict(),
+        "starts_from": start,
+        "data": {
+            "name": data.images.root.name,
+            "layout": data.images.layout,
+            "origin": data.images.origin_rule,
+            "fingerprint": fingerprint(data.images),
+            "n_images": {part: int((table["part"] == part).sum()) for part in _PARTS.values()},
+            "n_unreadable": data.n_unreadable,
+            "n_left_out": data.images.n_left_out,
+        },
+        "epochs": epochs,
+        "best_epoch": best_epoch(epochs),
+    }
+
+
+def best_epoch(epochs: list[dict[str, float]]) -> int:
+    """Number of the epoch with the highest validation accuracy; of equals, the one with the lowest loss."""
+    return int(max(epochs, key=lambda e: (e["valid_accuracy"], -e["valid_loss"]))["epoch"])
+
+
+def _sources(data: TrainingData) -> dict[str, list[str]]:
+    """Names and hashes of the source photos of each part."""
+    lists: dict[str, list[str]] = {}
+    for name, part in _PARTS.items():
+        rows = data.images.table[data.images.table["part"] == part]
+        lists[name] = sorted(set(rows["source"]))
+        lists[f"{name}_sha256"] = sorted(set(rows["source_sha256"].dropna()))
+    return lists
+
+
+def held_out_accuracy(out: Path, images: LabelledImages, device: str, progress: bool) -> dict[str, Any]:
+    """Accuracy of a checkpoint on the part it has never seen, at the threshold 0.5, by kind of image.
+
+    Returns:
+        {"held_out": {"n": int, "accuracy": float, "by_kind": {kind: float}}}, or no key without such a part.
+    """
+    held_out = images.only(images.table["part"] == "test")
+    if held_out.table.empty:
+        return {}
+    detector = load_checkpoint(out, device)
+    scored = score_images([detector], held_out, Options(progress=progress))[0]
+    scored = scored[scored["status"] == OK]
+    right = (scored["score"] >= 0.5) == (scored["label"] == 1)
+    by_kind = right.groupby(scored["kind"]).mean()
+    accuracy = {"accuracy": float(right.mean()), "by_kind": {str(k): float(v) for k, v in by_kind.items()}}
+    return {"held_out": {"n": len(scored), **accuracy}}
+
+
+def environment() -> dict[str, Any]:
+    """What a training ran on: Python, the libraries, the processor."""
+    names = ("torch", "torchvision", "lightning", "numpy")
+    return {
+        "environment": {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            **{name: version(name) for name in names},
+        }
+    }
+
+
+def _summary(epochs: list[dict[str, float]], held_out: dict[str, Any]) -> str:
+    """One line: how good it became."""
+    best = epochs[best_epoch(epochs) - 1]
+    line = (
+        f"Best epoch {best['epoch']:.0f} of {len(epochs)}: validation accuracy {best['valid_accuracy']:.3f}"
+    )
+    if "held_out" not in held_out:
+        return f"{line}."
+    found = held_out["held_out"]
+    return f"{line}; accuracy on {found['n']} held-out images {found['accuracy']:.3f}."

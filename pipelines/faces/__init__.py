@@ -1,0 +1,1 @@
+"""Faces in photos. Enters: photos. Leaves: landmarks and aligned crops."""

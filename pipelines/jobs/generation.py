@@ -1,0 +1,311 @@
+"""Makes a pairs dataset: labelled photos in, matched real and fake faces out.
+
+A FairFace folder and a generator enter; a folder leaves with `manifest.parquet`, `real/`, `fake/`,
+`latents/`, `summary.json` and `provenance.json`.
+
+Why the same call begins, continues and merely confirms: a run of days will be interrupted. Called
+again with the same options it takes up the shards that are missing; called once more it finds the
+dataset complete. The bytes are those of an undisturbed run. Other options are refused.
+"""
+
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipelines.dataset.assemble import dataset_size_bytes, finish
+from pipelines.dataset.job import Job, claimed, is_complete, refuse_strangers
+from pipelines.dataset.manifest import OK, read_manifest, read_provenance, read_table
+from pipelines.dataset.shards import ROWS, ShardMaker
+from pipelines.engines.local import devices_for, run_local
+from pipelines.engines.ray_cluster import run_ray
+from pipelines.errors import SettingError
+from pipelines.generators.compute import exact
+from pipelines.jobs.plans import latents_job, photo_job
+from pipelines.jobs.progress import progress_bar
+from pipelines.storage import remove_tree
+
+ENGINES = ("local", "ray")
+_TRIAL = 12
+"""Photos that a dry run really makes, twice: the first shard warms up, the second is timed."""
+
+
+@dataclass(frozen=True)
+class PairsSummary:
+    """What a run made."""
+
+    out_dir: Path
+    n_attempted: int
+    n_pairs: int
+    reasons: dict[str, int]
+    """Count of photos by the reason they gave no pair."""
+    notes: list[str]
+    """Sentences a reader of the audit must see."""
+    was_complete: bool
+    """The dataset was there already; nothing was done."""
+
+
+@dataclass(frozen=True)
+class PairsPlan:
+    """What a run would make, measured on a few of its own photos."""
+
+    n_photos: int
+    n_finished: int
+    """Photos in shards that an earlier run finished."""
+    n_shards: int
+    size_px: int
+    generator: str
+    device: str
+    n_workers: int
+    disk_bytes: int
+    """Expected size of the finished dataset."""
+    free_bytes: int
+    """Free where the dataset would lie."""
+    seconds: float
+    """Expected time for what is left, all workers busy, their start included."""
+    n_tried: int
+    """Photos that were really made into pairs, to measure."""
+    n_tried_paired: int
+    """Of these, photos that gave a pair."""
+    notes: list[str]
+    """Sentences on the photos and the generator that a reader of the audit will see."""
+
+
+def generate_pairs(
+    fairface_dir: str | Path,
+    out_dir: str | Path,
+    generator: str | Path = "small",
+    *,
+    limit: int | None = None,
+    per_cell: int | None = None,
+    device: str = "auto",
+    batch_size: int = 16,
+    seed: int = 0,
+    size_px: int | None = None,
+    shard_size: int = 200,
+    precision: str = "auto",
+    compiled: bool = False,
+    truncation: float = 1.0,
+    style_mix: float = 0.0,
+    engine: str = "local",
+    workers: int | None = None,
+    ray_address: str | None = None,
+    show_progress: bool = False,
+) -> PairsSummary:
+    """Make matched real and fake faces from labelled photos, or continue an earlier call.
+
+    Args:
+        fairface_dir: photos and labels in FairFace's layout.
+        out_dir: the dataset's folder; new, empty, or holding the same run.
+        generator: "small" for the embedded one, or a pSp checkpoint.
+        limit: at most this many photos, balanced over age, gender and race.
+        per_cell: at most this many photos of each cell.
+        device: "auto", "cpu" or "cuda".
+        batch_size: images a network sees at once; halved by itself where memory runs out.
+        seed: of the choice of photos and of style mixing.
+        size_px: side of both halves; None for the generator's crop size.
+        shard_size: photos that are made and written together.
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the device has it and this generator's
+            fakes stay the same (see `pipelines.generators.precision`).
+        compiled: fuse the generator's operations with torch.compile: half a minute at the start, for
+            runs of hours.
+        truncation: 1 leaves latents alone, less draws them towards the average face.
+        style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
+            gender and race in the shard.
+        engine: "local" or "ray".
+        workers: worker processes; None for one a core, or four a GPU. Never changes a byte.
+        ray_address: the Ray cluster's address; None to start one on this machine.
+        show_progress: draw a progress bar.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ExpectedError: one of the package's errors, for everything a user can put right.
+    """
+    job = photo_job(
+        fairface_dir, out_dir, generator, limit=limit, per_cell=per_cell, device=device,
+        batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size, precision=precision,
+        compiled=compiled, truncation=truncation, style_mix=style_mix,
+        elsewhere=engine == "ray",
+    )  # fmt: skip
+    return run_job(job, engine, workers, ray_address, show_progress)
+
+
+def regenerate_pairs(
+    latents_dir: str | Path,
+    out_dir: str | Path,
+    generator: str | Path = "small",
+    *,
+    device: str = "auto",
+    batch_size: int = 16,
+    seed: int = 0,
+    shard_size: int = 200,
+    precision: str = "auto",
+    compiled: bool = False,
+    truncation: float = 1.0,
+    style_mix: float = 0.0,
+    engine: str = "local",
+    workers: int | None = None,
+    ray_address: str | None = None,
+    show_progress: bool = False,
+) -> PairsSummary:
+    """Decode the latents of a pairs dataset again, without the photos; real halves are taken over.
+
+    Args:
+        latents_dir: a finished pairs dataset with `latents/`.
+        out_dir: the dataset's folder; new, empty, or holding the same run.
+        generator: "small" for the embedded one, or a pSp checkpoint; it must fit the latents.
+        device: "auto", "cpu" or "cuda".
+        batch_size: images a network sees at once.
+        seed: of style mixing.
+        shard_size: pairs that are made and written together.
+        precision: "float32", "bfloat16", or "auto".
+        compiled: fuse the generator's operations with torch.compile.
+        truncation: 1 leaves latents alone, less draws them towards the average face.
+        style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
+            gender and race in the shard.
+        engine: "local" or "ray".
+        workers: worker processes; None for one a core, or four a GPU.
+        ray_address: the Ray cluster's address; None to start one on this machine.
+        show_progress: draw a progress bar.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ExpectedError: one of the package's errors, for everything a user can put right.
+    """
+    job = latents_job(
+        latents_dir, out_dir, generator, device=device, batch_size=batch_size, seed=seed,
+        shard_size=shard_size, precision=precision, compiled=compiled, truncation=truncation,
+        style_mix=style_mix,
+        elsewhere=engine == "ray",
+    )  # fmt: skip
+    return run_job(job, engine, workers, ray_address, show_progress)
+
+
+def plan_pairs(job: Job, workers: int | None = None) -> PairsPlan:
+    """A dry run: make a few of a job's pairs in a temporary folder and say what the whole would take.
+
+    Args:
+        job: from `plans.photo_job` or `plans.latents_job`.
+        workers: as in `generate_pairs`.
+
+    Returns:
+        The plan; the output folder is not touched.
+
+    Raises:
+        ExpectedError: as `generate_pairs`.
+    """
+    refuse_strangers(job)
+    missing = job.missing_shards()
+    left = 0 if is_complete(job) else sum(len(job.items(n)) for n in missing)
+    n_workers = len(devices_for(job, workers, max(1, len(missing))))
+    sample = job.plan.iloc[:: max(1, len(job.plan) // (2 * _TRIAL))][: 2 * _TRIAL]
+    with tempfile.TemporaryDirectory() as folder:
+        trial = replace(
+            job, out_dir=Path(folder), plan=sample, settings=replace(job.settings, shard_size=_TRIAL)
+        )
+        trial.work_dir.mkdir()
+        with exact():  # as a worker computes
+            start_s, each_s = _pace(trial)
+        each_bytes = dataset_size_bytes(Path(folder)) / len(sample)
+        shards = [read_table(trial.shard_dir(n) / ROWS)["status"].to_pylist() for n in range(trial.n_shards)]
+        tried = [status for shard in shards for status in shard]
+    return PairsPlan(
+        n_photos=len(job.plan),
+        n_finished=len(job.plan) - left,
+        n_shards=job.n_shards,
+        size_px=job.settings.size_px,
+        generator=job.generator["name"],
+        device=job.settings.device,
+        n_workers=n_workers,
+        disk_bytes=round(each_bytes * len(job.plan)),
+        free_bytes=free_bytes(job.out_dir),
+        seconds=start_s + each_s * left / n_workers if left else 0.0,
+        n_tried=len(tried),
+        n_tried_paired=tried.count(OK),
+        notes=[*job.source.get("notes", []), *job.generator.get("notes", [])],
+    )
+
+
+def _pace(trial: Job) -> tuple[float, float]:
+    """Make the trial's shards; seconds until a worker is at its pace, and for each photo from then on."""
+    began = time.perf_counter()
+    maker = ShardMaker(trial)
+    ready = time.perf_counter()
+    for number in range(trial.n_shards):
+        before = time.perf_counter()
+        maker.make(number, lambda *_: None)
+    each_s = (time.perf_counter() - before) / len(trial.items(trial.n_shards - 1))
+    warm_up_s = max(0.0, before - ready - each_s * (len(trial.plan) - len(trial.items(trial.n_shards - 1))))
+    return ready - began + warm_up_s, each_s
+
+
+def run_job(
+    job: Job,
+    engine: str = "local",
+    workers: int | None = None,
+    ray_address: str | None = None,
+    show_progress: bool = False,
+) -> PairsSummary:
+    """Make what is missing of a job, put the dataset together and sum it up.
+
+    Args:
+        job: from `plans.photo_job` or `plans.latents_job`.
+        engine: "local" or "ray".
+        workers: as in `generate_pairs`.
+        ray_address: as in `generate_pairs`.
+        show_progress: draw a progress bar.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ExpectedError: as `generate_pairs`.
+    """
+    if engine not in ENGINES:
+        raise SettingError(f"--engine is {engine!r}; it must be one of {', '.join(ENGINES)}")
+    if is_complete(job):
+        remove_tree(job.work_dir)
+        return _sum_up(job, was_complete=True)
+    with claimed(job):
+        missing = job.missing_shards()
+        with progress_bar(len(job.plan), _finished(job, missing), show_progress) as listen:
+            if engine == "ray":
+                run_ray(job, missing, listen, workers, ray_address)
+            else:
+                run_local(job, missing, listen, workers)
+        finish(job)
+    return _sum_up(job, was_complete=False)
+
+
+def _finished(job: Job, missing: list[int]) -> dict[int, tuple[int, int]]:
+    """Photos and rejects of each shard that an earlier call finished."""
+    counts = {}
+    for number in sorted(set(range(job.n_shards)) - set(missing)):
+        status = read_table(job.shard_dir(number) / ROWS)["status"].to_pylist()
+        counts[number] = (len(status), sum(s != OK for s in status))
+    return counts
+
+
+def _sum_up(job: Job, was_complete: bool) -> PairsSummary:
+    """Read the finished dataset back and count."""
+    status = read_manifest(job.out_dir)["status"]
+    reasons = status[status != OK].value_counts().sort_index()
+    return PairsSummary(
+        out_dir=job.out_dir,
+        n_attempted=len(status),
+        n_pairs=int((status == OK).sum()),
+        reasons={str(reason): int(n) for reason, n in reasons.items()},
+        notes=list(read_provenance(job.out_dir)["notes"]),
+        was_complete=was_complete,
+    )
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space where a folder lies or would lie, in bytes."""
+    there = next(p for p in (folder, *folder.parents) if p.exists())
+    return shutil.disk_usage(there).free

@@ -1,0 +1,253 @@
+"""Plans a run: from options to a `Job`, before anything is made.
+
+A FairFace folder, or a finished pairs dataset with latents, and a generator enter; a `Job` leaves,
+checked as far as can be without making a pair.
+"""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from pipelines.dataset.job import Job
+from pipelines.dataset.manifest import MANIFEST, OK, read_manifest, read_provenance
+from pipelines.dataset.settings import PairSettings, check_generator, choose_device
+from pipelines.errors import PairsNotFound, PhotoError, SelectionError, SettingError
+from pipelines.faces.align import FFHQ
+from pipelines.generators import latents
+from pipelines.generators.mean_latent import centre_of, digest_of
+from pipelines.generators.precision import Drift, choose_precision
+from pipelines.generators.psp import PSP, load_psp
+from pipelines.generators.psp.model import SMALL_WEIGHTS
+from pipelines.sources.fairface import FaceTable, read_fairface
+from pipelines.sources.photos import read_photo
+from pipelines.sources.selection import select
+from pipelines.storage import file_sha256
+
+_LOOKED_AT, _TIGHT_CHIP_PX = 12, 256
+"""Photos looked at before a run, and the side up to which they are taken for chips of padding 0.25."""
+SMALL_NOTE = (
+    "Fakes come from the small embedded generator, a reduced pSp; they are not StyleGAN2 at full size."
+)
+RENDERED_NOTE = "The faces are rendered: drawn by a program, no photographs of people."
+_OF_FAKES = (
+    "real", "fake", "reconstruction_l1", "reconstruction_ms_ssim", "real_confidence", "fake_confidence",
+)  # fmt: skip
+"""Columns that are filled anew when a pair is made."""
+
+
+def photo_job(
+    fairface_dir: str | Path, out_dir: str | Path, generator: str | Path = "small", **options: Any
+) -> Job:
+    """Plan pairs from labelled photos.
+
+    Args:
+        fairface_dir: photos and labels in FairFace's layout.
+        out_dir: the dataset's folder.
+        generator: "small", or a pSp checkpoint's path.
+        **options: fields of `PairSettings`, `device` and `precision` also "auto", `size_px` also
+            None; `elsewhere=True` where a cluster does the work, whose GPUs are not seen from here.
+
+    Returns:
+        The job.
+
+    Raises:
+        ExpectedError: labels, settings or weights that a user must put right.
+    """
+    table = read_fairface(fairface_dir)
+    network = load_psp(generator)
+    centre = centre_of(_weights(generator), network)
+    settings, drift = _settle(options, network, centre)
+    rows = select(table.rows, settings.limit, settings.per_cell, settings.seed)
+    plan = rows.assign(
+        path=[str(table.photo_path(s).resolve()) for s in rows["source"]],
+        seed=settings.seed,
+    )
+    about = _about(network, generator, drift, centre)
+    about["notes"] += _margin_notes(network, plan["path"])
+    return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan)
+
+
+def latents_job(
+    latents_dir: str | Path, out_dir: str | Path, generator: str | Path = "small", **options: Any
+) -> Job:
+    """Plan pairs from the latents of a finished dataset.
+
+    Args:
+        latents_dir: the finished pairs dataset.
+        out_dir: the new dataset's folder.
+        generator: "small", or a pSp checkpoint's path; it must fit the latents.
+        **options: as in `photo_job`, without `limit`, `per_cell` and `size_px`.
+
+    Returns:
+        The job.
+
+    Raises:
+        ExpectedError: as `photo_job`; PairsNotFound where latents or provenance are missing.
+    """
+    folder = Path(latents_dir)
+    if folder.resolve() == _folder(out_dir):
+        raise SelectionError(f"--out is {out_dir}, the dataset the latents come from; name another folder")
+    before, network, places = read_provenance(folder), load_psp(generator), latents.index(folder)
+    files = sorted({file for file, _ in places.values()})
+    _check_shapes(files, network)
+    centre = centre_of(_weights(generator), network)
+    settings, drift = _settle({**options, "size_px": before["parameters"]["size_px"]}, network, centre)
+    plan = _latents_plan(folder, places, settings.seed)
+    about = _about(network, generator, drift, centre) | {"crop": before["generator"]["crop"]}
+    source = {
+        **_origin_of_latents(before, network),
+        "path": str(latents_dir),
+        "sha256": _digest(before["parameters"]["photos"], files),
+        "from_latents": True,
+        "before": before["source"],
+        "probes": [str((folder / name).resolve()) for name in (MANIFEST, "real")],
+    }
+    return Job(_folder(out_dir), "latents", settings, about, source, plan)
+
+
+def _check_shapes(files: list[Path], network: PSP) -> None:
+    """Refuse latents that a network cannot decode.
+
+    Raises:
+        SettingError: they are of another shape.
+    """
+    wanted = (network.config.n_styles, network.config.style_dim)
+    for file in files:
+        shape = latents.shape_of(file)
+        if shape != wanted:
+            raise SettingError(
+                f"{file} holds latents of {shape[0]} x {shape[1]}, but {network.name} decodes "
+                f"{wanted[0]} x {wanted[1]}; give --generator the one that encoded them"
+            )
+
+
+def _digest(photos: str, files: list[Path]) -> str:
+    """sha256 of what was encoded and of the latents' bytes: other latents are another run."""
+    return hashlib.sha256("\n".join([photos, *map(file_sha256, files)]).encode()).hexdigest()
+
+
+def _origin_of_latents(before: dict[str, Any], network: PSP) -> dict[str, Any]:
+    """What still holds of a dataset's source when its latents are decoded again.
+
+    Its other notes told of its own fakes, and do not.
+    """
+    source = before["source"]
+    kind, repaired = source.get("kind", "pairs"), source.get("repaired_ages", 0)
+    encoder = source.get("encoder_sha256", before["generator"].get("sha256"))
+    notes = _notes_on_photos(kind, repaired)
+    if encoder != network.sha256:
+        notes.append("The latents were encoded by another generator than the one that decoded them.")
+    return {"kind": kind, "repaired_ages": repaired, "encoder_sha256": encoder, "notes": notes}
+
+
+def _margin_notes(network: PSP, photos: pd.Series) -> list[str]:
+    """What is lost where photos hold less than the generator's crop, said before the run."""
+    if network.crop != FFHQ:
+        return []
+    sides = []
+    for path in photos.iloc[:: max(1, len(photos) // _LOOKED_AT)][:_LOOKED_AT]:
+        try:
+            sides.append(max(read_photo(Path(path)).pixels.shape[:2]))
+        except PhotoError:  # the run itself records it, with its reason
+            continue
+    if not sides or median(sides) > _TIGHT_CHIP_PX:
+        return []
+    return [
+        f"The photos are chips of {median(sides):.0f} px, as FairFace's of padding 0.25: they hold about "
+        "two thirds of the side of the FFHQ crop that this generator needs; the rest is mirrored, in both "
+        "halves alike. Many will be rejected, the fakes of others suffer; FairFace's padding 1.25 (448 px) "
+        "holds all of it."
+    ]
+
+
+def _latents_plan(folder: Path, places: dict[str, tuple[Path, int]], seed: int) -> pd.DataFrame:
+    """Every row of a finished dataset, with the place of its latent where it has one.
+
+    What was said and measured of the old fakes is left out.
+    """
+    manifest = read_manifest(folder)
+    paired = manifest["status"] == OK
+    lost = [p for p in manifest.loc[paired, "pair_id"] if p not in places]
+    if lost:
+        raise PairsNotFound(
+            f"{folder / latents.FOLDER} lacks the latent of {lost[0]} and {len(lost) - 1} more"
+        )
+    found = [places.get(p) for p in manifest["pair_id"]]
+    reals = [None if r is None or pd.isna(r) else str((folder / r).resolve()) for r in manifest["real"]]
+    return manifest.assign(
+        path=pd.array(reals, dtype="str"),
+        latent_file=pd.array([str(f[0].resolve()) if f else None for f in found], dtype="str"),
+        latent_row=pd.array([f[1] if f else None for f in found], dtype="Int64"),
+        detail=manifest["detail"].mask(paired, manifest["detail"].map(latents.without_mixing)),
+        seed=seed,
+        **dict.fromkeys(_OF_FAKES),
+    )
+
+
+def _folder(out_dir: str | Path) -> Path:
+    """The output folder as workers with another working folder must see it."""
+    return Path(out_dir).resolve()
+
+
+def _weights(asked: str | Path) -> Path:
+    """The file of a generator's weights."""
+    return SMALL_WEIGHTS if str(asked) == "small" else Path(asked)
+
+
+def _settle(
+    options: dict[str, Any], network: PSP, centre: Tensor | None
+) -> tuple[PairSettings, Drift | None]:
+    """Options to settings: what was left open is decided here, once."""
+    device = choose_device(options.get("device", "auto"), options.pop("elsewhere", False))
+    precision, drift = choose_precision(options.get("precision", "auto"), device, network)
+    settled = {
+        **options,
+        "device": device,
+        "precision": precision,
+        "size_px": options.get("size_px") or network.crop.size_px,
+    }
+    settings = PairSettings(**settled)
+    check_generator(settings, network, centre)
+    return settings, drift
+
+
+def _about(network: PSP, asked: str | Path, drift: Drift | None, centre: Tensor | None) -> dict[str, Any]:
+    """What the provenance says of a generator, and where its weights lie."""
+    return {
+        "name": network.name,
+        "sha256": network.sha256,
+        "path": str(_weights(asked).resolve()),
+        "output_size_px": network.output_size_px,
+        "input_size_px": network.input_size_px,
+        "crop": network.crop.name,
+        "centre_sha256": digest_of(centre),
+        "bfloat16_drift": None if drift is None else asdict(drift),
+        **{k: v for k, v in network.provenance.items() if k not in ("trained_on", "notes")},
+        "notes": [SMALL_NOTE] if network.sha256 == file_sha256(SMALL_WEIGHTS) else [],
+    }
+
+
+def _origin(table: FaceTable) -> dict[str, Any]:
+    """What the provenance says of the photos, and what must be there while they are read."""
+    probes = [*table.tables, *table.photo_folders.values()]
+    return {
+        "kind": table.kind,
+        "path": str(table.root),
+        "sha256": table.sha256,
+        "repaired_ages": table.repaired_ages,
+        "probes": [str(p.resolve()) for p in probes],
+        "notes": _notes_on_photos(table.kind, table.repaired_ages),
+    }
+
+
+def _notes_on_photos(kind: str, repaired: int) -> list[str]:
+    """Sentences on the photos, whatever is made of them."""
+    notes = [RENDERED_NOTE] if kind == "rendered" else []
+    if repaired:
+        notes.append(f"{repaired} ages in the label tables were spreadsheet dates and were repaired.")
+    return notes

@@ -1,0 +1,1 @@
+"""Labelled photos. Enters: FairFace or folders on disk. Leaves: `FaceTable`, decoded photos."""

@@ -1,0 +1,1 @@
+"""The audit in figures. Enters: an `AuditResult`. Leaves: Plotly figures, small pictures."""

@@ -1,0 +1,67 @@
+"""The threshold explorer: counts on a grid, and the figures the slider moves.
+
+Enters: an `AuditResult` with `sweep`. Leaves: one JSON object for the page.
+
+Why counts travel and not rates: from counts the page computes rates and Wilson intervals exactly, and one
+array of integers serves both. Why intersections stay out: at 126 cells a picture says nothing, and the page
+would double.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from statistics import NormalDist
+from typing import Any
+
+from audit.schema.result import MISSING, OVERALL, AuditResult, Sweep
+from reports.figures.curves import MAX_LINES
+from reports.figures.dot_plots import MAX_ROWS, worst_first
+from reports.text.verdict_text import group_label
+
+
+def start_index(result: AuditResult) -> int:
+    """Place on the grid nearest the audited threshold."""
+    grid = result.sweep_thresholds
+    right = min(bisect_left(grid, result.config.threshold), len(grid) - 1)
+    left = max(right - 1, 0)
+    return min((left, right), key=lambda i: abs(grid[i] - result.config.threshold))
+
+
+def _group(result: AuditResult, sweep: Sweep) -> dict[str, Any]:
+    return {
+        "name": group_label(sweep.attribute, sweep.group),
+        "compared": MISSING not in sweep.group.split(":"),
+        "n_real": sweep.n_real,
+        "n_fake": sweep.n_fake,
+        "fp": sweep.fp,
+        "fn": sweep.fn,
+    }
+
+
+def _attribute(result: AuditResult, name: str) -> dict[str, Any]:
+    order = [g.group for g in worst_first([g for g in result.groups if g.attribute == name], "fpr")]
+    found = {s.group: s for s in result.sweep if s.attribute == name}
+    chosen = [found[group] for group in order if group in found][:MAX_ROWS]
+    return {"name": name, "groups": [_group(result, s) for s in chosen], "curves": len(chosen) <= MAX_LINES}
+
+
+def payload(result: AuditResult, attributes: list[str]) -> dict[str, Any] | None:
+    """Everything the page's slider needs; None where the record holds no sweep.
+
+    Args:
+        result: The record.
+        attributes: Names in the order of the page; those without a sweep are left out.
+    """
+    overall = next((s for s in result.sweep if s.attribute == OVERALL), None)
+    if overall is None or not result.sweep_thresholds:
+        return None
+    names = [a for a in attributes if any(s.attribute == a for s in result.sweep)]
+    return {
+        "thresholds": [round(t, 6) for t in result.sweep_thresholds],
+        "start": start_index(result),
+        "audited": result.config.threshold,
+        "min_n": result.config.min_n,
+        "z": NormalDist().inv_cdf((1 + result.config.confidence) / 2),
+        "overall": _group(result, overall),
+        "attributes": [_attribute(result, name) for name in names],
+    }

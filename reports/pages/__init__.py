@@ -1,0 +1,1 @@
+"""Finished documents. Enters: a run folder. Leaves: HTML, PDF, a model card."""

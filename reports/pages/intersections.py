@@ -1,0 +1,58 @@
+"""The part of the page on intersections: maps, worst cells and verdicts of each.
+
+Enters: an `AuditResult` and its findings. Leaves: `Crossing`s for the template.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.schema.result import AuditResult
+from reports.figures.heat_maps import HeatMap, all_cells, comparable, crossed, heat_maps, worst_cells
+from reports.tables.table import Table
+from reports.text.numbers import count
+from reports.text.verdict_text import RATE_NAMES, Finding
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One intersection as shown."""
+
+    name: str
+    anchor: str
+    summary: str
+    """How many cells there are, and how many of them each verdict compares."""
+    findings: list[Finding]
+    rates: list[tuple[str, Table, list[HeatMap]]]
+    """Name of the rate, its worst cells, its maps."""
+    cells: Table
+    open: bool
+    """Whether its first map is unfolded."""
+
+
+def _summary(result: AuditResult, name: str) -> str:
+    n = sum(g.attribute == name for g in result.groups)
+    real, fake = (count(len(comparable(result, name, rate))) for rate in ("fpr", "fnr"))
+    return (
+        f"{count(n)} cells occur. With at least {result.config.min_n} images of the kind and every label "
+        f"known, {real} are compared on their real images and {fake} on their fakes."
+    )
+
+
+def crossings(result: AuditResult, told: list[Finding]) -> list[Crossing]:
+    """All intersections in the record, the full one first."""
+    return [
+        Crossing(
+            name=name,
+            anchor=f"crossing-{index}",
+            summary=_summary(result, name),
+            findings=[f for f in told if f.verdict.attribute == name],
+            rates=[
+                (f"{what} ({rate.upper()})", worst_cells(result, name, rate), heat_maps(result, name, rate))
+                for rate, what in RATE_NAMES.items()
+            ],
+            cells=all_cells(result, name),
+            open=index == 0,
+        )
+        for index, name in enumerate(crossed(result))
+    ]

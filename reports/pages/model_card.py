@@ -1,0 +1,195 @@
+"""The model card of the audited detector, in the layout of the Hugging Face hub.
+
+Enters: a run folder with `audit.json`. Leaves: `model_card.md`.
+
+Why the card repeats the report's sentences: a card is read alone, next to the weights. Why fields the record
+does not know say so: an empty heading looks like an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from audit.schema.json_schema import load_result
+from audit.schema.result import AuditResult, Measures
+from pipelines.storage import write_text
+from reports.pages.report_page import detector_name
+from reports.tables import reliability as belief
+from reports.tables.share_of_fakes import mix_of_measures
+from reports.text import answer
+from reports.text import next_steps as advice
+from reports.text import verdict_text as words
+from reports.text.numbers import count, number, number_interval, percent, percent_interval
+from reports.text.participation import remark
+from reports.text.provenance import flatten
+
+UNKNOWN = "Not recorded in the audit."
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is spelled: markup, links and table bars made harmless.
+
+    >>> plain("a|b <script> [x](y) *z*")
+    'a\\\\|b &lt;script&gt; \\\\[x\\\\](y) \\\\*z\\\\*'
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text).replace("\n", " ")
+
+
+def _front_matter(result: AuditResult) -> str:
+    """Metadata of the hub: YAML, written as JSON values (which are YAML)."""
+    m = result.overall
+    measured = {
+        "accuracy": m.accuracy,
+        "precision": m.precision,
+        "recall": m.recall,
+        "f1": m.f1,
+        "roc_auc": m.auc,
+    }
+    metrics = [{"type": k, "value": round(v, 4)} for k, v in measured.items() if v == v]
+    data = {"name": str(result.provenance.data.get("path", "audited images")), "type": "image-folder"}
+    task = {"type": "image-classification", "name": "Fake-face detection"}
+    index = [
+        {"name": detector_name(result), "results": [{"task": task, "dataset": data, "metrics": metrics}]}
+    ]
+    return "\n".join(
+        [
+            "---",
+            'pipeline_tag: "image-classification"',
+            'tags: ["deepfake-detection", "fairness", "audit"]',
+            f"model-index: {json.dumps(index)}",
+            "---",
+        ]
+    )
+
+
+def _rows(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _known(value: dict[str, Any], keys: tuple[str, ...] = ()) -> str:
+    """Recorded facts as a list; all of them, or those under `keys`."""
+    chosen = {k: v for k, v in value.items() if not keys or k in keys}
+    lines = [f"- **{plain(k)}**: {plain(v)}" for k, v in flatten(chosen)]
+    return "\n".join(lines) or UNKNOWN
+
+
+def _bullets(items: list[str]) -> str:
+    return "\n".join(f"- {plain(item)}" for item in items) or UNKNOWN
+
+
+def _groups(result: AuditResult, attribute: str) -> str:
+    min_n = result.config.min_n
+    rows = [
+        [
+            plain(words.group_label(g.attribute, g.group))
+            + (f" ({why})" if (why := remark(g, min_n)) else ""),
+            f"{percent(g.fpr)} ({percent_interval(g.fpr_interval)})",
+            count(g.n_real),
+            f"{percent(g.fnr)} ({percent_interval(g.fnr_interval)})",
+            count(g.n_fake),
+            number(g.auc),
+        ]
+        for g in result.groups
+        if g.attribute == attribute
+    ]
+    head = [plain(words.title(attribute)), "Real flagged (FPR)", "n", "Fakes let through (FNR)", "n", "AUC"]
+    return f"#### By {plain(attribute)}\n\n" + _rows(head, rows)
+
+
+def _overall(m: Measures) -> str:
+    rows = [
+        ["Accuracy", percent(m.accuracy), percent_interval(m.accuracy_interval)],
+        ["FPR (BPCER)", percent(m.fpr), percent_interval(m.fpr_interval)],
+        ["FNR (APCER)", percent(m.fnr), percent_interval(m.fnr_interval)],
+        ["Precision", percent(m.precision), ""],
+        ["F1", number(m.f1), ""],
+        ["AUC", number(m.auc), number_interval(m.auc_interval)],
+        ["EER", percent(m.eer), ""],
+    ]
+    return _rows(["Measure", "Value", "Interval"], rows)
+
+
+def _results(result: AuditResult) -> str:
+    findings = [f"- **{f.headline}.** {plain(f.sentence)}" for f in words.findings(result)]
+    parts = [
+        plain(answer.overall_sentence(result)),
+        _overall(result.overall),
+        mix_of_measures(result),
+        "#### Verdicts",
+        "\n".join(findings) or "No group was compared.",
+        *(_groups(result, name) for name in result.config.attributes),
+    ]
+    return "\n\n".join(parts)
+
+
+def _evaluation(result: AuditResult) -> str:
+    c, d = result.config, result.data
+    left = "; ".join(f"{count(n)} left out ({reason})" for reason, n in d.n_left_out.items())
+    return "\n\n".join(
+        [
+            "### Testing data, factors and metrics",
+            f"{count(d.n_images)} images: {count(d.n_real)} real, {count(d.n_fake)} fake, {count(d.n_pairs)} "
+            f"matched pairs{'; ' + plain(left) if left else ''}.",
+            _known(result.provenance.data),
+            f"Factors: {plain(', '.join(c.attributes)) or 'none'}. Decision: fake if the score is at least "
+            f"{c.threshold:.4g} (rule: {plain(c.threshold_rule)}). A gap of up to {100 * c.tolerance:g} "
+            f"points is tolerated. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
+            f"{count(result.n_tests)} comparisons (Holm).",
+            "### Results",
+            _results(result),
+        ]
+    )
+
+
+def model_card(result: AuditResult) -> str:
+    """The card's Markdown."""
+    p = result.provenance
+    claims = [f"{claim} {evidence}" for claim, evidence in answer.lead(result)]
+    steps = [s.text.rstrip(":;") for s in advice.next_steps(result)]
+    sections = [
+        f"# {plain(detector_name(result))}",
+        f"**Is it fair?** {plain(answer.headline(result))}",
+        _bullets(claims),
+        "## Model details",
+        _known({k: v for k, v in p.detector.items() if k != "trained_on"}),
+        "## Uses",
+        "Scores face images: the higher, the more it looks fake to the detector. A score is no proof; it "
+        "should not decide alone about a person.",
+        "## Bias, risks and limitations",
+        _bullets([*answer.notes(result), *belief.limits(result)]),
+        "### Not measured",
+        _bullets(belief.not_measured(result)),
+        "### Recommendations",
+        _bullets(steps),
+        "## How to get started",
+        "    " + " ".join(p.command.split()) if p.command else UNKNOWN,
+        "## Training details",
+        _known(p.detector, ("training", "trained_on", "epochs", "optimizer", "data")),
+        "## Evaluation",
+        _evaluation(result),
+        "## Technical specifications",
+        "### Generator of the fakes",
+        _known(p.generator),
+        "### Software",
+        _known(p.versions),
+        "## Model card contact",
+        UNKNOWN,
+    ]
+    return _front_matter(result) + "\n\n" + "\n\n".join(sections) + "\n"
+
+
+def write_model_card(run_dir: str | Path) -> Path:
+    """Write `model_card.md` into a run folder and return its path.
+
+    Args:
+        run_dir: Folder that holds `audit.json`.
+
+    Raises:
+        ResultFormatError: there is no `audit.json` in the folder, or it cannot be read.
+    """
+    return write_text(Path(run_dir) / "model_card.md", model_card(load_result(run_dir)))

@@ -1,0 +1,166 @@
+"""The report: `audit.json` in, one HTML file out.
+
+Enters: a run folder with `audit.json`, perhaps `run.json` (clock time, machine) and thumbnails. Leaves:
+`report.html` in it, which makes no network request.
+
+Why nothing is computed here: whatever the page says stands in the record (or is its plain arithmetic), so
+that the report can be written again years later, from the record alone, on a machine without torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from audit.schema.json_schema import load_result
+from audit.schema.result import OVERALL, AuditResult
+from pipelines.storage import write_text
+from reports.figures import example_images as samples
+from reports.figures import threshold_explorer as explorer
+from reports.pages import attribute_parts as parts
+from reports.pages.html_page import render
+from reports.pages.intersections import Crossing, crossings
+from reports.run_files import load_json
+from reports.tables import adjusted_gaps as held
+from reports.tables import other_thresholds as elsewhere
+from reports.tables import reliability as belief
+from reports.tables import report_tables as tables
+from reports.tables import share_of_fakes as rare
+from reports.tables.share_of_fakes import mix_of_disparities, mix_of_measures
+from reports.text import answer
+from reports.text import next_steps as advice
+from reports.text import provenance as signoff
+from reports.text import verdict_text as words
+from reports.text.numbers import number, number_interval, percent, percent_interval
+from reports.text.provenance import provenance_rows
+
+
+def _by_severity(result: AuditResult, told: list[words.Finding]) -> list[str]:
+    """Audited attributes, those with the gravest verdict first."""
+    ranked = [f.verdict.attribute for f in told if f.verdict.attribute in result.config.attributes]
+    return list(dict.fromkeys([*ranked, *result.config.attributes]))
+
+
+def _verdict_grid(told: list[words.Finding]) -> list[tuple[str, list[words.Finding | None]]]:
+    found = {(f.verdict.attribute, f.verdict.rate): f for f in told}
+    names = dict.fromkeys(f.verdict.attribute for f in told if ":" not in f.verdict.attribute)
+    return [(name, [found.get((name, "fpr")), found.get((name, "fnr"))]) for name in names]
+
+
+def _tiles(result: AuditResult) -> list[tuple[str, str, str, str]]:
+    m = result.overall
+    return [
+        ("Accuracy", "accuracy", percent(m.accuracy), percent_interval(m.accuracy_interval)),
+        ("Real images flagged (FPR)", "fpr", percent(m.fpr), percent_interval(m.fpr_interval)),
+        ("Fakes let through (FNR)", "fnr", percent(m.fnr), percent_interval(m.fnr_interval)),
+        ("AUC", "auc", number(m.auc), number_interval(m.auc_interval)),
+        ("EER", "eer", percent(m.eer), percent_interval(m.eer_interval) if m.eer_interval else ""),
+        ("Precision", "precision", percent(m.precision), ""),
+        ("Recall", "recall", percent(m.recall), ""),
+        ("F1", "f1", number(m.f1), ""),
+        ("Balanced accuracy", "balanced_accuracy", percent(m.balanced_accuracy), ""),
+    ]
+
+
+def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
+    every = [
+        ("answer", "The answer", True),
+        ("attributes", "By attribute", True),
+        ("intersections", "Intersections", context["crossings"]),
+        ("explorer", "Threshold explorer", context["explorer"]),
+        ("performance", "How good is it at all", True),
+        ("pairs", "Look at it", context["cards"]),
+        ("belief", "Can it be believed", True),
+        ("provenance", "Where it comes from", True),
+        ("glossary", "Glossary", True),
+        ("signoff", "Sign-off", True),
+    ]
+    return [(key, name) for key, name, present in every if present]
+
+
+def _anchors(
+    shown: list[parts.AttributePart], crossed: list[Crossing], told: list[words.Finding]
+) -> dict[str, str]:
+    known = {p.name: p.anchor for p in shown} | {c.name: c.anchor for c in crossed}
+    return {f.verdict.attribute: known.get(f.verdict.attribute, "attributes") for f in told}
+
+
+def _cards(
+    run_dir: Path, result: AuditResult, images: bool
+) -> list[tuple[str, str, str, list[samples.Card]]]:
+    chosen = samples.cards(run_dir, result, images)
+    return [(kind, *samples.KINDS.get(kind, (kind.capitalize(), "")), rows) for kind, rows in chosen.items()]
+
+
+def detector_name(result: AuditResult) -> str:
+    """What the report calls the audited detector."""
+    return str(result.provenance.detector.get("name") or "the detector")
+
+
+def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool = True) -> str:
+    """The page's HTML for one record.
+
+    Args:
+        run_dir: Folder the samples' thumbnails are relative to.
+        result: The record.
+        run: Content of `run.json`; may be empty.
+        images: Whether faces are put into the page.
+    """
+    book: parts.Figures = {}
+    told = words.findings(result)
+    names = _by_severity(result, told)
+    shown = [parts.attribute_part(book, result, name, i, told) for i, name in enumerate(names)]
+    crossed = crossings(result, told)
+    slider = explorer.payload(result, names)
+    explored = [p for p in shown if slider and any(a["name"] == p.name for a in slider["attributes"])]
+    context: dict[str, Any] = {
+        "result": result,
+        "detector": detector_name(result),
+        "headline": answer.headline(result),
+        "lead": answer.lead(result),
+        "overall_sentence": answer.overall_sentence(result),
+        "crossed_line": answer.crossed_line(result),
+        "sureness": answer.sureness(result),
+        "notes": answer.notes(result),
+        "answerable": answer.is_answerable(result),
+        "steps": advice.next_steps(result),
+        "verdict_grid": _verdict_grid(told),
+        "anchors": _anchors(shown, crossed, told),
+        "attributes": shown,
+        "crossings": crossed,
+        "explorer": slider,
+        "elsewhere": elsewhere.rows(result, names),
+        "n_elsewhere": elsewhere.n_compared(result),
+        "explorer_figures": parts.explorer_figures(book, result, explored),
+        "tiles": _tiles(result),
+        "mix_of_measures": mix_of_measures(result),
+        "mix_of_disparities": mix_of_disparities(result),
+        "operating": tables.operating_points_table(result.overall),
+        "overall_figures": parts.overall_figures(book, result, OVERALL, len(shown)),
+        "cards": _cards(run_dir, result, images),
+        "verdicts_table": tables.verdicts_table(result),
+        "provenance": provenance_rows(result, run),
+        "signoff": signoff.filled(result),
+        "signoff_blank": signoff.BLANK,
+        **belief.context(result),
+        **held.context(result),
+        **rare.context(result, names),
+    }
+    context["sections"] = _sections(context)
+    return render("report.html", context, book, {"explorer": slider})
+
+
+def write_report(run_dir: str | Path, images: bool = True) -> Path:
+    """Write `report.html` into a run folder and return its path.
+
+    Args:
+        run_dir: Folder that holds `audit.json`.
+        images: Put the sampled faces into the page; False leaves them out for privacy.
+
+    Raises:
+        ResultFormatError: there is no `audit.json` in the folder, or it cannot be read.
+        RecordFormatError: `run.json` cannot be read.
+    """
+    folder = Path(run_dir)
+    result = load_result(folder)
+    return write_text(folder / "report.html", build(folder, result, load_json(folder / "run.json"), images))

@@ -1,0 +1,98 @@
+"""The table of verdicts at other thresholds, above the slider.
+
+Enters: an `AuditResult`. Leaves: a row a threshold, the audited one among them, from the most real images
+flagged to the fewest.
+
+Why no sentences about groups here: those of the other sections quote rates at the audited threshold. A
+verdict, its gap and the interval hold for the row they stand in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.schema.result import AuditResult, Verdict
+from reports.text.numbers import NO_DATA, percent, point_interval, points
+from reports.text.verdict_text import HEADLINES, shown_gap
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One verdict as shown."""
+
+    verdict: Verdict
+    headline: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One kind of error at one threshold."""
+
+    overall: str
+    """Its rate over all images."""
+    cells: list[Judged | None]
+    """A verdict an attribute; None where the record has none."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One threshold."""
+
+    threshold: str
+    reason: str
+    """What led to it, in words."""
+    fpr: float
+    lines: list[Line]
+    """Real images flagged as fake, fakes let through."""
+
+
+def _reason(rule: str) -> str:
+    if rule == "eer":
+        return "both rates equal"
+    return f"FPR at most {percent(float(rule.partition('=')[2]), 0)}"
+
+
+def _gap(v: Verdict) -> str:
+    gap, interval = shown_gap(v)
+    return f"{points(gap).split()[0]} ({point_interval(interval)})" if gap == gap else "too few images"
+
+
+def _row(
+    threshold: float,
+    reason: str,
+    rates: tuple[float, float],
+    verdicts: Sequence[Verdict],
+    names: Sequence[str],
+) -> Row:
+    found = {(v.attribute, v.rate): Judged(v, HEADLINES[v.verdict], _gap(v)) for v in verdicts}
+    flagged, missed = (percent(rate) for rate in rates)
+    lines = [
+        Line(f"FPR {flagged}", [found.get((name, "fpr")) for name in names]),
+        Line(f"FNR {missed}", [found.get((name, "fnr")) for name in names]),
+    ]
+    return Row(f"{threshold:.4g}" if math.isfinite(threshold) else NO_DATA, reason, rates[0], lines)
+
+
+def rows(result: AuditResult, names: Sequence[str]) -> list[Row]:
+    """The table's rows; none where the record judges no other threshold.
+
+    Args:
+        result: The record.
+        names: Attributes in the order of the page.
+    """
+    if not result.other_thresholds:
+        return []
+    m = result.overall
+    own = _row(result.config.threshold, "audited", (m.fpr, m.fnr), result.verdicts, names)
+    others = [
+        _row(o.threshold, _reason(o.rule), (o.fpr, o.fnr), o.verdicts, names) for o in result.other_thresholds
+    ]
+    return sorted([own, *others], key=lambda row: -row.fpr)
+
+
+def n_compared(result: AuditResult) -> int:
+    """Comparisons at other thresholds, which are corrected together."""
+    return sum(v.p_value == v.p_value for o in result.other_thresholds for v in o.verdicts)

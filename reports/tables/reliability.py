@@ -1,0 +1,133 @@
+"""Whether an audit can be believed: drop-out, multiplicity, limits, what was not measured.
+
+Enters: an `AuditResult`. Leaves: the texts and tables of that section.
+
+Why limits are chosen by what is in the record: a fixed list is not read; a sentence about labels that the
+audit does not use is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audit.schema.result import AuditResult, Dropout
+from reports.tables.report_tables import dropout_table
+from reports.tables.table import Table
+from reports.text.answer import rendered
+from reports.text.numbers import count, percent
+from reports.text.verdict_text import by
+
+FAIRFACE_RACES = {
+    "White",
+    "Black",
+    "Latino_Hispanic",
+    "East Asian",
+    "Southeast Asian",
+    "Indian",
+    "Middle Eastern",
+}
+
+
+def _uses_fairface_words(result: AuditResult) -> bool:
+    races = {g.group for g in result.groups if g.attribute.lower() == "race"}
+    return bool(races & FAIRFACE_RACES)
+
+
+def _independence(result: AuditResult) -> str:
+    """What intervals, tests and verdicts take for granted."""
+    if name := result.config.unit_column:
+        return (
+            f"Every {name} counts as independent of the others and counts once: one real and one fake image "
+            "of each were drawn. Rates are shares of such draws, not of all images."
+        )
+    unit = "matched pair" if result.data.n_pairs else "image"
+    return (
+        f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
+        "video or copies of one image are not: with them, intervals are too narrow and verdicts too sure. "
+        "For score tables, --unit-column draws one of each."
+    )
+
+
+def limits(result: AuditResult) -> list[str]:
+    """What bounds the conclusions."""
+    told = []
+    if rendered(result):
+        told.append(
+            "The faces were drawn by a program. They exercise the method; they say nothing about people."
+        )
+    if _uses_fairface_words(result):
+        told.append(
+            "Labels of age, gender and race in FairFace are what crowd workers perceived, not what people "
+            "say of themselves. Two genders and seven race words do not describe everyone."
+        )
+    if result.data.n_pairs:
+        maker = result.provenance.generator.get("name", "one generator")
+        told.append(
+            f"All fakes come from {maker}: a re-creation of each real photo. Other kinds of fakes may be "
+            "caught or missed differently, and by other groups."
+        )
+    told += [
+        _independence(result),
+        f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos of "
+        "other origin, quality or compression can behave differently.",
+        "A gap shows that groups are treated unequally here. It does not show why.",
+    ]
+    return told
+
+
+def not_measured(result: AuditResult) -> list[str]:
+    """What a reader might expect and will not find."""
+    told = ["Groups that carry no label here, such as people with disabilities, scars, veils or make-up."]
+    if len(result.config.attributes) == 1:
+        told.append("Intersections: one attribute alone was audited.")
+    if not result.data.n_pairs:
+        told.append(
+            "Matched pairs: real images and fakes show different people, so content and group can mix."
+        )
+    if not result.dropout:
+        told.append("Drop-out: the record does not say which images were lost before scoring.")
+    told += [
+        "Video, audio, and images that were screenshots, recompressed or deliberately disguised.",
+        "The harm done by an error, and what people do with a flag.",
+    ]
+    return told
+
+
+def dropout_sentence(rows: list[Dropout]) -> str:
+    """Loss overall and its spread over the groups of the first attribute."""
+    first = [d for d in rows if d.attribute == rows[0].attribute]
+    attempted, ok = sum(d.n_attempted for d in first), sum(d.n_ok for d in first)
+    lost = {d.group: 1 - d.n_ok / d.n_attempted for d in first if d.n_attempted}
+    text = f"{count(attempted - ok)} of {count(attempted)} source photos did not become a usable pair"
+    if len(lost) < 2:
+        return text + "."
+    worst, best = max(lost, key=lambda g: lost[g]), min(lost, key=lambda g: lost[g])
+    spread = f"from {percent(lost[best])} ({best}) to {percent(lost[worst])} ({worst})"
+    return f"{text}; by {rows[0].attribute}, {spread}."
+
+
+def multiplicity(result: AuditResult) -> str:
+    """How many looks were taken, and what was done about it."""
+    if not result.verdicts:
+        return "No comparison was made."
+    n = result.n_tests or len(result.verdicts)
+    names = ", ".join(by(a) for a in dict.fromkeys(v.attribute for v in result.verdicts))
+    return (
+        f"{count(n)} comparisons were made ({names}). The p-values are corrected for all of them by "
+        "Holm's method; rates of single cells are shown for orientation and were not tested one by one."
+    )
+
+
+def context(result: AuditResult) -> dict[str, Any]:
+    """Names for the template."""
+    attributes = list(dict.fromkeys(d.attribute for d in result.dropout))
+    dropout: list[Table] = [
+        dropout_table([d for d in result.dropout if d.attribute == name], name) for name in attributes
+    ]
+    return {
+        "limits": limits(result),
+        "not_measured": not_measured(result),
+        "dropout": dropout,
+        "dropout_sentence": dropout_sentence(list(result.dropout)) if result.dropout else "",
+        "multiplicity": multiplicity(result),
+    }

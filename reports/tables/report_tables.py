@@ -1,0 +1,290 @@
+"""The tables of a report.
+
+Enters: an `AuditResult`. Leaves: `Table`s for the page, and with `write_tables` one CSV file each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit.schema.json_schema import load_result
+from audit.schema.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
+from pipelines.storage import write_text
+from reports.tables.table import Column, Row, Table
+from reports.text.glossary import gap_word
+from reports.text.participation import remark
+from reports.text.verdict_text import DISPARITY, RATE_NAMES, beyond_proven, group_label, title
+
+TO_REST = ("_to_rest", "disparate_impact", "average_odds_difference")
+"""How measures of one group against all others end."""
+TO_REFERENCE = "_to_reference"
+"""How measures of one group against the reference group end."""
+
+TOLERANCE_CHECKS = {"inside": "inside", "beyond": "beyond", "unclear": "across its edge"}
+"""How the place of an interval is shown; "unclear" beside a disparity would read as a contradiction."""
+
+RATE_COLUMNS = [
+    Column("n_real", "Real images", "count"),
+    Column("fp", "Flagged", "count"),
+    Column("fpr", "FPR", "percent", "fpr"),
+    Column("fpr_interval", "FPR interval", "percent interval", "interval"),
+    Column("n_fake", "Fakes", "count"),
+    Column("fn", "Let through", "count"),
+    Column("fnr", "FNR", "percent", "fnr"),
+    Column("fnr_interval", "FNR interval", "percent interval", "interval"),
+    Column("positive_rate", "Share flagged", "percent", "demographic_parity"),
+    Column("note", "Note"),
+]
+
+QUALITY_COLUMNS = [
+    Column("accuracy", "Accuracy", "percent", "accuracy"),
+    Column("accuracy_interval", "Interval", "percent interval", "interval"),
+    Column("balanced_accuracy", "Balanced accuracy", "percent", "balanced_accuracy"),
+    Column("precision", "Precision", "percent", "precision"),
+    Column("recall", "Recall", "percent", "recall"),
+    Column("f1", "F1", "number", "f1"),
+    Column("auc", "AUC", "number", "auc"),
+    Column("auc_interval", "AUC interval", "number interval", "interval"),
+    Column("average_precision", "AP", "number", "average_precision"),
+    Column("eer", "EER", "percent", "eer"),
+    Column("eer_interval", "EER interval", "percent interval", "interval"),
+    Column("min_dcf", "minDCF", "number", "min_dcf"),
+]
+
+
+def _row(m: Measures, attribute: str, group: str) -> Row:
+    small = isinstance(m, GroupResult) and m.small
+    note = "no data" if m.n_real + m.n_fake == 0 else "few images" if small else ""
+    row = {"attribute": attribute, "group": group_label(attribute, group), "note": note}
+    return (
+        row
+        | {"fp": m.confusion.fp, "fn": m.confusion.fn, "tp": m.confusion.tp, "tn": m.confusion.tn}
+        | dict(m)
+    )
+
+
+def measures_row(group: GroupResult, min_n: int | None = None) -> Row:
+    """Every measure of a group, with its counts and a note where it is thin.
+
+    Args:
+        group: Of a record.
+        min_n: The audit's, so that the note tells which class is thin; None for a note on both together.
+    """
+    row = _row(group, group.attribute, group.group) | {"group": group_label(group.attribute, group.group)}
+    return row if min_n is None else row | {"note": remark(group, min_n)}
+
+
+def overall_row(result: AuditResult) -> Row:
+    """The same for all images."""
+    return _row(result.overall, OVERALL, OVERALL)
+
+
+def rates_table(result: AuditResult, attribute: str) -> Table:
+    """Counts, FPR and FNR of every group of one attribute, all images last."""
+    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == attribute]
+    rows.sort(key=lambda r: -r["fpr"] if math.isfinite(r["fpr"]) else 1.0)
+    columns = [Column("group", title(attribute)), *RATE_COLUMNS]
+    return Table(f"rates-{attribute}", f"Error rates by {attribute}", columns, [*rows, overall_row(result)])
+
+
+def quality_table(result: AuditResult, attribute: str) -> Table:
+    """Accuracy, precision, recall, F1, AUC, EER ... of every group of one attribute, all images first."""
+    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == attribute]
+    columns = [Column("group", title(attribute)), *QUALITY_COLUMNS]
+    return Table(f"quality-{attribute}", f"Performance by {attribute}", columns, [overall_row(result), *rows])
+
+
+def verdicts_table(result: AuditResult) -> Table:
+    """Every test that was made, with both p-values."""
+    columns = [
+        Column("attribute", "Attribute"),
+        Column("rate", "Rate"),
+        Column("verdict", "Verdict", "text", "verdict"),
+        Column("gap", "Gap", "points", "gap"),
+        Column("gap_interval", "Interval of the gap", "points interval", "simultaneous"),
+        Column("p_value", "p", "p", "p_value"),
+        Column("adjusted_p_value", "p, corrected", "p", "holm"),
+        Column("worst_group", "Highest rate"),
+        Column("best_group", "Lowest rate"),
+        Column("min_detectable_gap", "Smallest gap that would show", "points", "mdg"),
+        Column("proven", "Gap proven beyond tolerance"),
+        Column("images_needed", "Images per group to settle it", "count", "images_needed"),
+    ]
+    rows = [
+        dict(v)
+        | {"attribute": title(v.attribute), "rate": RATE_NAMES[v.rate]}
+        | {"proven": ("yes" if beyond_proven(result, v) else "no") if v.verdict == DISPARITY else ""}
+        for v in result.verdicts
+    ]
+    return Table("verdicts", "All comparisons made", columns, rows)
+
+
+def gaps_table(result: AuditResult, attribute: str) -> Table:
+    """Every disparity measure over all groups of one attribute, with its meaning."""
+    columns = [
+        Column("label", "Measure"),
+        Column("value", "Value", "number"),
+        Column("interval", "Interval", "number interval", "interval"),
+        Column("tolerance_check", "Interval against tolerance"),
+        Column("fair", "Equal"),
+        Column("expected_if_equal", "Chance alone", "number", "expected_if_equal"),
+        Column("groups", "Set by"),
+        Column("meaning", "What it says"),
+    ]
+    rows = []
+    one_sided = (*TO_REST, TO_REFERENCE)
+    for gap in (g for g in result.gaps if g.attribute == attribute and not g.measure.endswith(one_sided)):
+        word = gap_word(gap.measure)
+        groups = " vs ".join(group_label(attribute, g) for g in gap.groups)
+        note = f" ({gap.reason})" if gap.reason else ""
+        row = {"label": word.label, "fair": word.fair, "groups": groups, "meaning": word.meaning + note}
+        rows.append(dict(gap) | row | {"tolerance_check": TOLERANCE_CHECKS.get(gap.tolerance_check or "")})
+    return Table(f"measures-{attribute}", f"Disparity measures by {attribute}", columns, rows)
+
+
+def rest_table(result: AuditResult, attribute: str) -> Table:
+    """Each group of one attribute against all others: a row a group, a value and an interval a measure."""
+    found = [g for g in result.gaps if g.attribute == attribute and g.measure.endswith(TO_REST)]
+    columns = [Column("group", title(attribute))]
+    for measure in dict.fromkeys(g.measure for g in found):
+        columns.append(Column(measure, gap_word(measure).label, "number"))
+        columns.append(Column(f"{measure} interval", "Interval", "number interval", "interval"))
+    rows: dict[str, Row] = {}
+    for gap in found:
+        row = rows.setdefault(gap.groups[0], {"group": group_label(attribute, gap.groups[0])})
+        row |= {gap.measure: gap.value, f"{gap.measure} interval": gap.interval}
+    return Table(
+        f"rest-{attribute}", f"Each {attribute} group against all others", columns, list(rows.values())
+    )
+
+
+def operating_points_table(measures: Measures) -> Table:
+    """FNR where the FPR is held to 1, 5 and 10 %, and the other way round."""
+    columns = [
+        Column("at", "Other rate held to", "percent"),
+        Column("apcer", "Fakes let through (APCER at BPCER)", "percent", "apcer"),
+        Column("bpcer", "Real images flagged (BPCER at APCER)", "percent", "bpcer"),
+    ]
+    keys = sorted({*measures.apcer_at_bpcer, *measures.bpcer_at_apcer}, key=float)
+    rows = [
+        {
+            "at": float(key),
+            "apcer": measures.apcer_at_bpcer.get(key, math.nan),
+            "bpcer": measures.bpcer_at_apcer.get(key, math.nan),
+        }
+        for key in keys
+    ]
+    return Table("operating-points", "Operating points", columns, rows)
+
+
+def dropout_table(rows: Sequence[Dropout], attribute: str) -> Table:
+    """Attempted, usable and lost source photos of every group, and the quality of its pairs."""
+    reasons = sorted({k for d in rows for k in d.n_by_status if k != "ok"})
+    qualities = sorted({k for d in rows for k in d.quality})
+    columns = [
+        Column("group", title(attribute)),
+        Column("n_attempted", "Source photos", "count"),
+        Column("n_ok", "Became pairs", "count"),
+        Column("lost", "Share lost", "percent", "dropout"),
+        *[Column(f"lost: {r}", r.capitalize(), "count") for r in reasons],
+        *[Column(f"quality: {q}", q.replace("_", " ").capitalize(), "number") for q in qualities],
+    ]
+    table = [
+        {
+            "group": group_label(attribute, d.group),
+            "n_attempted": d.n_attempted,
+            "n_ok": d.n_ok,
+            "lost": 1 - d.n_ok / d.n_attempted if d.n_attempted else math.nan,
+            **{f"lost: {r}": d.n_by_status.get(r, 0) for r in reasons},
+            **{f"quality: {q}": d.quality.get(q, math.nan) for q in qualities},
+        }
+        for d in rows
+    ]
+    return Table(f"dropout-{attribute}", f"What became of the source photos, by {attribute}", columns, table)
+
+
+def _plain(name: str, rows: Sequence[Row], intervals: Sequence[str] = ()) -> Table:
+    """A table for a file alone: every key of the first row a column, under its own name."""
+    keys = list(rows[0]) if rows else []
+    columns = [Column(key, key, "percent interval" if key in intervals else "text") for key in keys]
+    return Table(name, name, columns, list(rows))
+
+
+def _groups_file(result: AuditResult) -> Table:
+    intervals = ["fpr_interval", "fnr_interval", "accuracy_interval", "auc_interval", "eer_interval"]
+    dicts = ("confusion", "apcer_at_bpcer", "bpcer_at_apcer", "small")
+    everything = [("", OVERALL, result.overall), *((g.attribute, g.group, g) for g in result.groups)]
+    rows = []
+    for attribute, group, m in everything:
+        row = {"attribute": attribute or OVERALL, "group": group, **dict(m), **dict(m.confusion)}
+        small = m.small if isinstance(m, GroupResult) else False
+        rows.append({k: v for k, v in row.items() if k not in dicts} | {"few_images": small})
+    return _plain("groups", rows, intervals)
+
+
+def _series_file(result: AuditResult, kind: str) -> Table:
+    """Curves, or counts at the thresholds of the sweep, one row a point."""
+    rows: list[Row] = []
+    for c in result.curves if kind == "curves" else []:
+        where = {"attribute": c.attribute, "group": c.group}
+        points = zip(c.thresholds, c.fpr, c.fnr, strict=True)
+        rows += [where | {"threshold": t, "fpr": a, "fnr": b} for t, a, b in points]
+    for s in result.sweep if kind == "sweep" else []:
+        group: Row = {"attribute": s.attribute, "group": s.group, "n_real": s.n_real, "n_fake": s.n_fake}
+        counts = zip(result.sweep_thresholds, s.fp, s.fn, strict=True)
+        rows += [group | {"threshold": t, "fp": fp, "fn": fn} for t, fp, fn in counts]
+    return _plain(kind, rows)
+
+
+def _dropout_file(result: AuditResult) -> Table:
+    words = sorted({k for d in result.dropout for k in d.n_by_status})
+    qualities = sorted({k for d in result.dropout for k in d.quality})
+    rows = [
+        {"attribute": d.attribute, "group": d.group, "n_attempted": d.n_attempted, "n_ok": d.n_ok}
+        | {f"n {k}": d.n_by_status.get(k, 0) for k in words}
+        | {k: d.quality.get(k, math.nan) for k in qualities}
+        for d in result.dropout
+    ]
+    return _plain("dropout", rows)
+
+
+def _samples_file(result: AuditResult) -> Table:
+    names = list(dict.fromkeys(k for s in result.samples for k in s.groups))
+    rows = []
+    for s in result.samples:
+        fields: Row = {"kind": s.kind, "pair_id": s.pair_id, **{k: s.groups.get(k, "") for k in names}}
+        rows.append(fields | {"real_score": s.real_score, "fake_score": s.fake_score, "reason": s.reason})
+    return _plain("samples", rows)
+
+
+def _adjusted_rows(result: AuditResult) -> list[Row]:
+    return [{k: v for k, v in dict(gap).items() if k != "strata"} for gap in result.adjusted_gaps]
+
+
+def write_tables(run_dir: str | Path) -> list[Path]:
+    """Write the record's tables as CSV files into `tables/` of the run folder, and return their paths.
+
+    Args:
+        run_dir: Folder that holds `audit.json`.
+
+    Raises:
+        ResultFormatError: there is no `audit.json` in the folder, or it cannot be read.
+    """
+    result = load_result(run_dir)
+    measures = [dict(gap) | {"groups": " vs ".join(gap.groups)} for gap in result.gaps]
+    verdicts = [
+        dict(v) | {"worse_groups": "; ".join(g.group for g in v.worse_groups)} for v in result.verdicts
+    ]
+    tables = [
+        _groups_file(result),
+        _plain("verdicts", verdicts, ["gap_interval"]),
+        _plain("measures", measures, ["interval"]),
+        _plain("adjusted_gaps", _adjusted_rows(result), ["raw_interval", "interval"]),
+        _series_file(result, "curves"),
+        _series_file(result, "sweep"),
+        _dropout_file(result),
+        _samples_file(result),
+    ]
+    return [write_text(Path(run_dir) / "tables" / f"{t.name}.csv", t.to_csv()) for t in tables if t.rows]

@@ -1,0 +1,1 @@
+"""The audit in words. Enters: an `AuditResult`. Leaves: sentences, formatted numbers, terms."""

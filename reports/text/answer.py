@@ -1,0 +1,218 @@
+"""The first screen in words: the headline, what stands under it, and how sure we are.
+
+Enters: an `AuditResult`. Leaves: sentences put together from its findings.
+
+Why single attributes are named before their intersections: they hold more images, and an intersection of
+an unequal attribute is nearly always unequal too. Where only an intersection is unequal, it is the headline.
+"""
+
+from __future__ import annotations
+
+from audit.judge.sanity_checks import Fault, fault_in, sentences
+from audit.schema.result import MISSING, AuditResult
+from reports.text.numbers import count, listing, p_value, percent, percent_interval, points
+from reports.text.participation import takes_part
+from reports.text.verdict_text import (
+    DISPARITY,
+    INSUFFICIENT,
+    RATE_NAMES,
+    UNEQUAL,
+    WITHIN,
+    Finding,
+    beyond_proven,
+    by,
+    far_in_proportion,
+    findings,
+    ratio_note,
+    standing,
+)
+
+NOT_ANSWERABLE: dict[Fault | None, str] = {
+    "reversed": "Not answerable yet: scores or labels look reversed.",
+    "threshold": "Not answerable yet: the threshold does not fit these scores.",
+}
+"""Headlines for records whose verdicts must not be read as an answer."""
+
+
+def _named(result: AuditResult, *words: str) -> str:
+    """The attributes of some standing; with the kind of error where the other kind stands differently.
+
+    Intersections are named only where no single attribute is.
+    """
+    chosen = [v for v in result.verdicts if standing(result, v) in words]
+    chosen = [v for v in chosen if ":" not in v.attribute] or chosen
+    names: dict[str, list[str]] = {}
+    for attribute in dict.fromkeys(v.attribute for v in chosen):
+        rates = [v.rate for v in chosen if v.attribute == attribute]
+        whole = len(rates) == sum(v.attribute == attribute for v in result.verdicts)
+        kind = "" if whole else f" ({RATE_NAMES[rates[0]].lower()})"
+        names.setdefault(kind, []).append(by(attribute).removeprefix("by "))
+    return "; by ".join(listing(group) + kind for kind, group in names.items())
+
+
+def headline(result: AuditResult) -> str:
+    """The answer to "is it fair?" in a few words."""
+    fault = fault_in(result)
+    if fault in NOT_ANSWERABLE:
+        return NOT_ANSWERABLE[fault]
+    found = {standing(result, v) for v in result.verdicts}
+    if DISPARITY in found:
+        return f"No. Its errors fall unequally by {_named(result, DISPARITY)}."
+    if not found:
+        return "No verdict: no group was compared."
+    if UNEQUAL in found:
+        unequal = _named(result, UNEQUAL)
+        return f"Unequal by {unequal}; whether by more than the tolerance, the data cannot tell."
+    if found == {WITHIN}:
+        far = [v.attribute for v in result.verdicts if far_in_proportion(result, v)]
+        far = [by(a) for a in dict.fromkeys([a for a in far if ":" not in a] or far)]
+        apart = f"; in proportion far apart {listing(far)}" if far else ""
+        return f"Within tolerance, by {_named(result, WITHIN)}{apart}."
+    if found == {INSUFFICIENT}:
+        return "The data cannot tell."
+    return f"Not settled. The data cannot tell by {_named(result, INSUFFICIENT)}."
+
+
+def _proven(result: AuditResult) -> list[tuple[str, str]]:
+    """The two gravest findings, on single attributes where there are any, and how many more there are."""
+    told = findings(result)
+    disparities = [f for f in told if f.verdict.verdict == DISPARITY]
+    unequal = [f for f in told if standing(result, f.verdict) == UNEQUAL]
+    ranked = [*disparities, *unequal]
+    named = ([f for f in ranked if ":" not in f.verdict.attribute] or ranked)[:2]
+    rest = [f for f in disparities if f not in named]
+    lines = [(f.claim, f.evidence) for f in named]
+    if rest:
+        noun = "disparity" if len(rest) == 1 else "disparities"
+        where = " in intersections" if all(":" in f.verdict.attribute for f in rest) else ""
+        lines.append((f"{count(len(rest))} more {noun}{where}:", "see the next sections."))
+    return lines
+
+
+def lead(result: AuditResult) -> list[tuple[str, str]]:
+    """The paragraphs under the headline, each a claim and its evidence: found, open, cleared."""
+    if not is_answerable(result):
+        return [
+            ("Nobody is named here:", "what follows is counted as asked, and says nothing about groups yet.")
+        ]
+    found = {standing(result, v) for v in result.verdicts}
+    if not found:
+        return [("The record holds no groups to compare;", "only the overall error rates can be read.")]
+    told = _proven(result)
+    if found == {INSUFFICIENT}:
+        told.append(("No unequal treatment is shown, and none is ruled out:", "there are too few images."))
+        told += [(f.claim, f.evidence) for f in findings(result)][:1]
+    elif INSUFFICIENT in found:
+        told.append(("The data cannot tell", f"by {_named(result, INSUFFICIENT)}."))
+    if WITHIN in found:
+        limit = points(result.config.tolerance)
+        told.append(("Within tolerance", f"by {_named(result, WITHIN)}: any gap is below {limit}."))
+        told += [line for f in findings(result) for line in _in_proportion(result, f)]
+    return told + _vacuous(result)
+
+
+def _in_proportion(result: AuditResult, f: Finding) -> list[tuple[str, str]]:
+    """What a small gap between the groups of a single attribute hides: rates far apart in proportion."""
+    v = f.verdict
+    if v.verdict != WITHIN or ":" in v.attribute:
+        return []
+    if far_in_proportion(result, v):
+        return [(f.claim, f.evidence)]
+    note = ratio_note(result, v)
+    return [(f"{RATE_NAMES[v.rate]}, {by(v.attribute)}:", note)] if note else []
+
+
+def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
+    """A warning of errors that are rarer than the tolerance, where nothing stood out in points."""
+    rare = []
+    for rate, name in RATE_NAMES.items():
+        overall = getattr(result.overall, rate)
+        verdicts = [v for v in result.verdicts if v.rate == rate]
+        if verdicts and overall < result.config.tolerance and all(v.verdict != DISPARITY for v in verdicts):
+            rare.append(f"{name.lower()} are {percent(overall)} of all")
+    if not rare:
+        return []
+    told = f"{listing(rare)}, less than the tolerance of {points(result.config.tolerance)}."
+    so = "A group can fare many times worse and stay within it: read the proportions too."
+    return [("Points say little here:", f"{told} {so}")]
+
+
+def sureness(result: AuditResult) -> list[str]:
+    """How sure: level, multiplicity, and the thinnest well-filled group."""
+    level = percent(result.config.confidence, 0)
+    told = [f"Each gap's interval holds at {level} for all pairs of groups of its attribute together."]
+    if result.n_tests > 1:
+        told.append(f"Disparities are corrected for all {count(result.n_tests)} comparisons made (Holm).")
+        if any(beyond_proven(result, v) for v in result.verdicts):
+            told.append(
+                "That a gap exceeds the tolerance rests on its own interval, without that correction."
+            )
+    tests = [v.adjusted_p_value for v in result.verdicts if v.verdict == DISPARITY]
+    if tests:
+        shown = p_value(max(tests))
+        told.append(
+            "If all groups were treated alike, chance would produce each such gap with a probability "
+            f"{shown if shown.startswith('<') else 'of at most ' + shown}."
+        )
+    return told + _left_out(result)
+
+
+def _left_out(result: AuditResult) -> list[str]:
+    """Groups of single attributes too small for a verdict, for each kind of error on its own."""
+    one_way = [g for g in result.groups if g.attribute in result.config.attributes]
+    labelled = [g for g in one_way if g.group != MISSING]
+    told = []
+    for rate, kind in (("fpr", "real images"), ("fnr", "fakes")):
+        n = sum(not takes_part(g, rate, result.config.min_n) for g in labelled)
+        if n:
+            told.append(
+                f"{count(n)} of {count(len(labelled))} groups {'has' if n == 1 else 'have'} fewer than "
+                f"{result.config.min_n} {kind}: shown, and left out of the verdicts on {kind}."
+            )
+    return told
+
+
+def is_weak(result: AuditResult) -> bool:
+    """Whether the detector hardly beats a coin; fairness says little then."""
+    return fault_in(result) == "weak"
+
+
+def is_answerable(result: AuditResult) -> bool:
+    """Whether scores, labels and threshold belong together, so that verdicts may be read."""
+    return fault_in(result) not in NOT_ANSWERABLE
+
+
+def notes(result: AuditResult) -> list[str]:
+    """What to know first: a fault of scores or threshold before everything else, older records included."""
+    c = result.config
+    return list(dict.fromkeys([*sentences(result.overall, c.threshold, c.threshold_rule), *result.notes]))
+
+
+def rendered(result: AuditResult) -> bool:
+    """Whether the faces were drawn by a program."""
+    kinds = [result.provenance.data.get("source"), result.provenance.data.get("pairs")]
+    sources = [k.get("source", k) for k in kinds if isinstance(k, dict)]
+    return any(isinstance(s, dict) and s.get("kind") == "rendered" for s in sources)
+
+
+def overall_sentence(result: AuditResult) -> str:
+    """How good the detector is at all."""
+    m = result.overall
+    flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} real images"
+    missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} fakes"
+    return f"Overall it flags {flagged} and lets through {missed}."
+
+
+def crossed_line(result: AuditResult) -> list[tuple[str, str]]:
+    """Verdicts on the intersections, as (verdict, which): one line where a table would push the rest away."""
+    lines = []
+    for word in (DISPARITY, INSUFFICIENT, WITHIN):
+        verdicts = [v for v in result.verdicts if ":" in v.attribute and v.verdict == word]
+        names = listing([by(a).removeprefix("by ") for a in dict.fromkeys(v.attribute for v in verdicts)])
+        if verdicts:
+            lines.append((word, f"{count(len(verdicts))} of {_n_crossed(result)} comparisons ({names})"))
+    return lines
+
+
+def _n_crossed(result: AuditResult) -> str:
+    return count(sum(":" in v.attribute for v in result.verdicts))

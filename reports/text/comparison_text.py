@@ -1,0 +1,156 @@
+"""A comparison of detectors in words, never stronger than its tests.
+
+Enters: a `Comparison`. Leaves: a headline, and one sentence a pair of detectors and question.
+
+Why "better" and "fairer" are two questions: a detector that errs less can still err more unequally, and the
+reader must decide what weighs more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.schema.comparison import AucDifference, Comparison, ErrorDifference, GapChange
+from audit.schema.result import OVERALL
+from reports.text.numbers import (
+    count,
+    listing,
+    number,
+    number_interval,
+    p_value,
+    percent,
+    point_interval,
+    points,
+)
+from reports.text.verdict_text import RATE_NAMES, by
+
+BETTER, OPEN = "difference", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One question put to the data, and its answer."""
+
+    question: str
+    word: str
+    """BETTER or OPEN."""
+    winner: str | None
+    sentence: str
+
+
+def proven(difference: AucDifference | ErrorDifference | GapChange, record: Comparison) -> bool:
+    """Whether the difference survives the correction for all tests of its family."""
+    return difference.adjusted_p_value <= 1 - record.confidence
+
+
+def tell_auc(d: AucDifference, record: Comparison) -> Told:
+    """Which of the two separates real from fake better, over all images."""
+    values = f"AUC {number(d.auc_first)} for {d.first}, {number(d.auc_second)} for {d.second}"
+    apart = (
+        f"difference {number(d.difference)} ({number_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
+    )
+    question = "Which separates real from fake better?"
+    if proven(d, record):
+        winner = d.first if d.difference > 0 else d.second
+        return Told(question, BETTER, winner, f"{winner} does: {values}, {apart}.")
+    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+
+
+def tell_error(d: ErrorDifference, record: Comparison) -> Told:
+    """Which of the two errs less in one way, over all images."""
+    what = RATE_NAMES[d.rate].lower()
+    first, second = d.both_wrong + d.only_first_wrong, d.both_wrong + d.only_second_wrong
+    values = (
+        f"{percent(first / d.n)} for {d.first}, {percent(second / d.n)} for {d.second}" if d.n else "no data"
+    )
+    apart = (
+        f"difference {points(d.difference)} ({point_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
+    )
+    question = f"Which has fewer {what}?"
+    if proven(d, record):
+        winner = d.first if d.difference < 0 else d.second
+        return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
+    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+
+
+def tell_gap(d: GapChange, record: Comparison) -> Told:
+    """Which of the two treats the groups of an attribute more alike."""
+    question = f"{RATE_NAMES[d.rate]}: which has the smaller gap {by(d.attribute)}?"
+    if d.reason:
+        return Told(question, OPEN, None, f"Nothing can be compared: {d.reason}.")
+    values = f"{points(d.gap_first)} for {d.first}, {points(d.gap_second)} for {d.second}"
+    apart = (
+        f"difference {points(d.difference)} ({point_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
+    )
+    if proven(d, record):
+        winner = d.first if d.difference < 0 else d.second
+        return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
+    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+
+
+def told(record: Comparison) -> list[tuple[str, list[Told]]]:
+    """For each pair of detectors: better at all, fewer errors, smaller gaps by each single attribute."""
+    pairs = dict.fromkeys((d.first, d.second) for d in record.auc)
+    answers = []
+    for first, second in pairs:
+        auc = [d for d in record.auc if (d.first, d.second) == (first, second) and d.attribute == OVERALL]
+        errors = [
+            d for d in record.errors if (d.first, d.second) == (first, second) and d.attribute == OVERALL
+        ]
+        gaps = [d for d in record.gaps if (d.first, d.second) == (first, second) and ":" not in d.attribute]
+        rows = [*(tell_auc(d, record) for d in auc), *(tell_error(d, record) for d in errors)]
+        answers.append((f"{first} and {second}", [*rows, *(tell_gap(d, record) for d in gaps)]))
+    return answers
+
+
+def headline(record: Comparison) -> str:
+    """Which is better and which is fairer, for two detectors; a count of proven differences for more."""
+    gaps = [d for d in record.gaps if ":" not in d.attribute and proven(d, record)]
+    overall = [d for d in record.auc if d.attribute == OVERALL and proven(d, record)]
+    if len(record.runs) > 2:
+        errors = [d for d in record.errors if d.attribute == OVERALL and proven(d, record)]
+        n = len(gaps) + len(overall) + len(errors)
+        return (
+            f"{n} differences between {len(record.runs)} detectors are proven."
+            if n
+            else "The data cannot tell."
+        )
+    better = [winner for d in overall if (winner := tell_auc(d, record).winner)]
+    fairer = list(dict.fromkeys(winner for d in gaps if (winner := tell_gap(d, record).winner)))
+    first = f"{better[0]} separates better" if better else "Which separates better, the data cannot tell"
+    if not fairer:
+        return f"{first}; which is fairer, the data cannot tell."
+    if fairer == better:
+        return f"{first} and is fairer {listing(_where(record, better[0]))}."
+    where = [f"{w} is fairer {listing(_where(record, w))}" for w in fairer]
+    return f"{first}; {listing(where)}."
+
+
+def corrected(record: Comparison) -> str:
+    """What the answers on the first screen are corrected for."""
+    sizes = {family.name: family.n_tests for family in record.families}
+    if "headline" not in sizes:
+        return f"Answers are corrected for all {count(record.n_tests)} tests of this comparison (Holm)"
+    return f"Answers are corrected for all {count(sizes['headline'])} questions above (Holm)"
+
+
+def families(record: Comparison) -> list[str]:
+    """Which tests were corrected together, a sentence a family."""
+    if not record.families:
+        return [f"{count(record.n_tests)} tests were made and corrected together."]
+    sizes = {family.name: count(family.n_tests) for family in record.families}
+    told = {
+        "headline": "{} tests answer the headline questions and were corrected together: AUC and both "
+        "error rates on all images, and the gaps by single attributes, for every pair of detectors. The "
+        "chance that any of them names a winner where the two are equal is at most {}.",
+        "intersections": "{} tests compare gaps by intersections. They are exploratory: corrected among "
+        "themselves, and to be confirmed on new images before anybody relies on them.",
+        "groups": "{} tests look at single groups; they are exploratory in the same way.",
+    }
+    level = percent(1 - record.confidence, 0)
+    return [told[name].format(size, level) for name, size in sizes.items()]
+
+
+def _where(record: Comparison, winner: str) -> list[str]:
+    won = [d for d in record.gaps if ":" not in d.attribute and tell_gap(d, record).winner == winner]
+    return list(dict.fromkeys(f"{by(d.attribute)}" for d in won))

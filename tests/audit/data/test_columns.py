@@ -1,0 +1,98 @@
+"""Columns found whatever their capitals, and none left unaudited without a word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.config import AuditConfig
+from audit.data.columns import find_attributes, unaudited
+from audit.data.score_file import read_scores
+from audit.data.score_table import score_table
+from audit.errors import GroupError, MissingColumnError
+from audit.runs.score_audit import audit_file, audit_scores
+
+CONFIG = AuditConfig(n_boot=100)
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    n = 400
+    return pd.DataFrame(
+        {
+            "Label": np.arange(n) % 2,
+            "SCORE": rng.uniform(size=n),
+            "Pair_ID": [f"p{i // 2}" for i in range(n)],
+            "Race": np.repeat(["a", "b"], n // 2),
+            "Age": np.repeat(rng.integers(1, 90, n // 2), 2),
+            "camera": np.repeat(rng.choice(["x", "y"], n // 2), 2),
+            "path": [f"{i}.png" for i in range(n)],
+            "row": np.arange(n),
+            "town": [f"town {i // 8}" for i in range(n)],
+        }
+    )
+
+
+SAID = (
+    "Columns not audited: Age ({} values; give it bin edges: --bins Age=EDGE,EDGE), camera (2 values; to "
+    "audit it: --attribute camera), town (50 values)."
+)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_unaudited_columns_are_named(frame, tmp_path, suffix):
+    path, said = tmp_path / f"s.{suffix}", SAID.format(frame.Age.nunique())
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    found = audit_file(path, tmp_path / "run", CONFIG)
+    assert found.config.attributes == ["Race"]
+    assert found.data.n_pairs == 200
+    assert said in found.notes
+    assert said in audit_scores(frame, CONFIG).notes
+    written = pd.read_parquet(tmp_path / "run" / "scores.parquet")
+    assert {"label", "score", "pair_id", "Race"} <= set(written.columns)
+
+
+def test_bins_make_a_number_an_attribute_whatever_the_capitals(frame, tmp_path):
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    config = AuditConfig(bins={"age": [18.0, 65.0]}, n_boot=100)
+    table = score_table(read_scores(tmp_path / "s.csv", config), config)
+    assert dict(zip(table.cells.attributes, table.cells.levels, strict=True))["Age"] == [
+        "<18", "18 to <65", ">=65",
+    ]  # fmt: skip
+
+
+def test_bins_of_any_column_audit_it(frame):
+    extra = frame.assign(income=np.repeat(np.arange(200), 2))
+    table = score_table(extra, AuditConfig(bins={"income": [50.0]}))
+    assert table.cells.attributes == ["Race", "income"]
+    with pytest.raises(MissingColumnError, match="no column 'incme'"):
+        score_table(extra, AuditConfig(bins={"incme": [50.0]}))
+
+
+def test_nothing_is_said_where_attributes_were_chosen(frame):
+    notes = audit_scores(frame, AuditConfig(attributes=["camera"], n_boot=100)).notes
+    assert not any("not audited" in note for note in notes)
+
+
+def test_two_spellings_are_two_columns(frame):
+    both = frame.assign(race=frame.camera, RACE="z")
+    assert find_attributes(both, CONFIG) == ["race"]
+    assert " Race (2 values" in (unaudited(both, CONFIG, ["race"]) or "")
+    assert find_attributes(both.drop(columns="race"), CONFIG) == ["Race", "camera"]
+
+
+def test_only_years_of_age_ask_for_bins(frame):
+    years = frame[["Label", "SCORE", "Age"]].rename(columns={"Label": "label", "SCORE": "score"})
+    with pytest.raises(GroupError, match="--bins Age=18,40,65"):
+        find_attributes(years, CONFIG)
+
+
+def test_many_columns_are_counted(frame):
+    wide = frame.assign(**{f"x{i}": 0 for i in range(20)})
+    assert (unaudited(wide, CONFIG, ["Race"]) or "").endswith("and 15 more.")
+
+
+def test_a_file_judged_by_its_first_rows_says_so(frame):
+    assert "camera (2 values or more; to audit it" in (unaudited(frame, CONFIG, ["Race"], whole=False) or "")

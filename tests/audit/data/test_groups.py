@@ -1,0 +1,72 @@
+"""Cells, groupings and the names of groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.data.groups import MISSING, cells_of, natural_key, whole
+from audit.errors import GroupError
+
+
+def test_groupings_of_three_attributes():
+    frame = pd.DataFrame({"age": ["3-9", "10-19"] * 4, "gender": list("FFMM") * 2, "race": list("ab") * 4})
+    cells, _ = cells_of(frame, ["age", "gender", "race"], {})
+    assert [g.attribute for g in cells.groupings()] == [
+        "age", "gender", "race", "age:gender", "age:race", "gender:race", "age:gender:race"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("names", "expected"), [(["a"], ["a"]), (["a", "b"], ["a", "b", "a:b"])])
+def test_groupings_of_fewer(names, expected):
+    frame = pd.DataFrame({"a": list("xy"), "b": list("uv")})
+    assert [g.attribute for g in cells_of(frame, names, {})[0].groupings()] == expected
+
+
+def test_groupings_of_four_attributes_leave_out_the_threefold_ones():
+    frame = pd.DataFrame({name: list("xy") for name in "abcd"})
+    names = [g.attribute for g in cells_of(frame, list("abcd"), {})[0].groupings()]
+    assert len(names) == 4 + 6 + 1 and names[-1] == "a:b:c:d"
+
+
+def test_rows_and_groups_match():
+    frame = pd.DataFrame({"age": ["10-19", "3-9", "10-19"], "race": ["b", "a", "a"]})
+    cells, cell = cells_of(frame, ["age", "race"], {})
+    both = cells.grouping([0, 1])
+    assert [both.names[both.of_cell[c]] for c in cell] == ["10-19:b", "3-9:a", "10-19:a"]
+    assert cells.grouping([0]).names == ["3-9", "10-19"]
+
+
+def test_natural_order():
+    ages = ["more than 70", "10-19", "3-9", "0-2", MISSING]
+    assert sorted(ages, key=natural_key) == ["0-2", "3-9", "10-19", "more than 70", MISSING]
+
+
+def test_missing_labels_are_a_group_of_their_own():
+    cells, cell = cells_of(pd.DataFrame({"race": ["a", None, "b", np.nan, "  "]}), ["race"], {})
+    grouping = cells.grouping([0])
+    assert grouping.names == ["a", "b", MISSING]
+    assert grouping.known.tolist() == [True, True, False]
+    assert [grouping.names[grouping.of_cell[c]] for c in cell] == ["a", MISSING, "b", MISSING, MISSING]
+
+
+def test_numbers_with_edges():
+    frame = pd.DataFrame({"age": [5, 18, 39.9, 40, 90, np.nan]})
+    cells, cell = cells_of(frame, ["age"], {"age": [18, 40]})
+    names = cells.grouping([0]).names
+    assert names == ["<18", "18 to <40", ">=40", MISSING]
+    assert [names[c] for c in cell] == ["<18", "18 to <40", "18 to <40", ">=40", ">=40", MISSING]
+    with pytest.raises(GroupError, match="'age' has bin edges but is not numeric"):
+        cells_of(pd.DataFrame({"age": ["old"]}), ["age"], {"age": [18]})
+
+
+def test_whole_numbers_do_not_get_a_decimal_point():
+    cells, _ = cells_of(pd.DataFrame({"level": [1.0, 2.0, 10.0]}), ["level"], {})
+    assert cells.grouping([0]).names == ["1", "2", "10"]
+
+
+def test_a_group_named_like_the_total_is_a_group():
+    cells, _ = cells_of(pd.DataFrame({"race": ["overall", "a"]}), ["race"], {})
+    assert cells.grouping([0]).names == ["a", "overall"]
+    assert whole(2).names == ["overall"] and len(whole(2)) == 1

@@ -1,0 +1,245 @@
+"""Gaps at equal value of a column: planted causes, and columns that cannot be used."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import studentized_range
+
+from audit.config import AuditConfig
+from audit.data.score_table import score_table
+from audit.errors import ConfigError, MissingColumnError
+from audit.inference.adjustment import risk_difference
+from audit.judge.adjusted_gaps import Control, adjusted_gaps
+from audit.runs.image_audit import audit_scored
+from audit.runs.score_audit import Extras, audit_file, audit_scores
+from detectors.scoring.dataset_scores import Scored
+from pipelines.dataset.manifest import MANIFEST, table_of, write_table
+
+CONFIG = AuditConfig(attributes=("race",), n_boot=200, controls=("quality",))
+
+
+def planted(n, seed, of_quality, of_group):
+    """Real images of A and B and as many fakes of whom none is missed; group B's quality is lower.
+
+    The share flagged is 0.1 + of_quality in the lower of two qualities, and `of_group` more in B.
+    """
+    rng = np.random.default_rng(seed)
+    race = rng.choice(["A", "B"], 2 * n)
+    low = rng.random(2 * n) < np.where(race == "B", 0.8, 0.3)
+    flagged = rng.random(2 * n) < 0.1 + of_quality * low + of_group * (race == "B")
+    fake = np.arange(2 * n) >= n
+    return pd.DataFrame(
+        {
+            "label": fake.astype(int),
+            "score": np.where(fake, 0.9, np.where(flagged, 0.8, 0.2)),
+            "race": race,
+            "quality": np.where(low, rng.uniform(0.2, 0.5, 2 * n), rng.uniform(0.5, 0.9, 2 * n)),
+            "low": low,
+        }
+    )
+
+
+def only(frame, config=CONFIG, **extras):
+    [gap] = audit_scores(frame, config, Extras(**extras)).adjusted_gaps
+    return gap
+
+
+def test_a_gap_of_quality_alone_goes_away():
+    gap = only(planted(4000, 0, of_quality=0.3, of_group=0.0), replace(CONFIG, controls=("low",)))
+    assert (gap.worst_group, gap.best_group, gap.rate) == ("B", "A", "fpr")
+    assert gap.raw > 0.12 and gap.raw_interval[0] > 0.09
+    assert abs(gap.adjusted) < 0.03 and gap.interval[0] < 0 < gap.interval[1]
+    assert gap.n_taking_part == gap.n_images == 4000 and gap.raw_taking_part == pytest.approx(gap.raw)
+
+
+def test_a_gap_of_the_group_stays():
+    gap = only(planted(4000, 1, of_quality=0.0, of_group=0.2))
+    assert gap.kind == "fifths" and len(gap.strata) == 5
+    assert gap.adjusted == pytest.approx(0.2, abs=0.04) and gap.interval[0] > 0.14
+
+
+def test_fifths_take_away_most_of_a_smooth_influence():
+    rng = np.random.default_rng(3)
+    race = rng.choice(["A", "B"], 20_000)
+    quality = rng.normal(np.where(race == "B", -0.5, 0.5))
+    flagged = rng.random(20_000) < 1 / (1 + np.exp(1.5 + quality))
+    frame = pd.DataFrame({"label": 0, "score": flagged * 1.0, "race": race, "quality": quality})
+    gap = only(frame)
+    assert gap.raw > 0.13 and gap.adjusted < 0.15 * gap.raw
+
+
+def test_coverage_from_images_to_interval():
+    config = replace(CONFIG, controls=("low",))
+    [verdict, _] = audit_scores(planted(600, 0, 0.3, 0.1), config).verdicts
+    hits = 0
+    for seed in range(300):
+        frame = planted(600, seed, of_quality=0.3, of_group=0.1)
+        table = score_table(frame, config)
+        [gap] = adjusted_gaps(table, frame, 0.5, [verdict], [Control("low")], config)
+        hits += gap.interval[0] <= 0.1 <= gap.interval[1]
+    assert 275 <= hits <= 295  # of 300, 285 expected
+
+
+def test_the_numbers_are_those_of_the_strata():
+    frame = planted(800, 4, 0.2, 0.1)
+    gap = only(frame)
+    errors = [[s.worst_errors, s.best_errors] for s in gap.strata]
+    images = [[s.worst_images, s.best_images] for s in gap.strata]
+    assert gap.adjusted == pytest.approx(float(risk_difference(errors, images)[0]))
+    real = frame[frame["label"] == 0]
+    by = real.assign(wrong=real["score"] >= 0.5).groupby("race")["wrong"]
+    assert gap.raw == pytest.approx(abs(by.mean()["B"] - by.mean()["A"]))
+    assert np.sum(images) == len(real) and np.sum(errors) == by.sum().sum()
+
+
+def test_intervals_hold_for_all_pairs_of_groups_since_the_pair_was_picked():
+    frame = planted(3000, 4, 0.0, 0.0)
+    frame["race"] = np.random.default_rng(1).choice(list("ABCDEFG"), len(frame))
+    gap = only(frame)
+    low, high = gap.interval
+    errors = [[s.worst_errors, s.best_errors] for s in gap.strata]
+    images = [[s.worst_images, s.best_images] for s in gap.strata]
+    half = (
+        studentized_range.ppf(0.95, 7, np.inf) / math.sqrt(2) * math.sqrt(risk_difference(errors, images)[1])
+    )
+    assert (high - low) / 2 == pytest.approx(half, rel=1e-4)
+    assert gap.raw_interval[0] < 0 < gap.raw_interval[1]
+
+
+def test_missing_values_take_no_part_and_are_counted():
+    frame = planted(2000, 5, 0.2, 0.1)
+    frame.loc[frame.index % 4 == 0, "quality"] = np.nan
+    gap = only(frame)
+    assert gap.n_missing == 500 and gap.n_taking_part == 1500 and gap.n_images == 2000
+    assert gap.raw_taking_part != gap.raw
+
+
+def test_strata_of_one_group_take_no_part():
+    frame = planted(2000, 6, 0.0, 0.2)
+    frame["quality"] = np.where(frame["race"] == "A", np.where(frame.index % 2, "x", "y"), "x")
+    gap = only(frame)
+    n_y = int(((frame["quality"] == "y") & (frame["label"] == 0)).sum())
+    assert gap.kind == "values" and gap.n_taking_part == 2000 - n_y and gap.n_missing == 0
+
+
+@pytest.mark.parametrize(
+    ("quality", "reason"),
+    [
+        (0.5, "all images have the same value"),
+        (np.nan, "no image has a value"),
+        ("race", "no value occurs in both groups"),
+        ("few", "only 20 images of B have a counterpart of like value, fewer than 30"),
+    ],
+)
+def test_columns_that_tell_nothing_say_why(quality, reason):
+    frame = planted(2000, 7, 0.0, 0.2)
+    if quality == "few":
+        shared = frame.index.isin(frame.index[(frame["race"] == "B") & (frame["label"] == 0)][:20])
+        quality = np.where((frame["race"] == "A") | shared, "x", "y")
+    frame["quality"] = frame["race"] if isinstance(quality, str) else quality
+    gap = only(frame)
+    assert reason in gap.reason and math.isnan(gap.adjusted) and gap.interval is None
+    assert gap.raw > 0.1
+
+
+def test_an_attribute_is_not_held_against_itself_and_intersections_are_passed_over():
+    frame = planted(2000, 8, 0.2, 0.2).assign(gender=np.tile(["F", "M"], 2000))
+    config = replace(CONFIG, attributes=("race", "gender"), controls=("race", "quality"))
+    found = {(g.attribute, g.column) for g in audit_scores(frame, config).adjusted_gaps}
+    assert found == {("race", "quality"), ("gender", "race"), ("gender", "quality")}
+
+
+def test_a_usual_column_goes_with_its_rate_alone_unless_asked_for():
+    frame = planted(2000, 9, 0.2, 0.2)
+    frame.loc[(frame["label"] == 1) & (frame.index % 3 == 0), "score"] = 0.1
+    usual = (Control("quality", ("fnr",)),)
+    rates = [
+        g.rate
+        for g in audit_scores(frame, replace(CONFIG, controls=()), Extras(controls=usual)).adjusted_gaps
+    ]
+    assert rates == ["fnr"]
+    asked = audit_scores(frame, CONFIG, Extras(controls=usual))
+    assert [g.rate for g in asked.adjusted_gaps] == ["fpr", "fnr"] and asked.config.controls == ["quality"]
+
+
+def test_images_that_fixed_the_threshold_take_no_part():
+    frame = planted(3000, 10, 0.2, 0.2)
+    frame["score"] += np.random.default_rng(0).normal(0, 0.1, len(frame))
+    result = audit_scores(frame, replace(CONFIG, threshold="fpr=0.3"))
+    [fpr, *_] = result.adjusted_gaps
+    assert fpr.n_images == result.data.n_real < 3000
+    ends = {g.group: g.fpr for g in result.groups}
+    assert fpr.raw == pytest.approx(ends[fpr.worst_group] - ends[fpr.best_group])
+
+
+def test_columns_that_are_not_there_or_decide_the_error_are_refused(tmp_path):
+    frame = planted(100, 11, 0, 0)
+    with pytest.raises(
+        MissingColumnError, match="no column 'blur' to hold constant; there are 'race', 'quality'"
+    ):
+        audit_scores(frame, replace(CONFIG, controls=("blur",)))
+    with pytest.raises(MissingColumnError, match="no column 'score' to hold constant"):
+        audit_scores(frame, replace(CONFIG, controls=("score",)))
+    with pytest.raises(ConfigError, match="named twice in quality, quality"):
+        audit_scores(frame, replace(CONFIG, controls=("quality", "quality")))
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    with pytest.raises(MissingColumnError, match="there are 'race', 'quality', 'low'"):
+        audit_file(tmp_path / "s.csv", tmp_path / "run", replace(CONFIG, controls=("blur",)))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_gives_the_numbers_of_the_table(tmp_path, suffix):
+    frame = planted(1000, 12, 0.2, 0.2)
+    path = tmp_path / f"s.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    found = audit_file(path, tmp_path / "run", replace(CONFIG, attributes=("race",)))
+    assert found.adjusted_gaps[0].adjusted == pytest.approx(only(frame).adjusted)
+
+
+@pytest.fixture
+def scored_pairs(tmp_path):
+    """300 scored pairs of groups A and B with a manifest; the fakes of B are worse and more often caught."""
+    rng = np.random.default_rng(0)
+    names = [f"p{i:03d}" for i in range(300)]
+    race = rng.choice(["A", "B"], 300)
+    quality = rng.uniform(0.4, 0.9, 300) - 0.3 * (race == "B")
+    rows = [
+        {
+            "pair_id": name, "source": name, "status": "ok", "detail": "", "real": f"{name}r.png",
+            "fake": f"{name}f.png", "race": group, "reconstruction_ms_ssim": q,
+            "real_confidence": 0.9 + q / 20,
+        }
+        for name, group, q in zip(names, race, quality, strict=True)
+    ]  # fmt: skip
+    write_table(tmp_path / MANIFEST, table_of(rows))
+    real, fake = rng.random(300) * 0.7, 1 - rng.random(300) * quality
+    halves = [
+        pd.DataFrame({"image_id": [f"{n}{w}.png" for n in names], "pair_id": names, "label": label,
+                      "score": score, "status": "ok", "detail": "", "source": names, "kind": w, "race": race})
+        for w, label, score in (("r", 0, real), ("f", 1, fake))
+    ]  # fmt: skip
+    data = {"layout": "pairs", "path": str(tmp_path), "folder": str(tmp_path), "provenance": {}}
+    return Scored(pd.concat(halves, ignore_index=True), ("race",), data=data)
+
+
+def test_pairs_are_held_against_their_quality_without_being_asked(scored_pairs, tmp_path):
+    result = audit_scored(scored_pairs, tmp_path / "run", AuditConfig(n_boot=200))
+    assert {(g.rate, g.column) for g in result.adjusted_gaps} == {
+        ("fpr", "real_confidence"),
+        ("fnr", "reconstruction_ms_ssim"),
+    }
+    assert all(g.n_taking_part and not g.n_missing for g in result.adjusted_gaps)
+    assert "reconstruction_ms_ssim" not in pd.read_parquet(tmp_path / "run/scores.parquet")
+
+
+def test_other_columns_of_the_manifest_can_be_named(scored_pairs, tmp_path):
+    config = AuditConfig(n_boot=200, controls=("border_share",))
+    found = audit_scored(scored_pairs, tmp_path / "run", config).adjusted_gaps
+    assert [g.reason for g in found if g.column == "border_share"] == ["no image has a value"] * 2
+    with pytest.raises(MissingColumnError, match=r"no column 'blur' .* 'border_share'"):
+        audit_scored(scored_pairs, tmp_path / "x", AuditConfig(n_boot=200, controls=("blur",)))

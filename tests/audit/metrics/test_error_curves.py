@@ -1,0 +1,125 @@
+"""Error curves and what is read off them, against scikit-learn and by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.interpolate import interp1d
+from scipy.optimize import brentq
+from sklearn import metrics as sk
+
+from audit.metrics import error_curves as curves
+
+SCORES = st.lists(st.tuples(st.integers(-3, 8), st.booleans()), min_size=2, max_size=60)
+
+
+def curve_of(score, fake):
+    order = np.argsort(score, kind="stable")
+    return curves.error_curve(np.asarray(score, float)[order], np.asarray(fake, bool)[order])
+
+
+def two_classes(rows):
+    return len({fake for _, fake in rows}) == 2
+
+
+@given(SCORES)
+def test_counts_at_any_threshold(rows):
+    score, fake = map(np.array, zip(*rows, strict=True))
+    curve = curve_of(score, fake)
+    for threshold in (-4, -3, 0, 0.5, 8, 9):
+        fp, fn = curve.at(threshold)
+        assert fp == ((score >= threshold) & ~fake).sum()
+        assert fn == ((score < threshold) & fake).sum()
+
+
+@given(SCORES.filter(two_classes))
+def test_roc_is_scikit_learns(rows):
+    score, fake = zip(*rows, strict=True)
+    curve = curve_of(score, fake)
+    fpr, tpr, thresholds = sk.roc_curve(fake, score, drop_intermediate=False)
+    np.testing.assert_allclose(curve.fpr[::-1], fpr)
+    np.testing.assert_allclose(1 - curve.fnr[::-1], tpr)
+    np.testing.assert_allclose(curve.thresholds[-2::-1], thresholds[1:])
+
+
+@given(SCORES.filter(two_classes))
+def test_average_precision_is_scikit_learns(rows):
+    score, fake = zip(*rows, strict=True)
+    ours = curves.average_precision(curve_of(score, fake))
+    assert ours == pytest.approx(sk.average_precision_score(fake, score))
+
+
+@given(SCORES.filter(two_classes))
+def test_eer_is_where_the_interpolated_roc_crosses(rows):
+    score, fake = zip(*rows, strict=True)
+    curve = curve_of(score, fake)
+    ours = curves.eer(curve)
+    assert 0 <= ours <= 1
+    along = np.linspace(0, 1, len(curve.fpr))
+    fpr, fnr = interp1d(along, curve.fpr), interp1d(along, curve.fnr)
+    crossing = brentq(lambda t: fpr(t) - fnr(t), 0, 1)
+    assert ours == pytest.approx(float(fpr(crossing)), abs=1e-9)
+
+
+def test_eer_does_not_depend_on_the_order_of_ties():
+    assert curves.eer(curve_of([0.5] * 10, [True, False] * 5)) == 0.5
+    assert curves.eer(curve_of([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1])) == 0
+    assert curves.eer(curve_of([0.8, 0.9, 0.1, 0.2], [0, 0, 1, 1])) == 1
+
+
+@given(SCORES.filter(two_classes))
+def test_swapping_classes_and_signs_swaps_the_errors(rows):
+    score, fake = map(np.array, zip(*rows, strict=True))
+    one, other = curve_of(score, fake), curve_of(-score, ~fake)
+    assert curves.eer(one) == pytest.approx(curves.eer(other))
+    assert sorted(one.fpr) == pytest.approx(sorted(other.fnr))
+
+
+def test_working_points_by_hand():
+    real, fake = np.arange(100), np.arange(100) + 90.5
+    curve = curve_of(np.r_[real, fake], np.r_[np.zeros(100), np.ones(100)])
+    assert curves.fnr_at_fpr(curve, 0.01) == pytest.approx(0.08)  # threshold 98.5 flags the real 99 only
+    assert curves.fnr_at_fpr(curve, 0.10) == 0.0
+    assert curves.fpr_at_fnr(curve, 0.05) == pytest.approx(0.04)  # threshold 95.5 misses five fakes
+    assert curves.fpr_at_fnr(curve, 0.10) == 0.0
+
+
+def test_min_dcf():
+    perfect = curve_of([0.1, 0.9], [0, 1])
+    useless = curve_of([0.5, 0.5], [0, 1])
+    assert curves.min_dcf(perfect) == 0 and curves.min_dcf(useless) == pytest.approx(1)
+    curve = curve_of([0, 1, 2, 3], [0, 1, 0, 1])
+    assert curves.min_dcf(curve, 0.5) == pytest.approx(0.5)
+
+
+def test_one_class_is_undefined():
+    curve = curve_of([0.1, 0.2], [0, 0])
+    for function in (curves.eer, curves.eer_threshold, curves.min_dcf, curves.average_precision):
+        assert math.isnan(function(curve))
+    assert math.isnan(curves.fnr_at_fpr(curve, 0.1)) and math.isnan(curves.fpr_at_fnr(curve, 0.1))
+    assert np.isnan(curve.fnr).all() and curve.fpr[0] == 1
+
+
+@pytest.mark.parametrize("n_points", [60, 200])
+def test_thinning_keeps_exact_points_and_both_ends(n_points):
+    rng = np.random.default_rng(0)
+    score = rng.normal(size=20_000)
+    fake = rng.random(20_000) < 0.5
+    curve = curve_of(score + fake, fake)
+    thin = curve.thin(n_points)
+    assert n_points / 2 < len(thin.thresholds) <= n_points
+    fp, fn = curve.at(thin.thresholds)
+    assert (thin.fp == fp).all() and (thin.fn == fn).all()
+    assert thin.fpr[0] == 1 and thin.fnr[0] == 0 and thin.fpr[-1] == 0 and thin.fnr[-1] == 1
+    assert abs(curves.eer(thin) - curves.eer(curve)) < 0.01
+    assert curve_of([1, 2], [0, 1]).thin(60).thresholds[0] == 1
+
+
+def test_histogram_counts_everything_once():
+    curve = curve_of([0.0, 0.25, 0.5, 0.5, 1.0], [0, 0, 0, 1, 1])
+    real, fake = curves.histogram(curve, np.linspace(0, 1, 5))
+    assert real.tolist() == [1, 1, 1, 0] and fake.tolist() == [0, 0, 1, 1]

@@ -1,0 +1,95 @@
+"""Threshold rules, and the split that keeps them honest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audit.config import AuditConfig, ThresholdRule, parse_rule
+from audit.data.score_table import score_table
+from audit.errors import ConfigError, ScoreTableError
+from audit.metrics.error_curves import error_curve
+from audit.metrics.operating_point import calibration_rows, operating_point, pick_threshold
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value", "shown"),
+    [
+        ("0.5", "fixed", 0.5, "fixed"),
+        (-2, "fixed", -2.0, "fixed"),
+        ("1e-3", "fixed", 0.001, "fixed"),
+        ("EER", "eer", 0.0, "eer"),
+        (" youden ", "youden", 0.0, "youden"),
+        ("fpr=0.010", "fpr", 0.01, "fpr=0.01"),
+        ("fnr=0.05", "fnr", 0.05, "fnr=0.05"),
+    ],
+)
+def test_rules(text, kind, value, shown):
+    assert parse_rule(text) == ThresholdRule(kind, value)
+    assert str(parse_rule(text)) == shown
+
+
+@pytest.mark.parametrize("text", ["", "best", "fpr", "fpr=0", "fpr=1.5", "eer=0.1", "nan", "inf", "fpr=x"])
+def test_no_rules(text):
+    with pytest.raises(ConfigError, match="neither a number nor one of eer"):
+        parse_rule(text)
+
+
+def test_picked_by_hand():
+    fake = np.array([0, 0, 1, 0, 0, 1, 0, 1, 1, 1], bool)
+    curve = error_curve(np.arange(10.0), fake)
+    assert pick_threshold(curve, parse_rule("fpr=0.2")) == 5  # flags the real image 6 only
+    assert pick_threshold(curve, parse_rule("fpr=0.1")) == 7
+    assert pick_threshold(curve, parse_rule("fnr=0.2")) == 5
+    assert pick_threshold(curve, parse_rule("fnr=0.1")) == 2
+    assert pick_threshold(curve, parse_rule("eer")) == 5
+    assert pick_threshold(curve, parse_rule("youden")) == 7  # ties with 5, fewer accusations
+    inverted = error_curve(np.array([0.0, 1.0]), np.array([True, False]))
+    assert pick_threshold(inverted, parse_rule("fpr=0.1")) > 1.0
+
+
+@pytest.mark.parametrize("rule", ["eer", "youden", "fpr=0.1", "fnr=0.1"])
+def test_rule_holds_on_the_images_it_was_fixed_on(simulate, rule):
+    table = score_table(simulate(1000), AuditConfig(threshold=rule))
+    threshold, audited = operating_point(table, parse_rule(rule), 0.3, 0)
+    chosen = calibration_rows(table, 0.3, 0)
+    assert len(audited) == (~chosen).sum()
+    held = table.take(chosen)
+    fpr = (held.score[~held.fake] >= threshold).mean()
+    fnr = (held.score[held.fake] < threshold).mean()
+    if rule == "fpr=0.1":
+        assert fpr <= 0.1 < fpr + 0.01
+    if rule == "fnr=0.1":
+        assert fnr <= 0.1 < fnr + 0.01
+    if rule == "eer":
+        assert fpr == pytest.approx(fnr, abs=0.01)
+
+
+def test_split_keeps_pairs_together_and_the_share(simulate):
+    table = score_table(simulate(2000), AuditConfig(threshold="eer"))
+    chosen = calibration_rows(table, 0.3, 0)
+    assert (chosen[table.real_row] == chosen[table.fake_row]).all()
+    assert chosen.mean() == pytest.approx(0.3, abs=0.03)
+    other = calibration_rows(table, 0.3, 1)
+    assert (chosen & other).mean() == pytest.approx(0.09, abs=0.03)
+
+
+def test_split_does_not_depend_on_the_order_of_rows(simulate):
+    frame = simulate(500)
+    order = np.random.default_rng(0).permutation(len(frame))
+    config = AuditConfig(threshold="eer")
+    first = calibration_rows(score_table(frame, config), 0.3, 0)
+    second = calibration_rows(score_table(frame.iloc[order], config), 0.3, 0)
+    assert (first[order] == second).all()
+
+
+def test_number_leaves_every_image_in(simulate):
+    table = score_table(simulate(50), AuditConfig())
+    assert operating_point(table, parse_rule(0.25), 0.3, 0) == (0.25, table)
+
+
+def test_one_class_cannot_fix_a_rule(simulate):
+    frame = simulate(50)
+    table = score_table(frame[frame["label"] == 1], AuditConfig(threshold="eer"))
+    with pytest.raises(ScoreTableError, match="'eer' needs real and fake images both"):
+        operating_point(table, parse_rule("eer"), 0.3, 0)

@@ -1,0 +1,107 @@
+"""The Ray engine against a real local cluster: the same bytes, and a lost worker's shards made again."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from pipelines.dataset.job import claimed
+from pipelines.engines.ray_cluster import run_ray
+from pipelines.errors import CheckpointFormatError, EngineError
+from pipelines.jobs.generation import generate_pairs, run_job
+from pipelines.jobs.plans import photo_job
+
+ray = pytest.importorskip("ray", reason="needs the extra [ray]")
+pytestmark = pytest.mark.slow
+OPTIONS = {"size_px": 32, "shard_size": 4, "batch_size": 4, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A local cluster of two CPUs, shut down afterwards."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def local(drawn, tiny_generator, tmp_path_factory, tree):
+    out = tmp_path_factory.mktemp("local") / "pairs"
+    generate_pairs(drawn, out, tiny_generator, workers=1, **OPTIONS)
+    return tree(out)
+
+
+def actors():
+    """Process ids of our actors."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            title = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue
+        if title.startswith(b"ray::_Worker"):
+            found.append(int(entry.name))
+    return found
+
+
+def test_an_address_that_is_none(drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    with pytest.raises(EngineError, match="no Ray cluster answers at nonsense"):
+        run_ray(job, [0], lambda *_: None, address="nonsense")
+
+
+def test_same_bytes_as_local(cluster, drawn, tiny_generator, tmp_path, local, tree):
+    seen = []
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    with claimed(job):
+        run_ray(job, job.missing_shards(), lambda *event: seen.append(event), workers=2)
+    assert sum(done for _, done, _ in seen) == 32
+    assert tree(run_job(job).out_dir) == local
+
+
+def test_a_lost_worker_is_replaced(cluster, drawn, tiny_generator, tmp_path, local, tree):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    killed = []
+
+    def kill_one(*_):
+        if not killed:
+            killed.append(actors()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    with claimed(job):
+        run_ray(job, job.missing_shards(), kill_one, workers=2)
+        assert job.missing_shards() == []
+    assert killed
+    assert tree(run_job(job).out_dir) == local
+
+
+def test_more_workers_than_places_wait_for_nobody(cluster, drawn, tiny_generator, tmp_path, local, tree):
+    """One of the two CPUs is taken by somebody else: what can start does all the work."""
+
+    @ray.remote(num_cpus=1)
+    class Squatter:
+        def ready(self):
+            return True
+
+    squatter = Squatter.remote()
+    assert ray.get(squatter.ready.remote())
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    with claimed(job):
+        run_ray(job, job.missing_shards(), lambda *_: None, workers=5)
+    ray.kill(squatter)
+    assert tree(run_job(job).out_dir) == local
+
+
+def test_expected_errors_keep_their_kind(cluster, drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    job.generator["path"] = str(tmp_path / "gone.safetensors")
+    with claimed(job), pytest.raises(CheckpointFormatError, match=r"gone\.safetensors"):
+        run_ray(job, [0], lambda *_: None, workers=1)
+
+
+def test_gpus_that_are_not_there_are_said(cluster, drawn, tiny_generator, tmp_path):
+    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    object.__setattr__(job.settings, "device", "cuda")
+    with pytest.raises(EngineError, match="offers no cuda worker"):
+        run_ray(job, [0], lambda *_: None)

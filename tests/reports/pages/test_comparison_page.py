@@ -1,0 +1,143 @@
+"""The page that compares detectors: its words follow its tests, its numbers are the record's."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from audit.config import AuditConfig
+from audit.runs.compare_runs import compare_runs
+from audit.runs.compare_runs import write_comparison as write_record
+from audit.runs.score_audit import audit_file
+from reports.errors import RecordFormatError, RunNotFound
+from reports.pages.comparison_page import (
+    auc_table,
+    errors_table,
+    gaps_table,
+    runs_table,
+    write_comparison_page,
+)
+from reports.text.comparison_text import headline, tell_auc, tell_error, tell_gap, told
+
+GROUPS = {"race": ["White", "Black", "Indian"], "gender": ["Female", "Male"]}
+
+
+@pytest.fixture(scope="module")
+def folder(score_file, tmp_path_factory):
+    """Three detectors on the same pairs: fair and good, unfair, and weak."""
+    out = tmp_path_factory.mktemp("compared")
+    kinds = {"fair": ({}, 2.4), "unfair": ({"Black": 1.6}, 2.4), "weak": ({}, 0.8)}
+    config = AuditConfig(attributes=list(GROUPS), n_boot=2000)
+    for name, (shift, skill) in kinds.items():
+        audit_file(score_file(GROUPS, 1500, shift, skill, out / f"{name}.csv"), out / name, config)
+    for pair in (["fair", "unfair"], ["fair", "unfair", "weak"]):
+        write_record(compare_runs([out / name for name in pair]), out / "-".join(pair))
+    return out
+
+
+@pytest.fixture(scope="module")
+def record(folder):
+    return compare_runs([folder / "fair", folder / "unfair"])
+
+
+def test_the_fairer_detector_is_named(record):
+    names = [run.name for run in record.runs]
+    gap = next(d for d in record.gaps if d.attribute == "race" and d.rate == "fpr")
+    answer = tell_gap(gap, record)
+    assert answer.winner == names[0]
+    assert f"{names[0]} has:" in answer.sentence
+    assert "is fairer by race" in headline(record)
+
+
+def test_what_is_not_proven_names_nobody(record):
+    gap = next(d for d in record.gaps if d.attribute == "gender" and d.rate == "fnr")
+    open_ones = [
+        tell_gap(gap.model_copy(update={"adjusted_p_value": 0.2}), record),
+        tell_auc(record.auc[0].model_copy(update={"adjusted_p_value": float("nan")}), record),
+        tell_error(record.errors[0].model_copy(update={"adjusted_p_value": 0.06}), record),
+    ]
+    for answer in open_ones:
+        assert answer.winner is None
+        assert answer.sentence.startswith("The data cannot tell")
+
+
+def test_fewer_errors_win_and_not_more(record):
+    d = record.errors[0].model_copy(update={"difference": 0.1, "adjusted_p_value": 0.001})
+    assert tell_error(d, record).winner == d.second
+    a = record.auc[0].model_copy(update={"difference": 0.1, "adjusted_p_value": 0.001})
+    assert tell_auc(a, record).winner == a.first
+
+
+def test_nothing_proven_is_said_so(record):
+    blank = {
+        key: [d.model_copy(update={"adjusted_p_value": 1.0}) for d in getattr(record, key)]
+        for key in ("auc", "errors", "gaps")
+    }
+    text = headline(record.model_copy(update=blank))
+    assert text == "Which separates better, the data cannot tell; which is fairer, the data cannot tell."
+
+
+def test_every_pair_gets_its_answers(record):
+    ((_, answers),) = told(record)
+    assert len(answers) == 1 + 2 + 2 * len(GROUPS)
+    assert all(answer.sentence for answer in answers)
+
+
+def test_tables_hold_the_record(record):
+    rows = list(csv.DictReader(io.StringIO(gaps_table(record).to_csv())))
+    assert [float(r["gap_first"]) for r in rows] == [d.gap_first for d in record.gaps]
+    assert len(errors_table(record).rows) == len(record.errors)
+    assert len(auc_table(record).rows) == len(record.auc)
+    assert [r["name"] for r in runs_table(record).rows] == [run.name for run in record.runs]
+
+
+def test_the_page_is_whole(folder):
+    page = write_comparison_page(folder / "fair-unfair").read_text(encoding="utf-8")
+    assert "Which is better, and which is fairer?" in page
+    assert re.search("3,000 images that every detector scored, in 1,500 <button[^>]*>matched pairs", page)
+    assert '"roc-all"' in page and '"gaps-fpr"' in page
+    assert not re.findall(r"\bnan\b", re.sub(r"<script.*?</script>|data:[^\"]+", "", page, flags=re.S))
+
+
+def test_three_detectors_fit(folder):
+    page = write_comparison_page(folder / "fair-unfair-weak").read_text(encoding="utf-8")
+    assert "differences between 3 detectors are proven" in page
+    assert page.count('class="chip') == 3 * (1 + 2 + 2 * len(GROUPS))
+
+
+def test_the_page_says_what_was_corrected_together(folder, record):
+    page = write_comparison_page(folder / "fair-unfair").read_text(encoding="utf-8")
+    sizes = {family.name: family.n_tests for family in record.families}
+    assert f"corrected for all {sizes['headline']} questions above" in page
+    for name in ("intersections", "groups"):
+        assert f"<li>{sizes[name]} tests" in page
+    assert page.count("exploratory") > 4
+    assert {row["family"] for row in errors_table(record).rows} == {"headline", "exploratory"}
+
+
+def test_a_comparison_from_before_the_families_still_opens(record, tmp_path):
+    old = json.loads(record.to_json())
+    del old["families"]
+    for key in ("auc", "errors", "gaps"):
+        for one in old[key]:
+            del one["family"]
+    (tmp_path / "comparison.json").write_text(json.dumps(old | {"schema_version": "1.0"}))
+    page = write_comparison_page(tmp_path).read_text(encoding="utf-8")
+    assert f"corrected for all {record.n_tests} tests" in page
+
+
+def test_a_run_that_has_moved_costs_only_its_curve(folder, record, tmp_path):
+    gone = [run.model_copy(update={"path": "nowhere"}) for run in record.runs]
+    write_record(record.model_copy(update={"runs": gone}), tmp_path)
+    page = write_comparison_page(tmp_path).read_text(encoding="utf-8")
+    assert "No curve for" in page and '"roc-all"' not in page
+
+
+def test_a_missing_or_broken_comparison_is_named(tmp_path):
+    with pytest.raises(RunNotFound, match=r"no comparison\.json in .*: make one with `audit compare"):
+        write_comparison_page(tmp_path)
+    (tmp_path / "comparison.json").write_text("{}")
+    with pytest.raises(RecordFormatError, match=r"comparison\.json is not a comparison"):
+        write_comparison_page(tmp_path)

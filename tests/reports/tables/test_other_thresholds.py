@@ -1,0 +1,36 @@
+"""The table of verdicts at other thresholds."""
+
+from reports.pages.report_page import build
+from reports.tables import other_thresholds as elsewhere
+
+NAMES = ["race", "gender", "age"]
+
+
+def test_the_audited_threshold_stands_among_the_others(result):
+    rows = elsewhere.rows(result, NAMES)
+    assert [row.fpr for row in rows] == sorted((row.fpr for row in rows), reverse=True)
+    [own] = [row for row in rows if row.reason == "audited"]
+    assert own.threshold == f"{result.config.threshold:.4g}" and len(rows) == 1 + len(result.other_thresholds)
+    for row in rows:
+        assert [len(line.cells) for line in row.lines] == [3, 3]
+    shown = {(c.verdict.attribute, c.verdict.rate): c.verdict for line in own.lines for c in line.cells}
+    assert all(v in result.verdicts for v in shown.values()) and len(shown) == 6
+
+
+def test_rows_show_their_own_rates_and_gaps(result):
+    other = next(o for o in result.other_thresholds if o.rule == "fpr=0.05")
+    row = next(r for r in elsewhere.rows(result, NAMES) if r.threshold == f"{other.threshold:.4g}")
+    assert row.reason == "FPR at most 5%"
+    assert [line.overall for line in row.lines] == [
+        f"FPR {100 * other.fpr:.1f}%",
+        f"FNR {100 * other.fnr:.1f}%",
+    ]
+    race = row.lines[0].cells[0]
+    assert race.verdict in other.verdicts and race.why.startswith(f"{100 * race.verdict.gap:.1f} (")
+
+
+def test_the_page_marks_them_as_exploratory(result, tmp_path):
+    page = build(tmp_path, result, {}, images=False)
+    assert 'id="elsewhere"' in page and "24 comparisons are corrected together" in page
+    old = result.model_copy(update={"other_thresholds": []})
+    assert 'id="elsewhere"' not in build(tmp_path, old, {}, images=False)

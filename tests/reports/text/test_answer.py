@@ -1,0 +1,173 @@
+"""The first screen: headline, paragraphs, sureness, next steps."""
+
+import pytest
+
+from audit.config import AuditConfig
+from audit.runs.score_audit import audit_scores
+from reports.text import answer
+from reports.text.next_steps import next_steps
+
+D, W, T = "disparity", "within tolerance", "insufficient evidence"  # too thin
+
+
+def planted(judge, result, *words):
+    """Verdicts by race, gender and age; fpr then fnr."""
+    names = ("race", "gender", "age")
+    rows = [(names[i // 2], ("fpr", "fnr")[i % 2], word) for i, word in enumerate(words)]
+    return judge(result, *rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "headline"),
+    [
+        ((D, D, T, T, T, T), "No. Its errors fall unequally by race."),
+        ((D, W, W, D), "No. Its errors fall unequally by race (real images flagged as fake); by gender "
+         "(fakes let through)."),
+        ((T, T, D, D, D, T), "No. Its errors fall unequally by gender; by age (real images flagged as "
+         "fake)."),
+        ((W, T, W, T), "Not settled. The data cannot tell by race and gender (fakes let through)."),
+        ((W, W, W, W), "Within tolerance, by race and gender."),
+        ((T, T, T, T), "The data cannot tell."),
+        ((W, T, W, W), "Not settled. The data cannot tell by race (fakes let through)."),
+        ((), "No verdict: no group was compared."),
+    ],
+)  # fmt: skip
+def test_headline(judge, result, words, headline):
+    assert answer.headline(planted(judge, result, *words)) == headline
+
+
+def test_an_intersection_is_the_headline_only_where_nothing_simpler_is_unequal(judge, result):
+    alone = judge(result, ("race", "fpr", W), ("gender:race", "fpr", D))
+    assert answer.headline(alone) == "No. Its errors fall unequally by gender × race."
+    both = judge(result, ("race", "fpr", D), ("gender:race", "fpr", D))
+    assert answer.headline(both) == "No. Its errors fall unequally by race."
+    assert dict(answer.crossed_line(both)) == {D: "1 of 1 comparisons (gender × race)"}
+
+
+@pytest.mark.parametrize("words", [(T, T, T, T), (W, T, T, T), (W, W, W, W), ()])
+def test_without_a_disparity_nothing_accuses(judge, result, words):
+    record = planted(judge, result, *words)
+    text = " ".join([answer.headline(record), *(" ".join(pair) for pair in answer.lead(record))])
+    for accusing in ("No.", "unequally", "times as often", "more often"):
+        assert accusing not in text
+
+
+@pytest.mark.parametrize("words", [(T, T, T, T), (W, T, T, T), (D, D, T, T)])
+def test_what_is_not_shown_to_be_equal_is_not_cleared(judge, result, words):
+    record = planted(judge, result, *words)
+    text = " ".join([answer.headline(record), *(" ".join(pair) for pair in answer.lead(record))])
+    assert "cannot tell" in text
+    assert ("Within tolerance" in text) == (W in words)
+
+
+def test_what_is_proven_unequal_is_not_called_unknown(judge, result):
+    record = planted(judge, result, T, T)
+    verdicts = [v.model_copy(update={"adjusted_p_value": 0.01}) for v in record.verdicts]
+    unequal = record.model_copy(update={"verdicts": verdicts})
+    assert answer.headline(unequal) == (
+        "Unequal by race; whether by more than the tolerance, the data cannot tell."
+    )
+    text = " ".join(claim for claim, _ in answer.lead(unequal))
+    assert "not flagged as fake equally often by race" in text
+    assert "No unequal treatment" not in text
+
+
+def test_within_tolerance_but_far_apart_in_proportion_is_in_the_headline(judge, prove, result):
+    record = planted(judge, result, W, W)
+    record.verdicts[0].worse_groups.append(prove(result, "race", "fpr", (0.001, 0.018), (3.2, 5.1)))
+    assert answer.headline(record) == "Within tolerance, by race; in proportion far apart by race."
+    assert "points are the right measure" in " ".join(s.text for s in next_steps(record))
+    assert any(
+        claim.startswith("Within 2 points, but real images of people") for claim, _ in answer.lead(record)
+    )
+
+
+def test_points_are_called_vacuous_where_errors_are_rarer_than_the_tolerance(judge, result):
+    overall = result.overall.model_copy(update={"fpr": 0.003})
+    rare = result.model_copy(update={"overall": overall})
+    said = dict(answer.lead(planted(judge, rare, W, W)))
+    assert "flagged as fake are 0.3% of all, less than the tolerance" in said["Points say little here:"]
+    for words in ((D, D), (W, W)):
+        record = planted(judge, rare if words == (D, D) else result, *words)
+        assert "Points say little here:" not in dict(answer.lead(record))
+
+
+def test_advice_tells_unequal_from_unknown(judge, result):
+    record = planted(judge, result, T, T, T, T)
+    record.verdicts[:2] = [
+        v.model_copy(update={"adjusted_p_value": 0.01, "images_needed": None}) for v in record.verdicts[:2]
+    ]
+    told = " ".join(s.text for s in next_steps(record))
+    assert "To learn whether the gap by race exceeds the tolerance, audit more images per group." in told
+    assert "open (by gender), audit about 4,100 images per group: enough four times out of five if" in told
+
+
+def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
+    lead = answer.lead(planted(judge, result, T, T))
+    assert lead[0][0] == "No unequal treatment is shown, and none is ruled out:"
+
+
+def test_more_than_two_disparities_are_counted(judge, result):
+    lead = answer.lead(planted(judge, result, D, D, D, D))
+    assert [claim for claim, _ in lead][2] == "2 more disparities:"
+
+
+def test_sureness_states_level_family_and_chance(judge, result):
+    told = " ".join(answer.sureness(planted(judge, result, D, D, T, T)))
+    assert "95%" in told
+    assert "all 4 comparisons" in told
+    assert "of at most 0.002" in told
+
+
+def test_what_is_not_corrected_is_said(judge, prove, result):
+    record = planted(judge, result, D, T)
+    assert "without that correction" in " ".join(answer.sureness(record))
+    record.verdicts[0].worse_groups[0] = prove(result, "race", "fpr", (0.01, 0.2))
+    assert "without that correction" not in " ".join(answer.sureness(record))
+
+
+def test_next_steps_follow_the_verdicts(judge, result):
+    unequal = " ".join(s.text for s in next_steps(planted(judge, result, D, D, T, T)))
+    assert "Let no flag decide alone" in unequal
+    assert "4,100 images per group" in unequal
+    clear = [s.text for s in next_steps(planted(judge, result, W, W))]
+    assert clear == [
+        "Audit again whenever the detector, its threshold, the kind of fakes or the people change."
+    ]
+
+
+def test_a_detector_that_guesses_is_told_first(build, judge):
+    weak = build(n=300, skill=0.1)
+    assert answer.is_weak(weak)
+    assert "hardly beats a coin" in next_steps(weak)[0].text
+
+
+def test_rendered_faces_call_for_photographs(judge, result):
+    data = {"kind": "pairs", "source": {"kind": "rendered"}}
+    provenance = result.provenance.model_copy(update={"data": data})
+    drawn = result.model_copy(update={"provenance": provenance})
+    assert answer.rendered(drawn) and not answer.rendered(result)
+    assert any("photographs of people" in s.text for s in next_steps(drawn))
+
+
+def test_the_planted_population_is_found(result):
+    """End to end: scores with race planted, through the audit, to the words."""
+    assert answer.headline(result) == "No. Its errors fall unequally by race."
+    assert "people labelled Black are flagged as fake" in answer.lead(result)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "headline", "step"),
+    [
+        (lambda p: 1 - p, "Not answerable yet: scores or labels look reversed.", "which way the scores"),
+        (lambda p: 100 * p, "Not answerable yet: the threshold does not fit these scores.", "threshold eer"),
+    ],
+)
+def test_a_fault_of_the_scores_comes_before_every_verdict(score_frame, change, headline, step):
+    frame = score_frame({"race": ["White", "Black"]}, 600, {"Black": 1.5}, 2.4)
+    found = audit_scores(frame.assign(score=change(frame.score)), AuditConfig(n_boot=200))
+    assert answer.headline(found) == headline
+    assert "Black" not in " ".join(" ".join(pair) for pair in answer.lead(found))
+    assert [step in s.text for s in next_steps(found)] == [True]
+    old = found.model_copy(update={"notes": ["Else."]})
+    assert answer.notes(old) == [found.notes[0], "Else."]

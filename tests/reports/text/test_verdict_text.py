@@ -1,0 +1,198 @@
+"""What is said about one verdict: no more than the verdict."""
+
+import math
+
+import pytest
+
+from reports.text.verdict_text import by, find, finding, findings, people, title
+
+
+def only(judge, result, word, rate="fpr", attribute="race", **changes):
+    """The finding of one planted verdict."""
+    planted = judge(result, (attribute, rate, word))
+    verdict = planted.verdicts[0].model_copy(update=changes)
+    return finding(planted, verdict)
+
+
+def test_a_disparity_names_who_how_much_how_sure_and_n(judge, result):
+    told = only(judge, result, "disparity", gap=math.nan)
+    black, best = (
+        find(result, "race", "Black"),
+        min((g for g in result.groups if g.attribute == "race"), key=lambda g: g.fpr),
+    )
+    assert told.headline == "Disparity"
+    assert "Real images of people labelled Black are flagged as fake" in told.claim
+    ratio = black.fpr / best.fpr
+    assert f"{ratio:.1f} (2.1–6.3) times as often as those of people labelled {best.group}" in told.claim
+    assert f"{100 * black.fpr:.1f}% (" in told.evidence
+    assert f"of {black.n_real} against" in told.evidence
+
+
+def test_the_gap_quoted_is_that_of_the_named_pair(judge, result):
+    """The proven pair need not hold the extremes: then its own gap is quoted, and the span besides."""
+    worst, best = find(result, "race", "Black"), find(result, "race", "Southeast Asian")
+    told = only(judge, result, "disparity", gap=0.4)
+    assert (
+        f"a gap of {100 * (worst.fpr - best.fpr):.1f} points (4 to 16); over all groups the rates span 40 "
+        "points (4 to 16)." in told.evidence
+    )
+    exact = only(judge, result, "disparity", gap=worst.fpr - best.fpr)
+    assert "over all groups" not in exact.evidence
+    assert "points (4 to 16)" in exact.evidence
+
+
+def test_a_disparity_says_whether_the_gap_itself_is_proven_beyond_tolerance(judge, prove, result):
+    sure = only(judge, result, "disparity")
+    assert "That the gap exceeds the tolerance of 2 points is proven." in sure.evidence
+    assert "perhaps" not in sure.short
+    open_ = only(judge, result, "disparity", worse_groups=[prove(result, "race", "fpr", (0.009, 0.2))])
+    assert (
+        "That they are unequal is proven; the true gap may be as small as 0.9 points, inside the tolerance "
+        "of 2 points." in open_.evidence
+    )
+    assert open_.short.endswith("(0.9 to 20); proven unequal, perhaps within tolerance")
+
+
+def test_a_record_without_proven_pairs_makes_no_claim_about_a_pair(judge, result):
+    old = only(judge, result, "disparity", worse_groups=[], gap_interval=(0.01, 0.2))
+    assert "more often than" in old.claim and "times" not in old.claim
+    assert "over all groups the rates span 10 points (1 to 20)." in old.evidence
+    assert "may be as small as 1 point, inside" in old.evidence
+
+
+def test_everyone_proven_worse_off_is_named(judge, prove, result):
+    first = prove(result, "race", "fpr")
+    others = [
+        first.model_copy(update={"group": name, "difference_interval": (0.013, 0.1)})
+        for name in ("Indian", "Middle Eastern")
+    ]
+    told = only(judge, result, "disparity", worse_groups=[first, *others])
+    rates = [f"{100 * find(result, 'race', g.group).fpr:.1f}% (at least 1.3 points more)" for g in others]
+    assert told.evidence.endswith(f"Also: Indian {rates[0]} and Middle Eastern {rates[1]}.")
+    many = only(judge, result, "disparity", worse_groups=[first, *others * 5])
+    assert many.evidence.endswith("and 5 more groups.")
+
+
+@pytest.mark.parametrize(
+    ("interval", "often"),
+    [
+        ((9.3, 61.0), "(9.3–61) times as often as those"),
+        ((2.4, math.inf), "at least 2.4 times as often as those"),
+        ((2.4, math.nan), "at least 2.4 times as often as those"),
+        ((0.9, 6.0), "flagged as fake more often than those"),
+    ],
+)
+def test_times_as_often_comes_with_its_interval(judge, prove, result, interval, often):
+    pair = prove(result, "race", "fpr", times=interval)
+    assert often in only(judge, result, "disparity", worse_groups=[pair]).claim
+
+
+def test_within_tolerance_but_far_apart_in_proportion_says_who(judge, prove, result):
+    pair = prove(result, "race", "fpr", (0.001, 0.018), (3.2, 5.1))
+    told = only(judge, result, "within tolerance", worse_groups=[pair], gap=0.01, gap_interval=(0.0, 0.018))
+    assert told.claim.startswith("Within 2 points, but real images of people labelled Black are flagged")
+    assert "(3.2–5.1) times as often as" in told.claim
+    assert "any gap is below the tolerance of 2 points" in told.evidence
+    assert told.short == "gap 1 point (0 to 1.8); Black at least 3.2 times as often as Southeast Asian"
+    near = prove(result, "race", "fpr", (0.001, 0.018), (1.2, 5.1))
+    assert "about equally often" in only(judge, result, "within tolerance", worse_groups=[near]).claim
+
+
+def test_fakes_let_through_are_said_as_such(judge, result):
+    assert only(judge, result, "disparity", rate="fnr").claim.startswith("Fakes of people labelled")
+
+
+def test_insufficient_evidence_is_never_called_fair_nor_unfair(judge, result):
+    told = only(judge, result, "insufficient evidence", adjusted_p_value=0.3)
+    assert told.headline == "Cannot tell"
+    assert told.claim.startswith("The data cannot tell whether")
+    assert (
+        "a true gap under 5 points could go unnoticed. If the groups are in truth equal, about 4,100 images "
+        "per group would settle it four times out of five." in told.evidence
+    )
+    assert "Black" not in told.short, "an unproven pair is not named on the first screen"
+    for strong in ("are flagged as fake 3", "equally often by race:", "tolerance", "fair"):
+        assert strong not in told.claim
+
+
+def test_within_tolerance_states_the_tolerance_and_the_largest_gap(judge, result):
+    told = only(judge, result, "within tolerance", gap=0.004, gap_interval=(0.0, 0.018))
+    assert "about equally often by race" in told.claim
+    assert "below the tolerance of 2 points" in told.evidence
+    assert "0.4 points" in told.evidence and "(0 to 1.8)" in told.evidence
+
+
+def test_a_proven_difference_of_open_size_is_said_as_such(judge, result):
+    told = only(judge, result, "insufficient evidence", adjusted_p_value=0.01)
+    assert told.claim == (
+        "Real images are not flagged as fake equally often by race, but whether the gap exceeds the "
+        "tolerance of 2 points, the data cannot tell."
+    )
+    assert told.headline == "Cannot tell"
+    assert "unnoticed" not in told.evidence, "it was noticed"
+    assert "If the gap is in truth as large as seen, about 4,100 images per group" in told.evidence
+
+
+def test_a_small_gap_between_small_rates_mentions_the_ratio(judge, result):
+    ratios = {"race": (0.1, 0.4), "gender": (0.7, 0.95)}
+    gaps = [
+        g.model_copy(update={"interval": ratios[g.attribute]})
+        if g.measure == "fpr_ratio" and g.attribute in ratios
+        else g
+        for g in result.gaps
+    ]
+    record = result.model_copy(update={"gaps": gaps})
+    far = only(judge, record, "within tolerance").evidence
+    assert far.endswith("In proportion they do differ: the lowest rate is at most 40% of the highest.")
+    assert "In proportion" not in only(judge, record, "within tolerance", attribute="gender").evidence
+
+
+def test_a_verdict_without_numbers_falls_back_to_its_explanation(judge, result):
+    told = only(judge, result, "insufficient evidence", gap=math.nan, gap_interval=None)
+    assert told.evidence == "Planted by the test."
+    assert told.short == "fewer than two groups with enough images"
+
+
+def test_a_disparity_against_a_rate_of_zero_has_no_ratio(judge, prove, result):
+    groups = [
+        g.model_copy(update={"fpr": 0.0}) if g.group == "White" and g.attribute == "race" else g
+        for g in result.groups
+    ]
+    record = result.model_copy(update={"groups": groups})
+    planted = judge(record, ("race", "fpr", "disparity"))
+    planted.verdicts[0].worse_groups[0] = prove(record, "race", "fpr", times=(0.9, math.nan))
+    assert "more often than those of people labelled White" in finding(planted, planted.verdicts[0]).claim
+
+
+def test_findings_put_disparities_first_and_wrongful_flags_before_missed_fakes(judge, result):
+    planted = judge(
+        result,
+        ("age", "fpr", "within tolerance"),
+        ("gender", "fnr", "disparity"),
+        ("age", "fnr", "insufficient evidence"),
+        ("age:race", "fpr", "disparity"),
+        ("race", "fpr", "disparity"),
+    )
+    order = [(f.verdict.attribute, f.verdict.rate) for f in findings(planted)]
+    assert order == [("race", "fpr"), ("gender", "fnr"), ("age:race", "fpr"), ("age", "fnr"), ("age", "fpr")]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "group", "phrase"),
+    [
+        ("race", "Black", "of people labelled Black"),
+        ("Race", "Black", "of people labelled Black"),
+        ("age", "20-29", "of people labelled as aged 20-29"),
+        ("gender:race", "Female:Black", "of people labelled Female and labelled Black"),
+        ("tone", "dark", "with tone “dark”"),
+        ("tone:gender", "dark:Female", "with tone “dark” and gender “Female”"),
+        ("tone", "a:b", "with tone “a:b”"),
+    ],
+)
+def test_people_of_a_group(attribute, group, phrase):
+    assert people(attribute, group) == phrase
+
+
+def test_intersections_are_written_with_a_cross():
+    assert title("age:gender:race") == "Age × gender × race"
+    assert by("gender:race") == "by gender × race"
