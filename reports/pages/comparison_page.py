@@ -16,11 +16,12 @@ from typing import Any
 import plotly.graph_objects as go
 from pydantic import BaseModel, ValidationError
 
+from audit.errors import ResultFormatError
 from audit.schema.comparison import COMPARISON_FILE, Comparison
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, Curve
 from pipelines.storage import write_text
-from reports.errors import ExpectedError, RecordFormatError, RunNotFound
+from reports.errors import RecordFormatError, RunNotFound
 from reports.figures import curves as curve_figures
 from reports.figures import palette
 from reports.figures.dot_plots import base_layout, label_text
@@ -192,7 +193,7 @@ def _overall_curves(record: Comparison) -> tuple[list[Curve], list[str]]:
     for run in record.runs:
         try:
             found = [c for c in load_result(run.path).curves if c.attribute == OVERALL]
-        except ExpectedError:
+        except ResultFormatError:
             found = []
         curves += [c.model_copy(update={"attribute": "detector", "group": run.name}) for c in found]
         missing += [] if found else [run.name]
