@@ -123,3 +123,11 @@ def test_histogram_counts_everything_once():
     curve = curve_of([0.0, 0.25, 0.5, 0.5, 1.0], [0, 0, 0, 1, 1])
     real, fake = curves.histogram(curve, np.linspace(0, 1, 5))
     assert real.tolist() == [1, 1, 1, 0] and fake.tolist() == [0, 0, 1, 1]
+
+
+def test_share_of_fakes_around_the_eer_threshold_by_counting():
+    """Reals lie twice as densely as fakes where the rates meet, so a third of that density is fakes."""
+    real = np.linspace(0.3, 0.7, 200)
+    fake = np.linspace(0.1, 0.9, 200) + 1e-4
+    curve = curve_of([*real, *fake], [False] * 200 + [True] * 200)
+    assert curves.eer_density_share(curve) == pytest.approx(1 / 3, abs=0.02)

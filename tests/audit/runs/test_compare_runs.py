@@ -233,3 +233,19 @@ def test_detectors_are_called_by_their_names(frames, tmp_path):
         write_scores(frame, config, frame["label"] == 1, tmp_path / f"run-{name}")
     found = compare_runs([tmp_path / "run-simplenet", tmp_path / "run-resnet50"])
     assert [run.name for run in found.runs] == ["simplenet", "resnet50"]
+
+
+@pytest.mark.parametrize("column", ["label", "race"])
+def test_one_image_that_disagrees_is_enough_to_refuse(frames, tmp_path, column):
+    config = AuditConfig(threshold=0.0, n_boot=200, attributes=("race",))
+    good = frames[0].drop(columns="pair_id")
+    other = good.copy()
+    other.loc[other.index[7], column] = {"label": 1 - int(good["label"].iloc[7]), "race": "B"}[column]
+    if column == "race":
+        other.loc[other.index[7], "race"] = "A" if good["race"].iloc[7] == "B" else "B"
+    for name, frame in (("one", good), ("two", other)):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        audit_file(tmp_path / f"{name}.csv", tmp_path / name, config)
+    message = {"label": "1 shared images are real in one and fake in the other", "race": "different groups"}
+    with pytest.raises(ComparisonError, match=message[column]):
+        compare_runs([tmp_path / "one", tmp_path / "two"])

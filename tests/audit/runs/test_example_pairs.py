@@ -55,6 +55,16 @@ def test_most_confident_first(config: Config):
     assert scores == sorted(scores, reverse=True)
 
 
+def test_a_score_on_the_threshold_is_flagged(config: Config):
+    table = scored(30)
+    table["score"] = [0.5 if label else 0.1 for label in table["label"]]
+    shown = kinds(pick_samples(table, None, config))
+    assert "missed fake" not in shown and "false accusation" not in shown
+    table["score"] = [0.9 if label else 0.5 for label in table["label"]]
+    shown = kinds(pick_samples(table, None, config))
+    assert "missed fake" not in shown and len(shown["false accusation"]) == N_ERRORS
+
+
 def test_single_images_need_no_pair(config: Config):
     table = scored(30).drop(columns="pair_id")
     shown = kinds(pick_samples(table, None, config))
