@@ -25,6 +25,12 @@ from audit.config import AuditConfig
 from audit.data.counts import Counts
 from audit.data.groups import Cells, whole
 from audit.data.score_table import ScoreTable
+from audit.inference.adjustment import (
+    Standardised,
+    in_common,
+    least_worth,
+    standardised_difference,
+)
 from audit.inference.effective_sample_size import accuracy_worth, half_sum_worth, positive_rate_worth
 from audit.inference.equality_test import equality_test
 from audit.inference.paired_tests import auc_difference, gap_difference, rate_difference
@@ -370,6 +376,53 @@ def _unit_result() -> AuditResult:
     return audit_scores(frame, AuditConfig(threshold=0.0, n_boot=100))
 
 
+def error_of_quality(shape: str, quality: np.ndarray) -> np.ndarray:
+    """Chance of an error that depends on quality (about standard normal) and on nothing else."""
+    return {
+        "smooth": lambda: 1 / (1 + np.exp(3 + 1.5 * quality)),
+        "step": lambda: np.where(quality < -0.5, 0.25, 0.02),
+        "bump": lambda: 0.02 + 0.2 * np.exp(-8 * (quality + 0.5) ** 2),
+        "rare": lambda: 0.004 / (1 + np.exp(2 * quality)),
+        "none": lambda: np.full(len(quality), 0.05),
+    }[shape]()
+
+
+def standardised(
+    n: tuple[int, int], shift: float, shape: str, effect: float, rng: np.random.Generator
+) -> Standardised | str:
+    """One adjusted gap: the first group's quality is lower by `shift`, its rate higher by `effect`."""
+    side = np.repeat([0, 1], n)
+    quality = rng.normal(np.where(side == 0, -shift, 0.0))
+    wrong = rng.random(len(side)) < error_of_quality(shape, quality) + effect * (side == 0)
+    column = pd.Series(quality, name="quality")
+    kept = in_common(side, [column])
+    return standardised_difference(wrong[kept], side[kept], [column[kept]], least_worth(side, None, 30))
+
+
+def control_coverage(
+    n: tuple[int, int], shift: float, shape: str, effect: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """Of the audits whose adjusted gap has an interval, the share where it holds the truth."""
+    found = [standardised(n, shift, shape, effect, rng) for _ in range(n_sim)]
+    limits = [one.interval(Z) for one in found if isinstance(one, Standardised)]
+    return float(np.mean([low <= effect <= high for low, high in limits]))
+
+
+def control_stays(
+    n: tuple[int, int], shift: float, shape: str, effect: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often a gap is said to stay at equal quality."""
+    found = [standardised(n, shift, shape, effect, rng) for _ in range(n_sim)]
+    return float(np.mean([isinstance(one, Standardised) and one.interval(Z)[0] > 0 for one in found]))
+
+
+def control_inseparable(
+    n: tuple[int, int], shift: float, shape: str, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often the answer is "cannot be separated"."""
+    return float(np.mean([isinstance(standardised(n, shift, shape, 0.0, rng), str) for _ in range(n_sim)]))
+
+
 def planted(k: int, base: float, gap: float, where: int = 0) -> np.ndarray:
     """k equal rates, one of them raised."""
     rates = np.full(k, base)
@@ -383,6 +436,7 @@ FOUR_IN_FIVE = (0.75, 0.90)
 pairs_of_races = np.tile(joint_shares(0.06, 0.10, 0.4), (7, 1))
 TWO = np.array([1500, 900])
 slope = np.linspace(0.03, 0.12, 7)
+BIG = (20_000, 5_000)
 
 # New rows go to the end: a row's seed is its place.
 STUDIES = [
@@ -547,6 +601,34 @@ STUDIES = [
             ("2 groups of 1000 and 300, rate 0.05", np.array([1000, 300]), np.full(2, 0.05), 0),
         )
     ],
+    *[
+        Study(what, f"{n[0]:,} and {n[1]:,}, {case}", aim, partial(simulate, n, *setting), sims)
+        for what, aim, simulate, cases in (
+            ("Gap at equal quality, interval", EXACT, control_coverage, (
+                ("pure confounding, smooth", BIG, (0.7, "smooth", 0.0), 400),
+                ("pure confounding, a step", BIG, (1.0, "step", 0.0), 400),
+                ("pure confounding, a bump", BIG, (1.5, "bump", 0.0), 400),
+                ("quality 2.5 SD apart", BIG, (2.5, "smooth", 0.0), 400),
+                ("a true gap of 3 points as well", (2000, 700), (0.8, "smooth", 0.03), 800),
+            )),
+            ("Gap at equal quality, interval", AT_LEAST, control_coverage, (
+                ("rates of 0.2 to 0.4 %", BIG, (1.0, "rare", 0.0), 400),
+                ("few images", (150, 100), (0.7, "smooth", 0.0), 800),
+            )),
+            ('"the rest stays" of pure confounding', AT_MOST, control_stays, (
+                ("smooth", BIG, (0.7, "smooth", 0.0), 400),
+                ("a step", BIG, (1.0, "step", 0.0), 400),
+            )),
+            ('"the rest stays" where true', REPORT, control_stays, (
+                ("gap of 3 points, no confounding", (2000, 700), (0.0, "none", 0.03), 400),
+                ("gap of 3 points, confounded", (2000, 700), (0.8, "smooth", 0.03), 400),
+                ("gap of 3 points, confounded", BIG, (0.8, "smooth", 0.03), 200),
+            )),
+        )
+        for case, n, setting, sims in cases
+    ],
+    Study('"cannot be separated"', "quality 6 SD apart, 2,000 and 700", (0.99, 1.0),
+          partial(control_inseparable, (2000, 700), 6.0, "smooth"), 200),
 ]  # fmt: skip
 
 

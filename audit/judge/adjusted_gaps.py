@@ -2,7 +2,8 @@
 
 Enters: the audited images, a column that says something about each (quality of the pair, a file format, a
 source), and the verdicts, which name a worst and a best group. Leaves: `AdjustedGap`s: the gap between those
-two groups, computed again among images of like value.
+two groups, computed again at equal value of each column, and of all of them at once. The rates by fifths (or
+words) of a column stand beside it as a picture; nothing is computed from them.
 
 Why the pair of the verdict and no other: the question is whether *that* accusation stands. The pair was
 chosen because it lies far apart, so both intervals are wide enough to hold for all pairs of groups of the
@@ -11,7 +12,7 @@ attribute at once (Tukey's range); no verdict is drawn from them.
 Why this never replaces the raw gap: a column can be a consequence of the very thing that is judged. Photos of
 one group may be "of low quality" to a face finder that sees the group badly; holding that constant hides it.
 
-Why missing values and lone strata take no part instead of being filled in: an image without a counterpart of
+Why missing values and lone ones take no part instead of being filled in: an image without a counterpart of
 the other group at its value says nothing about that comparison. How many took part stands beside the number.
 """
 
@@ -30,7 +31,12 @@ from audit.data.counts import Ints
 from audit.data.score_table import ScoreTable
 from audit.data.strata import NO_STRATUM, Strata, cut, plain
 from audit.errors import MissingColumnError
-from audit.inference.adjustment import risk_difference
+from audit.inference.adjustment import (
+    Standardised,
+    in_common,
+    least_worth,
+    standardised_difference,
+)
 from audit.inference.equality_test import range_critical
 from audit.inference.proportion_intervals import newcombe
 from audit.schema.result import AdjustedGap, RateName, Stratum, Verdict
@@ -104,7 +110,7 @@ def adjusted_gaps(
     controls: Sequence[Control],
     config: AuditConfig,
 ) -> list[AdjustedGap]:
-    """The gap of every single attribute's verdict, at equal value of every column it is to be held against.
+    """The gap of every single attribute's verdict, at equal value of every column, then of all together.
 
     Args:
         table: N audited images.
@@ -120,11 +126,13 @@ def adjusted_gaps(
         if verdict.worst_group is None or verdict.attribute not in table.cells.attributes:
             continue
         rows = _rows(table, threshold, verdict)
-        found += [
-            _adjusted(verdict, rows, held[control.column].iloc[rows.at], config)
+        parts = [
+            held[control.column].iloc[rows.at]
             for control in controls
             if verdict.rate in control.rates and control.column != verdict.attribute
         ]
+        sets = [[part] for part in parts] + ([parts] if len(parts) > 1 else [])
+        found += [_adjusted(verdict, rows, some, config) for some in sets]
     return found
 
 
@@ -138,62 +146,66 @@ def _rows(table: ScoreTable, threshold: float, verdict: Verdict) -> _Rows:
     return _Rows(at, (group[at] == best).astype(np.int64), wrong)
 
 
-def _adjusted(verdict: Verdict, rows: _Rows, column: pd.Series, config: AuditConfig) -> AdjustedGap:
-    strata, z = cut(column), range_critical(max(verdict.n_groups, 2), config.alpha)
-    whole_errors, whole_images = (part[0] for part in rows.counts(np.zeros_like(rows.side), 1))
-    errors, images = rows.counts(strata.of_row, len(strata.names))
-    both: NDArray[np.bool_] = np.all(images > 0, axis=1)
-    rates = whole_errors / whole_images
-    raw_limits = newcombe(rates[0], whole_images[0], rates[1], whole_images[1], z)
-    reason = _unusable(verdict, images, both, config)
-    value, limits = math.nan, None
-    if reason is None:
-        difference, variance = risk_difference(errors, images)
-        value, half = float(difference), z * math.sqrt(float(variance))
-        limits = (max(value - half, -1.0), min(value + half, 1.0)) if half > 0 else None
-        reason = None if limits else "no interval: hardly any image is judged wrongly, or hardly any rightly"
+def _adjusted(
+    verdict: Verdict, rows: _Rows, columns: Sequence[pd.Series], config: AuditConfig
+) -> AdjustedGap:
+    z = range_critical(max(verdict.n_groups, 2), config.alpha)
+    errors, images = (part[0] for part in rows.counts(np.zeros_like(rows.side), 1))
+    rates = errors / images
+    raw_limits = newcombe(rates[0], images[0], rates[1], images[1], z)
+    known = np.all([column.notna().to_numpy() for column in columns], axis=0)
+    taking = in_common(rows.side, columns)
+    nothing = _nothing_to_hold(known, columns)
+    found = nothing or _standardised(rows, taking, columns, config)
+    strata = cut(columns[0]) if len(columns) == 1 else None
     return AdjustedGap(
         attribute=verdict.attribute,
         rate=verdict.rate,
-        column=str(column.name),
-        kind=strata.kind,
+        column=" and ".join(str(column.name) for column in columns),
+        columns=[str(column.name) for column in columns],
+        kind="together" if strata is None else strata.kind,
         worst_group=str(verdict.worst_group),
         best_group=str(verdict.best_group),
         raw=float(rates[0] - rates[1]),
         raw_interval=(float(raw_limits[0]), float(raw_limits[1])),
-        raw_taking_part=_raw(errors[both], images[both]),
-        adjusted=value,
-        interval=limits,
-        reason=reason,
+        raw_taking_part=_raw(rows, taking),
+        adjusted=math.nan if isinstance(found, str) else found.difference,
+        interval=None if isinstance(found, str) else found.interval(z),
+        reason=found if isinstance(found, str) else None,
+        separable=bool(nothing) or not isinstance(found, str),
         n_images=len(rows.at),
-        n_taking_part=int(images[both].sum()),
-        n_missing=int((strata.of_row == NO_STRATUM).sum()),
-        strata=_strata(strata, errors, images),
+        n_taking_part=int(taking.sum()),
+        n_missing=int((~known).sum()),
+        strata=[] if strata is None else _strata(strata, *rows.counts(strata.of_row, len(strata.names))),
     )
 
 
-def _unusable(verdict: Verdict, images: Ints, both: NDArray[np.bool_], config: AuditConfig) -> str | None:
-    """Why there is no adjusted gap, if there is none."""
-    if not images.any():
+def _nothing_to_hold(known: NDArray[np.bool_], columns: Sequence[pd.Series]) -> str | None:
+    if not known.any():
         return "no image has a value"
-    if len(images) == 1:
+    if all(column[known].nunique() == 1 for column in columns):
         return "all images have the same value: there is nothing to hold constant"
-    if not both.any():
-        return "no value occurs in both groups"
-    least = images[both].sum(axis=0)
-    if least.min() < config.min_n:
-        name = (verdict.worst_group, verdict.best_group)[int(least.argmin())]
-        return (
-            f"only {least.min()} images of {name} have a counterpart of like value, fewer than {config.min_n}"
-        )
     return None
 
 
-def _raw(errors: Ints, images: Ints) -> float:
-    """The raw gap among these strata."""
-    if not images.any():
+def _standardised(
+    rows: _Rows, taking: NDArray[np.bool_], columns: Sequence[pd.Series], config: AuditConfig
+) -> Standardised | str:
+    """Both rates at equal value of the columns, or why they cannot be separated from these."""
+    return standardised_difference(
+        rows.wrong[taking],
+        rows.side[taking],
+        [column[taking] for column in columns],
+        least_worth(rows.side, None, config.min_n),
+    )
+
+
+def _raw(rows: _Rows, taking: NDArray[np.bool_]) -> float:
+    """The raw gap among the images that take part."""
+    errors, images = (part[0] for part in rows.counts(np.where(taking, 0, NO_STRATUM), 1))
+    if not images.all():
         return math.nan
-    rates = errors.sum(axis=0) / images.sum(axis=0)
+    rates = errors / images
     return float(rates[0] - rates[1])
 
 

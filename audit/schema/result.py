@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from audit.errors import ResultFormatError
 from audit.schema.nullable import Interval, Rate
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Bumped in the minor part when fields with defaults are added (older files still open as they are), in the
 major part when the meaning or the place of something changes."""
 
@@ -230,14 +230,16 @@ class Stratum(Record):
 
 
 class AdjustedGap(Record):
-    """The gap between the two groups a verdict names, among images of like value of another column."""
+    """The gap between the two groups a verdict names, at equal value of another column, or of several."""
 
     attribute: str
     rate: RateName
     column: str
-    """What is held constant: a column of the score table or of the pairs dataset."""
-    kind: Literal["fifths", "values"]
-    """Whether the strata are fifths of a number or the column's own values."""
+    """What is held constant: a column of the score table or of the pairs dataset, or several with 'and'."""
+    columns: list[str] = []
+    """Their names one by one."""
+    kind: Literal["fifths", "values", "together"]
+    """Whether the strata are fifths of a number or the column's own values; several have none."""
     worst_group: str
     best_group: str
     raw: Rate
@@ -247,18 +249,23 @@ class AdjustedGap(Record):
     raw_taking_part: Rate
     """The same difference among the images that took part in the adjustment."""
     adjusted: Rate
-    """Mantel and Haenszel's difference over the strata."""
+    """Standardised difference by logistic regression, overlap-weighted (`audit.inference.adjustment`); in
+    records before 1.2 Mantel and Haenszel's over the strata."""
     interval: Interval | None
-    """With Sato's variance, simultaneous as above."""
+    """Of the standardised difference, simultaneous as above."""
     reason: str | None = None
     """Why there is no interval, or no adjusted gap."""
+    separable: bool = True
+    """False where the data cannot tell the gap from what the columns do: the groups do not overlap in them,
+    or too little is judged wrongly or rightly. A gap then stands neither explained nor confirmed."""
     n_images: int
     """Of the two groups and the class concerned."""
     n_taking_part: int
-    """Those in a stratum that holds images of both groups."""
+    """Those with a value in the range that both groups share."""
     n_missing: int
     """Those without a value."""
     strata: list[Stratum]
+    """A picture: rates of both groups in each part of the column. Nothing is computed from them."""
 
 
 class OtherThreshold(Record):

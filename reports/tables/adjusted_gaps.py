@@ -43,16 +43,23 @@ def noun(column: str) -> str:
     return NOUNS.get(column, f"“{column}”")
 
 
+def nouns(gap: AdjustedGap) -> str:
+    """All that is held constant, to stand behind "at equal"."""
+    return " and ".join(map(noun, gap.columns or [gap.column]))
+
+
 def told(gap: AdjustedGap) -> str:
     """One adjusted gap in words: how large, what that means, how many images took part."""
+    if not gap.separable:
+        return f"At equal {nouns(gap)}: {gap.reason}."
     interval = point_interval(gap.interval)
-    size = f"{points(gap.adjusted)} ({interval}) at equal {noun(gap.column)}."
+    size = f"{points(gap.adjusted)} ({interval}) at equal {nouns(gap)}."
     return f"{size} {meaning(gap)} {_took_part(gap)}"
 
 
 def meaning(gap: AdjustedGap) -> str:
     """What an adjusted gap says beside the raw one, never more than its interval allows."""
-    what = noun(gap.column)
+    what = nouns(gap)
     if gap.adjusted != gap.adjusted:
         return f"Not adjusted: {gap.reason}."
     if gap.interval is None:
@@ -118,12 +125,12 @@ def held_table(result: AuditResult) -> Table:
             "attribute": title(gap.attribute),
             "rate": gap.rate.upper(),
             "groups": _groups(gap),
-            "column": noun(gap.column),
+            "column": nouns(gap),
             "meaning": meaning(gap),
         }
         for gap in result.adjusted_gaps
     ]
-    return Table("adjusted-gaps", "Gaps, raw and among images alike in one respect", columns, rows)
+    return Table("adjusted-gaps", "Gaps, raw and at equal value of another column", columns, rows)
 
 
 def strata_table(result: AuditResult) -> Table:
@@ -142,7 +149,7 @@ def strata_table(result: AuditResult) -> Table:
     ]
     rows: list[Row] = []
     for gap in result.adjusted_gaps:
-        shared = {"attribute": title(gap.attribute), "rate": gap.rate.upper(), "column": noun(gap.column)}
+        shared = {"attribute": title(gap.attribute), "rate": gap.rate.upper(), "column": nouns(gap)}
         names = {
             "worst": group_label(gap.attribute, gap.worst_group),
             "best": group_label(gap.attribute, gap.best_group),
@@ -159,13 +166,13 @@ def strata_table(result: AuditResult) -> Table:
             }
             for s in gap.strata
         ]
-    return Table("adjusted-gaps-strata", "The strata behind the adjusted gaps", columns, rows)
+    return Table("adjusted-gaps-strata", "Rates of both groups in each part of the column", columns, rows)
 
 
 def _worth_telling(gap: AdjustedGap) -> bool:
     """Whether a gap is shown, raw or adjusted; where neither is, the table says so."""
     if gap.interval is None:
-        return False
+        return not gap.separable and gap.raw_interval[0] > 0
     return gap.raw_interval[0] > 0 or gap.interval[0] > 0 or gap.interval[1] < 0
 
 
@@ -179,12 +186,19 @@ def lines(result: AuditResult) -> dict[tuple[str, str], Held]:
 
 
 def doubts(result: AuditResult) -> list[str]:
-    """For the first screen: disparities of which less than half is left among images alike in one respect."""
+    """For the first screen: disparities of which less than half is left at equal value, or that cannot be
+    told from what another column does.
+    """
     disparities = {(v.attribute, v.rate) for v in result.verdicts if v.verdict == DISPARITY}
-    return [
+    inseparable = [
+        f"{RATE_NAMES[gap.rate]}, {by(gap.attribute)}: {gap.reason}."
+        for gap in result.adjusted_gaps
+        if (gap.attribute, gap.rate) in disparities and not gap.separable
+    ]
+    return inseparable + [
         f"{RATE_NAMES[gap.rate]}, {by(gap.attribute)}: of the gap of {points(gap.raw)}, "
         f"{points(gap.adjusted)} ({point_interval(gap.interval)}) are left among images of equal "
-        f"{noun(gap.column)}."
+        f"{nouns(gap)}."
         for gap in result.adjusted_gaps
         if (gap.attribute, gap.rate) in disparities
         and gap.interval is not None

@@ -1,97 +1,183 @@
-"""The pooled difference against hand calculation, a published example, statsmodels and simulation."""
+"""Standardised differences against known truths, statsmodels, and data that cannot tell."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+import pandas as pd
 import pytest
-from statsmodels.stats.contingency_tables import StratifiedTable
+import statsmodels.formula.api as smf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
 
-from audit.inference.adjustment import risk_difference
+from audit.inference.adjustment import Standardised, in_common, least_worth, standardised_difference
 
-UGDP = ([[8, 5], [22, 16]], [[106, 120], [98, 85]])
-"""Deaths under tolbutamide and placebo by age: Rothman, Greenland and Lash 2008, table 15-1."""
-
-
-def test_by_hand():
-    # Strata of 10 + 10 and 30 + 10 images: weights 5 and 7.5, gaps 4/10 - 2/10 and 9/30 - 1/10.
-    value, variance = risk_difference([[4, 2], [9, 1]], [[10, 10], [30, 10]])
-    assert value == pytest.approx((5 * 0.2 + 7.5 * 0.2) / 12.5)
-    p = (100 * 2 - 100 * 4 + 0) / 400 + (900 * 1 - 100 * 9 + 300 * (10 - 30) / 2) / 1600
-    q = (4 * 8 + 2 * 6) / 40 + (9 * 9 + 1 * 21) / 80
-    assert variance == pytest.approx((0.2 * p + q) / 12.5**2)
+Z = 1.959964
 
 
-def test_the_published_example():
-    value, variance = risk_difference(*UGDP)
-    low, high = (value + z * math.sqrt(variance) for z in (-1.644854, 1.644854))
-    assert [round(float(x), 4) for x in (value, low, high)] == [0.0349, -0.0176, 0.0874]
+def compared(wrong, side, *columns, min_n=30, unit=None, weight=None):
+    """The columns as `audit.data.strata.plain` returns them; images without a counterpart left out."""
+    series = [
+        pd.Series(c, name=f"c{i}") if not isinstance(c, pd.Series) else c for i, c in enumerate(columns)
+    ]
+    kept = in_common(side, series)
+    parts = [None if part is None else part[kept] for part in (unit, weight)]
+    least = least_worth(side, unit, min_n)
+    return standardised_difference(wrong[kept], side[kept], [c[kept] for c in series], least, *parts)
 
 
-def test_one_balanced_stratum_is_the_plain_difference():
-    value, variance = risk_difference([[30, 12]], [[100, 100]])
-    assert value == pytest.approx(0.18)
-    assert variance == pytest.approx(0.3 * 0.7 / 100 + 0.12 * 0.88 / 100)
+def confounded(rng, n=(2000, 700), shift=0.8, effect=0.0, error=lambda q: expit(-2.5 - 1.2 * q)):
+    side = np.repeat([0, 1], n)
+    quality = rng.normal(np.where(side == 0, -shift, 0.0))
+    return rng.random(len(side)) < error(quality) + effect * (side == 0), side, quality
 
 
-def strata(rng, k=6):
-    images = rng.integers(20, 200, (k, 2))
-    return rng.binomial(images, rng.uniform(0.05, 0.5, (k, 1)) + np.array([0.08, 0])), images
+def coverage(truth, n_sim, seed, **how):
+    """Of the intervals there are; data without one say nothing."""
+    rng, hits = np.random.default_rng(seed), []
+    for _ in range(n_sim):
+        found = compared(*confounded(rng, **how))
+        if isinstance(found, Standardised):
+            low, high = found.interval(Z)
+            hits.append(low <= truth <= high)
+    assert len(hits) > n_sim / 2
+    return np.mean(hits)
 
 
-def two_by_two(errors, images):
-    """Rows: the groups; columns: wrong, right; then the strata."""
-    return StratifiedTable(np.stack([errors.T, (images - errors).T], axis=1).astype(float))
+def test_pure_confounding_leaves_no_gap_and_a_true_one_stays():
+    rng = np.random.default_rng(0)
+    wrong, side, quality = confounded(rng, (20_000, 5_000))
+    found = compared(wrong, side, quality)
+    raw = wrong[side == 0].mean() - wrong[side == 1].mean()
+    low, high = found.interval(Z)
+    assert raw > 0.08 and low < 0 < high and abs(found.difference) < 0.01
+    low, high = compared(*confounded(rng, (20_000, 5_000), effect=0.03)).interval(Z)
+    assert 0 < low < 0.03 < high < 0.05
 
 
-def test_the_pooled_ratio_of_statsmodels_is_the_same_numerator():
-    # RD sum(n1 n0 / N) = (RR - 1) sum(b n1 / N), since both pool a n0 / N and b n1 / N.
-    for seed in range(5):
-        errors, images = strata(np.random.default_rng(seed))
-        ratio = two_by_two(errors, images).riskratio_pooled
-        total = images.sum(axis=1)
-        base = (errors[:, 1] * images[:, 0] / total).sum()
-        weight = (images.prod(axis=1) / total).sum()
-        assert risk_difference(errors, images)[0] == pytest.approx((ratio - 1) * base / weight)
+@pytest.mark.parametrize(
+    "error",
+    [lambda q: np.where(q < -0.5, 0.25, 0.02), lambda q: 0.02 + 0.2 * np.exp(-8 * (q + 0.5) ** 2)],
+    ids=["step", "bump"],
+)
+def test_coverage_whatever_the_shape(error):
+    assert coverage(0.0, 40, 1, n=(1200, 500), error=error) >= 0.9
 
 
-def test_under_equality_it_agrees_with_the_cochran_mantel_haenszel_test():
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        images = rng.integers(100, 300, (8, 2))
-        errors = rng.binomial(images, rng.uniform(0.1, 0.4, (8, 1)))
-        oracle = two_by_two(errors, images).test_null_odds(correction=False).statistic
-        value, variance = risk_difference(errors, images)
-        assert value**2 / variance == pytest.approx(oracle, rel=0.05, abs=0.02)
+def test_coverage_of_rare_errors():
+    assert coverage(0.0, 40, 2, n=(2500, 900), error=lambda q: 0.008 * expit(-1.5 * q)) >= 0.9
 
 
-def test_empty_and_one_sided_strata_take_no_part():
-    errors, images = strata(np.random.default_rng(1))
-    more_errors = [*errors, [0, 0], [7, 0], [0, 9]]
-    more_images = [*images, [0, 0], [9, 0], [0, 9]]
-    assert np.allclose(risk_difference(errors, images), risk_difference(more_errors, more_images))
+def test_words_alone_are_the_difference_weighted_by_overlap():
+    """With one word column both regressions are saturated up to the group's effect: weights n1 n0 / n."""
+    rng = np.random.default_rng(3)
+    n = 6000
+    word = rng.integers(0, 3, n)
+    side = (rng.random(n) < np.array([0.2, 0.5, 0.7])[word]).astype(int)
+    wrong = rng.random(n) < np.array([0.05, 0.1, 0.3])[word] + 0.05 * (side == 0)
+    found = compared(wrong, side, pd.Series(pd.Categorical(word), name="w"))
+    cell = pd.DataFrame({"w": word, "s": side, "y": wrong}).groupby(["w", "s"])["y"].agg(["mean", "size"])
+    cell = cell.unstack()
+    weight = cell["size"].prod(axis=1) / cell["size"].sum(axis=1)
+    expected = ((cell["mean"][0] - cell["mean"][1]) * weight).sum() / weight.sum()
+    assert found.difference == pytest.approx(expected, abs=1e-6)
 
 
-def test_nothing_in_common_is_undefined():
-    value, variance = risk_difference([[3, 0], [0, 2]], [[9, 0], [0, 9]])
-    assert math.isnan(value) and math.isnan(variance)
+def test_the_fit_is_that_of_statsmodels_formulas():
+    rng = np.random.default_rng(4)
+    wrong, side, quality = confounded(rng, (900, 600))
+    found = compared(wrong, side, quality)
+    kept = in_common(side, [pd.Series(quality)])
+    frame = pd.DataFrame({"y": wrong[kept], "first": side[kept] == 0, "q": quality[kept]}).astype(float)
+    frame["r"] = frame["q"].rank() - 0.5
+    frame["r"] /= len(frame)
+    import statsmodels.api as sm
+
+    knots = np.quantile(frame["r"], np.linspace(0, 1, 7)[1:-1]).tolist()
+    curve = f"cr(r, knots={knots}, lower_bound=r.min(), upper_bound=r.max())"
+    family = sm.families.Binomial()
+    e = smf.glm(f"first ~ {curve} - 1", frame, family=family).fit().fittedvalues
+    weights = np.where(frame["first"] == 1, 1 - e, e)
+    fit = smf.glm(f"y ~ first + {curve} - 1", frame, family=family, var_weights=weights).fit()
+    rates = [np.average(fit.predict(frame.assign(first=float(m))), weights=e * (1 - e)) for m in (1, 0)]
+    assert found.rates == pytest.approx(rates, abs=1e-6)
 
 
-def test_swapping_the_groups_turns_the_sign():
-    errors, images = strata(np.random.default_rng(2))
-    value, variance = risk_difference(errors, images)
-    swapped = risk_difference(errors[:, ::-1], images[:, ::-1])
-    assert swapped == (pytest.approx(-value), pytest.approx(variance))
+def test_the_variance_is_that_of_the_bootstrap():
+    rng = np.random.default_rng(5)
+    wrong, side, quality = confounded(rng, (1500, 600), effect=0.05)
+    found = compared(wrong, side, quality)
+    drawn = []
+    for _ in range(80):
+        at = rng.integers(0, len(side), len(side))
+        drawn.append(compared(wrong[at], side[at], quality[at]).difference)
+    se = (sum(found.variances) - 2 * found.covariance) ** 0.5
+    assert se == pytest.approx(np.std(drawn), rel=0.2)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.12])
-def test_coverage_where_the_strata_differ_and_the_groups_are_spread_unequally(gap):
-    images = np.array([[200, 40], [150, 60], [100, 100], [60, 150], [40, 200]])
-    base = np.array([[0.4], [0.3], [0.2], [0.1], [0.05]])
-    errors = np.random.default_rng(7).binomial(images, base + np.array([gap, 0]), size=(20_000, 5, 2))
-    value, variance = risk_difference(errors, images)
-    crude = np.subtract(*(errors.sum(axis=1) / images.sum(axis=0)).T)
-    assert crude.mean() - gap > 0.1, "the raw gap is mostly the strata's"
-    assert value.mean() == pytest.approx(gap, abs=0.002)
-    assert 0.94 <= (abs(value - gap) <= 1.96 * np.sqrt(variance)).mean() <= 0.96
+def test_copies_of_an_image_are_one_unit():
+    rng = np.random.default_rng(6)
+    wrong, side, quality = confounded(rng)
+    once = compared(wrong, side, quality)
+    ten = compared(*(np.tile(a, 10) for a in (wrong, side, quality)), unit=np.tile(np.arange(len(side)), 10))
+    assert ten.interval(Z) == pytest.approx(once.interval(Z), abs=0.003)
+    blind = compared(*(np.tile(a, 10) for a in (wrong, side, quality)))
+    assert np.diff(blind.interval(Z)) < 0.5 * np.diff(once.interval(Z))
+
+
+def test_a_weight_of_two_is_two_images_in_the_estimate():
+    rng = np.random.default_rng(7)
+    wrong, side, quality = confounded(rng)
+    word = pd.Series(pd.Categorical(np.where(quality > 0, "high", "low")), name="w")
+    twice = np.r_[np.arange(len(side)), np.flatnonzero(quality > 0.5)]
+    weighted = compared(wrong, side, word, weight=1.0 + (quality > 0.5))
+    doubled = compared(wrong[twice], side[twice], word.iloc[twice].reset_index(drop=True))
+    assert weighted.rates == pytest.approx(doubled.rates, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, -3.0, 1e6])
+def test_only_the_order_of_a_number_counts(scale):
+    rng = np.random.default_rng(8)
+    wrong, side, quality = confounded(rng)
+    same = compared(wrong, side, quality).difference
+    assert compared(wrong, side, quality * scale).difference == pytest.approx(same, abs=1e-6)
+
+
+def _bad_inputs():
+    rng = np.random.default_rng(9)
+    n = 2000
+    side, quality, wrong = rng.integers(0, 2, n), rng.normal(size=n), rng.random(n) < 0.1
+    overlap, alone = "do not overlap", "cannot be separated"
+    return {
+        "a word for each group": (wrong, side, [pd.Series(pd.Categorical(side), name="c")], None, overlap),
+        "a constant within groups": (wrong, side, [0.3 + 0.4 * side], None, overlap),
+        "ranges apart": (wrong, side, [quality + 10 * side], None, overlap),
+        "hardly a range in common": (wrong, side, [quality + 4.5 * side], None, overlap),
+        "apart only together": (wrong, side, [quality, quality + 2 * side], None, overlap),
+        "the column is the error": (quality > 0.5, side, [quality], None, "alone tells right from wrong"),
+        "the group is the error": (side == 0, side, [quality], None, alone),
+        "no errors": (np.zeros(n, bool), side, [quality], None, alone),
+        "one unit": (wrong, side, [quality], np.zeros(n, dtype=int), overlap),
+        "one group": (wrong, np.zeros(n, dtype=int), [quality], None, overlap),
+    }
+
+
+@pytest.mark.parametrize("case", _bad_inputs())
+def test_what_cannot_be_separated_is_never_a_number(case):
+    wrong, side, columns, unit, reason = _bad_inputs()[case]
+    found = compared(wrong, side, *columns, unit=unit)
+    assert isinstance(found, str) and reason in found and "cannot be separated" in found
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([60, 200, 500]), st.floats(0.0, 3.0), st.floats(0.005, 0.6))
+def test_any_data_give_a_reason_or_an_interval_around_the_estimate(seed, n, shift, rate):
+    rng = np.random.default_rng(seed)
+    side = rng.integers(0, 2, n)
+    quality = np.round(rng.normal(shift * side), rng.integers(0, 3))
+    found = compared(rng.random(n) < rate, side, quality)
+    if isinstance(found, Standardised):
+        low, high = found.interval(Z)
+        assert -1 <= low <= found.difference <= high <= 1 and low < high
+    else:
+        assert "cannot be separated" in found

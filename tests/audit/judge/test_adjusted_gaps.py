@@ -13,7 +13,6 @@ from scipy.stats import studentized_range
 from audit.config import AuditConfig
 from audit.data.score_table import score_table
 from audit.errors import ConfigError, MissingColumnError
-from audit.inference.adjustment import risk_difference
 from audit.judge.adjusted_gaps import Control, adjusted_gaps
 from audit.runs.image_audit import audit_scored
 from audit.runs.score_audit import Extras, audit_file, audit_scores
@@ -77,20 +76,19 @@ def test_coverage_from_images_to_interval():
     config = replace(CONFIG, controls=("low",))
     [verdict, _] = audit_scores(planted(600, 0, 0.3, 0.1), config).verdicts
     hits = 0
-    for seed in range(300):
+    for seed in range(80):
         frame = planted(600, seed, of_quality=0.3, of_group=0.1)
         table = score_table(frame, config)
         [gap] = adjusted_gaps(table, frame, 0.5, [verdict], [Control("low")], config)
         hits += gap.interval[0] <= 0.1 <= gap.interval[1]
-    assert 275 <= hits <= 295  # of 300, 285 expected
+    assert 71 <= hits <= 80  # 76 expected
 
 
-def test_the_numbers_are_those_of_the_strata():
+def test_the_strata_are_a_picture_of_all_images_and_the_raw_gap_is_theirs():
     frame = planted(800, 4, 0.2, 0.1)
     gap = only(frame)
     errors = [[s.worst_errors, s.best_errors] for s in gap.strata]
     images = [[s.worst_images, s.best_images] for s in gap.strata]
-    assert gap.adjusted == pytest.approx(float(risk_difference(errors, images)[0]))
     real = frame[frame["label"] == 0]
     by = real.assign(wrong=real["score"] >= 0.5).groupby("race")["wrong"]
     assert gap.raw == pytest.approx(abs(by.mean()["B"] - by.mean()["A"]))
@@ -99,15 +97,15 @@ def test_the_numbers_are_those_of_the_strata():
 
 def test_intervals_hold_for_all_pairs_of_groups_since_the_pair_was_picked():
     frame = planted(3000, 4, 0.0, 0.0)
-    frame["race"] = np.random.default_rng(1).choice(list("ABCDEFG"), len(frame))
+    two = np.random.default_rng(1).choice(list("AB"), len(frame))
+    seven = np.where(two == "A", two, np.random.default_rng(2).choice(list("BCDEFG"), len(frame)))
+    config = replace(CONFIG, attributes=("race",))
+    frame["race"] = seven
     gap = only(frame)
-    low, high = gap.interval
-    errors = [[s.worst_errors, s.best_errors] for s in gap.strata]
-    images = [[s.worst_images, s.best_images] for s in gap.strata]
-    half = (
-        studentized_range.ppf(0.95, 7, np.inf) / math.sqrt(2) * math.sqrt(risk_difference(errors, images)[1])
-    )
-    assert (high - low) / 2 == pytest.approx(half, rel=1e-4)
+    pair = frame[frame["race"].isin([gap.worst_group, gap.best_group])]
+    alone = only(pair, config)
+    wider = studentized_range.ppf(0.95, 7, np.inf) / math.sqrt(2) / 1.959964
+    assert np.diff(gap.interval) / np.diff(alone.interval) == pytest.approx(wider, rel=0.05)
     assert gap.raw_interval[0] < 0 < gap.raw_interval[1]
 
 
@@ -115,7 +113,7 @@ def test_missing_values_take_no_part_and_are_counted():
     frame = planted(2000, 5, 0.2, 0.1)
     frame.loc[frame.index % 4 == 0, "quality"] = np.nan
     gap = only(frame)
-    assert gap.n_missing == 500 and gap.n_taking_part == 1500 and gap.n_images == 2000
+    assert gap.n_missing == 500 and 1450 < gap.n_taking_part <= 1500 and gap.n_images == 2000
     assert gap.raw_taking_part != gap.raw
 
 
@@ -132,8 +130,8 @@ def test_strata_of_one_group_take_no_part():
     [
         (0.5, "all images have the same value"),
         (np.nan, "no image has a value"),
-        ("race", "no value occurs in both groups"),
-        ("few", "only 20 images of B have a counterpart of like value, fewer than 30"),
+        ("race", "the groups do not overlap in quality: the two cannot be separated"),
+        ("few", "the groups do not overlap in quality: the two cannot be separated"),
     ],
 )
 def test_columns_that_tell_nothing_say_why(quality, reason):
@@ -144,14 +142,56 @@ def test_columns_that_tell_nothing_say_why(quality, reason):
     frame["quality"] = frame["race"] if isinstance(quality, str) else quality
     gap = only(frame)
     assert reason in gap.reason and math.isnan(gap.adjusted) and gap.interval is None
-    assert gap.raw > 0.1
+    assert gap.raw > 0.1 and gap.separable == ("separated" not in reason)
+
+
+def test_perfect_separation_is_never_a_number():
+    frame = planted(2000, 7, 0.0, 0.0)
+    frame["score"] = np.where(frame["label"] == 1, 0.9, np.where(frame["quality"] < 0.4, 0.8, 0.2))
+    gap = only(frame)
+    assert math.isnan(gap.adjusted) and gap.interval is None and not gap.separable
+    assert gap.reason == "quality alone tells right from wrong: the two cannot be separated"
+
+
+def unequal_in_quality_alone(seed, n=(20_000, 5_000)):
+    """Real images whose chance to be flagged depends on their quality and nothing else."""
+    rng = np.random.default_rng(seed)
+    race = np.repeat(["A", "B"], n)
+    quality = rng.normal(np.where(race == "A", -0.7, 0.0))
+    flagged = rng.random(sum(n)) < 1 / (1 + np.exp(3 + 1.5 * quality))
+    return pd.DataFrame({"label": 0, "score": flagged * 1.0, "race": race, "quality": quality})
+
+
+def test_pure_confounding_by_a_number_is_not_called_a_gap_that_stays():
+    """Fifths left a tenth of the confounding: 0 of 100 intervals held the true 0."""
+    gaps = [only(unequal_in_quality_alone(seed)) for seed in range(3)]
+    assert all(gap.raw_interval[0] > 0.05 for gap in gaps)
+    assert all(gap.interval[0] < 0 < gap.interval[1] for gap in gaps)
+
+
+def test_several_columns_are_held_at_once():
+    rng = np.random.default_rng(6)
+    frame = unequal_in_quality_alone(5, (6000, 3000))
+    second = rng.normal(np.where(frame["race"] == "A", -0.7, 0.0))
+    frame["score"] = np.maximum(frame["score"], rng.random(len(frame)) < 1 / (1 + np.exp(2 + 2 * second)))
+    frame["score"] = frame["score"].astype(float)
+    config = replace(CONFIG, controls=("quality", "second"))
+    one, _, both = audit_scores(frame.assign(second=second), config).adjusted_gaps
+    assert one.interval[0] > 0 and both.interval[0] < 0 < both.interval[1]
+    assert both.column == "quality and second" and both.columns == ["quality", "second"]
+    assert both.kind == "together" and both.strata == [] and one.columns == ["quality"]
 
 
 def test_an_attribute_is_not_held_against_itself_and_intersections_are_passed_over():
     frame = planted(2000, 8, 0.2, 0.2).assign(gender=np.tile(["F", "M"], 2000))
     config = replace(CONFIG, attributes=("race", "gender"), controls=("race", "quality"))
     found = {(g.attribute, g.column) for g in audit_scores(frame, config).adjusted_gaps}
-    assert found == {("race", "quality"), ("gender", "race"), ("gender", "quality")}
+    assert found == {
+        ("race", "quality"),
+        ("gender", "race"),
+        ("gender", "quality"),
+        ("gender", "race and quality"),
+    }
 
 
 def test_a_usual_column_goes_with_its_rate_alone_unless_asked_for():

@@ -69,6 +69,36 @@ def test_words_follow_the_interval(numbers, words):
     assert words in meaning(gap(**numbers))
 
 
+APART = {
+    "adjusted": math.nan,
+    "interval": None,
+    "separable": False,
+    "reason": "the groups do not overlap in blur: the two cannot be separated",
+}
+
+
+def test_what_cannot_be_separated_is_said_where_the_raw_gap_is_shown(result, judge):
+    found = judge(result, ("race", "fnr", "disparity"), ("gender", "fnr", "within tolerance"))
+    record = found.model_copy(update={"adjusted_gaps": [gap(**APART)]})
+    [shown] = lines(record).values()
+    assert shown.adjusted == [
+        "At equal quality of the fake (MS-SSIM): the groups do not overlap in blur: the two cannot be "
+        "separated."
+    ]
+    assert doubts(record) == [
+        "Fakes let through, by race: the groups do not overlap in blur: the two cannot be separated."
+    ]
+    hidden = found.model_copy(update={"adjusted_gaps": [gap(raw_interval=(-0.1, 0.3), **APART)]})
+    assert lines(hidden) == {}
+
+
+def test_several_columns_are_named_together():
+    both = gap(
+        column="a and reconstruction_l1", columns=["a", "reconstruction_l1"], kind="together", strata=[]
+    )
+    assert "at equal “a” and distance of the fake from its photo (L1)." in told(both)
+
+
 def test_who_took_no_part_is_told():
     text = told(gap(n_taking_part=200, n_missing=12, among=0.15))
     assert "200 of 250 images of the two groups took part (12 have no value, 38 no counterpart" in text
