@@ -38,7 +38,8 @@ class AuditConfig:
     """Options of an audit; every field has the default of the command line.
 
     Attributes:
-        attributes: Columns to audit, in order; empty means "find them" (see `audit.data.score_table`).
+        attributes: Columns to audit, in order, or the one to audit; empty means "find them" (see
+            `audit.data.columns`).
         threshold: A number, or a rule: "eer", "youden", "fpr=0.01", "fnr=0.05". Fake if score >= threshold.
         calibration_share: Share of the pairs (in 0-1) on which a rule fixes the threshold. They are left out
             of the audit.
@@ -73,6 +74,11 @@ class AuditConfig:
     controls: Sequence[str] = ()
     unit_column: str | None = None
     references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for name in ("attributes", "controls"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
 
     @property
     def alpha(self) -> float:

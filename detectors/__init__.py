@@ -3,6 +3,9 @@
 Enters: image files with labels (a pairs dataset, a folder, a table) and a detector (trained here, or
 anybody's own). Leaves: a trained checkpoint, or one score for every image.
 
+    import detectors
+    detectors.load("resnet50.pt").score(["a.png", "b.png"])
+
 Why the names below load on first use: `detectors.errors`, `detectors.scoring.score_table` and
 `detectors.training.experiments` serve commands that must start without torch, and importing them imports this
 file.
@@ -14,20 +17,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from detectors.api import LoadedDetector, load, train
     from detectors.data.preprocessing import Preprocessing
+    from detectors.errors import ExpectedError
     from detectors.models.detector import Detector, Output
     from detectors.models.loading import load_detector
     from detectors.scoring.dataset_scores import score_pairs
 
 _HOME = {
     "Detector": "models.detector",
+    "ExpectedError": "errors",
+    "LoadedDetector": "api",
     "Output": "models.detector",
     "Preprocessing": "data.preprocessing",
+    "load": "api",
     "load_detector": "models.loading",
     "score_pairs": "scoring.dataset_scores",
+    "train": "api",
 }
 
-__all__ = ["Detector", "Output", "Preprocessing", "load_detector", "score_pairs"]
+__all__ = [
+    "Detector",
+    "ExpectedError",
+    "LoadedDetector",
+    "Output",
+    "Preprocessing",
+    "load",
+    "load_detector",
+    "score_pairs",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -35,3 +54,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return __all__

@@ -2,6 +2,7 @@
 
     ExpectedError
     ├── MissingExtra              an optional dependency is not installed
+    ├── DeviceNotFound            a graphics processor that is not there
     ├── DetectorError
     │   ├── DetectorNotFound      no such file
     │   ├── CheckpointFormatError not a checkpoint of ours, truncated, or carrying code
@@ -34,6 +35,10 @@ class MissingExtra(ExpectedError):
             f"{purpose} needs {package}, which is not installed: "
             f"pip install 'fake-face-fairness-audit[{extra}]'"
         )
+
+
+class DeviceNotFound(ExpectedError):
+    """A graphics processor that is not there."""
 
 
 class DetectorError(ExpectedError):

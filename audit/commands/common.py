@@ -36,6 +36,11 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same byt
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what another run left there.")]
 
 
+def say(line: str) -> None:
+    """Show a line of progress, printed as it is; a warning stands out."""
+    console.print(line, style="yellow" if line.startswith("warning: ") else "dim", markup=False)
+
+
 class NothingThere(ExpectedError):
     """No option was given, and nothing lies in the default places."""
 

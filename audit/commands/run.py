@@ -19,6 +19,7 @@ from audit.commands.common import (
     command_line,
     console,
     find_pairs,
+    say,
 )
 from audit.commands.score import Arch, Set
 
@@ -135,48 +136,37 @@ def run(
 def _on_scores(
     scores: Path, out: Path | None, config: AuditConfig, overwrite: bool, detector: dict[str, str]
 ) -> tuple[Path, AuditResult]:
-    from audit.runs.score_audit import audit_file
+    from audit.api.audits import audit_scores
+    from audit.runs.run_folder import write_circumstances
 
     started, folder = time.time(), out or RUNS_PLACE / scores.stem
-    result = audit_file(scores, folder, config, command_line(), overwrite=overwrite, detector=detector)
-    _write_circumstances(folder, started)
-    return folder, result
+    found = audit_scores(
+        scores, out=folder, overwrite=overwrite, detector=detector, command=command_line(), config=config
+    )
+    write_circumstances(circumstances(started), folder)
+    return folder, found.record
 
 
 def _on_images(
     given: tuple[str | None, str | None, list[str]], images: Path, out: Path | None, config: AuditConfig,
     how: tuple[str, int, bool], overwrite: bool,
 ) -> tuple[Path, AuditResult]:  # fmt: skip
-    from audit.runs.image_audit import Scoring, audit_images
-    from detectors.data.datasets import read_images
-    from detectors.models.loading import load_detector
+    from audit.api.audits import audit_images
+    from audit.runs.run_folder import write_circumstances
     from detectors.models.sidecar import parse_options
-    from detectors.scoring.detector_check import check_detector
 
     name, arch, options = given
     if name is None:
         raise typer.BadParameter("say which detector: --detector FILE.pt, or --scores TABLE.csv")
     device, batch_size, include_seen = how
-    started, labelled = time.time(), read_images(images)
-    detector = load_detector(name, arch=arch, options=parse_options(options), device=device)
-    look = check_detector(detector, labelled)
-    for line in look.lines:
-        console.print(line, style="dim", markup=False)
-    for warning in look.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False)
-    folder = out or RUNS_PLACE / Path(name.partition(":")[0]).stem
-    scoring = Scoring(device=device, batch_size=batch_size, include_seen=include_seen)
-    result = audit_images(detector, labelled, folder, config, scoring, command_line(), overwrite)
-    _write_circumstances(folder, started)
-    return folder, result
-
-
-def _write_circumstances(folder: Path, started: float) -> None:
-    from audit.runs.run_folder import RUN_FILE
-    from pipelines.storage import write_text
-
-    text = json.dumps(circumstances(started), indent=2) + "\n"
-    write_text(folder / RUN_FILE, text)
+    started, folder = time.time(), out or RUNS_PLACE / Path(name.partition(":")[0]).stem
+    found = audit_images(
+        name, images=images, arch=arch, settings=parse_options(options), out=folder, overwrite=overwrite,
+        device=device, batch_size=batch_size, include_seen=include_seen, say=say, command=command_line(),
+        config=config,
+    )  # fmt: skip
+    write_circumstances(circumstances(started), folder)
+    return folder, found.record
 
 
 def _show(folder: Path, result: AuditResult, images: bool) -> None:

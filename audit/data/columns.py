@@ -46,12 +46,24 @@ def spelled(name: str, names: Iterable[object]) -> str | None:
 def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     """The options with their columns in the table's own spelling; what the table lacks stays as it is."""
     names = list(names)
+
+    def known(asked: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(spelled(name, names) or name for name in asked))
+
     roles = {one.name: getattr(config.columns, one.name) for one in fields(Columns)}
     columns = Columns(**{role: spelled(name, names) or name for role, name in roles.items()})
     bins = {spelled(name, names) or name: edges for name, edges in config.bins.items()}
     references = {spelled(name, names) or name: group for name, group in config.references.items()}
     unit = config.unit_column and (spelled(config.unit_column, names) or config.unit_column)
-    return replace(config, columns=columns, bins=bins, references=references, unit_column=unit)
+    return replace(
+        config,
+        columns=columns,
+        attributes=known(config.attributes),
+        controls=known(config.controls),
+        bins=bins,
+        references=references,
+        unit_column=unit,
+    )
 
 
 def preferred(names: Iterable[object]) -> list[str]:

@@ -116,9 +116,10 @@ def _wanted(head: pd.DataFrame, config: AuditConfig) -> list[str]:
     """Columns to load: all where attributes are not the usual ones, or a refusal will have to list them."""
     names = list(head.columns)
     chosen = set(config.attributes) or set(usual_attributes(head, config))
-    if not chosen or not set(config.controls) <= set(names):
-        return names
     roles = config.columns
+    required = {roles.label, roles.score, config.unit_column or roles.label}
+    if not chosen or not {*required, *config.attributes, *config.controls} <= set(names):
+        return names
     chosen |= {
         roles.label,
         roles.score,

@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from audit.config import AuditConfig
+from audit.config import AuditConfig, Columns
+from audit.data.columns import find_attributes, resolved
+from audit.data.groups import cells_of
 from audit.data.score_table import score_table
-from audit.errors import ConfigError
-from audit.judge.adjusted_gaps import OF_PAIRS, merged
+from audit.errors import ConfigError, MissingColumnError
+from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
 from audit.judge.attrition import dropout_by_group
+from audit.judge.reference_group import check_references
 from audit.runs.example_pairs import Pictures, pick_samples, with_pictures
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.runs.score_audit import Extras, audit_scores
@@ -97,13 +100,11 @@ def audit_scored(
     Raises:
         ExpectedError: of `audit`; `unit_column` is for score tables alone.
     """
-    if config.unit_column is not None:
-        raise ConfigError("units are drawn from score tables alone: audit the run's scores.parquet with it")
-    if not config.attributes and scored.attributes:
-        config = replace(config, attributes=scored.attributes)
+    manifest = manifest_of(Path(scored.data["path"]))
+    config = image_config(config, scored.table, scored.attributes, manifest)
     usable = scored.table[scored.table["status"] == "ok"].reset_index(drop=True)
     fake = score_table(usable, config).fake
-    extras, manifest = _extras(scored, config, command), _manifest(scored)
+    extras = _extras(scored, config, command, manifest)
     result = audit_scores(_with_quality(usable, manifest, config), config, extras)
     samples = pick_samples(usable, manifest, result.config)
     pictures = Pictures(Path(scored.data["folder"]), out / THUMBNAILS, THUMBNAILS)
@@ -115,7 +116,60 @@ def audit_scored(
     return result
 
 
-def _extras(scored: Scored, config: AuditConfig, command: str) -> Extras:
+def image_config(
+    config: AuditConfig, table: pd.DataFrame, attributes: Sequence[str], manifest: pd.DataFrame | None
+) -> AuditConfig:
+    """The options in the data set's own spelling, with its attributes where none are named.
+
+    Args:
+        config: Options as asked for.
+        table: The images.
+        attributes: Their demographic columns.
+        manifest: Of a pairs dataset.
+
+    Raises:
+        ConfigError: `unit_column` and columns of other names are for score tables alone.
+    """
+    if config.unit_column is not None:
+        raise ConfigError("units are drawn from score tables alone: audit the run's scores.parquet with it")
+    if config.columns != Columns():
+        raise ConfigError("label_column and the like are for score tables alone: images say what they are")
+    names = dict.fromkeys([*table.columns, *([] if manifest is None else manifest.columns)])
+    config = resolved(config, names)
+    return replace(config, attributes=attributes) if attributes and not config.attributes else config
+
+
+def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
+    """See, before anything is scored, that the data set can answer what is asked of it.
+
+    Args:
+        images: A data set, read.
+        config: Options as asked for.
+
+    Returns:
+        The options in the data set's own spelling.
+
+    Raises:
+        MissingColumnError: An attribute or a column to hold constant that it does not have.
+        GroupError: Attributes that cannot be audited, or a reference group that does not occur.
+    """
+    manifest = manifest_of(images.root)
+    config = image_config(config, images.table, images.attributes, manifest)
+    usable = [*images.attributes, "kind"]
+    missing = [name for name in config.attributes if name not in usable]
+    if missing:
+        raise MissingColumnError(
+            f"{images.root} has no column {', '.join(map(repr, missing))} to audit; it has "
+            f"{', '.join(map(repr, usable))}"
+        )
+    table = images.table[["image_id", "pair_id", "label", *usable]]
+    require_columns(_with_quality(table, manifest, config), merged(config.controls, ()), config)
+    names = find_attributes(table, config)
+    check_references(cells_of(table, names, config.bins)[0].groupings(), config.references)
+    return config
+
+
+def _extras(scored: Scored, config: AuditConfig, command: str, manifest: pd.DataFrame | None) -> Extras:
     unreadable = scored.table.loc[scored.table["status"] != "ok", "status"].value_counts()
     left_out = dict(scored.n_left_out) | {str(k): int(v) for k, v in unreadable.items()}
     of_data: Mapping[str, Any] = scored.data.get("provenance") or {}
@@ -128,7 +182,6 @@ def _extras(scored: Scored, config: AuditConfig, command: str) -> Extras:
         data=data,
         generator=dict(of_data.get("generator") or {}),
     )
-    manifest = _manifest(scored)
     dropout = [] if manifest is None else dropout_by_group(manifest, config.attributes)
     controls = () if manifest is None else OF_PAIRS
     return Extras(provenance, list(of_data.get("notes") or []), left_out, dropout, controls=controls)
@@ -154,8 +207,8 @@ def _with_quality(table: pd.DataFrame, manifest: pd.DataFrame | None, config: Au
     )
 
 
-def _manifest(scored: Scored) -> pd.DataFrame | None:
-    folder = Path(scored.data["path"])
+def manifest_of(folder: Path) -> pd.DataFrame | None:
+    """The manifest of a pairs dataset; None for other image sets."""
     return read_manifest(folder) if (folder / MANIFEST).exists() else None
 
 

@@ -28,18 +28,12 @@ SCORES_FILE = "scores.parquet"
 RUN_FILE = "run.json"
 
 
-def write_result(
-    result: AuditResult,
-    out_dir: str | Path,
-    run: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Write `audit.json` and, if `run` is given, `run.json`.
+def write_result(result: AuditResult, out_dir: str | Path, overwrite: bool = False) -> Path:
+    """Write `audit.json`.
 
     Args:
         result: What the audit found.
         out_dir: Run folder, made if it is not there.
-        run: When, where and how long: whatever may differ between two runs of the same audit.
         overwrite: Replace another run's result.
 
     Returns:
@@ -52,10 +46,26 @@ def write_result(
     text = refuse_other_run(result, folder, overwrite)
     target = folder / RESULT_FILE
     write_text(target, text)
-    if run is not None:
-        content = json.dumps(dict(run), indent=2, sort_keys=True, default=str) + "\n"
-        write_text(folder / RUN_FILE, content)
     return target
+
+
+def write_circumstances(run: Mapping[str, Any], out_dir: str | Path) -> Path:
+    """Write `run.json`: when, where and how long, whatever may differ between two runs of the same audit."""
+    target = Path(out_dir) / RUN_FILE
+    write_text(target, json.dumps(dict(run), indent=2) + "\n")
+    return target
+
+
+def refuse_file(out_dir: str | Path) -> None:
+    """See that a run folder is a folder, or can become one.
+
+    Raises:
+        RunFolderError: If it, or a folder above it, is a file.
+    """
+    folder = Path(out_dir)
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise RunFolderError(f"{place} is a file, so {out_dir} cannot be a run folder; name a folder")
 
 
 def refuse_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) -> str:
@@ -64,6 +74,7 @@ def refuse_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) 
     Raises:
         RunFolderError: If the folder holds the result of another run.
     """
+    refuse_file(out_dir)
     target, text = Path(out_dir) / RESULT_FILE, result.to_json()
     if target.exists() and not overwrite and target.read_text(encoding="utf-8") != text:
         raise RunFolderError(f"{out_dir} already holds another run; give another folder, or --overwrite")

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import resolved, unaudited
@@ -43,7 +44,16 @@ from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.schema import result as record
 from pipelines.storage import file_sha256
 
-__all__ = ["Extras", "audit_file", "audit_scores", "versions", "write_result"]
+__all__ = [
+    "AuditedScores",
+    "Extras",
+    "audit_file",
+    "audit_score_file",
+    "audit_scores",
+    "audit_table",
+    "versions",
+    "write_result",
+]
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,44 @@ class _Part:
     series: Series
 
 
+@dataclass(frozen=True)
+class AuditedScores:
+    """An audit and the table it was made of.
+
+    Attributes:
+        result: The record.
+        frame: The audited images, one a row.
+        fake: bool [N], True for fake.
+        config: The options, in the table's own spelling.
+    """
+
+    result: record.AuditResult
+    frame: pd.DataFrame
+    fake: NDArray[np.bool_]
+    config: AuditConfig
+
+    def write(self, out_dir: str | Path, overwrite: bool = False) -> Path:
+        """Write `audit.json` and `scores.parquet` into a run folder; returns the folder.
+
+        Raises:
+            RunFolderError: If it holds another run, or is a file.
+        """
+        refuse_other_run(self.result, out_dir, overwrite)
+        write_scores(self.frame, self.config, self.fake, out_dir)
+        write_result(self.result, out_dir, overwrite)
+        return Path(out_dir)
+
+
 def audit_scores(
     frame: pd.DataFrame, config: AuditConfig | None = None, extras: Extras | None = None
 ) -> record.AuditResult:
+    """Audit a table of scores; the arguments are those of `audit_table`."""
+    return audit_table(frame, config, extras).result
+
+
+def audit_table(
+    frame: pd.DataFrame, config: AuditConfig | None = None, extras: Extras | None = None
+) -> AuditedScores:
     """Audit a table of scores.
 
     Args:
@@ -98,9 +143,7 @@ def audit_scores(
     table = score_table(frame, config)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
     left = unaudited(whole_frame, config, known)
-    notes = [*units_note(config, n_more), *extras.notes, *([left] if left else [])]
-    extras = replace(extras, notes=notes, left_out={**extras.left_out, **_of_units(config, n_more)})
-    return _audit(frame, table, config, extras)
+    return _audited(frame, table, config, extras, n_more, left)
 
 
 def audit_file(
@@ -108,23 +151,34 @@ def audit_file(
     out_dir: str | Path,
     config: AuditConfig | None = None,
     command: str = "",
-    run: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-    detector: Mapping[str, Any] | None = None,
 ) -> record.AuditResult:
-    """Audit a CSV or Parquet file of scores and write the run folder: what `audit run --scores` does.
-
-    Args:
-        path: Score file, one row an image.
-        out_dir: Run folder.
-        config: Options; defaults if None.
-        command: The command line, for the record.
-        run: Content of `run.json`, if it is to be written.
-        overwrite: Replace another run in the folder.
-        detector: What is known of the detector behind the scores, such as its name and version.
+    """Audit a file of scores, as `audit_score_file` does, and write the run folder.
 
     Raises:
         ExpectedError: If the file, an option, the table or the folder cannot be used.
+    """
+    audited = audit_score_file(path, config, command)
+    audited.write(out_dir, overwrite)
+    return audited.result
+
+
+def audit_score_file(
+    path: str | Path,
+    config: AuditConfig | None = None,
+    command: str = "",
+    detector: Mapping[str, Any] | None = None,
+) -> AuditedScores:
+    """Audit a CSV or Parquet file of scores.
+
+    Args:
+        path: Score file, one row an image.
+        config: Options; defaults if None.
+        command: The command line, for the record.
+        detector: What is known of the detector behind the scores, such as its name and version.
+
+    Raises:
+        ExpectedError: If the file, an option or the table cannot be used.
     """
     config = (config or AuditConfig()).check()
     frame = read_scores(path, config)
@@ -132,14 +186,18 @@ def audit_file(
     frame, n_more = one_of_each(frame, config)
     table = score_table(frame, config)
     data = {"kind": "scores", "path": str(path), "sha256": file_sha256(path)}
-    left = unaudited_columns(path, config, table.cells.attributes)
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
-    notes = [*units_note(config, n_more), *([left] if left else [])]
-    result = _audit(frame, table, config, Extras(provenance, notes, _of_units(config, n_more)))
-    refuse_other_run(result, out_dir, overwrite)
-    write_scores(frame, config, table.fake, out_dir)
-    write_result(result, out_dir, run, overwrite)
-    return result
+    left = unaudited_columns(path, config, table.cells.attributes)
+    return _audited(frame, table, config, Extras(provenance), n_more, left)
+
+
+def _audited(
+    frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: Extras, n_more: int, left: str | None
+) -> AuditedScores:
+    """With notes on the images of a unit that were not drawn, and on the columns that are not audited."""
+    notes = [*units_note(config, n_more), *extras.notes, *([left] if left else [])]
+    extras = replace(extras, notes=notes, left_out={**extras.left_out, **_of_units(config, n_more)})
+    return AuditedScores(_audit(frame, table, config, extras), frame, table.fake, config)
 
 
 def versions() -> dict[str, str]:

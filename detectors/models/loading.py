@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from detectors.errors import DetectorNotFound
+from detectors.errors import DetectorNotFound, DeviceNotFound
 from detectors.models.archive_checks import is_torchscript
 from detectors.models.checkpoint import load_checkpoint
 from detectors.models.detector import Detector
@@ -31,8 +31,16 @@ from detectors.models.sidecar import Sidecar, read_sidecar
 
 
 def pick_device(device: str) -> str:
-    """What "auto" stands for: "cuda" where there is a graphics processor, else "cpu"."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    """What "auto" stands for: "cuda" where there is a graphics processor, else "cpu".
+
+    Raises:
+        DeviceNotFound: Another word, or "cuda" where PyTorch sees no graphics processor.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise DeviceNotFound(f"device is {device!r}; it must be auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceNotFound("device is cuda, but PyTorch sees no GPU here; use auto or cpu")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def load_detector(

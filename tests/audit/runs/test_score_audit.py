@@ -18,6 +18,7 @@ from audit.config import AuditConfig, Columns
 from audit.errors import ConfigError, ExpectedError, RunFolderError
 from audit.metrics.disparity import MEASURES
 from audit.metrics.one_vs_rest import REST_MEASURES
+from audit.runs.run_folder import write_circumstances
 from audit.runs.score_audit import Extras, audit_file, audit_scores, write_result
 from audit.schema.result import AuditResult
 
@@ -246,7 +247,8 @@ def test_faulty_options_are_reported_together():
 def test_run_folder(frame, tmp_path):
     frame.rename(columns={"score": "p"}).to_csv(tmp_path / "s.csv", index=False)
     config = replace(FAST, columns=Columns(score="p"))
-    found = audit_file(tmp_path / "s.csv", tmp_path / "run", config, "audit run", {"seconds": 1})
+    found = audit_file(tmp_path / "s.csv", tmp_path / "run", config, "audit run")
+    assert write_circumstances({"seconds": 1}, tmp_path / "run").read_text() == '{\n  "seconds": 1\n}\n'
     assert AuditResult.load(tmp_path / "run").to_json() == found.to_json()
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "audit.json",

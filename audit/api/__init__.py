@@ -1,0 +1,1 @@
+"""What `import audit` offers and every command calls. Enters: paths, frames, options. Leaves: `Audit`."""

@@ -1,0 +1,175 @@
+"""Audits in one call: of a table of scores, or of a detector on images.
+
+Enters: a frame, a path, a detector. Leaves: an `Audit`.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import pandas as pd
+
+from audit.api.options import AuditOptions, config_from
+from audit.api.outcome import Audit
+from audit.config import AuditConfig
+from audit.errors import ConfigError
+from audit.runs.run_folder import refuse_file
+from audit.runs.score_audit import Extras, audit_score_file, audit_table
+from audit.schema.result import Provenance
+
+if TYPE_CHECKING:
+    from detectors.api import LoadedDetector
+    from detectors.data.labelled_images import LabelledImages
+    from detectors.models.detector import Detector
+
+Say = Callable[[str], None]
+"""Takes one line for people; those that begin with "warning: " ask for attention."""
+WARNING = "warning: "
+
+
+def audit_scores(
+    scores: pd.DataFrame | str | Path,
+    attributes: str | Sequence[str] = (),
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    detector: str | Mapping[str, Any] | None = None,
+    command: str = "",
+    config: AuditConfig | None = None,
+    **options: Unpack[AuditOptions],
+) -> Audit:
+    """Audit a table of scores: one row an image, with label, score and the columns to audit.
+
+    Args:
+        scores: A DataFrame, or a CSV or Parquet file. label: 1 = fake; score: higher = more fake.
+        attributes: Columns to audit, or the one to audit; by default age, gender and race.
+        out: Run folder for `audit.json` and `scores.parquet`; without it the result is in memory alone.
+        overwrite: Replace another run in the folder.
+        detector: Its name, or a mapping with name and version, for the record.
+        command: The command line, for the record.
+        config: Options as one object; what is named beside it changes it.
+        **options: Fields of `AuditConfig`: threshold, tolerance, confidence, seed ...
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigError: An unknown option, or an impossible value.
+        ScoreFileError, ScoreTableError: The table cannot be audited.
+        RunFolderError: The folder holds another run.
+
+    >>> race = ["A"] * 20 + ["B"] * 20
+    >>> frame = pd.DataFrame({"label": [0, 1] * 20, "score": [0.1, 0.9] * 20, "race": race})
+    >>> found = audit_scores(frame, "race", min_n=5, n_boot=100)
+    >>> found.groups[["group", "n_real", "fpr"]].values.tolist()
+    [['A', 10, 0.0], ['B', 10, 0.0]]
+    """
+    asked = config_from(attributes, options, config)
+    if out is not None:
+        refuse_file(out)
+    about = {"name": detector} if isinstance(detector, str) else dict(detector or {})
+    if isinstance(scores, pd.DataFrame):
+        provenance = Provenance(command=command, data={"kind": "scores"}, detector=about)
+        audited = audit_table(scores, asked, Extras(provenance))
+    else:
+        audited = audit_score_file(scores, asked, command, about)
+    found = Audit(audited.result, scored=audited)
+    if out is not None:
+        found.write(out, overwrite)
+    return found
+
+
+def audit_images(
+    detector: str | Path | Detector | LoadedDetector,
+    pairs: str | Path | LabelledImages | None = None,
+    attributes: str | Sequence[str] = (),
+    *,
+    images: str | Path | LabelledImages | None = None,
+    arch: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    batch_size: int = 32,
+    include_seen: bool = False,
+    progress: bool = True,
+    say: Say | None = None,
+    command: str = "",
+    config: AuditConfig | None = None,
+    **options: Unpack[AuditOptions],
+) -> Audit:
+    """Score every image with a detector and audit the scores.
+
+    Args:
+        detector: A file, `module:factory`, or a detector that was loaded.
+        pairs: A pairs dataset.
+        attributes: Columns to audit, or the one to audit; by default those of the data set.
+        images: Instead of pairs: a table of labelled images, or a folder with real/ and fake/.
+        arch: For a plain state_dict: its architecture.
+        settings: What a foreign detector does not say itself, such as {"size_px": 224, "output": "logit"}.
+        out: Run folder; an interrupted call continues there. Without it a temporary one, until `write`.
+        overwrite: Replace another run in the folder.
+        device: "auto", "cpu" or "cuda".
+        batch_size: Images per forward pass.
+        include_seen: Audit source photos the detector learned from, too.
+        progress: Show a progress bar.
+        say: Is given one line for each thing to know before a number is; by default the log.
+        command: The command line, for the record.
+        config: Options as one object; what is named beside it changes it.
+        **options: Fields of `AuditConfig`.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ExpectedError: Of `audit`, `detectors` or `pipelines`. Options, columns and reference groups are
+            checked before the detector is loaded.
+    """
+    from detectors.data.datasets import read_images
+    from detectors.data.labelled_images import LabelledImages
+
+    asked = config_from(attributes, options, config)
+    if (pairs is None) == (images is None):
+        raise ConfigError("give either pairs (a pairs dataset) or images (a table or folder of images)")
+    if out is not None:
+        refuse_file(out)
+    source = pairs if images is None else images
+    labelled = source if isinstance(source, LabelledImages) else read_images(str(source))
+
+    from audit.runs.image_audit import Scoring, check_request
+    from audit.runs.image_audit import audit_images as audit_labelled
+
+    asked = check_request(labelled, asked)
+    ready = _ready(detector, labelled, arch, settings, device, say or _log)
+    temporary = None if out is not None else tempfile.TemporaryDirectory(prefix="audit-")
+    scoring = Scoring(device, batch_size, include_seen=include_seen, progress=progress)
+    place = Path(temporary.name if temporary else out)  # type: ignore[arg-type]
+    record = audit_labelled(ready, labelled, place, asked, scoring, command, overwrite)
+    return Audit(record, None if temporary else place, temporary=temporary)
+
+
+def _ready(
+    detector: str | Path | Detector | LoadedDetector,
+    images: LabelledImages,
+    arch: str | None,
+    settings: Mapping[str, Any] | None,
+    device: str,
+    say: Say,
+) -> Detector:
+    """The detector, loaded and tried on a few images."""
+    from detectors.api import loaded
+    from detectors.scoring.detector_check import check_detector
+
+    ready = loaded(detector, arch=arch, device=device, **dict(settings or {}))
+    look = check_detector(ready, images)
+    for line in (*look.lines, *(WARNING + warning for warning in look.warnings)):
+        say(line)
+    return ready
+
+
+def _log(line: str) -> None:
+    logging.getLogger("audit").log(logging.WARNING if line.startswith(WARNING) else logging.INFO, line)

@@ -1,0 +1,84 @@
+"""Options of an audit as keyword arguments, every one of them known by name.
+
+Enters: keyword arguments. Leaves: a checked `AuditConfig`.
+
+Why the names are written down twice, here and in `AuditConfig`: an editor completes them and a type checker
+knows them in a call. A test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from typing import Any, TypedDict
+
+from audit.config import AuditConfig, Columns
+from audit.errors import ConfigError
+
+ROLES = {f"{field.name}_column": field.name for field in fields(Columns)}
+"""Option to the role of the column it names."""
+
+
+class AuditOptions(TypedDict, total=False):
+    """The options of `AuditConfig`, its columns one by one."""
+
+    threshold: float | str
+    calibration_share: float
+    confidence: float
+    tolerance: float
+    ratio_tolerance: tuple[float, float]
+    min_n: int
+    n_boot: int
+    seed: int
+    positive: str | None
+    bins: Mapping[str, Sequence[float]]
+    controls: str | Sequence[str]
+    unit_column: str | None
+    references: Mapping[str, str]
+    label_column: str
+    score_column: str
+    image_id_column: str
+    pair_id_column: str
+
+
+def config_from(
+    attributes: str | Sequence[str], options: Mapping[str, Any], config: AuditConfig | None = None
+) -> AuditConfig:
+    """One checked configuration from a call's arguments.
+
+    Args:
+        attributes: Columns to audit, or one of them; those of `config` where empty.
+        options: Fields of `AuditConfig`, and `label_column`, `score_column`, `image_id_column`,
+            `pair_id_column`.
+        config: What they change; the defaults where None.
+
+    Raises:
+        ConfigError: An unknown option, named with the nearest known one, or impossible values.
+    """
+    config = config or AuditConfig()
+    allowed = [*(f.name for f in fields(AuditConfig) if f.name not in ("columns", "attributes")), *ROLES]
+    refuse_unknown(options, allowed)
+    roles = {ROLES[name]: value for name, value in options.items() if name in ROLES}
+    others: dict[str, Any] = {name: value for name, value in options.items() if name not in ROLES}
+    if attributes:
+        others["attributes"] = attributes
+    return replace(config, columns=replace(config.columns, **roles), **others).check()
+
+
+def refuse_unknown(given: Iterable[str], allowed: Sequence[str]) -> None:
+    """Refuse options nobody knows.
+
+    Raises:
+        ConfigError: Naming each with the nearest known one, or all known ones where none is near.
+    """
+    unknown = [name for name in given if name not in allowed]
+    if unknown:
+        raise ConfigError("; ".join(_hint(name, allowed) for name in unknown))
+
+
+def _hint(name: str, allowed: Sequence[str]) -> str:
+    near = get_close_matches(name, allowed, n=1)
+    return f"no option '{name}'; " + (
+        f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(allowed))}"
+    )

@@ -1,0 +1,216 @@
+"""One audit as a notebook wants it: its tables as frames, its answer as text, its files on request.
+
+Enters: an `AuditResult`, and the table or run folder it belongs to. Leaves: `Audit`.
+
+Why it is not the record itself: `AuditResult` is the content of `audit.json`, a published format of plain
+lists that reports read; frames, files and HTML are ways to look at it, and none of them may change a byte.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import escape
+
+from audit.api.frames import curve_frame, frame_of
+from audit.errors import RunFolderError
+from audit.runs.image_audit import THUMBNAILS
+from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, refuse_other_run
+from audit.runs.score_audit import AuditedScores
+from audit.schema.json_schema import load_result as load_record
+from audit.schema.result import AuditResult, Gap, GroupResult, Verdict
+
+REPORT_FILE = "report.html"
+
+
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        record: Everything, as `audit.json` holds it.
+        folder: Its run folder; None while it is in memory alone.
+    """
+
+    def __init__(
+        self,
+        record: AuditResult,
+        folder: Path | None = None,
+        scored: AuditedScores | None = None,
+        temporary: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> None:
+        self.record, self._scored = record, scored
+        self._temporary = temporary  # deleted with this object
+        self.folder = folder
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """One row a group of an attribute or intersection: counts, rates and their intervals (0-1)."""
+        return frame_of(self.record.groups, GroupResult)
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """One row an attribute and rate: verdict, gap with its interval (0-1), p-values, who is worse off."""
+        worse = pd.Series([[g.group for g in v.worse_groups] for v in self.record.verdicts], dtype=object)
+        return frame_of(self.record.verdicts, Verdict).assign(worse_groups=worse)
+
+    @property
+    def gaps(self) -> pd.DataFrame:
+        """One row an attribute and disparity measure: value, interval, the groups that set it."""
+        return frame_of(self.record.gaps, Gap)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """FPR and FNR (0-1) against the threshold: attribute, group, threshold, fpr, fnr."""
+        return curve_frame(self.record.curves)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The audited table, one row an image.
+
+        Raises:
+            RunFolderError: The run folder holds no scores any more.
+        """
+        if self._scored is not None:
+            return self._scored.frame
+        place = self._place() / SCORES_FILE
+        if not place.is_file():
+            raise RunFolderError(f"no {SCORES_FILE} in {place.parent}; run the audit again to have them")
+        return pd.read_parquet(place)
+
+    @property
+    def summary(self) -> str:
+        """The answer as text: what to know first, the answer, one line a verdict."""
+        from reports.text.answer import headline, notes, overall_sentence
+
+        told = [f"{v.attribute}, {v.rate.upper()}: {v.verdict}. {v.explanation}" for v in self._single()]
+        return "\n".join([*notes(self.record), headline(self.record), overall_sentence(self.record), *told])
+
+    def write(self, out_dir: str | Path, overwrite: bool = False) -> Path:
+        """Write the run folder: `audit.json`, `scores.parquet`, the sampled faces.
+
+        Args:
+            out_dir: Made if it is not there.
+            overwrite: Replace another run's.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RunFolderError: It holds another run, or is a file.
+        """
+        target = Path(out_dir)
+        if self._scored is not None:
+            self._scored.write(target, overwrite)
+        elif self._place().resolve() != target.resolve():
+            refuse_other_run(self.record, target, overwrite)
+            _copy(self._place(), target)
+        self.folder = target
+        return target
+
+    def report(self, path: str | Path | None = None, images: bool = True) -> Path:
+        """Write the report, one HTML file that opens offline.
+
+        Args:
+            path: The file, or a folder for `report.html`; None for the run folder.
+            images: Put the sampled faces into it; False leaves them out for privacy.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            RunFolderError: No path is given and the audit was not written yet.
+        """
+        from pipelines.storage import write_text
+        from reports.pages.report_page import build
+        from reports.run_files import load_json
+
+        if path is None and self.folder is None:
+            raise RunFolderError("say where: result.report('report.html'), or first result.write('run')")
+        target = Path(path) if path is not None else Path(self.folder or ".")
+        target = target / REPORT_FILE if path is None or target.is_dir() else target
+        place = Path(self._temporary.name) if self._temporary else self.folder or Path()
+        run = load_json(place / RUN_FILE) if self.folder or self._temporary else {}
+        return write_text(target, build(place, self.record, run, images))
+
+    def _place(self) -> Path:
+        place = Path(self._temporary.name) if self._temporary else self.folder
+        if place is None:
+            raise RunFolderError("this audit is in no folder; write it with result.write('runs/NAME')")
+        return place
+
+    def _single(self) -> list[Verdict]:
+        return [v for v in self.record.verdicts if ":" not in v.attribute]
+
+    def __repr__(self) -> str:
+        data, where = self.record.data, f" in {self.folder}" if self.folder else ""
+        by = ", ".join(self.record.config.attributes)
+        return f"<Audit of {data.n_real:,} real and {data.n_fake:,} fake images by {by}{where}>"
+
+    def _repr_html_(self) -> str:
+        """The first screen: the answer, what to know first, one row a verdict."""
+        from reports.text.answer import headline, notes, overall_sentence
+
+        return "".join(
+            [
+                f"<h3>{escape(headline(self.record))}</h3>",
+                *(f"<p><b>{escape(note)}</b></p>" for note in notes(self.record)),
+                f"<p>{escape(overall_sentence(self.record))}</p>",
+                html_table(
+                    verdict_columns(self.record.config.confidence), [verdict_row(v) for v in self._single()]
+                ),
+            ]
+        )
+
+
+def verdict_columns(confidence: float) -> tuple[str, ...]:
+    """What the cells of `verdict_row` are called."""
+    from reports.text.numbers import percent
+
+    return ("By", "Rate", "Verdict", f"Gap ({percent(confidence, 0)} interval)", "Between")
+
+
+def verdict_row(v: Verdict) -> tuple[str, ...]:
+    """One verdict in five cells of text, for a terminal or a notebook; names are as strangers gave them."""
+    from reports.text.numbers import point_interval, points
+    from reports.text.verdict_text import group_label
+
+    ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
+    gap = "" if math.isnan(v.gap) else f"{points(v.gap)} ({point_interval(v.gap_interval)})"
+    return (v.attribute.replace(":", " × "), v.rate.upper(), v.verdict, gap, " vs ".join(ends))
+
+
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text; every cell is escaped."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    return f"<table>{line(columns, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
+
+
+def load_audit(run_dir: str | Path) -> Audit:
+    """An audit that was written before.
+
+    Raises:
+        ResultFormatError: There is none, or it cannot be read.
+    """
+    place = Path(run_dir)
+    return Audit(load_record(place), place if place.is_dir() else place.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a run folder's files; pictures of another run there are replaced, the record comes last."""
+    from pipelines.storage import replace_file
+
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target / THUMBNAILS, ignore_errors=True)
+    if (source / THUMBNAILS).is_dir():
+        shutil.copytree(source / THUMBNAILS, target / THUMBNAILS)
+    for name in (SCORES_FILE, RUN_FILE, RESULT_FILE):
+        if (source / name).is_file():
+            replace_file(target / name, lambda path, name=name: shutil.copyfile(source / name, path))  # type: ignore[misc]

@@ -1,0 +1,179 @@
+"""Detectors in one call: load one, score images with it, train one.
+
+Enters: a path, a factory or images. Leaves: a `LoadedDetector`, a table of scores, a checkpoint's path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from PIL import Image
+
+from detectors.data.datasets import read_sets
+from detectors.data.face_crops import framed
+from detectors.data.labelled_images import LabelledImages
+from detectors.data.origins import parse_group_by
+from detectors.data.preprocessing import fit, to_unit
+from detectors.errors import DatasetLayoutError, TrainingError
+from detectors.models.detector import Detector
+from detectors.models.loading import load_detector
+from detectors.scoring.dataset_scores import score_files
+from detectors.scoring.engine import Options
+from detectors.scoring.score_table import OK
+
+if TYPE_CHECKING:
+    from detectors.training.train_detector import Say
+
+ImageLike = str | Path | Image.Image | npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LoadedDetector:
+    """A detector that scores whatever holds a face."""
+
+    detector: Detector
+
+    def score(self, images: ImageLike | Sequence[ImageLike], batch_size: int = 32) -> pd.DataFrame:
+        """How fake each image is.
+
+        Args:
+            images: Files, PIL images or uint8 arrays [H, W, 3] (RGB), or one of them.
+            batch_size: Files per forward pass.
+
+        Returns:
+            One row an image, in the order given: image (its path, or its position), score (0-1, higher = more
+            fake, NaN where there is none), status ("ok", or why there is no score), detail.
+
+        Raises:
+            DatasetLayoutError: An array that is not uint8 [H, W, 3].
+            DatasetNotFound: No images.
+        """
+        listed = [images] if isinstance(images, str | Path | Image.Image | np.ndarray) else list(images)
+        files = [one for one in listed if isinstance(one, str | Path)]
+        if len(files) == len(listed):
+            options = Options(batch_size=batch_size, progress=False)
+            return score_files(self.detector, files, options=options).rename(columns={"path": "image"})
+        rows = [
+            self.score(one).iloc[0].to_dict() if isinstance(one, str | Path) else self._in_memory(number, one)
+            for number, one in enumerate(listed)
+        ]
+        return pd.DataFrame(rows)
+
+    def _in_memory(self, number: int, image: Image.Image | npt.NDArray[np.uint8]) -> dict[str, Any]:
+        from pipelines.errors import PhotoError
+
+        pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise DatasetLayoutError(
+                f"image {number} is an array of {pixels.dtype} {pixels.shape}; give uint8 [H, W, 3], RGB"
+            )
+        row = {"image": str(number), "score": np.nan, "status": OK, "detail": ""}
+        preprocessing = self.detector.preprocessing
+        try:
+            seen = framed(pixels, preprocessing, None)
+        except PhotoError as error:
+            return row | {"status": error.reason, "detail": str(error)}
+        tensor = fit(torch.from_numpy(np.array(seen)).permute(2, 0, 1), preprocessing)
+        return row | {"score": float(self.detector.score(to_unit(tensor)[None])[0])}
+
+
+def load(
+    source: str | Path, *, arch: str | None = None, device: str = "auto", **settings: Any
+) -> LoadedDetector:
+    """Load a detector: a checkpoint of ours, ONNX, TorchScript, `.pt2`, a state_dict, or Python.
+
+    Args:
+        source: A file, or `module:factory`.
+        arch: For a plain state_dict: its architecture.
+        device: "auto", "cpu" or "cuda".
+        **settings: What a foreign detector does not say itself: size_px=224, output="logit", mean, std ...
+            (`detectors.models.sidecar` lists them).
+
+    Raises:
+        DetectorError: No such file, or one that cannot be trusted, loaded or called.
+        SidecarError: An unknown setting.
+        MissingExtra: A format whose library is not installed.
+    """
+    return LoadedDetector(loaded(source, arch=arch, device=device, **settings))
+
+
+def loaded(
+    source: str | Path | Detector | LoadedDetector,
+    *,
+    arch: str | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> Detector:
+    """The detector itself, loaded where it is not yet; the arguments are those of `load`."""
+    if isinstance(source, LoadedDetector):
+        return source.detector
+    if isinstance(source, Detector):
+        return source
+    return load_detector(source, arch=arch, options=settings, device=device)
+
+
+def train(
+    arch: str,
+    data: str | Path | LabelledImages | Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    group_by: str | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: bool = True,
+    say: Say | None = None,
+    **settings: Any,
+) -> Path:
+    """Train a detector; both halves of a pair stay in one part, and a held-out part is kept for the audit.
+
+    Args:
+        arch: Name in the zoo, such as "resnet50".
+        data: A pairs dataset, an image folder or a table; several, each with an optional weight
+            ("pairs=3"); or images read before.
+        out: The checkpoint to write; ARCH.pt where None.
+        group_by: What may not straddle the split, see `detectors.data.origins.parse_group_by`; trains a
+            second time, to say what a random split would flatter.
+        device: "auto", "cpu" or "cuda".
+        overwrite: Replace an existing checkpoint.
+        progress: Show progress bars.
+        say: Is given one line for each thing a person should know.
+        **settings: Fields of `detectors.training.settings.Settings`: epochs, learning_rate, seed ...
+
+    Returns:
+        The checkpoint's path. It names its source photos, so that an audit leaves them out.
+
+    Raises:
+        TrainingError: An unknown setting, or impossible ones, all named at once.
+        ExpectedError: As `detectors.training.train_detector.train`.
+    """
+    from detectors.training.leakage import train_by_origin
+    from detectors.training.settings import Settings
+    from detectors.training.train_detector import train as train_once
+
+    _refuse_unknown(settings, [field.name for field in fields(Settings)])
+    chosen = Settings(**settings)
+    chosen.check(arch)
+    rule = parse_group_by(group_by) if group_by else None
+    sets = [data] if isinstance(data, str | Path) else data
+    images = sets if isinstance(sets, LabelledImages) else read_sets(sets, group_by=rule)
+    run: Callable[..., Path] = train_by_origin if group_by else train_once
+    return run(
+        arch, images, Path(out or f"{arch}.pt"), chosen,
+        device=device, overwrite=overwrite, progress=progress, say=say or (lambda line: None),
+    )  # fmt: skip
+
+
+def _refuse_unknown(settings: dict[str, Any], known: Sequence[str]) -> None:
+    for name in settings:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise TrainingError(f"no setting '{name}'; {hint}")
