@@ -34,8 +34,10 @@ from audit.inference.adjustment import (
 from audit.inference.effective_sample_size import accuracy_worth, half_sum_worth, positive_rate_worth
 from audit.inference.equality_test import equality_test
 from audit.inference.paired_tests import auc_difference, gap_difference, rate_difference
+from audit.inference.pairwise import pair_critical
 from audit.inference.proportion_intervals import newcombe, ratio_score, wilson, z_value
 from audit.inference.sample_size import images_if_as_seen
+from audit.inference.two_proportions import difference_limits, difference_z, ratio_z
 from audit.judge.reference_group import reference_limits
 from audit.judge.verdicts import Question, judge
 from audit.metrics.auc import auc_influence
@@ -207,10 +209,39 @@ def simultaneous_coverage(
             low, high = _evidence(k, n, rng).difference("fpr", ALPHA)
             hits += low <= p.max() - p.min() <= high
         else:
-            z = equality_test(k, n, 999, rng).critical(ALPHA)
-            low, high = newcombe((k / n)[first], n[first], (k / n)[second], n[second], z)
+            z = pair_critical(len(n), ALPHA)
+            low, high = difference_limits((k / n)[first], n[first], (k / n)[second], n[second], z)
             truth = p[first] - p[second]
             hits += bool(((low <= truth) & (truth <= high)).all())
+    return hits / n_sim
+
+
+def both_measures_coverage(n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
+    """Whether the intervals of all pairwise differences and of all pairwise ratios hold at once."""
+    hits, z = 0, pair_critical(len(n), ALPHA)
+    first, second = np.triu_indices(len(n), 1)
+    for _ in range(n_sim):
+        rate = rng.binomial(n, p) / n
+        one = (rate[first], n[first], rate[second], n[second])
+        apart = np.abs(difference_z(p[first] - p[second], *one))
+        times = np.abs(ratio_z(p[first] / p[second], *one))
+        hits += bool(max(apart.max(), times.max()) <= z)
+    return hits / n_sim
+
+
+def named_share(
+    n: np.ndarray, p: np.ndarray, equal: bool, n_questions: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often an audit names two groups that are equal in truth (or, else, two that are not)."""
+    config, hits = AuditConfig(n_boot=999), 0
+    names = [str(g) for g in range(len(n))]
+    for _ in range(n_sim):
+        questions = []
+        for number in range(n_questions):
+            k = rng.binomial(n, p)
+            questions.append(Question(str(number), "fpr", names, k, n, 0, _evidence(k, n, rng)))
+        named = [worse for verdict in judge(questions, config) for worse in verdict.worse_groups]
+        hits += any((p[int(w.group)] == p[int(w.than)]) == equal for w in named)
     return hits / n_sim
 
 
@@ -437,6 +468,7 @@ pairs_of_races = np.tile(joint_shares(0.06, 0.10, 0.4), (7, 1))
 TWO = np.array([1500, 900])
 slope = np.linspace(0.03, 0.12, 7)
 BIG = (20_000, 5_000)
+SOME_SMALL, TWO_HUGE = [7_000, 600, 500, 200, 150, 120, 100], [50_000, 40_000, 200, 30, 30]
 
 # New rows go to the end: a row's seed is its place.
 STUDIES = [
@@ -629,6 +661,37 @@ STUDIES = [
     ],
     Study('"cannot be separated"', "quality 6 SD apart, 2,000 and 700", (0.99, 1.0),
           partial(control_inseparable, (2000, 700), 6.0, "smooth"), 200),
+    *[
+        Study(what, case, aim, partial(named_share, np.array(n), np.array(p), equal, questions), sims)
+        for what, equal, aim in (
+            ("Any truly equal pair named", True, AT_MOST),
+            ("Any truly unequal pair named", False, REPORT),
+        )
+        for case, n, p, questions, sims in (
+            ("20,000 at 0.2 %, 8 x 60 at 2 %", [20_000] + [60] * 8, [0.002] + [0.02] * 8, 1, 1_000),
+            ("5,000 at 1 %, 6 x 150 at 3 %", [5_000] + [150] * 6, [0.01] + [0.03] * 6, 1, 1_000),
+            ("7,000 at 0.5 %, 600 to 100 at 2 %", SOME_SMALL, [0.005] + [0.02] * 6, 1, 1_000),
+            ("50,000 at 0.1 %, 12 x 40 at 1 %", [50_000] + [40] * 12, [0.001] + [0.01] * 12, 1, 500),
+            ("90,000 at 0.05 %, 260 at 5 %", TWO_HUGE, [0.0005] * 2 + [0.05] * 3, 1, 1_000),
+            ("500 at 1 %, 2 x 60 at 10 %", [500, 60, 60], [0.01, 0.1, 0.1], 1, 1_000),
+            ("7 races, one at 5 + 3 %", RACES, planted(7, 0.05, 0.03, 2), 1, 1_000),
+            ("10 questions on 7 races, one at 5 + 5 %", RACES, planted(7, 0.05, 0.05, 2), 10, 200),
+        )
+    ],
+    *[
+        Study("Differences and ratios of all pairs at once", case, AT_LEAST,
+              partial(both_measures_coverage, np.array(n), np.array(p)), 2_000)
+        for case, n, p in (
+            ("20,000 at 5 and 0.5 %, 10 x 40 at 0.5 %", [20_000] * 2 + [40] * 10, [0.05] + [0.005] * 11),
+            ("20,000 and 10 x 40 at 0.1 %", [20_000] + [40] * 10, [0.001] * 11),
+            ("50,000 at 0.1 %, 12 x 40 at 1 %", [50_000] + [40] * 12, [0.001] + [0.01] * 12),
+            ("4,000 at 10 and 20 %, 10 x 30 at 3 %", [4_000] * 2 + [30] * 10, [0.1, 0.2] + [0.03] * 10),
+            ("100,000 at 0.01 %, 5 x 1,000 at 0.1 %", [100_000] + [1_000] * 5, [0.0001] + [0.001] * 5),
+            ("7 races, 5 %", RACES, [0.05] * 7),
+            ("7 races, 3-12 %", RACES, slope),
+            ("7 x 40 at 95 %", [40] * 7, [0.95] * 7),
+        )
+    ],
 ]  # fmt: skip
 
 

@@ -32,6 +32,11 @@ def z_value(confidence: float) -> float:
     return float(ndtri(0.5 + confidence / 2))
 
 
+def one_sided_z(alpha: float) -> float:
+    """Normal quantile that is exceeded with probability alpha: 1.645 for 0.05."""
+    return float(-ndtri(alpha))
+
+
 def wilson(p: ArrayLike, n: ArrayLike, z: ArrayLike) -> Bounds:
     """Score interval of a proportion.
 
@@ -93,38 +98,6 @@ def ratio_score(p1: ArrayLike, n1: ArrayLike, p2: ArrayLike, n2: ArrayLike, z: A
     low = np.where(q1 == 0, 0.0, low)
     high = np.where(q2 == 0, np.inf, high)
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
-
-
-def extreme_ratio_limit(p1: Floats, n1: Floats, p2: Floats, n2: Floats, z: float, smallest: bool) -> float:
-    """The smallest (or largest) of the limits of many ratios: the lower limits for z, the upper ones for -z.
-
-    One bisection for all of them: a ratio whose limit cannot be the extreme one any more is dropped, so the
-    cost is that of a few evaluations and not of a bisection each.
-
-    Args:
-        p1: float64 [m], proportions above.
-        n1: float64 [m], images they are worth, > 0.
-        p2: float64 [m], proportions below.
-        n2: float64 [m], images they are worth, > 0.
-        z: Normal quantile; negative for upper limits.
-        smallest: Which of the m limits.
-    """
-    if z > 0 and smallest and (p1 == 0).any():
-        return 0.0
-    if z < 0 and not smallest and (p2 == 0).any():
-        return float("inf")
-    rows = np.stack([p1, n1, p2, n2])[:, (p1 > 0) if z > 0 else (p2 > 0)]
-    low, high = -LOG_REACH, LOG_REACH
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        above = _ratio_statistic(np.exp(middle), *rows) > z  # its limit is above the middle
-        candidates = ~above if smallest else above
-        if smallest == bool(candidates.any()):
-            high = middle
-        else:
-            low = middle
-        rows = rows[:, candidates] if candidates.any() else rows
-    return float(np.exp((low + high) / 2))
 
 
 def _ratio_limit(p1: Floats, n1: Floats, p2: Floats, n2: Floats, z: Floats) -> Floats:

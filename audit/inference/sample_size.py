@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 
 from audit.inference.equality_test import images_for_gap, range_critical
+from audit.inference.pairwise import pair_critical
+from audit.inference.proportion_intervals import one_sided_z
 
 POWER = 0.8
 """Share of audits of the planned size that come to a verdict."""
@@ -25,7 +27,16 @@ NEAR = 0.25
 """A gap within this share of the tolerance from its edge is near it: no number of images is promised."""
 
 
-def images_if_equal(rate: float, n_groups: int, tolerance: float, alpha: float) -> int:
+def within_critical(n_groups: int, alpha: float, n_tests: int) -> float:
+    """z of the limits that must lie inside the tolerance: for all pairs at once, and right over all tests.
+
+    The second is one-sided and not divided among the pairs, since all of them must be inside
+    (`audit.judge.verdicts`).
+    """
+    return max(pair_critical(n_groups, alpha), one_sided_z(alpha / n_tests))
+
+
+def images_if_equal(rate: float, n_groups: int, tolerance: float, alpha: float, n_tests: int) -> int:
     """Images in each group with which equal groups are found "within tolerance" in POWER of the audits.
 
     All pairwise intervals lie inside +-tolerance if the largest |z| among the groups, whose distribution is
@@ -36,9 +47,10 @@ def images_if_equal(rate: float, n_groups: int, tolerance: float, alpha: float) 
         n_groups: All groups of the attribute, the small ones included.
         tolerance: A difference of proportions.
         alpha: 1 - confidence.
+        n_tests: Tests of the audit, all of which may be called within tolerance.
     """
     spread = range_critical(n_groups, 1 - POWER)
-    return images_for_gap(rate, tolerance, range_critical(n_groups, alpha), spread)
+    return images_for_gap(rate, tolerance, within_critical(n_groups, alpha, n_tests), spread)
 
 
 def images_if_as_seen(
@@ -51,7 +63,7 @@ def images_if_as_seen(
         n_groups: All groups of the attribute, the small ones included.
         tolerance: A difference of proportions.
         alpha: 1 - confidence.
-        n_tests: Tests of the audit, which a disparity is corrected for.
+        n_tests: Tests of the audit, which either answer is corrected for.
 
     Returns:
         None where the gap is so near the tolerance that no number is worth giving.
@@ -61,6 +73,6 @@ def images_if_as_seen(
     if margin < NEAR * tolerance:
         return None
     beyond = high - low > tolerance
-    z = range_critical(n_groups, alpha / n_tests if beyond else alpha)
+    z = pair_critical(n_groups, alpha / n_tests) if beyond else within_critical(n_groups, alpha, n_tests)
     z += POWER_Z if beyond else range_critical(n_groups, 1 - POWER)
     return math.ceil((low * (1 - low) + high * (1 - high)) * (z / margin) ** 2)

@@ -49,6 +49,9 @@ class Findings:
         detectable: Smallest gap found with 80 % power.
         needed: Images per group that would most likely settle it, as `Verdict.images_needed`.
         n_small: Groups too small to take part.
+        unequal: Whether equality of all groups is rejected, even if no two of them can be named.
+        corrected: The largest gap, corrected for being the largest of many.
+        n_tests: Comparisons of the audit.
     """
 
     rate: RateName
@@ -61,12 +64,20 @@ class Findings:
     detectable: float
     needed: int | None
     n_small: int
+    unequal: bool
+    corrected: float
+    n_tests: int
+
+    @property
+    def pair(self) -> WorseGroup | None:
+        """The named pair, if it is proven unequal."""
+        name = self.worst.name if self.worst else None
+        return next((g for g in self.worse if g.group == name), None)
 
     @property
     def least_proven(self) -> float:
         """Lower limit of the named pair's difference; 0 where no pair is proven unequal."""
-        name = self.worst.name if self.worst else None
-        return next((g.difference_interval[0] for g in self.worse if g.group == name), 0.0)
+        return self.pair.difference_interval[0] if self.pair else 0.0
 
 
 def explain(findings: Findings, config: AuditConfig) -> str:
@@ -83,14 +94,33 @@ def explain(findings: Findings, config: AuditConfig) -> str:
 
 def _disparity(findings: Findings, config: AuditConfig) -> str:
     tolerance, least = _points(config.tolerance), findings.least_proven
-    small = f"as small as {_points(least)}" if least > 0 else "close to none"
     proven = (
         f"The true gap between them is at least {_points(least)}."
         if least > config.tolerance
-        else f"The true gap between them may be {small}, within the tolerance."
+        else f"The true gap between them may be as small as {_points(least)}, within the tolerance."
     )
-    seen = f"That is more than {tolerance} apart, and not explained by chance alone. {proven}"
-    return seen + _also(findings)
+    seen = (
+        f"That is more than {tolerance} apart, and not explained by chance alone{_chance(findings)}. {proven}"
+    )
+    return seen + _inflated(findings) + _also(findings)
+
+
+def _chance(findings: Findings) -> str:
+    """The p-value of the two groups that are named."""
+    if findings.pair is None:
+        return ""
+    p = findings.pair.p_value
+    shown = "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+    over = f" and all {findings.n_tests} comparisons" if findings.n_tests > 1 else ""
+    return f" ({shown} for these two, corrected for every pair{over})"
+
+
+def _inflated(findings: Findings) -> str:
+    """What the gap is likely to be, since the pair was picked because it lies far apart."""
+    if findings.pair is None:
+        return ""
+    likely = _points(findings.pair.corrected_difference)
+    return f" A pair picked for its gap shows too large a one; corrected for that it is about {likely}."
 
 
 def _also(findings: Findings) -> str:
@@ -104,11 +134,17 @@ def _also(findings: Findings) -> str:
 
 
 def _within(findings: Findings, config: AuditConfig) -> str:
+    sure = f"With {100 * config.confidence:g} % confidence{_together(findings)}"
+    apart = f"no two groups differ by more than {_points(findings.limits[1])}"
     differ = f" In proportion they do differ: {_proportion(findings)}."
-    return (
-        f"With {100 * config.confidence:g} % confidence no two groups differ by more than "
-        f"{_points(findings.limits[1])}, within the {_points(config.tolerance)} allowed."
-    ) + (differ if findings.highest_ratio < config.ratio_tolerance[0] else "")
+    return f"{sure} {apart}, within the {_points(config.tolerance)} allowed." + (
+        differ if findings.highest_ratio < config.ratio_tolerance[0] else ""
+    )
+
+
+def _together(findings: Findings) -> str:
+    """How many such statements the confidence is for."""
+    return f", for all {findings.n_tests} comparisons of this audit together," if findings.n_tests > 1 else ""
 
 
 def _proportion(findings: Findings) -> str:
@@ -121,11 +157,11 @@ def _proportion(findings: Findings) -> str:
 
 def _insufficient(findings: Findings, config: AuditConfig) -> str:
     low, high = (100 * limit for limit in findings.limits)
-    start = (
-        f"The groups differ, but whether by more than {_points(config.tolerance)} is open"
-        if findings.worse
-        else f"That neither shows a gap above {_points(config.tolerance)} nor rules one out"
-    )
+    start = f"That neither shows a gap above {_points(config.tolerance)} nor rules one out"
+    if findings.worse:
+        start = f"The groups differ, but whether by more than {_points(config.tolerance)} is open"
+    elif findings.unequal:
+        start = "The groups are not all equal, but no two of them are proven to differ"
     return f"{start}: the largest gap may be anything from {low:.1f} to {high:.1f} points.{_plan(findings)}"
 
 

@@ -28,7 +28,8 @@ from audit.config import AuditConfig
 from audit.data.counts import Counts, Floats, Ints
 from audit.data.groups import Grouping
 from audit.errors import GroupError
-from audit.inference.proportion_intervals import newcombe, z_value
+from audit.inference.proportion_intervals import z_value
+from audit.inference.two_proportions import difference_limits
 from audit.judge.gap_records import eligible, tolerance_check
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName
@@ -104,7 +105,7 @@ def reference_limits(k: Ints, n: Ints, reference: int, alpha: float) -> tuple[Fl
     shares = variance[reference] / (variance[reference] + variance[others])
     z = many_to_one_critical(shares, alpha)
     rate = k / n
-    limits = newcombe(rate[others], n[others], rate[reference], n[reference], z)
+    limits = difference_limits(rate[others], n[others], rate[reference], n[reference], z)
     return rate[others] - rate[reference], limits
 
 

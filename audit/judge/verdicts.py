@@ -4,12 +4,23 @@ Enters: for each attribute and each of FPR and FNR, the evidence on the groups l
 `Verdict`s with p-values adjusted over all of them, and a sentence in plain words.
 
 The rules, delta being the tolerance:
-    disparity: the max-|z| test rejects equality after Holm's adjustment, and a pair of groups whose own
-        difference is rejected at that level differs by more than delta in the sample.
-    within tolerance: every simultaneous interval of a difference lies inside +-delta.
+    disparity: the max-|z| test rejects equality after Holm's adjustment, and a pair of groups that is
+        proven unequal by its own images, over all pairs and questions (`audit.judge.worse_groups`), differs
+        by more than delta in the sample.
+    within tolerance: every simultaneous interval of a difference lies inside +-delta, and so do the one-sided
+        limits that hold for all questions of the audit.
     insufficient evidence: neither.
 So a disparity proves that groups are unequal and shows a difference beyond delta; that the true difference is
-beyond delta too is proven only where its simultaneous interval is (`Verdict.beyond_tolerance_proven`).
+beyond delta too is proven only where its own interval is (`Verdict.beyond_tolerance_proven`).
+
+What is kept at 1 - confidence over the whole audit: that any two groups are named that are equal in truth;
+that any gap is called proven beyond delta that is not; that any attribute is called within tolerance that is
+not.
+
+Why "within tolerance" needs no more than alpha / (number of questions) one-sided for each pair: it is said
+only if all pairs are inside, so it is wrong only if the pair that is truly outside was found inside (Berger
+1982, Technometrics 24:295-300). With four groups or more the simultaneous intervals ask for more than that
+anyway.
 
 Why the rejected pair itself must differ by more than delta: with many groups the largest difference nearly
 always belongs to two small ones. A rejection earned by a tiny difference between two huge groups must not
@@ -22,12 +33,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from audit.config import AuditConfig
 from audit.data.counts import Ints
 from audit.inference.equality_test import EqualityTest, detectable_gap, holm, smoothed
-from audit.inference.sample_size import images_if_as_seen, images_if_equal
+from audit.inference.pairwise import shrunken_rates
+from audit.inference.sample_size import images_if_as_seen, images_if_equal, within_critical
 from audit.judge.explanation import CLASS, Findings, Seen, explain
-from audit.judge.worse_groups import GroupPairs, pairs_of
+from audit.judge.worse_groups import GroupPairs, compare_all_pairs
 from audit.metrics.disparity_intervals import Evidence
 from audit.schema.result import RateName, Verdict, VerdictWord
 
@@ -66,36 +80,47 @@ def judge(questions: Sequence[Question], config: AuditConfig) -> list[Verdict]:
     """Answer all questions together, as one family."""
     p_values = [question.test.p_value if question.test else math.nan for question in questions]
     adjusted = holm(p_values)
-    n_tests = sum(not math.isnan(p) for p in p_values)
+    tested = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    counts = [(questions[i].errors, questions[i].images) for i in tested]
+    pairs = compare_all_pairs(counts, [adjusted[i] for i in tested], config.alpha)
+    of_question = dict(zip(tested, pairs, strict=True))
     return [
-        _answer(question, p, holm_p, max(n_tests, 1), config)
-        for question, p, holm_p in zip(questions, p_values, adjusted, strict=True)
+        _answer(question, p_values[i], adjusted[i], len(tested), of_question[i], config)
+        if i in of_question
+        else _unanswerable(question, len(tested) + 1, config)
+        for i, question in enumerate(questions)
     ]
 
 
-def _answer(question: Question, p: float, adjusted: float, n_tests: int, config: AuditConfig) -> Verdict:
-    if question.evidence is None:
-        return _unanswerable(question, config)
-    test = question.test
-    assert test is not None
-    pairs = pairs_of(test, question.errors, question.images, adjusted / p, config.alpha)
+def _answer(
+    question: Question, p: float, adjusted: float, n_tests: int, pairs: GroupPairs, config: AuditConfig
+) -> Verdict:
+    test, evidence = question.test, question.evidence
+    assert test is not None and evidence is not None
     gap = float(pairs.rates.max() - pairs.rates.min())
-    limits = question.evidence.difference(question.rate, config.alpha)
+    limits = evidence.difference_at(
+        question.rate, within_critical(len(question.names), config.alpha, n_tests)
+    )
     proven = pairs.named(config.tolerance)
     word = _word(pairs, proven, limits[1], config)
     best, worst = _ends(pairs, proven if word == "disparity" else None)
     near = smoothed(test.pooled, float(question.images.sum()))
+    worse = pairs.worse(proven[0], question.names) if proven else []
+    corrected = float(np.ptp(shrunken_rates(question.errors, question.images)[1]))
     findings = Findings(
         rate=question.rate,
         word=word,
         best=_seen(question, best),
         worst=_seen(question, worst),
         limits=limits,
-        highest_ratio=question.evidence.ratio(question.rate, config.alpha)[1] if gap > 0 else 1.0,
-        worse=pairs.worse(proven[0], question.names) if proven else [],
+        highest_ratio=evidence.ratio(question.rate, config.alpha)[1] if gap > 0 else 1.0,
+        worse=worse,
         detectable=detectable_gap(near, question.images, test.critical(config.alpha / n_tests)),
         needed=_needed(question, pairs, proven, n_tests, config) if word == "insufficient evidence" else None,
         n_small=question.n_small,
+        unequal=adjusted <= config.alpha,
+        corrected=corrected,
+        n_tests=n_tests,
     )
     return Verdict(
         attribute=question.attribute,
@@ -103,14 +128,16 @@ def _answer(question: Question, p: float, adjusted: float, n_tests: int, config:
         verdict=word,
         p_value=p,
         adjusted_p_value=adjusted,
+        pair_p_value=pairs.p_value(proven[1], proven[0]) if proven else math.nan,
         gap=gap,
         gap_interval=limits,
-        beyond_tolerance_proven=findings.least_proven > config.tolerance and word == "disparity",
+        gap_corrected=min(corrected, gap),
+        beyond_tolerance_proven=word == "disparity" and bool(pairs.beyond(config.tolerance)[worst, best]),
         worst_group=None if worst is None else question.names[worst],
         best_group=None if best is None else question.names[best],
         min_detectable_gap=findings.detectable,
         images_needed=findings.needed,
-        worse_groups=findings.worse,
+        worse_groups=worse,
         n_groups=len(question.names),
         n_small_groups=question.n_small,
         explanation=explain(findings, config),
@@ -148,17 +175,17 @@ def _needed(
         needed = images_if_as_seen((low, high), total, config.tolerance, config.alpha, n_tests)
     else:
         rate = smoothed(float(question.errors.sum() / pairs.images.sum()), float(pairs.images.sum()))
-        needed = images_if_equal(rate, total, config.tolerance, config.alpha)
+        needed = images_if_equal(rate, total, config.tolerance, config.alpha, n_tests)
     enough = question.n_small == 0 and needed is not None and pairs.images.min() >= needed
     return None if enough else needed
 
 
-def _unanswerable(question: Question, config: AuditConfig) -> Verdict:
+def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verdict:
     """Fewer than two groups are large enough: nothing can be compared."""
     known = int(question.images.sum())
     rate = smoothed(float(question.errors.sum()) / known if known else 0.5, known)
     total = len(question.names) + question.n_small
-    needed = images_if_equal(rate, total, config.tolerance, config.alpha) if total > 1 else None
+    needed = images_if_equal(rate, total, config.tolerance, config.alpha, n_tests) if total > 1 else None
     return Verdict(
         attribute=question.attribute,
         rate=question.rate,

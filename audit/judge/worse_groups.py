@@ -1,7 +1,12 @@
 """Who is proven worse off: every pair of groups at once, and the groups to be named.
 
-Enters: one question's groups and their equality test. Leaves: which pair stands for the verdict, and all
-groups proven to have a higher rate than the better one of that pair, with how much higher.
+Enters: one question's groups and how many questions its proofs are shared among. Leaves: which pair stands
+for the verdict, and all groups proven to have a higher rate than the better one of that pair, with how much
+higher.
+
+Why a pair is named by its own evidence and never by the other groups': see `audit.inference.pairwise`. The
+limits shown are those of the test that decides: at the same critical value, over all pairs of groups and all
+questions of the audit, so that they exclude 0 where the pair is named and only there.
 
 Why a pair proven to lie beyond the tolerance is named before one that merely lies further apart: with many
 groups the largest difference often belongs to a small group, and proves the least.
@@ -16,8 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.data.counts import Floats, Ints
-from audit.inference.equality_test import EqualityTest
-from audit.inference.proportion_intervals import newcombe, ratio_score
+from audit.inference.pairwise import (
+    adjusted_p,
+    deviates_beyond,
+    pair_critical,
+    pair_deviates,
+    shrunken_rates,
+)
+from audit.inference.two_proportions import difference_limits, ratio_limits
 from audit.schema.result import WorseGroup
 
 
@@ -26,25 +37,46 @@ class GroupPairs:
     """All ordered pairs of k groups, [g, h] being rate_g - rate_h.
 
     Attributes:
-        rates: float64 [k].
+        errors: int64 [k].
         images: int64 [k].
-        low: float64 [k, k], lower simultaneous limit of the difference.
-        high: float64 [k, k], upper limit.
-        higher: bool [k, k], whether g's rate is proven higher than h's, all adjustments included.
-        z: Critical value of the simultaneous intervals.
+        deviates: float64 [k, k], of each pair under equality of the two.
+        gate: Adjusted p-value of the equality of all groups; nobody is named unless it rejects.
+        shared: Questions among which the level is divided.
+        alpha: 1 - confidence.
+        z: Critical value of a pair, all adjustments included.
     """
 
-    rates: Floats
+    errors: Ints
     images: Ints
-    low: Floats
-    high: Floats
-    higher: NDArray[np.bool_]
+    deviates: Floats
+    gate: float
+    shared: int
+    alpha: float
     z: float
+
+    @property
+    def rates(self) -> Floats:
+        """float64 [k]."""
+        return self.errors / self.images
 
     @property
     def apart(self) -> Floats:
         """float64 [k, k], the differences."""
         return self.rates[:, None] - self.rates[None, :]
+
+    @property
+    def higher(self) -> NDArray[np.bool_]:
+        """bool [k, k], whether g's rate is proven higher than h's."""
+        return (self.deviates > self.z) & (self.gate <= self.alpha)
+
+    def p_value(self, worst: int, best: int) -> float:
+        """Of one pair, adjusted for all pairs and questions, and never below that of the gate."""
+        pair = adjusted_p(float(self.deviates[worst, best]), len(self.images))
+        return max(min(1.0, pair * self.shared), self.gate)
+
+    def beyond(self, tolerance: float) -> NDArray[np.bool_]:
+        """bool [k, k], whether g's rate is proven to exceed h's by more than the tolerance."""
+        return self.higher & (deviates_beyond(self.errors, self.images, tolerance) > self.z)
 
     def named(self, tolerance: float) -> tuple[int, int] | None:
         """(best, worst): the pair proven unequal that stands for all; None where none is proven.
@@ -52,8 +84,8 @@ class GroupPairs:
         The pair furthest apart among those proven to differ by more than the tolerance; where there is none,
         among those proven to differ at all.
         """
-        beyond = self.higher & (self.low > tolerance)
-        chosen = beyond if beyond.any() else self.higher
+        higher, beyond = self.higher, self.beyond(tolerance)
+        chosen = beyond if beyond.any() else higher
         if not chosen.any():
             return None
         worst, best = np.unravel_index(int(np.where(chosen, self.apart, -1.0).argmax()), chosen.shape)
@@ -62,33 +94,73 @@ class GroupPairs:
     def worse(self, best: int, names: Sequence[str]) -> list[WorseGroup]:
         """All groups proven to have a higher rate than `best`, the highest rate first."""
         found = np.flatnonzero(self.higher[:, best])
+        if len(found) == 0:
+            return []
         found = found[np.argsort(-self.rates[found], kind="stable")]
-        low, high = ratio_score(
-            self.rates[found], self.images[found], self.rates[best], self.images[best], self.z
-        )
+        one = (self.rates[found], self.images[found], self.rates[best], self.images[best], self.z)
+        apart, times = difference_limits(*one), ratio_limits(*one)
+        guesses, _ = shrunken_rates(self.errors, self.images)
+        seen = self.apart[found, best]
+        corrected = np.minimum(np.maximum(guesses[found] - guesses[best], apart[0]), seen)
         return [
             WorseGroup(
                 group=names[g],
                 than=names[best],
-                difference=float(self.rates[g] - self.rates[best]),
-                difference_interval=(float(max(0.0, self.low[g, best])), float(self.high[g, best])),
-                ratio_interval=(float(low[i]), float(high[i])),
+                difference=float(seen[i]),
+                difference_interval=(float(apart[0][i]), float(apart[1][i])),
+                ratio_interval=(float(times[0][i]), float(times[1][i])),
+                p_value=self.p_value(g, best),
+                corrected_difference=float(corrected[i]),
             )
             for i, g in enumerate(found.tolist())
         ]
 
 
-def pairs_of(test: EqualityTest, errors: Ints, images: Ints, factor: float, alpha: float) -> GroupPairs:
+def compare_pairs(errors: Ints, images: Ints, gate: float, shared: int, alpha: float) -> GroupPairs:
     """Compare every group with every other.
 
     Args:
-        test: Of these k groups.
         errors: int64 [k].
         images: int64 [k], >= 1.
-        factor: What Holm's adjustment multiplies the p-values by.
+        gate: Adjusted p-value of the equality of all groups.
+        shared: Questions among which the level is divided.
         alpha: 1 - confidence.
     """
-    rates, z = errors / images, test.critical(alpha)
-    low, high = newcombe(rates[:, None], images[:, None], rates[None, :], images[None, :], z)
-    unequal = test.p_of(np.abs(test.z)) * factor <= alpha
-    return GroupPairs(rates, images, low, high, unequal & (rates[:, None] > rates[None, :]), z)
+    z = pair_critical(len(images), alpha / shared)
+    return GroupPairs(errors, images, pair_deviates(errors, images), gate, shared, alpha, z)
+
+
+def compare_all_pairs(
+    questions: Sequence[tuple[Ints, Ints]], gates: Sequence[float], alpha: float
+) -> list[GroupPairs]:
+    """The pairs of every question of an audit, the level divided so that no equal pair is named anywhere.
+
+    The level is divided among all questions; one whose pairs are all proven unequal cannot be wrong any more
+    and leaves its share to the others. A question whose gate alone has rejected keeps its share: some of its
+    pairs may be equal.
+
+    Args:
+        questions: (errors, images) of each, int64 [k], k >= 2.
+        gates: Adjusted p-value of each question's test of equality.
+        alpha: 1 - confidence.
+
+    Source: the sequential rejection principle, Goeman & Solari 2010, Annals of Statistics 38:3782-3810.
+    """
+    shared = [len(questions)] * len(questions)
+    settled: set[int] = set()
+    while True:
+        left = len(questions) - len(settled)
+        shared = [shared[i] if i in settled else max(left, 1) for i in range(len(questions))]
+        pairs = [
+            compare_pairs(*question, gate, n, alpha)
+            for question, gate, n in zip(questions, gates, shared, strict=True)
+        ]
+        now = {i for i, one in enumerate(pairs) if _all_proven(one)}
+        if now <= settled:
+            return pairs
+        settled |= now
+
+
+def _all_proven(pairs: GroupPairs) -> bool:
+    k = len(pairs.images)
+    return int(pairs.higher.sum()) == k * (k - 1) // 2

@@ -23,8 +23,9 @@ import numpy as np
 
 from audit.data.counts import Counts, Floats, Ints, bootstrap
 from audit.inference.effective_sample_size import accuracy_worth, positive_rate_worth
-from audit.inference.equality_test import EqualityTest, equality_test, max_abs_z, range_critical
-from audit.inference.proportion_intervals import extreme_ratio_limit, newcombe
+from audit.inference.equality_test import EqualityTest, equality_test, max_abs_z
+from audit.inference.pairwise import pair_critical
+from audit.inference.two_proportions import extreme_limit
 from audit.metrics.disparity import WEIGHT, group_rates_of
 
 Limits = tuple[float, float]
@@ -81,10 +82,14 @@ class Evidence:
         return nulls
 
     def critical(self, rate: str, alpha: float) -> float:
-        """z that makes the intervals of all pairs of groups hold together with probability 1 - alpha."""
+        """z that makes the intervals of all pairs of groups hold together with probability 1 - alpha.
+
+        Of FPR and FNR it is that of the studentised range, as for the test of a pair; where both halves of a
+        pair of images count, the bootstrap may ask for more.
+        """
+        normal = pair_critical(len(self.counts), alpha)
         if rate in {"fpr", "fnr", "tpr"}:
-            return (self.fpr if rate == "fpr" else self.fnr).critical(alpha)
-        normal = range_critical(len(self.counts), alpha)
+            return normal
         return max(normal, float(np.quantile(self.nulls[rate], 1 - alpha, method="higher")))
 
     def rate(self, name: str) -> tuple[Floats, Floats]:
@@ -100,19 +105,26 @@ class Evidence:
 
     def difference(self, name: str, alpha: float) -> Limits:
         """Limits of max - min of a rate."""
+        return self.difference_at(name, self.critical(name, alpha))
+
+    def difference_at(self, name: str, z: float) -> Limits:
+        """The same from the limits of all pairs at z. A gap is never negative, so 0 is its least limit."""
         rate, n = self.rate(name)
         g, h = _ordered_pairs(rate)
-        low, high = newcombe(rate[g], n[g], rate[h], n[h], self.critical(name, alpha))
-        return max(0.0, float(low.max())), max(float(high.max()), float(-low.min()))
+        pairs = (rate[g], n[g], rate[h], n[h])
+        low = extreme_limit("difference", *pairs, z, smallest=False)
+        high = extreme_limit("difference", *pairs, -z, smallest=False)
+        reverse = extreme_limit("difference", *pairs, z, smallest=True)
+        return max(0.0, low), max(high, -reverse)
 
     def ratio(self, name: str, alpha: float) -> Limits:
         """Limits of min / max of a rate."""
         rate, n = self.rate(name)
         h, g = _ordered_pairs(rate)
         pairs, z = (rate[g], n[g], rate[h], n[h]), self.critical(name, alpha)
-        low = extreme_ratio_limit(*pairs, z, smallest=True)
-        high = extreme_ratio_limit(*pairs, -z, smallest=True)
-        reverse = extreme_ratio_limit(*pairs, -z, smallest=False)
+        low = extreme_limit("ratio", *pairs, z, smallest=True)
+        high = extreme_limit("ratio", *pairs, -z, smallest=True)
+        reverse = extreme_limit("ratio", *pairs, -z, smallest=False)
         return min(low, 1 / reverse), min(1.0, high)
 
 

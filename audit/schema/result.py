@@ -178,9 +178,15 @@ class WorseGroup(Record):
     difference: Rate
     """Its rate minus the other's."""
     difference_interval: Interval
-    """Simultaneous over all pairs of groups of the attribute."""
+    """At the level of the test that names the group: simultaneous over all pairs of groups and all questions
+    of the audit. In records before 1.2 over all pairs of the attribute, and cut off at 0."""
     ratio_interval: Interval
     """Its rate over the other's, simultaneous in the same way; a null upper limit is no limit."""
+    p_value: Rate = math.nan
+    """Of this pair of groups, adjusted for all pairs and all questions; never below the attribute's own."""
+    corrected_difference: Rate = math.nan
+    """The difference less what it owes to the pair having been picked for being far apart: of the groups'
+    rates shrunk towards their common one, and never outside the interval."""
 
 
 class Verdict(Record):
@@ -193,13 +199,20 @@ class Verdict(Record):
     """Of the max-|z| test of equality of all groups."""
     adjusted_p_value: Rate
     """Holm, over all verdicts of this audit."""
+    pair_p_value: Rate = math.nan
+    """Of the pair proven unequal that stands for the verdict, adjusted for all pairs and all verdicts;
+    undefined where no pair is proven unequal."""
     gap: Rate
     """Largest minus smallest rate among groups of at least min_n."""
     gap_interval: Interval | None
-    """Simultaneous over all pairs of groups of the attribute."""
+    """Simultaneous over all pairs of groups of the attribute, and wide enough for all statements of the audit
+    that an attribute is within tolerance to hold together."""
+    gap_corrected: Rate = math.nan
+    """Estimate of the largest true gap: the largest of many observed ones is too large on average."""
     beyond_tolerance_proven: bool = False
-    """For a disparity: whether the whole interval of the named pair's difference lies beyond the tolerance.
-    If not, the groups are proven unequal and the difference as seen is beyond, the true one perhaps not."""
+    """For a disparity: whether the whole interval of the named pair's difference lies beyond the tolerance,
+    over all pairs and all verdicts. If not, the groups are proven unequal and the difference as seen is
+    beyond, the true one perhaps not."""
     worst_group: str | None
     best_group: str | None
     min_detectable_gap: Rate

@@ -14,7 +14,7 @@ from audit.inference.sample_size import images_if_as_seen, images_if_equal
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
 def test_two_equal_groups_are_cleared_four_times_out_of_five(rate):
     """The interval of their difference lies inside +-0.02 with a probability of 80 %."""
-    n = images_if_equal(rate, 2, 0.02, 0.05)
+    n = images_if_equal(rate, 2, 0.02, 0.05, 1)
     error = math.sqrt(2 * rate * (1 - rate) / n)
     room = 0.02 / error - norm.ppf(0.975)
     assert norm.cdf(room) - norm.cdf(-room) == pytest.approx(0.8, abs=1e-3)
@@ -23,7 +23,7 @@ def test_two_equal_groups_are_cleared_four_times_out_of_five(rate):
 @pytest.mark.parametrize("k", [3, 9, 126])
 def test_many_equal_groups_are_cleared_four_times_out_of_five(k):
     """The largest of all differences between k normal means stays inside."""
-    n = images_if_equal(0.05, k, 0.02, 0.05)
+    n = images_if_equal(0.05, k, 0.02, 0.05, 1)
     error = math.sqrt(2 * 0.05 * 0.95 / n)
     room = 0.02 / error - studentized_range.ppf(0.95, k, np.inf) / math.sqrt(2)
     assert studentized_range.cdf(room * math.sqrt(2), k, np.inf) == pytest.approx(0.8, abs=1e-3)

@@ -13,6 +13,7 @@ from scipy.stats import dunnett, multivariate_normal
 from audit.config import AuditConfig
 from audit.errors import GroupError
 from audit.inference.proportion_intervals import newcombe, z_value
+from audit.inference.two_proportions import difference_limits
 from audit.judge.reference_group import many_to_one_critical, reference_limits
 from audit.runs.score_audit import audit_scores
 from audit.schema.json_schema import audit_schema
@@ -48,11 +49,13 @@ def test_limits_approach_those_of_dunnetts_test():
     assert low == pytest.approx(expected.low, abs=0.001) and high == pytest.approx(expected.high, abs=0.001)
 
 
-def test_two_groups_get_newcombes_interval():
-    found = reference_limits(np.array([48, 56]), np.array([80, 70]), 0, 0.05)[1]
-    assert [float(limit[0]) for limit in found] == pytest.approx(
-        [float(limit) for limit in newcombe(56 / 70, 70, 48 / 80, 80, z_value(0.95))], abs=1e-6
-    )
+def test_two_groups_get_the_plain_interval_of_their_difference():
+    found = [
+        float(limit[0]) for limit in reference_limits(np.array([48, 56]), np.array([80, 70]), 0, 0.05)[1]
+    ]
+    pair = (56 / 70, 70, 48 / 80, 80, z_value(0.95))
+    assert found == pytest.approx([float(limit) for limit in difference_limits(*pair)], abs=1e-6)
+    assert found == pytest.approx([float(limit) for limit in newcombe(*pair)], abs=0.01)
 
 
 def test_what_the_record_holds(simulate):

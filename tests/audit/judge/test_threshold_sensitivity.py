@@ -37,11 +37,11 @@ def test_each_threshold_holds_what_its_rule_says(found):
 
 
 def test_the_verdicts_are_those_of_an_audit_at_that_threshold(found):
-    """Gaps and intervals to the digit; p-values differ by the correction alone."""
+    """Gaps to the digit; intervals and adjusted p-values differ by the correction alone."""
     other = next(o for o in found.other_thresholds if o.rule == "fpr=0.05")
     alone = audit_scores(scores(), AuditConfig(threshold=other.threshold, n_boot=500))
     for here, there in zip(other.verdicts, alone.verdicts, strict=True):
-        same = ["attribute", "rate", "p_value", "gap", "gap_interval", "worst_group", "best_group"]
+        same = ["attribute", "rate", "p_value", "gap", "gap_corrected", "worst_group", "best_group"]
         assert [getattr(here, f) for f in same] == [getattr(there, f) for f in same]
     assert other.verdicts[0].verdict == "disparity"
 

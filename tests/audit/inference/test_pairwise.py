@@ -1,0 +1,63 @@
+"""Pairs of groups: p-values of the studentised range, and gaps corrected for being the largest of many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm, tukey_hsd
+
+from audit.inference.pairwise import (
+    adjusted_p,
+    deviates_beyond,
+    pair_critical,
+    pair_deviates,
+    shrunken_rates,
+)
+
+
+def test_with_many_images_the_p_values_are_tukeys():
+    n, k = np.array([4000, 3000, 2000]), np.array([1200, 960, 640])
+    samples = [np.r_[np.ones(errors), np.zeros(size - errors)] for errors, size in zip(k, n, strict=True)]
+    expected = tukey_hsd(*samples).pvalue
+    deviates = pair_deviates(k, n)
+    for g, h in ((0, 1), (0, 2), (1, 2)):
+        assert adjusted_p(deviates[g, h], 3) == pytest.approx(expected[g, h], abs=0.01)
+
+
+def test_two_groups_need_no_adjustment_and_the_far_tail_is_bonferronis():
+    assert adjusted_p(2.5, 2) == pytest.approx(2 * norm.sf(2.5), rel=1e-6)
+    assert adjusted_p(9.0, 9) == pytest.approx(36 * 2 * norm.sf(9.0), rel=1e-6)
+    for k in (2, 7, 126):
+        assert adjusted_p(pair_critical(k, 0.01), k) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_other_groups_do_not_change_what_a_pair_shows():
+    """The deviate of a pair is its own: with the pooled variance it grew as a large group was added."""
+    alone = pair_deviates(np.array([0, 4]), np.array([60, 60]))[1, 0]
+    beside = pair_deviates(np.array([0, 4, 40]), np.array([60, 60, 20_000]))[1, 0]
+    assert beside == alone < pair_critical(2, 0.01)
+
+
+def test_beyond_a_tolerance_of_nothing_is_unequal():
+    k, n = np.array([10, 30, 90]), np.array([400, 500, 600])
+    beyond = deviates_beyond(k, n, 0.0)
+    np.testing.assert_allclose(beyond, pair_deviates(k, n), atol=1e-9)
+    assert (deviates_beyond(k, n, 0.05)[2, 0] < beyond[2, 0]) and deviates_beyond(k, n, 0.2)[2, 0] < 0
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.015, 0.05])
+def test_the_corrected_gap_is_nearer_the_truth_than_the_observed_one(gap):
+    rng = np.random.default_rng(4)
+    n, p = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209]), np.full(7, 0.05)
+    p[2] += gap
+    drawn = rng.binomial(n, p, size=(200, 7))
+    observed = np.ptp(drawn / n, axis=1)
+    corrected = np.array([np.ptp(shrunken_rates(k, n)[1]) for k in drawn])
+    assert abs(corrected.mean() - gap) < abs(observed.mean() - gap) / 2
+    assert ((corrected - gap) ** 2).mean() < ((observed - gap) ** 2).mean()
+
+
+def test_nobody_errs_and_everybody_errs():
+    for k in (np.zeros(3, int), np.array([40, 50, 60])):
+        means, spread = shrunken_rates(k, np.array([40, 50, 60]))
+        assert np.ptp(means) == np.ptp(spread) == 0
