@@ -1,6 +1,7 @@
-# make demo   sets everything up and runs the main job on the embedded generator
-# make test   sets everything up and runs every test
-# make check  lint, format and types
+# make demo       sets everything up and runs the main job on the embedded generator
+# make test       sets everything up and runs every test
+# make test-base  the base install, without torch, in an environment of its own
+# make check      lint, format and types
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-fast check env clean
+.PHONY: demo test test-fast test-base check env clean
 
 env: $(READY)
 
@@ -34,10 +35,15 @@ test: $(TEST_READY)
 test-fast: $(TEST_READY)
 	$(BIN)/python -m pytest -m "not slow"
 
+test-base:
+	$(PYTHON) -m venv --clear $(VENV)-base
+	$(VENV)-base/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e .
+	$(VENV)-base/bin/python tests/base_install.py
+
 check: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) $(VENV)-base demo build *.egg-info

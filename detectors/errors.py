@@ -32,8 +32,7 @@ class MissingExtra(ExpectedError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs {package}, which is not installed: "
-            f"pip install 'fake-face-fairness-audit[{extra}]'"
+            f"{purpose} needs {package}, not installed here; in the checkout: pip install -e '.[{extra}]'"
         )
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pipelines.extras import require
+
 if TYPE_CHECKING:
     from pipelines.errors import ExpectedError
     from pipelines.jobs.generation import PairsSummary, generate_pairs
@@ -31,6 +33,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from the module that defines it, on first use (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOME[name] != "errors":
+        require(f"{__name__}.{name}", "images")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
 

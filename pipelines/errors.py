@@ -26,6 +26,7 @@ Nothing enters; the exception classes of the package leave.
     ├── ReferenceNotFound             upstream's own pSp code is not checked out
     ├── SelectionError                asked for a choice of photos that makes no sense
     ├── SettingError                  a setting outside its range, or one this generator cannot follow
+    ├── MissingExtra                  an optional package is not installed
     └── EngineError                   the engine is not installed, or its workers keep dying
 
 Why: a photo that fails is a finding, not an accident, so photo errors carry a `reason` code
@@ -35,6 +36,15 @@ that goes into the manifest word for word.
 
 class ExpectedError(Exception):
     """Something a user can put right; its message says what, the value, where and the next step."""
+
+
+class MissingExtra(ExpectedError):
+    """An optional package is not installed."""
+
+    def __init__(self, purpose: str, packages: str, extra: str) -> None:
+        super().__init__(
+            f"{purpose} needs {packages}, not installed here; in the checkout: pip install -e '.[{extra}]'"
+        )
 
 
 class FairFaceError(ExpectedError):

@@ -131,7 +131,9 @@ def audit_images(
     """
     from detectors.data.datasets import read_images
     from detectors.data.labelled_images import LabelledImages
+    from pipelines.extras import require
 
+    require("auditing a detector on images", "images")
     asked = config_from(attributes, options, config)
     if (pairs is None) == (images is None):
         raise ConfigError("give either pairs (a pairs dataset) or images (a table or folder of images)")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import BatchSize, Device, Overwrite
+from pipelines.extras import require
 
 
 def benchmark(
@@ -26,6 +27,7 @@ def benchmark(
 
     Photos a detector was trained on are left out of its own numbers.
     """
+    require("audit benchmark", "images")
     from audit.config import AuditConfig
     from audit.runs.detector_benchmark import benchmark as run
     from audit.schema.benchmark import TABLE_FILE

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import Overwrite, Seed, command_line, console, typed
+from pipelines.extras import require
 
 N_PHOTOS = 900
 """Drawn or taken from FairFace: enough for a verdict or two, and a coffee's time on two cores."""
@@ -31,6 +32,7 @@ def demo(
 
     Without --fairface the faces are drawn by the program: the numbers then say nothing about people.
     """
+    require("audit demo", "images", "train")
     from pipelines.rendered import render_population
 
     started, source = time.time(), fairface or out / "rendered"

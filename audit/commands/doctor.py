@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import platform
 import shutil
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from audit.commands.common import FAIRFACE_PLACES, PAIRS_PLACE, Device
-
-EXTRAS = {"lightning": "train", "timm": "train", "optuna": "train", "onnxruntime": "onnx", "ray": "ray"}
-"""Optional package to the extra that brings it."""
+from pipelines.extras import EXTRAS, missing, require
 
 
 def doctor(
@@ -30,11 +28,14 @@ def doctor(
         _compare(psp, upstream, device)
         return
     _packages()
-    _generator()
+    if not missing("images"):
+        _devices()
+        _generator()
     _places()
 
 
 def _compare(psp: Path, upstream: Path | None, device: str) -> None:
+    require("audit doctor --psp", "images")
     import torch
 
     from pipelines.dataset.settings import choose_device
@@ -51,17 +52,23 @@ def _compare(psp: Path, upstream: Path | None, device: str) -> None:
 
 
 def _packages() -> None:
+    print(f"python {platform.python_version()} on {platform.platform()}")
+    for name in ("fairlearn", "pandas", "plotly"):
+        print(f"  {name} {metadata.version(name)}")
+    for extra, modules in EXTRAS.items():
+        absent = missing(extra)
+        for module in modules:
+            name = module.replace("_", "-")
+            state = f"absent: pip install -e '.[{extra}]'" if module in absent else metadata.version(name)
+            print(f"  {name} {state}")
+    print(f"Chromium (for --pdf): {shutil.which('chromium') or shutil.which('google-chrome') or 'absent'}")
+
+
+def _devices() -> None:
     import torch
 
-    print(f"python {platform.python_version()} on {platform.platform()}")
-    for name in ("torch", "torchvision", "facenet-pytorch", "fairlearn", "pandas", "plotly"):
-        print(f"  {name} {metadata.version(name)}")
-    for name, extra in EXTRAS.items():
-        found = metadata.version(name) if util.find_spec(name) else f"absent: pip install '.[{extra}]'"
-        print(f"  {name} {found}")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     print(f"GPUs: {', '.join(gpus) or 'none; everything runs on the CPU'}")
-    print(f"Chromium (for --pdf): {shutil.which('chromium') or shutil.which('google-chrome') or 'absent'}")
 
 
 def _generator() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import PAIRS_PLACE, Device, Seed, console
+from pipelines.extras import require
 
 
 def experiments(
@@ -46,6 +47,7 @@ def sweep(
     seed: Seed = 0,
 ) -> None:
     """Search hyperparameters by validation accuracy; the same command again continues."""
+    require("audit sweep", "images", "train")
     from detectors.training.settings import Settings
     from detectors.training.sweep import sweep as run
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface
+from pipelines.extras import require
 
 if TYPE_CHECKING:
     from pipelines.jobs.generation import PairsPlan, PairsSummary
@@ -93,6 +94,7 @@ def generate_pairs(
     Interrupted, the same command continues where it stopped. Photos that give no pair stay in the
     manifest with their reason.
     """
+    require("audit generate-pairs", "images", *(["ray"] if engine == "ray" else []))
     from pipelines.generators.psp.model import keep_memory
     from pipelines.jobs.generation import plan_pairs, run_job
     from pipelines.jobs.plans import latents_job, photo_job
@@ -135,6 +137,7 @@ def import_pairs(
     workers: Workers = None,
 ) -> None:
     """Make a pairs dataset of pairs that exist already, from any generator."""
+    require("audit import-pairs", "images")
     from pipelines.jobs.importing import import_pairs as run
 
     made = run(

@@ -22,6 +22,7 @@ from audit.commands.common import (
     say,
 )
 from audit.commands.score import Arch, Set
+from pipelines.extras import require
 
 if TYPE_CHECKING:
     from audit.config import AuditConfig
@@ -128,7 +129,7 @@ def run(
     else:
         how = (device, batch_size, include_seen)
         given = (detector, arch, set_ or [])
-        folder, result = _on_images(given, images or find_pairs(pairs), out, config, how, overwrite)
+        folder, result = _on_images(given, images, pairs, out, config, how, overwrite)
     _show(folder, result, not no_images)
     _judge(result, fail_on, junit)
 
@@ -148,9 +149,10 @@ def _on_scores(
 
 
 def _on_images(
-    given: tuple[str | None, str | None, list[str]], images: Path, out: Path | None, config: AuditConfig,
-    how: tuple[str, int, bool], overwrite: bool,
+    given: tuple[str | None, str | None, list[str]], images: Path | None, pairs: Path | None,
+    out: Path | None, config: AuditConfig, how: tuple[str, int, bool], overwrite: bool,
 ) -> tuple[Path, AuditResult]:  # fmt: skip
+    require("audit run --detector", "images", *(["onnx"] if str(given[0]).endswith(".onnx") else []))
     from audit.api.audits import audit_images
     from audit.runs.run_folder import write_circumstances
     from detectors.models.sidecar import parse_options
@@ -161,8 +163,9 @@ def _on_images(
     device, batch_size, include_seen = how
     started, folder = time.time(), out or RUNS_PLACE / Path(name.partition(":")[0]).stem
     found = audit_images(
-        name, images=images, arch=arch, settings=parse_options(options), out=folder, overwrite=overwrite,
-        device=device, batch_size=batch_size, include_seen=include_seen, say=say, command=command_line(),
+        name, images=images or find_pairs(pairs), arch=arch, settings=parse_options(options),
+        out=folder, overwrite=overwrite, device=device, batch_size=batch_size,
+        include_seen=include_seen, say=say, command=command_line(),
         config=config,
     )  # fmt: skip
     write_circumstances(circumstances(started), folder)

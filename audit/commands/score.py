@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import Device, console
+from pipelines.extras import require
 
 Detector = Annotated[str, typer.Option(help="A detector's file, or module:factory to run your own Python.")]
 Arch = Annotated[str | None, typer.Option(help="For a plain state_dict: its architecture.")]
@@ -28,6 +29,7 @@ def score(
     device: Device = "auto",
 ) -> None:
     """Print one line an image: its score (0 real to 1 fake) and its path, or why there is none."""
+    require("audit score", "images")
     from detectors.models.loading import load_detector
     from detectors.models.sidecar import parse_options
     from detectors.scoring.dataset_scores import score_files
@@ -48,6 +50,7 @@ def check(
     device: Device = "auto",
 ) -> None:
     """Try a detector on a handful of labelled images: does it look inverted, constant or saturated?"""
+    require("audit check", "images")
     from detectors.data.datasets import read_images
     from detectors.models.loading import load_detector
     from detectors.models.sidecar import parse_options
@@ -68,6 +71,7 @@ def explain(
     device: Device = "auto",
 ) -> None:
     """Write each image with a map of where the answer "fake" rests."""
+    require("audit explain", "images")
     from detectors.models.loading import load_detector
     from detectors.scoring.saliency import write_explanation
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import PAIRS_PLACE, Device, Overwrite, Seed, console
+from pipelines.extras import require
 
 
 def train(
@@ -66,6 +67,7 @@ def train(
 
     The checkpoint remembers which source photos it learned from: `audit run` leaves those out.
     """
+    require("audit train", "images", "train")
     from detectors.data.datasets import read_sets
     from detectors.data.origins import parse_group_by
     from detectors.models.architectures import ZOO

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pipelines.dataset.job import Job, load_job
 from pipelines.dataset.shards import Listener, ShardMaker
 from pipelines.engines.local import count_loss, expected
-from pipelines.errors import EngineError, ExpectedError
+from pipelines.errors import EngineError, ExpectedError, MissingExtra
 from pipelines.generators.compute import LANES_PER_GPU, exact
 from pipelines.generators.psp.model import keep_memory
 
@@ -38,7 +38,8 @@ def run_ray(
         address: of the cluster; None to start one on this machine, or use the one already joined.
 
     Raises:
-        EngineError: Ray is not installed or not reachable, or a shard keeps losing its worker.
+        MissingExtra: Ray is not installed.
+        EngineError: Ray is not reachable, or a shard keeps losing its worker.
         StorageError: the output cannot be written.
         SourceLost: the photos' folder went away.
     """
@@ -68,9 +69,7 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as fault:
-        raise EngineError(
-            "--engine ray needs Ray; install it with: pip install 'fake-face-fairness-audit[ray]'"
-        ) from fault
+        raise MissingExtra("--engine ray", "ray", "ray") from fault
     return ray
 
 
