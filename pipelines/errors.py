@@ -20,6 +20,7 @@ Nothing enters; the exception classes of the package leave.
     │   ├── ManifestSchemaError       a manifest whose columns or values break the contract
     │   ├── OutputHoldsAnotherRun     the output folder belongs to a different run
     │   └── OutputInUse               another process is writing to the output folder
+    ├── UnreadableFile                a file someone gave that is damaged, too large, or not what it should be
     ├── StorageError                  the disk is full, or the folder went away
     ├── SourceLost                    the photos' folder went away, or nothing can be read for now
     ├── CheckpointFormatError         a generator's weights are not a pSp checkpoint, or are damaged
@@ -137,6 +138,13 @@ class OutputHoldsAnotherRun(PairsError):
 
 class OutputInUse(PairsError):
     """Another process is writing to the output folder."""
+
+
+class UnreadableFile(ExpectedError, ValueError):
+    """A file someone gave cannot be read within the limits.
+
+    A ValueError too: each package says in its own words what such a file means there.
+    """
 
 
 class StorageError(ExpectedError):

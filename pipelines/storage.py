@@ -7,10 +7,13 @@ without write permission all need the same from a person, one line that says whi
 and the promise that the same command continues from there.
 """
 
+import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,13 +108,31 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
         part.unlink(missing_ok=True)
 
 
+def open_regular(path: str | Path) -> io.BufferedReader:
+    """Open a regular file for reading, without waiting for anything else that bears its name.
+
+    Raises:
+        OSError: the file is missing, is a pipe, a device or a folder, has a name no file can have, or cannot
+            be read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as fault:  # a NUL in the name
+        raise OSError(errno.EINVAL, f"no name that a file can have ({fault})", str(path)) from fault
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
 def file_sha256(path: str | Path) -> str:
     """The sha256 of a file's bytes, as 64 hexadecimal digits.
 
     Raises:
-        OSError: the file is missing or cannot be read.
+        OSError: the file is missing, is no regular file (a pipe would be waited for, a device never
+            ends), or cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

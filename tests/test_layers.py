@@ -15,8 +15,8 @@ LAYERS = ["pipelines", "detectors", "audit", "reports"]
 SEES_ALL = {"audit/cli.py", "audit/commands", "audit/api"}
 ROOMS = {
     "pipelines": [
-        "errors", "extras", "labels", "storage", "rendered", "sources", "faces", "generators", "dataset",
-        "engines", "jobs", "training",
+        "errors", "extras", "labels", "storage", "visible", "csv_text", "untrusted", "rendered", "sources",
+        "faces", "generators", "dataset", "engines", "jobs", "training",
     ],
     "detectors": ["errors", "progress", "data", "models", "scoring", "training", "api"],
     "audit": [

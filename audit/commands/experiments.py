@@ -22,13 +22,15 @@ def experiments(
 ) -> None:
     """List the trainings below a folder, best first; or show where given trainings differ."""
     from detectors.training.experiments import compare_experiments, list_experiments
+    from pipelines.csv_text import frame_text
+    from pipelines.storage import write_text
 
     given = paths or [Path()]
     listing = len(given) == 1 and given[0].is_dir()
     table = list_experiments(given[0]) if listing else compare_experiments(given)
     print(table.to_string(index=not listing, float_format=lambda value: f"{value:.4g}"))
     if csv is not None:
-        table.to_csv(csv, index=not listing)
+        write_text(csv, frame_text(table, index=not listing))
 
 
 def sweep(

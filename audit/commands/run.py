@@ -173,11 +173,12 @@ def _on_images(
 
 
 def _show(folder: Path, result: AuditResult, images: bool) -> None:
-    from audit.commands.verdict_table import print_outcome, printable
+    from audit.commands.verdict_table import print_outcome
+    from pipelines.visible import visible
     from reports.pages.report_page import write_report
 
     for reason, n in result.data.n_left_out.items():
-        console.print(f"Left out: {n:,}, {printable(reason)}.", markup=False)
+        console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
     print_outcome(result, write_report(folder, images=images))
 
 

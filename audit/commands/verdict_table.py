@@ -2,8 +2,8 @@
 
 Enters: an `AuditResult`. Leaves: text on standard output. The reasons stand in the report.
 
-Why every name is made printable: groups and columns are called as strangers called them, and a terminal obeys
-what it is sent.
+Why every name is made visible first: groups and columns are called as strangers called them, and a terminal
+obeys what it is sent.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.schema.result import AuditResult, Verdict
+from pipelines.visible import isolated, visible
 
 PIPE_WIDTH = 120
 """Characters a line where the output is no terminal."""
@@ -27,13 +28,15 @@ STYLES = {"disparity": "bold red", "within tolerance": "green", "insufficient ev
 def print_outcome(result: AuditResult, report: Path) -> None:
     """Print the notes, the headline, the verdicts and the path of the report."""
     from reports.text.answer import headline, notes, overall_sentence
+    from reports.text.legible import legible
 
+    result = legible(result)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPE_WIDTH)
     for note in notes(result):
-        console.print(Text(f"Know this first: {printable(note)}", style="yellow"), soft_wrap=True)
-    console.print(Text(printable(headline(result)), style="bold"), soft_wrap=True)
+        console.print(Text(f"Know this first: {note}", style="yellow"), soft_wrap=True)
+    console.print(Text(headline(result), style="bold"), soft_wrap=True)
     console.print(Text(overall_sentence(result)), soft_wrap=True)
     asked = [v for v in result.verdicts if ":" not in v.attribute or not math.isnan(v.p_value)]
     if asked:
@@ -41,16 +44,7 @@ def print_outcome(result: AuditResult, report: Path) -> None:
     if len(asked) < len(result.verdicts):
         n = len(result.verdicts) - len(asked)
         print(f"{n} comparisons of intersections could not be made: too few images in a group.")
-    print(f"report: {report}")
-
-
-def printable(text: str) -> str:
-    """Text that a terminal shows and does not obey.
-
-    >>> printable("A\\x1b[2J")
-    'A?[2J'
-    """
-    return "".join(c if c.isprintable() else "?" for c in text)
+    print(f"report: {visible(report)}")
 
 
 def _table(verdicts: list[Verdict], confidence: float) -> Table:
@@ -62,9 +56,9 @@ def _table(verdicts: list[Verdict], confidence: float) -> Table:
     for name in ("By", "Rate", "Verdict", interval, "Between"):
         table.add_column(name, overflow="fold")
     for v in verdicts:
-        ends = [printable(group_label(v.attribute, g)) for g in (v.worst_group, v.best_group) if g]
+        ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
         gap = "" if math.isnan(v.gap) else f"{points(v.gap)} ({point_interval(v.gap_interval)})"
-        name = printable(v.attribute.replace(":", " × "))
+        name = isolated(v.attribute.replace(":", " × "))
         verdict = Text(v.verdict, style=STYLES[v.verdict], overflow="fold")
         table.add_row(Text(name), v.rate.upper(), verdict, gap, Text(" vs ".join(ends)))
     return table

@@ -23,7 +23,7 @@ from audit.errors import GroupError
 FEW_VALUES = 20
 """A column with at most this many values is taken for an attribute where none is named."""
 
-OWN_COLUMNS = ("image_id", "pair_id", "status", "detail", *RESERVED_ATTRIBUTES)
+OWN_COLUMNS = ("image_id", "pair_id", "status", "detail", "sha256", *RESERVED_ATTRIBUTES)
 """Columns of this program's own tables that describe a file and not a person."""
 
 MAX_NAMED = 8

@@ -3,6 +3,7 @@
 Enters: a path. Leaves: a DataFrame for `audit.data.score_table.score_table`; only the columns it needs, where
 those are known.
 
+Why a damaged table is refused whole (`pipelines.untrusted`): a row that was lost would be lost in silence.
 Why CSV files are read with "NA" as text: it is a group in real files (a continent, an answer), and pandas'
 default would drop it without a word. Only an empty field is a missing label.
 """
@@ -18,6 +19,8 @@ import pandas as pd
 from audit.config import AuditConfig
 from audit.data.columns import preferred, resolved, unaudited, usual_attributes
 from audit.errors import ScoreFileError
+from pipelines.errors import UnreadableFile
+from pipelines.untrusted import flat_columns, open_parquet, read_csv
 
 PARQUET = {".parquet", ".pq"}
 TEXT = {".csv", ".tsv", ".txt"}
@@ -65,6 +68,8 @@ def _readable(path: Path) -> Iterator[None]:
         raise ScoreFileError(f"{path} is not a .csv or .parquet file; convert it and try again")
     try:
         yield
+    except UnreadableFile as error:
+        raise ScoreFileError(str(error)) from None
     except (ValueError, OSError, UnicodeDecodeError) as error:  # pyarrow's and pandas' own are among these
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ScoreFileError(f"{path} cannot be read as a score table: {first}") from error
@@ -81,25 +86,20 @@ def _separator(path: Path) -> str:
 def _head(path: Path) -> pd.DataFrame:
     """All columns of the first rows."""
     if not _is_parquet(path):
-        return pd.read_csv(
-            path, sep=_separator(path), nrows=HEAD_ROWS, dtype="str", keep_default_na=False, na_values=[""]
-        )
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    first = next(file.iter_batches(batch_size=HEAD_ROWS), None)
-    return file.schema_arrow.empty_table().to_pandas() if first is None else first.to_pandas()
+        return read_csv(path, _separator(path), na_values=[""], n_head=HEAD_ROWS)
+    file = open_parquet(path)
+    columns = flat_columns(file)
+    first = next(file.iter_batches(batch_size=HEAD_ROWS, columns=columns), None)
+    return file.read(columns=columns).to_pandas() if first is None else first.to_pandas()
 
 
 def _read_parquet(path: Path, config: AuditConfig, wanted: list[str]) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
     texts = [
         name
         for name in wanted
         if name in {*config.attributes, *preferred(wanted)} and name not in config.controls
     ]
-    table = pq.ParquetFile(path, read_dictionary=texts).read(columns=wanted)
+    table = open_parquet(path, read_dictionary=texts).read(columns=wanted)
     return table.to_pandas(self_destruct=True, split_blocks=True)
 
 
@@ -107,9 +107,7 @@ def _read_csv(path: Path, config: AuditConfig, wanted: list[str]) -> pd.DataFram
     measured = {config.columns.score, *config.bins}
     groups = {*config.attributes, *preferred(wanted)}
     kinds = {name: "category" if name in groups else "str" for name in wanted if name not in measured}
-    return pd.read_csv(
-        path, sep=_separator(path), usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""]
-    )
+    return read_csv(path, _separator(path), usecols=wanted, dtype=kinds, na_values=[""])
 
 
 def _wanted(head: pd.DataFrame, config: AuditConfig) -> list[str]:

@@ -22,6 +22,8 @@ from audit.metrics.operating_point import calibration_rows
 from audit.runs.run_folder import SCORES_FILE
 from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult
+from pipelines.errors import UnreadableFile
+from pipelines.untrusted import read_parquet
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ def _audited(folder: Path, result: AuditResult) -> pd.DataFrame:
     path = folder / SCORES_FILE
     if not path.is_file():
         raise ComparisonError(f"{folder} has no {SCORES_FILE}; run the audit again to compare it")
-    frame = pd.read_parquet(path)
+    try:
+        frame = read_parquet(path)
+    except UnreadableFile as error:
+        raise ComparisonError(str(error)) from None
     if "image_id" not in frame.columns:
         raise ComparisonError(f"{path} has no column image_id; without it images cannot be matched")
     config = config_of(result)

@@ -36,7 +36,8 @@ from audit.schema.benchmark import (
     Misclassified,
 )
 from audit.schema.result import Curve, GroupResult, Measures
-from pipelines.storage import replace_file, write_text
+from pipelines.csv_text import frame_text
+from pipelines.storage import write_text
 
 if TYPE_CHECKING:
     from detectors.data.labelled_images import LabelledImages
@@ -251,7 +252,7 @@ def write_benchmark(result: BenchmarkResult, out_dir: str | Path) -> Path:
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(result.rows())
-    replace_file(out / TABLE_FILE, lambda path: table.to_csv(path, index=False))
+    write_text(out / TABLE_FILE, frame_text(table))
     write_text(out / BENCHMARK_FILE, result.to_json())
     return out / BENCHMARK_FILE
 

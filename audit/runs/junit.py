@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from audit.schema.result import AuditResult, Verdict
 from pipelines.storage import write_text
+from pipelines.visible import visible
 
 FailOn = Literal["disparity", "insufficient"]
 
@@ -56,15 +57,15 @@ def junit_xml(verdicts: Sequence[Verdict], failed: Sequence[Verdict]) -> str:
     )
     for verdict in verdicts:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=f"audit.{verdict.rate}", name=verdict.attribute, time="0"
+            suite, "testcase", classname=f"audit.{verdict.rate}", name=visible(verdict.attribute), time="0"
         )
         if verdict in failed:
             failure = ElementTree.SubElement(case, "failure", message=verdict.verdict, type=verdict.verdict)
-            failure.text = verdict.explanation
+            failure.text = visible(verdict.explanation)
         elif verdict in skipped:
-            ElementTree.SubElement(case, "skipped", message=verdict.explanation)
+            ElementTree.SubElement(case, "skipped", message=visible(verdict.explanation))
         else:
-            ElementTree.SubElement(case, "system-out").text = verdict.explanation
+            ElementTree.SubElement(case, "system-out").text = visible(verdict.explanation)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)

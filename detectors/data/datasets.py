@@ -146,12 +146,14 @@ def read_folders(root: Path) -> LabelledImages:
         raise DatasetLayoutError(f"{root} holds {names}: {_HINT}")
     rows = [row for part, folder in folders for row in _folder_rows(root, part, folder)]
     n_other = sum(1 for _, folder in folders for path in folder.rglob("*") if _is_other_file(path))
+    n_outside = sum(1 for path in root.rglob("*") if _is_image_file(path)) - len(rows)
+    left_out = {"not an image file": n_other, "image outside the class folders": n_outside}
     return LabelledImages(
         table=to_table(rows),
         attributes=(),
         layout="folders",
         root=root,
-        n_left_out={"not an image file": n_other} if n_other else {},
+        n_left_out={reason: n for reason, n in left_out.items() if n},
     )
 
 
@@ -163,6 +165,10 @@ def _is_other_file(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES
 
 
+def _is_image_file(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+
+
 def _folder_rows(root: Path, part: str | None, folder: Path) -> Iterator[dict[str, Any]]:
     """One row for every image file below a class folder.
 
@@ -171,7 +177,7 @@ def _folder_rows(root: Path, part: str | None, folder: Path) -> Iterator[dict[st
     """
     kind = folder.name.lower()
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        if _is_image_file(path):
             name = path.relative_to(root).as_posix()
             yield {
                 "image_id": name,

@@ -9,6 +9,7 @@ Why threads and not processes: Pillow decodes without holding Python's lock (mea
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from torch import Tensor
 from detectors.data.face_crops import SharedFinder, framed
 from detectors.data.preprocessing import Preprocessing, fit
 from pipelines.errors import PhotoError
-from pipelines.sources.photos import read_photo
+from pipelines.sources.photos import decode, read_bytes
 
 BATCHES_AHEAD = 3
 
@@ -51,11 +52,16 @@ class Batch:
         rows: Positions in the list of paths of those that could be read.
         images: One [B, 3, S, S] uint8 tensor for each preprocessing asked for.
         unreadable: Position to reason, for the others.
+        contents: Position to what lay in the file, see `content_of`.
     """
 
     rows: list[int]
     images: list[Tensor]
     unreadable: dict[int, Unreadable]
+    contents: dict[int, str]
+
+
+Fitted = list[Tensor] | Unreadable
 
 
 def read_fitted(
@@ -71,11 +77,45 @@ def read_fitted(
     Returns:
         One [3, S, S] uint8 tensor for each preprocessing, or why not.
     """
+    return _read(path, preprocessings, finder)[0]
+
+
+def _read(
+    path: str | Path, preprocessings: Sequence[Preprocessing], finder: SharedFinder | None
+) -> tuple[Fitted, str]:
+    """What `read_fitted` says, and the content of exactly those bytes."""
     try:
-        pixels = read_photo(Path(path)).pixels
-        return [fit(_to_tensor(framed(pixels, p, finder)), p) for p in preprocessings]
+        data = read_bytes(Path(path))
     except PhotoError as error:
-        return Unreadable(error.reason, str(error))
+        return Unreadable(error.reason, str(error)), _without_bytes(error)
+    content = hashlib.sha256(data).hexdigest()
+    try:
+        pixels, _ = decode(data, Path(path).name)
+        return [fit(_to_tensor(framed(pixels, p, finder)), p) for p in preprocessings], content
+    except PhotoError as error:
+        return Unreadable(error.reason, str(error)), content
+
+
+def content_of(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, or why it has none: equal where reading it gives the same."""
+    try:
+        return hashlib.sha256(read_bytes(Path(path))).hexdigest()
+    except PhotoError as error:
+        return _without_bytes(error)
+
+
+def contents_of(paths: Sequence[str | Path], workers: int | None = None) -> list[str]:
+    """`content_of` each file, read in threads."""
+    with ThreadPoolExecutor(_threads(workers)) as pool:
+        return list(pool.map(content_of, paths))
+
+
+def _without_bytes(error: PhotoError) -> str:
+    return f"{error.reason}: {error}"
+
+
+def _threads(workers: int | None) -> int:
+    return workers or min(8, os.cpu_count() or 1)
 
 
 def _to_tensor(pixels: npt.NDArray[np.uint8]) -> Tensor:
@@ -102,10 +142,10 @@ def read_batches(
     """
     rows = [list(range(i, min(i + batch_size, len(paths)))) for i in range(0, len(paths), batch_size)]
     finder = SharedFinder()
-    pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(_threads(workers))
 
-    def submit(batch: list[int]) -> list[Future[list[Tensor] | Unreadable]]:
-        return [pool.submit(read_fitted, paths[row], preprocessings, finder) for row in batch]
+    def submit(batch: list[int]) -> list[Future[tuple[Fitted, str]]]:
+        return [pool.submit(_read, paths[row], preprocessings, finder) for row in batch]
 
     try:
         waiting = iter(rows)
@@ -119,8 +159,9 @@ def read_batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _collate(rows: list[int], results: Sequence[list[Tensor] | Unreadable], n: int) -> Batch:
+def _collate(rows: list[int], read: Sequence[tuple[Fitted, str]], n: int) -> Batch:
     """Stack what could be read; keep the reasons of the rest."""
+    results = [fitted for fitted, _ in read]
     readable = [result for result in results if not isinstance(result, Unreadable)]
     return Batch(
         rows=[row for row, result in zip(rows, results, strict=True) if not isinstance(result, Unreadable)],
@@ -128,4 +169,5 @@ def _collate(rows: list[int], results: Sequence[list[Tensor] | Unreadable], n: i
         unreadable={
             row: result for row, result in zip(rows, results, strict=True) if isinstance(result, Unreadable)
         },
+        contents={row: content for row, (_, content) in zip(rows, read, strict=True)},
     )

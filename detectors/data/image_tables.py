@@ -25,7 +25,6 @@ All other columns of text or whole numbers with at most 30 values are taken.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -35,6 +34,8 @@ import pandas as pd
 
 from detectors.data.labelled_images import REAL, LabelledImages, to_table
 from detectors.errors import DatasetLayoutError, DatasetNotFound
+from pipelines.errors import UnreadableFile
+from pipelines.untrusted import read_csv, read_parquet, read_toml
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 MAX_GROUPS = 30
@@ -117,8 +118,10 @@ def _read(path: Path) -> pd.DataFrame:
         raise DatasetNotFound(f"no table {path}")
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+            return read_parquet(path)
+        return read_csv(path, "\t" if path.suffix == ".tsv" else ",")
+    except UnreadableFile as error:
+        raise DatasetLayoutError(str(error)) from None
     except (OSError, ValueError) as error:
         raise DatasetLayoutError(f"{path} cannot be read as a table: {error}") from None
 
@@ -156,19 +159,44 @@ def read_layout(path: Path) -> TableLayout:
     if not path.is_file():
         raise DatasetNotFound(f"no layout {path}; built in are {', '.join(LAYOUTS)}")
     try:
-        record: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DatasetLayoutError(f"{path} is not TOML: {error}") from None
+        record: dict[str, Any] = read_toml(path)
+    except UnreadableFile as error:
+        raise DatasetLayoutError(str(error)) from None
     known = {item.name for item in fields(TableLayout)}
     unknown = sorted(set(record) - known)
     if unknown:
         raise DatasetLayoutError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
     if not {"image", "label"} <= set(record):
         raise DatasetLayoutError(f"{path}: image and label must both be named")
+    for key, value in record.items():
+        if not _FITS.get(key, _is_word)(value):
+            raise DatasetLayoutError(
+                f"{path}: {key} is {str(value)[:80]!r}, which it cannot be; see the docs"
+            )
     for key in ("fake", "real"):
         if key in record:
             record[key] = tuple(str(value).lower() for value in record[key])
     return TableLayout(**record)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_values(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, (str, int, float)) for one in value)
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_word, value.values()))
+
+
+def _are_codes(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_are_words, value.values()))
+
+
+_FITS = {"fake": _are_values, "real": _are_values, "attributes": _are_words, "codes": _are_codes}
+"""What the value of a key must be; of all others, a word."""
 
 
 def _guessed(frame: pd.DataFrame, layout: TableLayout) -> list[str]:

@@ -123,6 +123,12 @@ def load_checkpoint(path: str | Path, device: str = "cpu") -> Detector:
     )
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file of weights is a checkpoint of ours; raises as `load_weights_only` does."""
+    record = load_weights_only(path)
+    return isinstance(record, dict) and record.get("format") == FORMAT
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """The dictionary inside a checkpoint of ours, its fields checked; weights included."""
     record = load_weights_only(path)

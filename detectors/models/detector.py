@@ -9,6 +9,7 @@ invented that way would change ROC curves and thresholds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
@@ -46,6 +47,8 @@ class Output:
             raise SidecarError(
                 f"fake_index is {self.fake_index!r}; it must be one or more class numbers from 0"
             )
+        if type(self.inverted) is not bool:
+            raise SidecarError(f"inverted is {self.inverted!r}; it must be true or false")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for checkpoints."""
@@ -55,8 +58,8 @@ class Output:
     def from_dict(cls, record: Mapping[str, Any]) -> Output:
         """Read what `as_dict` wrote; a single class number is allowed for `fake_index`."""
         index = record.get("fake_index", (1,))
-        indices = (index,) if isinstance(index, int) else tuple(index)
-        return cls(record.get("kind", "logits"), indices, bool(record.get("inverted", False)))
+        indices = tuple(index) if isinstance(index, (list, tuple)) else (index,)
+        return cls(record.get("kind", "logits"), indices, record.get("inverted", False))
 
     def evidence(self, raw: Tensor) -> Tensor:
         """Differentiable evidence for "fake": log-odds of logits, the probability itself of probabilities.
@@ -115,6 +118,7 @@ class Detector:
         network: From [B, channels, size_px, size_px] normalised float32 to raw outputs.
         provenance: Where it comes from; `trained_on` names the source photos it has seen.
         device: Where the network lives, "cpu" or "cuda".
+        given: What its user said about it in `NAME.toml` or by option.
     """
 
     name: str
@@ -125,6 +129,22 @@ class Detector:
     network: Callable[[Tensor], Tensor] = field(repr=False)
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     device: str = "cpu"
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Everything its scores depend on, as text: two detectors of equal text score alike.
+
+        "" where the network cannot be recognised again: it has no file, so nothing says that the code that
+        made it is still the same.
+        """
+        if not self.sha256:
+            return ""
+        about = [
+            self.sha256, self.arch, self.device, self.preprocessing.as_dict(), self.output.as_dict(),
+            dict(self.given),
+        ]  # fmt: skip
+        return json.dumps(about, sort_keys=True, default=repr)
 
     def raw(self, batch: Tensor) -> Tensor:
         """What the network itself says; differentiable for networks of torch.

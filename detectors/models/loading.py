@@ -11,6 +11,7 @@ Enters: a path, or `module:factory`. Leaves: a `Detector`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 
 from detectors.errors import DetectorNotFound, DeviceNotFound
 from detectors.models.archive_checks import is_torchscript
-from detectors.models.checkpoint import load_checkpoint
+from detectors.models.checkpoint import is_checkpoint, load_checkpoint
 from detectors.models.detector import Detector
 from detectors.models.foreign_formats import (
     load_exported,
@@ -27,7 +28,7 @@ from detectors.models.foreign_formats import (
     load_state_dict,
     load_torchscript,
 )
-from detectors.models.sidecar import Sidecar, read_sidecar
+from detectors.models.sidecar import Sidecar, agreeing, read_sidecar, without
 
 
 def pick_device(device: str) -> str:
@@ -69,21 +70,39 @@ def load_detector(
     device, path = pick_device(device), Path(source)
     given = dict(options or {}) | ({"arch": arch} if arch else {})
     if not path.exists() and ":" in str(source):
-        return load_factory(str(source), read_sidecar(None, given), device)
+        sidecar = read_sidecar(None, given)
+        return _of_factory(load_factory(str(source), sidecar, device), sidecar, str(source))
     if not path.is_file():
         raise DetectorNotFound(
             f"no detector at {path}: train one with `audit train --out {path}`, or name module:factory"
         )
-    return _load_file(path, read_sidecar(path, given), device)
+    sidecar = read_sidecar(path, given)
+    return _given(_load_file(path, sidecar, device), sidecar)
+
+
+def _of_factory(detector: Detector, sidecar: Sidecar, name: str) -> Detector:
+    """What a factory made, its user's options in it: a whole `Detector` says itself how it is used."""
+    if "assumed" in detector.provenance:  # a bare network, to which the sidecar was applied
+        without(sidecar, "arch", name, "is for plain weights, and a factory brings its own network")
+        return _given(detector, sidecar)
+    return agreeing(detector, sidecar, name)
+
+
+def _given(detector: Detector, sidecar: Sidecar) -> Detector:
+    return replace(detector, given=sidecar.values)
 
 
 def _load_file(path: Path, sidecar: Sidecar, device: str) -> Detector:
+    script = path.suffix not in (".onnx", ".pt2") and is_torchscript(path)
+    if script or path.suffix in (".onnx", ".pt2"):
+        without(sidecar, "arch", str(path), "is for plain weights, and this file brings its own network")
     if path.suffix == ".onnx":
         return load_onnx(path, sidecar, device)
     if path.suffix == ".pt2":
         return load_exported(path, sidecar, device)
-    if is_torchscript(path):
+    if script:
         return load_torchscript(path, sidecar, device)
-    if sidecar.arch:
+    if sidecar.arch and not is_checkpoint(path):
+        without(sidecar, "layout", str(path), "is for networks of unknown code, and this one is of the zoo")
         return load_state_dict(path, sidecar, device)
-    return load_checkpoint(path, device)
+    return agreeing(load_checkpoint(path, device), sidecar, str(path))

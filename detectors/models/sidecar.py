@@ -21,7 +21,6 @@ assumed is printed before a number is, with scores of a handful of pairs to judg
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,12 +28,17 @@ from typing import Any
 
 from detectors.data.preprocessing import Preprocessing
 from detectors.errors import SidecarError
-from detectors.models.detector import Output
+from detectors.models.detector import Detector, Output
+from pipelines.errors import UnreadableFile
+from pipelines.untrusted import parse_toml, read_toml
 
 _PREPROCESSING = tuple(field.name for field in fields(Preprocessing))
 _OUTPUT = ("output", "fake_index", "inverted")
 _OTHER = ("arch", "layout")
 KEYS = (*_PREPROCESSING, *_OUTPUT, *_OTHER)
+_WORDS = frozenset({"colour", "resize", "face", "arch", "layout", "output"})
+_YES = frozenset({"true", "yes", "on", "1"})
+_NO = frozenset({"false", "no", "off", "0"})
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,9 @@ def read_sidecar(detector: Path | None, options: Mapping[str, Any] | None = None
     path = detector.with_suffix(".toml") if detector else None
     if path and path.is_file():
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SidecarError(f"{path} is not TOML: {error}") from None
+            values = read_toml(path)
+        except UnreadableFile as error:
+            raise SidecarError(str(error)) from None
         _check_keys(values, str(path))
     given = {key: value for key, value in (options or {}).items() if value is not None}
     _check_keys(given, "options")
@@ -109,30 +113,104 @@ def _check_keys(values: Mapping[str, Any], where: str) -> None:
     for key in values:
         if key not in KEYS:
             raise SidecarError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
+        _check_type(key, values[key], where)
     if values.get("layout", "nchw") not in ("nchw", "nhwc"):
         raise SidecarError(f"{where}: layout is {values['layout']!r}; it must be nchw or nhwc")
+
+
+def _check_type(key: str, value: Any, where: str) -> None:
+    """Refuse a value of another type than its key has; ranges are checked where the value is used."""
+    if key in _WORDS:
+        fits, wanted = isinstance(value, str), "a word"
+    elif key == "inverted":
+        fits, wanted = type(value) is bool, "true or false"
+    elif key in ("size_px", "channels"):
+        fits, wanted = type(value) is int, "a whole number"
+    elif key == "fake_index":
+        fits, wanted = type(value) is int or _all(value, int), "a class number, or a list of them"
+    else:
+        fits, wanted = _all(value, int, float), "a list of numbers, one for each channel"
+    if not fits:
+        raise SidecarError(f"{where}: {key} is {value!r}; it must be {wanted}")
+
+
+def _all(value: Any, *kinds: type) -> bool:
+    return isinstance(value, (list, tuple)) and all(type(one) in kinds for one in value)
 
 
 def parse_options(given: Sequence[str]) -> dict[str, Any]:
     """Read options of a command line as a sidecar would say them.
 
     Args:
-        given: "size_px=224", "output=logit", "mean=[0.5, 0.5, 0.5]", "inverted=true" ...
+        given: "size_px=224", "output=logit", "mean=[0.5, 0.5, 0.5]", "inverted=no" ...
 
     Raises:
-        SidecarError: no "=", or an unknown key.
+        SidecarError: no "=", an unknown key, a key given twice, or a value that is not of the key's type.
 
-    >>> parse_options(["size_px=224", "output=logit", "mean=[0, 0, 0]"])
-    {'size_px': 224, 'output': 'logit', 'mean': [0, 0, 0]}
+    >>> parse_options(["size_px=224", "output=logit", "mean=[0, 0, 0]", "inverted=False"])
+    {'size_px': 224, 'output': 'logit', 'mean': [0, 0, 0], 'inverted': False}
     """
     options: dict[str, Any] = {}
     for text in given:
-        key, equals, value = text.partition("=")
+        key, equals, value = (part.strip() for part in text.partition("="))
         if not equals:
             raise SidecarError(f"{text!r}: write KEY=VALUE, such as size_px=224; keys are {', '.join(KEYS)}")
-        try:
-            options[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            options[key.strip()] = value.strip()  # a word without quotes
+        if key in options:
+            raise SidecarError(f"--set {key} is given twice: {options[key]!r} and {value!r}; give it once")
+        options[key] = _typed(key, value)
     _check_keys(options, "options")
     return options
+
+
+def _typed(key: str, text: str) -> Any:
+    """The value a word on the command line stands for, by the type its key has."""
+    bare = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+    if key in _WORDS:
+        return bare
+    if key == "inverted":
+        word = bare.lower()
+        return word in _YES if word in _YES | _NO else text
+    try:
+        return parse_toml(f"value = {bare}", f"--set {key}")["value"]
+    except UnreadableFile:
+        return text  # refused by its type
+
+
+def agreeing(detector: Detector, sidecar: Sidecar, where: str) -> Detector:
+    """A detector that says itself how it is used, if nothing that was given contradicts it.
+
+    Args:
+        detector: Of a checkpoint of ours, or made by a factory.
+        sidecar: What its user said.
+        where: Its file or name.
+
+    Raises:
+        SidecarError: a key that says something else than the detector does.
+    """
+    own = {
+        **detector.preprocessing.as_dict(),
+        "output": detector.output.kind,
+        "fake_index": list(detector.output.fake_index),
+        "inverted": detector.output.inverted,
+        "arch": detector.arch,
+        "layout": "nchw",
+    }
+    for key, value in sidecar.values.items():
+        plain = [value] if key == "fake_index" and type(value) is int else value
+        if (list(plain) if isinstance(plain, tuple) else plain) != own[key]:
+            raise SidecarError(
+                f"{where} says itself that {key} is {own[key]!r}; {key} = {value!r} (by option or "
+                f"{Path(where).stem}.toml) cannot change that: leave it out"
+            )
+    return detector
+
+
+def without(sidecar: Sidecar, key: str, where: str, because: str) -> Sidecar:
+    """The sidecar, if it does not give a key that this kind of file has no use for.
+
+    Raises:
+        SidecarError: it does.
+    """
+    if key in sidecar.values:
+        raise SidecarError(f"{where}: {key} = {sidecar.values[key]!r} {because}: leave it out")
+    return sidecar

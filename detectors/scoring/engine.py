@@ -3,8 +3,8 @@
 Enters: detectors, labelled images, `Options`. Leaves: a score table for each detector (`scores`), in which a
 file that cannot be read is a row with its reason.
 
-Why shards: a long run writes what it has every few thousand images. Batches are cut at fixed places, so an
-interrupted run that continues gives the same bytes as one that was not interrupted.
+Why shards: a long run writes what it has every few thousand images (`resume`). Batches are cut at fixed
+places, so an interrupted run that continues gives the same bytes as one that was not interrupted.
 
 Why float32 unless asked: autocast is faster and changes scores a little. With `precision="auto"` it is used
 only where it moves no score of the first batch by more than `AUTOCAST_TOLERANCE`.
@@ -12,8 +12,6 @@ only where it moves no score of the first batch by more than `AUTOCAST_TOLERANCE
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +28,8 @@ from detectors.data.labelled_images import LabelledImages
 from detectors.data.preprocessing import to_unit
 from detectors.models.detector import Detector
 from detectors.progress import progress_bar
+from detectors.scoring.resume import Shards, run_key
 from detectors.scoring.score_table import OK, SCORE_COLUMNS
-from pipelines.storage import write_bytes
 
 AUTOCAST_TOLERANCE = 0.005
 """Largest change of a score (0-1) that `precision="auto"` accepts for speed."""
@@ -67,14 +65,16 @@ def score_images(
     """
     options = options or Options()
     paths = images.table["path"].tolist()
-    shards = Shards(options.work_dir, _key(detectors, images, options))
+    key = run_key(detectors, paths, (options.batch_size, options.precision, BATCHES_PER_SHARD))
+    shards = Shards(options.work_dir, key, len(detectors))
     per_shard = options.batch_size * BATCHES_PER_SHARD
     parts = []
     with progress_bar("Scoring images", len(paths), options.progress) as advance:
         for start in range(0, len(paths), per_shard):
-            part = shards.read(start)
+            files = paths[start : start + per_shard]
+            part = shards.read(start, files, options.workers)
             if part is None:
-                part = _score_paths(detectors, paths[start : start + per_shard], options, advance)
+                part = _score_paths(detectors, files, options, advance)
                 shards.write(start, part)
             else:
                 advance(len(part))
@@ -87,13 +87,21 @@ def score_images(
 def _table(images: LabelledImages, found: pd.DataFrame, number: int) -> pd.DataFrame:
     """One detector's score table."""
     table = images.table.reset_index(drop=True)
-    scored = table.assign(score=found[f"score_{number}"], status=found["status"], detail=found["detail"])
+    scored = table.assign(
+        score=found[f"score_{number}"], status=found["status"], detail=found["detail"], sha256=_hashes(found)
+    )
     return scored[[*SCORE_COLUMNS, *images.attributes]]
+
+
+def _hashes(found: pd.DataFrame) -> pd.Series:
+    """SHA-256 of the files; None for those of which no byte could be read."""
+    contents = found["content"].astype(object)
+    return contents.where(contents.str.fullmatch("[0-9a-f]{64}").astype(bool), None)
 
 
 def _empty(n_detectors: int, n: int) -> pd.DataFrame:
     scores = {f"score_{i}": np.full(n, np.nan) for i in range(n_detectors)}
-    return pd.DataFrame({"status": [OK] * n, "detail": [""] * n, **scores})
+    return pd.DataFrame({"status": [OK] * n, "detail": [""] * n, "content": [""] * n, **scores})
 
 
 def _score_paths(
@@ -111,12 +119,13 @@ def _score_paths(
                 if number not in autocast:
                     autocast[number] = options.precision == "auto" and autocast_is_close(detector, images)
                 found.loc[batch.rows, f"score_{number}"] = forward(detector, images, autocast[number])
-        _note_unreadable(found, batch)
+        _note_files(found, batch)
         advance(len(batch.rows) + len(batch.unreadable))
     return found
 
 
-def _note_unreadable(found: pd.DataFrame, batch: Batch) -> None:
+def _note_files(found: pd.DataFrame, batch: Batch) -> None:
+    found.loc[list(batch.contents), "content"] = list(batch.contents.values())
     for row, why in batch.unreadable.items():
         found.loc[row, ["status", "detail"]] = [why.reason, why.detail]
 
@@ -148,39 +157,3 @@ def autocast_is_close(detector: Detector, images: Tensor) -> bool:
     """Whether half precision moves no score of this batch by more than `AUTOCAST_TOLERANCE`."""
     difference = np.abs(forward(detector, images, True) - forward(detector, images, False))
     return bool(difference.max() <= AUTOCAST_TOLERANCE)
-
-
-def _key(detectors: Sequence[Detector], images: LabelledImages, options: Options) -> str:
-    digest = hashlib.sha256(f"{options.batch_size} {options.precision}".encode())
-    for detector in detectors:
-        digest.update(f"\n{detector.name} {detector.sha256} {detector.preprocessing}".encode())
-    for path in images.table["path"]:
-        digest.update(f"\n{path}".encode())
-    return digest.hexdigest()[:16]
-
-
-class Shards:
-    """The finished parts of one run."""
-
-    def __init__(self, folder: Path | None, key: str) -> None:
-        self.folder = folder / f"scores-{key}" if folder else None
-
-    def _path(self, start: int) -> Path | None:
-        return self.folder / f"{start:09d}.parquet" if self.folder else None
-
-    def read(self, start: int) -> pd.DataFrame | None:
-        """The part that begins at an image, if it was finished."""
-        path = self._path(start)
-        return pd.read_parquet(path) if path and path.is_file() else None
-
-    def write(self, start: int, part: pd.DataFrame) -> None:
-        """Keep a finished part."""
-        path = self._path(start)
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, part.to_parquet(index=False))
-
-    def remove(self) -> None:
-        """Drop all parts: the run is complete."""
-        if self.folder and self.folder.is_dir():
-            shutil.rmtree(self.folder)

@@ -8,6 +8,7 @@
     detail    str, a sentence about that, or ""
     source    str, the source photo
     kind      str, "real" or the kind of fake
+    sha256    str or null, of the image file's bytes as they were scored
     ...       the attributes
 
 Enters and leaves: pandas tables of this form. This module does not need torch.
@@ -21,7 +22,7 @@ import pandas as pd
 
 from pipelines.storage import write_bytes
 
-SCORE_COLUMNS = ("image_id", "pair_id", "label", "score", "status", "detail", "source", "kind")
+SCORE_COLUMNS = ("image_id", "pair_id", "label", "score", "status", "detail", "source", "kind", "sha256")
 OK = "ok"
 
 

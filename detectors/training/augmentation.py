@@ -48,7 +48,7 @@ def jpeg(image: Tensor, random: np.random.Generator) -> Tensor:
     buffer = io.BytesIO()
     pixels = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
     pixels.save(buffer, "JPEG", quality=int(random.integers(*JPEG_QUALITY)))
-    return torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1)
+    return torch.from_numpy(np.array(Image.open(buffer, formats=["JPEG"]))).permute(2, 0, 1)
 
 
 def blur(image: Tensor, random: np.random.Generator) -> Tensor:

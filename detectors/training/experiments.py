@@ -17,6 +17,8 @@ from typing import Any
 import pandas as pd
 
 from detectors.errors import DatasetLayoutError, DatasetNotFound
+from pipelines.errors import UnreadableFile
+from pipelines.untrusted import read_json
 
 SUFFIX = ".training.json"
 LIST_COLUMNS = (
@@ -71,9 +73,9 @@ def read_record(path: str | Path) -> dict[str, Any]:
     if not record_path.is_file():
         raise DatasetNotFound(f"no record of a training at {record_path}")
     try:
-        record = json.loads(record_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetLayoutError(f"{record_path} is not JSON: {error}") from None
+        record = read_json(record_path)
+    except UnreadableFile as error:
+        raise DatasetLayoutError(str(error)) from None
     if not isinstance(record, dict) or not {"arch", "settings", "epochs", "data"} <= set(record):
         raise DatasetLayoutError(f"{record_path} is not the record of a training")
     return record

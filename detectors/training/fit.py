@@ -26,6 +26,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from detectors.errors import TrainingError
 from detectors.training.learner import EpochBar, EpochSampler, History, Learner, TrainingImages
 from detectors.training.settings import Settings
 from detectors.training.training_data import LEARNING, TrainingData
@@ -66,7 +67,7 @@ def fit(
     last = work_dir / "last.ckpt"
     with _quiet():
         trainer = _trainer(settings, [History(), best, _every_epoch(work_dir)], work_dir, device, progress)
-        resume = str(last) if last.is_file() else None
+        resume = str(_undamaged(last)) if last.is_file() else None
         trainer.fit(
             learner,
             train_dataloaders=loaders[0],
@@ -77,6 +78,22 @@ def fit(
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     epochs = torch.load(last, map_location="cpu", weights_only=True)["callbacks"]["History"]["epochs"]
     return epochs, {name.removeprefix("network."): value for name, value in state.items()}
+
+
+def _undamaged(last: Path) -> Path:
+    """What an interrupted training left, if it can be read.
+
+    Raises:
+        TrainingError: it cannot; the caller removes it.
+    """
+    try:
+        torch.load(last, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file makes the unpickler raise anything, EOFError too
+        raise TrainingError(
+            f"{last} is damaged ({type(error).__name__}), and was removed with its folder: run the same "
+            "command again to train from the start"
+        ) from None
+    return last
 
 
 def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int]]:

@@ -10,6 +10,7 @@ Why all trials share one split: otherwise the search would look for a lucky spli
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from detectors.data.datasets import read_images
-from detectors.data.labelled_images import LabelledImages
+from detectors.data.labelled_images import LabelledImages, fingerprint
 from detectors.errors import MissingExtra, TrainingError
 from detectors.training.experiments import read_record, results
 from detectors.training.settings import Settings
@@ -84,7 +85,8 @@ def sweep(
     settings.check(arch)
     out.mkdir(parents=True, exist_ok=True)
     images = data if isinstance(data, LabelledImages) else read_images(data)
-    study = _study(arch, storage or f"sqlite:///{(out / 'sweep.db').resolve()}", settings.seed)
+    searched = {"settings": settings.as_dict(), "data": fingerprint(images)}
+    study = _study(arch, storage or f"sqlite:///{(out / 'sweep.db').resolve()}", settings.seed, searched)
 
     def objective(trial: optuna.Trial) -> float:
         chosen = replace(settings, **_suggest(trial, space))
@@ -107,8 +109,8 @@ def _check_space(space: Mapping[str, Any]) -> None:
         raise TrainingError(f"cannot search {unknown[0]!r}: it is no setting of a training")
 
 
-def _study(arch: str, url: str, seed: int) -> optuna.Study:
-    """The study of an architecture, new or continued."""
+def _study(arch: str, url: str, seed: int, searched: Mapping[str, Any]) -> optuna.Study:
+    """The study of an architecture, new or continued; never one on other data or settings."""
     try:
         import optuna
     except ImportError:
@@ -128,6 +130,12 @@ def _study(arch: str, url: str, seed: int) -> optuna.Study:
     earlier = study.user_attrs.setdefault("arch", arch)
     if earlier != arch:
         raise TrainingError(f"the study at {url} searches {earlier}, not {arch}: use another folder")
+    for what, value in json.loads(json.dumps(searched)).items():
+        if study.user_attrs.get(what, value) != value:
+            raise TrainingError(
+                f"the study at {url} has trials with other {what}, not comparable: use another folder"
+            )
+        study.set_user_attr(what, value)
     study.set_user_attr("arch", arch)
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
     return study

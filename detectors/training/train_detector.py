@@ -14,6 +14,7 @@ the same weights. The folder is removed at the end.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from detectors.data.datasets import read_images
+from detectors.data.image_batches import contents_of
 from detectors.data.labelled_images import LabelledImages, fingerprint
 from detectors.errors import MissingExtra, OutputExists, TrainingError
 from detectors.models.architectures import IMAGENET, build, load_imagenet
@@ -141,7 +143,10 @@ def _fit(
 def _work_dir(out: Path, arch: str, data: TrainingData, settings: Settings) -> Path:
     """The folder of this training, new or unfinished; never that of another one."""
     work = out.with_suffix(".training")
-    key = {"arch": arch, "settings": settings.as_dict(), "data": fingerprint(data.images)}
+    contents = contents_of(data.images.table["path"].tolist())
+    images = hashlib.sha256("\n".join(contents).encode("utf-8", "surrogatepass")).hexdigest()
+    about = {"settings": settings.as_dict(), "data": fingerprint(data.images), "images": images}
+    key = json.loads(json.dumps({"arch": arch, **about}))
     path = work / "key.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != key:
         raise OutputExists(

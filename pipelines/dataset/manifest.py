@@ -7,7 +7,6 @@ Why Parquet with an explicit schema: types survive (a nullable boolean stays one
 and the same rows give the same bytes.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.errors import ManifestSchemaError, PairsNotFound
+from pipelines.errors import ManifestSchemaError, PairsNotFound, UnreadableFile
 from pipelines.storage import write_bytes, write_json
+from pipelines.untrusted import open_parquet, read_json
 
 OK: Final = "ok"
 MANIFEST: Final = "manifest.parquet"
@@ -99,12 +99,15 @@ def read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise PairsNotFound(f"no {path.name} in {path.parent}; make pairs with audit generate-pairs first")
     try:
-        table = pq.read_table(path, partitioning=None)
-    except (pa.ArrowInvalid, OSError) as fault:
+        file = open_parquet(path)
+        missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
+        if missing:
+            raise ManifestSchemaError(f"{path} lacks the columns {', '.join(missing)}")
+        table = file.read(columns=SCHEMA.names)
+    except UnreadableFile as fault:
+        raise ManifestSchemaError(str(fault)) from fault
+    except (pa.ArrowException, ValueError, OSError) as fault:
         raise ManifestSchemaError(f"{path} is not a readable Parquet file: {fault}") from fault
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
-    if missing:
-        raise ManifestSchemaError(f"{path} lacks the columns {', '.join(missing)}")
     try:
         table = table.select(SCHEMA.names).cast(SCHEMA)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as fault:
@@ -163,9 +166,9 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise PairsNotFound(f"no {PROVENANCE} in {folder}; an unfinished run has none, finish it first")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as fault:
-        raise ManifestSchemaError(f"{path} is not JSON: {fault}") from fault
+        record = read_json(path)
+    except UnreadableFile as fault:
+        raise ManifestSchemaError(str(fault)) from fault
     if not isinstance(record, dict) or record.get("kind") != "pairs":
         raise ManifestSchemaError(f"{path} is not the provenance of a pairs dataset (kind is not 'pairs')")
     return record

@@ -25,6 +25,7 @@ from pipelines.errors import FairFaceNotFound, LabelColumnError, PhotoError, Set
 from pipelines.jobs.generation import PairsSummary, run_job
 from pipelines.labels import ATTRIBUTES, VOCABULARY
 from pipelines.sources.photos import read_bytes
+from pipelines.untrusted import read_csv
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _LONGEST_ID: Final = 200
@@ -135,7 +136,7 @@ def _read_labels(path: Path, any_labels: bool) -> pd.DataFrame:
     if not path.is_file():
         raise FairFaceNotFound(f"label table {path} is not there")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = read_csv(path)
     except ValueError as fault:
         raise LabelColumnError(f"{path} is not a readable CSV table: {fault}") from fault
     given = [a for a in ATTRIBUTES if a in table]
@@ -197,9 +198,10 @@ def _match(table: pd.DataFrame, folders: tuple[Path, Path]) -> tuple[pd.DataFram
         }
     )
     notes = [_types("real", reals), _types("fake", fakes)]
-    unlabelled = len(set(reals) - set(stems))
-    if unlabelled:
-        notes.append(f"{unlabelled} images in {folders[0]} have no label and were left out.")
+    for folder, images in zip(folders, (reals, fakes), strict=True):
+        unlabelled = len(set(images) - set(stems))
+        if unlabelled:
+            notes.append(f"{unlabelled} images in {folder} have no label and were left out.")
     return plan.sort_values("pair_id", ignore_index=True), notes
 
 

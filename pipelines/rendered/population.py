@@ -4,7 +4,6 @@ A folder, two counts and a seed enter; `fairface_label_train.csv`, `fairface_lab
 `train/N.jpg` and `val/N.jpg` (224 px JPEG) leave, and a README that says the faces are drawn.
 """
 
-import csv
 import io
 import os
 from itertools import product
@@ -14,6 +13,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from pipelines.csv_text import csv_text
 from pipelines.labels import AGES, GENDERS, RACES
 from pipelines.rendered.scene import render_face
 
@@ -47,9 +47,7 @@ def _draw_split(folder: Path, split: str, n: int, seed: int) -> None:
             Image.fromarray(render_face(age, gender, race, rng)).save(photo, "JPEG", quality=quality)
             _write(folder / split / f"{number}.jpg", photo.getvalue())
             rows.append((f"{split}/{number}.jpg", age, gender, race, str(bool(rng.random() < 0.5))))
-    table = io.StringIO(newline="")
-    csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
-    _write(folder / f"fairface_label_{split}.csv", table.getvalue().encode())
+    _write(folder / f"fairface_label_{split}.csv", csv_text(COLUMNS, rows, line_end="\n").encode())
 
 
 def render_population(out_dir: str | Path, n_train: int, n_val: int, seed: int) -> Path:

@@ -20,6 +20,7 @@ import pandas as pd
 from pipelines.errors import FairFaceNotFound, LabelColumnError, LabelVocabularyError
 from pipelines.labels import ATTRIBUTES, VOCABULARY
 from pipelines.rendered import MARKER
+from pipelines.untrusted import read_csv
 
 SPLITS: Final = ("train", "val")
 REQUIRED: Final = ("file", *ATTRIBUTES)
@@ -154,7 +155,7 @@ def _only(found: list[Path], root: Path, name: str) -> Path:
 def _read_table(path: Path, split: str) -> tuple[pd.DataFrame, int]:
     """One label table, checked, and how many of its ages were repaired."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = read_csv(path)
     except (ValueError, UnicodeDecodeError) as fault:  # pandas' parser errors are ValueErrors
         raise LabelColumnError(f"{path} is not a readable CSV table: {fault}") from fault
     missing = [c for c in REQUIRED if c not in table.columns]

@@ -105,7 +105,10 @@ def read_bytes(path: Path) -> bytes:
 
 def _once(path: Path) -> bytes:
     """One try at the bytes of a file; an OSError as the system says."""
-    about = path.stat()
+    try:
+        about = path.stat()
+    except ValueError as fault:  # a NUL in the name
+        raise PhotoMissing(f"{path.name!r} is no name that a file can have: {fault}") from fault
     if not stat.S_ISREG(about.st_mode):
         raise PhotoUnreadable(f"{path.name} is not a regular file")
     if about.st_size > MAX_BYTES:

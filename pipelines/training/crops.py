@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pipelines.faces.align import TIGHT, Crop, FaceFinder, align_face, nearest_centre
+from pipelines.sources.photos import read_photo
 
 _BATCH = 8
 
@@ -73,7 +73,7 @@ def _crops(folders: list[Path], n_versions: int, seed: int) -> Iterator[tuple[di
         rendered = (folder / "RENDERED.txt").exists()
         for start in range(0, len(paths), _BATCH):
             batch = paths[start : start + _BATCH]
-            photos = [np.asarray(Image.open(p).convert("RGB")) for p in batch]
+            photos = [read_photo(p).pixels for p in batch]
             for path, photo, faces in zip(batch, photos, finder.find(photos), strict=True):
                 if not faces:
                     continue

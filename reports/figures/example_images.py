@@ -16,9 +16,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from audit.schema.result import AuditResult, Sample
+from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, SourceLost
+from pipelines.sources.photos import read_photo
 
 MAX_SIDE_PX = 144
 JPEG_QUALITY = 82
@@ -65,15 +67,19 @@ def embed(run_dir: Path, name: str) -> str:
     Raises:
         OSError: it is not there, leads out of the folder, is too large, or is not a picture.
     """
-    root, path = run_dir.resolve(), (run_dir / name).resolve()
+    try:
+        root, path = run_dir.resolve(), (run_dir / name).resolve()
+    except ValueError as error:  # a NUL in the name
+        raise OSError("its name is none that a file can have") from error
     if not path.is_relative_to(root):
         raise OSError("its path leads out of the run folder")
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_SOURCE_PX:
-                raise OSError("the picture is too large")
-            small = image.convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        small = Image.fromarray(read_photo(path, MAX_SOURCE_PX).pixels)
+    except PhotoMissing as error:
+        raise FileNotFoundError(str(error)) from error
+    except PhotoTooLarge as error:
+        raise OSError("the picture is too large") from error
+    except (PhotoError, SourceLost) as error:
         raise OSError("the file is not a picture") from error
     small.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     out = io.BytesIO()

@@ -25,6 +25,7 @@ from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
 from reports.tables.report_tables import QUALITY_COLUMNS, RATE_COLUMNS, measures_row
 from reports.tables.table import Column, Row, Table
+from reports.text.legible import legible
 from reports.text.numbers import count, number, number_interval, percent, percent_interval
 from reports.text.verdict_text import title
 
@@ -226,7 +227,7 @@ def write_benchmark_page(folder: str | Path) -> Path:
         RunNotFound: there is no `benchmark.json` in the folder.
         RecordFormatError: it cannot be read.
     """
-    result, book = load_benchmark(folder), Figures()
+    result, book = legible(load_benchmark(folder)), Figures()
     context: dict[str, Any] = {
         "record": result,
         "headline": headline(result),

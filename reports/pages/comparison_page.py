@@ -29,6 +29,7 @@ from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
 from reports.tables.table import Column, Table
 from reports.text import comparison_text as compare_words
+from reports.text.legible import legible
 from reports.text.numbers import points
 from reports.text.verdict_text import RATE_NAMES, group_label, title
 
@@ -222,7 +223,7 @@ def write_comparison_page(folder: str | Path) -> Path:
         RunNotFound: there is no `comparison.json` in the folder.
         RecordFormatError: it cannot be read.
     """
-    record, book = load_comparison(folder), Figures()
+    record, book = legible(load_comparison(folder)), Figures()
     curves, missing = _overall_curves(record)
     gaps, lines = _figures(book, record, curves)
     context = {

@@ -22,6 +22,7 @@ from reports.tables.share_of_fakes import mix_of_measures
 from reports.text import answer
 from reports.text import next_steps as advice
 from reports.text import verdict_text as words
+from reports.text.legible import legible
 from reports.text.numbers import count, number, number_interval, percent, percent_interval
 from reports.text.participation import remark
 from reports.text.provenance import flatten
@@ -148,6 +149,7 @@ def _evaluation(result: AuditResult) -> str:
 
 def model_card(result: AuditResult) -> str:
     """The card's Markdown."""
+    result = legible(result)
     p = result.provenance
     claims = [f"{claim} {evidence}" for claim, evidence in answer.lead(result)]
     steps = [s.text.rstrip(":;") for s in advice.next_steps(result)]

@@ -15,6 +15,7 @@ from typing import Any
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult
 from pipelines.storage import write_text
+from pipelines.visible import visible_record
 from reports.figures import example_images as samples
 from reports.figures import threshold_explorer as explorer
 from reports.pages import attribute_parts as parts
@@ -31,6 +32,7 @@ from reports.text import answer
 from reports.text import next_steps as advice
 from reports.text import provenance as signoff
 from reports.text import verdict_text as words
+from reports.text.legible import legible
 from reports.text.numbers import number, number_interval, percent, percent_interval
 from reports.text.provenance import provenance_rows
 
@@ -107,6 +109,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         images: Whether faces are put into the page.
     """
     book: parts.Figures = {}
+    result, run = legible(result), visible_record(run)
     told = words.findings(result)
     names = _by_severity(result, told)
     shown = [parts.attribute_part(book, result, name, i, told) for i, name in enumerate(names)]

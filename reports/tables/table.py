@@ -2,21 +2,18 @@
 
 Enters: columns and rows. Leaves: cells as text, CSV.
 
-Why a text that starts like a formula gets an apostrophe in CSV: spreadsheets run cells that begin with
-=, +, - or @ (OWASP, "CSV injection"), and group names come from strangers. Numbers are written bare, with
-an empty field for an undefined rate.
+How names from strangers and undefined numbers are written to CSV: `pipelines.csv_text`.
 """
 
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.csv_text import csv_text
 from reports.text.numbers import (
     count,
     number,
@@ -88,12 +85,9 @@ class Table:
 
     def to_csv(self) -> str:
         """RFC 4180 text; an interval becomes two columns, an undefined number an empty field."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow([name for column in self.columns for name in _csv_names(column)])
-        for row in self.rows:
-            writer.writerow([v for column in self.columns for v in _csv_values(column, row.get(column.key))])
-        return out.getvalue()
+        header = [name for column in self.columns for name in _csv_names(column)]
+        rows = ([v for c in self.columns for v in _csv_values(c, row.get(c.key))] for row in self.rows)
+        return csv_text(header, rows)
 
     def data_uri(self) -> str:
         """The CSV as a link's target, so that the page can offer it without a server or a script."""
@@ -108,13 +102,5 @@ def _csv_names(column: Column) -> list[str]:
 
 def _csv_values(column: Column, value: Any) -> list[Any]:
     if column.kind.endswith("interval"):
-        return [_csv_cell(v) for v in (value if value is not None else (None, None))]
-    return [_csv_cell(value)]
-
-
-def _csv_cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+        return list(value if value is not None else (None, None))
+    return [value]

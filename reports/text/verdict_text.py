@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 from audit.schema.result import OVERALL, AuditResult, GroupResult, Verdict, WorseGroup
+from pipelines.visible import isolated
 from reports.text.numbers import count, listing, percent, percent_interval, point_interval, points, times
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
@@ -50,12 +51,12 @@ class Finding:
 def title(attribute: str) -> str:
     """'age:gender:race' -> 'Age × gender × race'; an attribute of the user's own keeps its spelling."""
     words = " × ".join(attribute.split(":"))
-    return words[:1].upper() + words[1:]
+    return isolated(words[:1].upper() + words[1:])
 
 
 def by(attribute: str) -> str:
     """'race' -> 'by race', 'gender:race' -> 'by gender × race'."""
-    return "by " + " × ".join(attribute.split(":"))
+    return "by " + " × ".join(map(isolated, attribute.split(":")))
 
 
 def people(attribute: str, group: str) -> str:
@@ -63,6 +64,7 @@ def people(attribute: str, group: str) -> str:
     names, values = attribute.split(":"), group.split(":")
     if len(names) != len(values):
         names, values = [attribute], [group]
+    names, values = ([isolated(word) for word in words] for words in (names, values))
     if all(name.lower() in _LABELLED for name in names):
         phrases = [_LABELLED[name.lower()].format(value) for name, value in zip(names, values, strict=True)]
         return "of people " + listing(phrases)
@@ -281,7 +283,7 @@ def findings(result: AuditResult) -> list[Finding]:
 
 def group_label(attribute: str, group: str) -> str:
     """A group's name in tables and on axes."""
-    return "All images" if attribute == OVERALL else group.replace(":", " · ")
+    return "All images" if attribute == OVERALL else isolated(group.replace(":", " · "))
 
 
 def named_pair(v: Verdict) -> WorseGroup | None:

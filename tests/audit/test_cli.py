@@ -14,7 +14,6 @@ import pytest
 import typer
 
 from audit.cli import app, main
-from audit.commands.verdict_table import printable
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -215,7 +214,3 @@ def test_the_detector_behind_a_table_can_be_named(
     for only in (named, ["--unit-column", "person"]):
         code, _, err = ended(capsys, "run", "--detector", "x.pt", *only)
         assert code == 2 and "go with --scores" in err
-
-
-def test_a_terminal_obeys_no_name():
-    assert printable("\x1b[2Jrace\u202e") == "?[2Jrace?"

@@ -85,7 +85,7 @@ def _from_safetensors(path: Path) -> Checkpoint:
         crop=CROPS[header["crop"]],
         state={k: v.float() if v.is_floating_point() else v for k, v in state.items()},
         latent_avg=None,
-        provenance={k: v for k, v in header.items() if k not in {"format", "config", "name", "crop"}},
+        provenance={k: v for k, v in sorted(header.items()) if k not in {"format", "config", "name", "crop"}},
     )
 
 

@@ -168,9 +168,9 @@ def test_empty_field_in_a_csv_is_a_missing_label(twelve_pairs, tmp_path):
     ("name", "content", "message"),
     [
         ("none.csv", None, "no score file at"),
-        ("empty.csv", b"", "cannot be read as a score table: No columns"),
-        ("junk.parquet", b"PAR1 no", "cannot be read as a score table"),
-        ("latin.csv", "label,score,race\n1,0.5,é".encode("latin-1"), "cannot be read as a score table"),
+        ("empty.csv", b"", "is empty: a table begins with"),
+        ("junk.parquet", b"PAR1 no", "is not a readable Parquet file"),
+        ("latin.csv", "label,score,race\n1,0.5,é".encode("latin-1"), "is not UTF-8 text"),
         ("scores.xlsx", b"x", "is not a .csv or .parquet file"),
     ],
 )

@@ -18,7 +18,7 @@ def test_photos_it_learned_from_are_left_out_and_counted(checkpoint, pairs_dir):
     assert scored.n_left_out == {"no face found": 1, SEEN: 28}
     assert len(scored.table) == 24 and scored.attributes == ("age", "gender", "race")
     assert scored.table.columns.tolist() == [
-        *("image_id", "pair_id", "label", "score", "status", "detail", "source", "kind"),
+        *("image_id", "pair_id", "label", "score", "status", "detail", "source", "kind", "sha256"),
         *("age", "gender", "race"),
     ]
     assert scored.detector["provenance"]["trained_on"] == 24

@@ -1,0 +1,106 @@
+"""The finished parts of an interrupted scoring, and what they may be used for.
+
+Enters: detectors, paths, options. Leaves: parts of a score table that an earlier run wrote, where, and only
+where, scoring again would give the same bytes.
+
+Why the contents of the images are compared and not their sizes and times: a copied or regenerated data set
+keeps both. A part keeps the SHA-256 of every file as it was decoded; when it is used again the files are
+hashed again, which takes a small share of the time that scoring them does.
+Why a detector without a file is never continued: nothing says that the code behind it is still the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from detectors.data.image_batches import contents_of
+from detectors.models.detector import Detector
+from pipelines.storage import write_bytes
+
+_LIBRARIES = (
+    "fake-face-fairness-audit", "torch", "torchvision", "numpy", "pillow", "facenet-pytorch", "onnxruntime",
+)  # fmt: skip
+"""What computes a score; another version may round otherwise."""
+TEXT_COLUMNS = ("status", "detail", "content")
+
+
+def run_key(detectors: Sequence[Detector], paths: Sequence[str], how: Sequence[object]) -> str | None:
+    """A name for the scores of these detectors on these files; None where they must not be continued.
+
+    Args:
+        detectors: The detectors, in order.
+        paths: The files, in order.
+        how: Options that a score depends on, such as the precision and the batch size.
+
+    Returns:
+        64 hexadecimal digits over everything but the contents of the files, which each part keeps.
+    """
+    fingerprints = [(detector.name, detector.fingerprint) for detector in detectors]
+    if not all(fingerprint for _, fingerprint in fingerprints):
+        return None
+    about = [fingerprints, list(paths), [str(one) for one in how], _machine(detectors)]
+    return hashlib.sha256(json.dumps(about).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _machine(detectors: Sequence[Detector]) -> list[str]:
+    """Libraries, threads and processors: what the last bits of a score depend on."""
+    versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
+    graphics = {torch.cuda.get_device_name(d.device) for d in detectors if d.device.startswith("cuda")}
+    return [*versions, f"{torch.get_num_threads()} threads", *sorted(graphics)]
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
+class Shards:
+    """The finished parts of one run."""
+
+    def __init__(self, folder: Path | None, key: str | None, n_detectors: int) -> None:
+        self.folder = folder / f"scores-{key[:32]}" if folder and key else None
+        self.columns = [*TEXT_COLUMNS, *(f"score_{i}" for i in range(n_detectors))]
+
+    def read(self, start: int, paths: Sequence[str], workers: int | None = None) -> pd.DataFrame | None:
+        """The part that begins at an image, if it was finished and its files are still the same.
+
+        Args:
+            start: Position of its first image.
+            paths: All its files.
+            workers: Threads that hash them.
+        """
+        path = self._path(start)
+        if path is None or not path.is_file():
+            return None
+        try:
+            part = pd.read_parquet(path)
+        except (OSError, ValueError):  # damaged on the disk: scored again
+            return None
+        if set(part.columns) != set(self.columns) or len(part) != len(paths):
+            return None
+        return part if part["content"].tolist() == contents_of(paths, workers) else None
+
+    def write(self, start: int, part: pd.DataFrame) -> None:
+        """Keep a finished part."""
+        path = self._path(start)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, part.to_parquet(index=False))
+
+    def remove(self) -> None:
+        """Drop all parts: the run is complete."""
+        if self.folder and self.folder.is_dir():
+            shutil.rmtree(self.folder)
+
+    def _path(self, start: int) -> Path | None:
+        return self.folder / f"{start:09d}.parquet" if self.folder else None

@@ -1,0 +1,270 @@
+"""Files that anyone may have made: the one place that opens them, and the limits they are held to.
+
+Enters: a path. Leaves: text, a plain record or a table; or `UnreadableFile`, one sentence that names the file
+and, in a table, the line. Images have their own reader and limits: `pipelines.sources.photos`.
+
+Why a line break inside a quoted field is refused: two stray quotes far apart make one valid field of all the
+rows between them, and no reader can tell that from an honest note of many lines. So a table has as many rows
+as lines, and none can vanish.
+Why columns and lines are bounded: one line of a million columns keeps a parser busy for minutes.
+"""
+
+import csv
+import io
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import UnreadableFile
+from pipelines.storage import open_regular
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MAX_SETTINGS_BYTES = 1 << 20
+"""A sidecar or a layout is a page of text."""
+MAX_RECORD_BYTES = 256 << 20
+"""A record of many groups with all its curves has some megabytes."""
+MAX_NESTING = 64
+"""Levels of a record: ours have under ten."""
+MAX_COLUMNS = 4096
+MAX_LINE_CHARS = 1 << 20
+"""Of a CSV table."""
+MAX_ROWS = 100_000_000
+"""Of a Parquet table: a file of a few bytes can claim any number."""
+
+
+def read_text(path: Path, max_bytes: int = MAX_RECORD_BYTES) -> str:
+    """The text of a regular file: UTF-8, with or without a byte order mark.
+
+    Raises:
+        UnreadableFile: missing, no regular file, too large, not allowed, or not UTF-8.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise UnreadableFile(f"{path} is larger than {max_bytes:,} bytes, which is more than it may have")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise UnreadableFile(f"{path} is not UTF-8 text ({fault.reason} at byte {fault.start})") from None
+    except OSError as fault:
+        raise UnreadableFile(f"{path} cannot be read: {fault.strerror or fault}") from None
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """A TOML record.
+
+    Args:
+        text: What it says.
+        where: The file, for the message.
+
+    Raises:
+        UnreadableFile: not TOML, or nested too deeply.
+    """
+    return _parsed(tomllib.loads, text, where, "TOML")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file of settings; raises UnreadableFile as `read_text` and `parse_toml` do."""
+    return parse_toml(read_text(path, MAX_SETTINGS_BYTES), str(path))
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file, in which every number is finite.
+
+    Raises:
+        UnreadableFile: as `read_text`; not JSON, NaN or infinity in it, or nested too deeply.
+    """
+    return _parsed(
+        lambda text: json.loads(text, parse_constant=_no_number), read_text(path), str(path), "JSON"
+    )
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _parsed(parse: Callable[[str], Any], text: str, where: str, form: str) -> Any:
+    try:
+        value = parse(text)
+    except RecursionError:
+        raise UnreadableFile(f"{where} is not {form}: nested too deeply") from None
+    except ValueError as fault:  # of either library; an integer of too many digits is one
+        raise UnreadableFile(f"{where} is not {form}: {fault}") from None
+    if nesting(value, MAX_NESTING + 1) > MAX_NESTING:
+        raise UnreadableFile(f"{where} is nested more than {MAX_NESTING} levels deep")
+    return value
+
+
+def nesting(value: Any, enough: int) -> int:
+    """Levels of lists and mappings in a value, counted up to `enough`.
+
+    >>> nesting({"a": [1, [2]]}, 9), nesting(5, 9)
+    (3, 0)
+    """
+    level, depth = [value], 0
+    while depth < enough and (level := [one for one in level if isinstance(one, (dict, list))]):
+        depth += 1
+        level = [each for one in level for each in (one.values() if isinstance(one, dict) else one)]
+    return depth
+
+
+@dataclass(frozen=True)
+class CsvShape:
+    """What a CSV file holds, by its lines."""
+
+    names: list[str]
+    """Of the columns."""
+    n_rows: int
+    """Lines below the header that are not blank."""
+
+
+def csv_shape(path: Path, separator: str = ",") -> CsvShape:
+    """Look through a CSV file: every line must be one row with a field for every column.
+
+    Raises:
+        UnreadableFile: as `read_text` (of any size); no header; too many columns; a line that is too long,
+            holds a NUL, has more or fewer fields than the header, or a quote that does not close on it.
+    """
+    try:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
+            return _shape(path, _lines(path, file), separator)
+    except UnicodeDecodeError as fault:
+        raise UnreadableFile(f"{path} is not UTF-8 text ({fault.reason}); save it as UTF-8") from None
+    except OSError as fault:
+        raise UnreadableFile(f"{path} cannot be read: {fault.strerror or fault}") from None
+
+
+def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
+    """Number and text of every line that is not blank."""
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_CHARS + 1), ""), start=1):
+        if len(line) > MAX_LINE_CHARS:
+            raise UnreadableFile(f"{path} line {number} has more than {MAX_LINE_CHARS:,} characters")
+        if "\0" in line:
+            raise UnreadableFile(f"{path} line {number} holds a NUL character: it is not a text table")
+        if line.strip(" \n"):
+            yield number, line.rstrip("\n")
+
+
+def _shape(path: Path, lines: Iterator[tuple[int, str]], separator: str) -> CsvShape:
+    first = next(lines, None)
+    if first is None:
+        raise UnreadableFile(f"{path} is empty: a table begins with a line of column names")
+    names = _fields(path, first[0], first[1], separator)
+    if len(names) > MAX_COLUMNS:
+        raise UnreadableFile(f"{path} has {len(names):,} columns; the limit is {MAX_COLUMNS:,}")
+    n_rows, n_separators = 0, len(names) - 1
+    for number, line in lines:
+        plain = '"' not in line
+        found = line.count(separator) if plain else len(_fields(path, number, line, separator)) - 1
+        if found != n_separators:
+            raise UnreadableFile(
+                f"{path} line {number} has {found + 1} fields, its header {len(names)}: a row that lost or "
+                "gained a field; correct it"
+            )
+        n_rows += 1
+    return CsvShape(names, n_rows)
+
+
+def _fields(path: Path, number: int, line: str, separator: str) -> list[str]:
+    """The fields of one line, quotes taken off."""
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True))
+    except csv.Error:
+        raise UnreadableFile(
+            f"{path} line {number}: a quote that does not close its field on the same line; take stray "
+            "quotes and line breaks inside fields out, or give the table as Parquet"
+        ) from None
+
+
+def read_csv(
+    path: Path,
+    separator: str = ",",
+    *,
+    usecols: list[str] | None = None,
+    dtype: str | Mapping[str, str] = "str",
+    na_values: Sequence[str] = (),
+    n_head: int | None = None,
+) -> "pd.DataFrame":
+    """A CSV table, every row of it.
+
+    Args:
+        path: The file.
+        separator: Between fields.
+        usecols: Columns to load; None for all.
+        dtype: As pandas takes it; columns left out of a mapping are guessed.
+        na_values: Words that mean "no value"; otherwise every word is itself, "NA" too.
+        n_head: Load the first rows only; all lines are checked nevertheless.
+
+    Raises:
+        UnreadableFile: as `csv_shape`.
+        ValueError: a value that does not fit `dtype`.
+    """
+    import pandas as pd
+
+    shape = csv_shape(path, separator)
+    frame = pd.read_csv(
+        path, sep=separator, usecols=usecols, dtype=dtype, na_values=list(na_values), nrows=n_head,
+        keep_default_na=False, encoding="utf-8-sig", index_col=False,
+    )  # fmt: skip
+    expected = shape.n_rows if n_head is None else min(n_head, shape.n_rows)
+    if len(frame) != expected:  # two readers that disagree about a file must not be believed
+        raise UnreadableFile(f"{path} has {shape.n_rows} rows by its lines, {len(frame)} as a table")
+    return frame
+
+
+def open_parquet(path: Path, read_dictionary: Sequence[str] | None = None) -> "pa.parquet.ParquetFile":
+    """A Parquet file whose promises are within the limits; its pages are read later.
+
+    Args:
+        path: The file.
+        read_dictionary: Columns of text to load as categories.
+
+    Raises:
+        UnreadableFile: missing, no regular file, damaged, or of too many rows or columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.PythonFile(open_regular(path), mode="r"), read_dictionary=read_dictionary)
+    except (OSError, ValueError, pa.ArrowException) as fault:
+        raise UnreadableFile(f"{path} is not a readable Parquet file: {_first_line(fault)}") from None
+    for n, what, limit in (
+        (file.metadata.num_columns, "columns", MAX_COLUMNS),
+        (file.metadata.num_rows, "rows", MAX_ROWS),
+    ):
+        if n > limit:
+            raise UnreadableFile(f"{path} has {n:,} {what}; the limit is {limit:,}")
+    return file
+
+
+def flat_columns(file: "pa.parquet.ParquetFile") -> list[str]:
+    """Names of the columns that hold single values, not lists or records."""
+    import pyarrow as pa
+
+    return [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
+
+
+def read_parquet(path: Path) -> "pd.DataFrame":
+    """A whole Parquet table, but for columns of lists and records, which mean nothing here.
+
+    Raises:
+        UnreadableFile: as `open_parquet`, or pages that are damaged.
+    """
+    import pyarrow as pa
+
+    file = open_parquet(path)
+    try:
+        return file.read(columns=flat_columns(file)).to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as fault:
+        raise UnreadableFile(f"{path} is not a readable Parquet file: {_first_line(fault)}") from None
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault).strip() or type(fault).__name__).splitlines()[0][:300]

@@ -1,0 +1,66 @@
+"""Names from strangers, made safe to look at: the one place that does so.
+
+Enters: any text, such as a label, a path or a message. Leaves: text in which every character is seen, on one
+line.
+
+Why: a terminal obeys escape sequences, and a right-to-left override shows the numbers beside a label
+backwards. Such characters are spelled out (`\\u202e`), never removed: two labels that differ in one stay
+different. Why letters that run right to left are put into an isolate: they are honest text, but without it
+they pull the numbers beside them over to the wrong side. U+2068 and U+2069 are to plain text what <bdi> is to
+HTML. Source: Unicode Standard Annex 9.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Controls, formats (all that change direction are among them), half characters, line and page breaks."""
+_JOINERS = frozenset("\u200c\u200d")
+"""Needed to spell Persian, Hindi and many emoji; they change no direction."""
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+ISOLATE, END_ISOLATE = "\u2068", "\u2069"
+
+
+def visible(text: object) -> str:
+    r"""Text that shows every character it has, on one line.
+
+    >>> visible("A\x1b[2J"), visible("\u202e9.1"), visible("Zo\u00eb \u05d0")
+    ('A\\x1b[2J', '\\u202e9.1', 'Zoë א')
+    """
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) not in _HIDDEN or character in _JOINERS:
+        return character
+    code = ord(character)
+    wide = f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else wide)
+
+
+def isolated(text: object) -> str:
+    r"""Visible text that can stand beside a number: letters that run right to left move nothing around them.
+
+    >>> isolated("White"), isolated("\u05d0\u05d1") == "\u2068\u05d0\u05d1\u2069"
+    ('White', True)
+    """
+    shown = visible(text)
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
+        return f"{ISOLATE}{shown}{END_ISOLATE}"
+    return shown
+
+
+def visible_record(value: Any) -> Any:
+    """Plain values (mappings, lists, texts, numbers) with every text in them, keys too, made visible."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {visible_record(key): visible_record(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(visible_record, value))
+    return value
