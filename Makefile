@@ -2,14 +2,18 @@
 # make test       sets everything up and runs every test
 # make test-base  the base install, without torch, in an environment of its own
 # make check      lint, format and types
+# make docs       builds the documentation into build/site; a broken link fails
+# make mutants    changes the code that counts, infers and judges, and sees whether a test notices (hours)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
+# two processes, one thread each: a file of tests stays together, so that what its tests share is made once
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-fast test-base check env clean
+.PHONY: demo test test-fast test-base check docs mutants env clean
 
 env: $(READY)
 
@@ -30,10 +34,17 @@ demo: $(READY)
 	$(BIN)/audit demo --out demo
 
 test: $(TEST_READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(TEST_READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+docs: $(TEST_READY)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m mkdocs build --strict --quiet
+
+mutants: $(TEST_READY)
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 test-base:
 	$(PYTHON) -m venv --clear $(VENV)-base

@@ -1,6 +1,6 @@
 """Writes the page of commands from the commands themselves, so that it cannot fall behind.
 
-Enters: the Markdown of `reference/commands.md`. Leaves: the same with every command's help in place of its mark.
+Enters: the Markdown of `reference/commands.md`. Leaves: the same, with the help of every command.
 """
 
 from __future__ import annotations

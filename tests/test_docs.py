@@ -1,4 +1,4 @@
-"""What README and the docs tell a reader to type works, in the order they tell it, and every link leads somewhere."""
+"""What README and the docs tell a reader to type works, in their order, and every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"(?P<mark><!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(?P<mark><!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL
+)
 
 
 def shell_blocks(page: Path) -> list[str]:
-    """The shell blocks of a page that a reader can run anywhere; the others say why not, in a comment above."""
+    """The shell blocks that a reader can run anywhere; the others say why not, in a comment above."""
     found = BLOCK.finditer(page.read_text(encoding="utf-8"))
     return [block["text"] for block in found if block["kind"] == "sh" and not block["mark"]]
 
@@ -76,7 +79,12 @@ def test_what_a_page_tells_to_type_works(page: Path, home: Path):
 
 
 def test_what_is_not_run_says_why():
-    marks = [block["reason"] for page in PAGES for block in BLOCK.finditer(page.read_text("utf-8")) if block["mark"]]
+    marks = [
+        block["reason"]
+        for page in PAGES
+        for block in BLOCK.finditer(page.read_text("utf-8"))
+        if block["mark"]
+    ]
     assert marks and all(len(reason.split()) >= 3 for reason in marks)
 
 
@@ -84,6 +92,12 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def printed(notebook: Any) -> list[str]:
+    """What the code cells of a notebook print."""
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.get("outputs", [])]
+    return [o["text"] for o in outputs if o["output_type"] == "stream"]
 
 
 @pytest.mark.slow
@@ -94,5 +108,9 @@ def test_the_tutorial_runs_and_shows_what_is_stored():
     stored = [cell.get("outputs", []) for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell for cell in stored[1:]), "execute the notebook before committing it"
     client(notebook, timeout=200, resources={"metadata": {"path": str(ROOT)}}).execute()
-    texts = [[o.get("text") for o in cell.get("outputs", [])] for cell in notebook.cells if cell.cell_type == "code"]
+    texts = [
+        [o.get("text") for o in cell.get("outputs", [])]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
     assert texts == [[o.get("text") for o in outputs] for outputs in stored]
