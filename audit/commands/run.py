@@ -111,6 +111,12 @@ def run(
 
     The folder gets report.html (for people), audit.json (for programs) and scores.parquet.
     """
+    from typing import get_args
+
+    from audit.runs.junit import FailOn
+
+    if fail_on is not None and fail_on not in get_args(FailOn):
+        raise typer.BadParameter(f"--fail-on is '{fail_on}'; it must be one of {', '.join(get_args(FailOn))}")
     from audit.config import AuditConfig, Columns
 
     columns = Columns(label_column, score_column, image_id_column, pair_id_column)
@@ -185,8 +191,6 @@ def _show(folder: Path, result: AuditResult, images: bool) -> None:
 def _judge(result: AuditResult, fail_on: str | None, junit: Path | None) -> None:
     from audit.runs.junit import failing, write_junit
 
-    if fail_on not in (None, "disparity", "insufficient"):
-        raise typer.BadParameter(f"--fail-on is '{fail_on}'; it must be disparity or insufficient")
     if junit is not None:
         write_junit(result, junit, fail_on or "disparity")  # type: ignore[arg-type]
     if failing(result, fail_on):  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """Every group of an attribute against one reference group, all at once.
 
 Enters: the counts of an attribute's groups and the name of one of them. Leaves: for every other group its FPR
-and FNR minus the reference's, with intervals that hold for all groups of the attribute together.
+and FNR minus the reference's, with intervals that hold together: for all groups, both rates, all such
+attributes.
 
 Why: policies are often written so: no group's rate may exceed that of one group by more than a tolerance.
 Asking only these k - 1 questions, and not all k (k - 1) / 2 pairs, makes the intervals narrower.
@@ -9,7 +10,10 @@ Asking only these k - 1 questions, and not all k (k - 1) / 2 pairs, makes the in
 How wide: all differences share the reference group, so they are correlated, by sqrt(l_g l_h) where l_g is the
 reference's share of the variance of difference g. The critical value is that of the largest of such normal
 variables (Dunnett's two-sided many-to-one comparison with unequal sizes and infinite degrees of freedom), and
-the limits are Newcombe's at it. Variances are taken at smoothed rates, away from 0 and 1.
+the limits are those of the skewness-corrected score (`audit.inference.two_proportions`) at it: Newcombe's
+held in 87 of 100 audits of 5,000 images and six groups of 60 at 1 % and 0.5 %. Variances are taken at
+smoothed rates, away from 0 and 1. Both rates and all attributes with a reference are one family (Bonferroni):
+a policy asks whether any group exceeds its reference anywhere.
 
 Sources: Dunnett 1955, JASA 50:1096-1121; Dunnett 1964, Biometrics 20:482-491 (tables); Hochberg & Tamhane
 1987, Multiple Comparison Procedures (the integral over the common part, appendix 3).
@@ -31,6 +35,7 @@ from audit.errors import GroupError
 from audit.inference.proportion_intervals import z_value
 from audit.inference.two_proportions import difference_limits
 from audit.judge.gap_records import eligible, tolerance_check
+from audit.metrics.disparity import Needs
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName
 
@@ -39,6 +44,9 @@ REFERENCE_MEASURES: Mapping[RateName, str] = {
     "fnr": "fnr_difference_to_reference",
 }
 """Rate to the key of its difference in `audit.json`."""
+
+_SIDES: Mapping[RateName, Needs] = {"fpr": "real", "fnr": "fake"}
+"""Rate to the class whose images it is a share of."""
 
 _COMMON = np.linspace(-8.5, 8.5, 4_001)
 """Where the common part of the differences is integrated, in its standard deviations."""
@@ -109,8 +117,24 @@ def reference_limits(k: Ints, n: Ints, reference: int, alpha: float) -> tuple[Fl
     return rate[others] - rate[reference], limits
 
 
-def reference_gaps(grouping: Grouping, counts: Counts, config: AuditConfig) -> list[Gap]:
+def n_reference_questions(cells: Counts, groupings: Sequence[Grouping], config: AuditConfig) -> int:
+    """Rates of attributes whose groups are compared with a reference: all their intervals are one family."""
+    n = 0
+    for grouping in groupings:
+        group = config.references.get(grouping.attribute)
+        if group is None:
+            continue
+        counts, reference = cells.merge(grouping.of_cell, len(grouping)), grouping.names.index(group)
+        for side in _SIDES.values():
+            enough = eligible(counts, grouping, side, config.min_n)
+            n += bool(enough[reference] and enough.sum() > 1)
+    return n
+
+
+def reference_gaps(grouping: Grouping, counts: Counts, config: AuditConfig, n_questions: int) -> list[Gap]:
     """Each group minus the reference group of this attribute, if one was named; FPR first.
+
+    The intervals hold together with those of all n_questions rates and attributes (`n_reference_questions`).
 
     Groups of fewer than `min_n` images of the class get their difference and no interval, and none of the
     others' intervals is wider for them.
@@ -118,14 +142,17 @@ def reference_gaps(grouping: Grouping, counts: Counts, config: AuditConfig) -> l
     group = config.references.get(grouping.attribute)
     if group is None:
         return []
-    return [gap for rate in REFERENCE_MEASURES for gap in _gaps(grouping, counts, config, group, rate)]
+    alpha = config.alpha / max(n_questions, 1)
+    return [gap for rate in REFERENCE_MEASURES for gap in _gaps(grouping, counts, config, group, rate, alpha)]
 
 
-def _gaps(grouping: Grouping, counts: Counts, config: AuditConfig, group: str, rate: RateName) -> list[Gap]:
+def _gaps(
+    grouping: Grouping, counts: Counts, config: AuditConfig, group: str, rate: RateName, alpha: float
+) -> list[Gap]:
     k, n = (counts.fp, counts.n_real) if rate == "fpr" else (counts.fn, counts.n_fake)
-    enough = eligible(counts, grouping, "real" if rate == "fpr" else "fake", config.min_n)
+    enough = eligible(counts, grouping, _SIDES[rate], config.min_n)
     reference = grouping.names.index(group)
-    limits = _limits(k, n, np.flatnonzero(enough), reference, config)
+    limits = _limits(k, n, np.flatnonzero(enough), reference, alpha)
     gaps = []
     for g in np.flatnonzero(grouping.known):
         if g == reference:
@@ -146,12 +173,12 @@ def _gaps(grouping: Grouping, counts: Counts, config: AuditConfig, group: str, r
     return gaps
 
 
-def _limits(k: Ints, n: Ints, chosen: Ints, reference: int, config: AuditConfig) -> dict[int, Interval]:
+def _limits(k: Ints, n: Ints, chosen: Ints, reference: int, alpha: float) -> dict[int, Interval]:
     """Position of each other group that is large enough to its interval."""
     if reference not in chosen or len(chosen) < 2:
         return {}
     position = int(np.flatnonzero(chosen == reference)[0])
-    _, (low, high) = reference_limits(k[chosen], n[chosen], position, config.alpha)
+    _, (low, high) = reference_limits(k[chosen], n[chosen], position, alpha)
     others = np.delete(chosen, position)
     return {int(g): (float(a), float(b)) for g, a, b in zip(others, low, high, strict=True)}
 

@@ -78,16 +78,19 @@ def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[S
             area, influence[rows] = auc_influence(score, fake)
         areas.append(area if curves[-1].two_sided else math.nan)
     variances = _pair_variance(table, grouping, influence)
+    effective = _effective_images(table, grouping, influence)
     shared = _pair_covariance(table, grouping, [eer_threshold(curve) for curve in curves])
     return [
         ScoreMeasures(
             curve=curve,
             auc=area,
-            auc_interval=auc_interval(area, float(variance), curve.n_real, curve.n_fake, z),
+            auc_interval=auc_interval(area, float(variance), curve.n_real, curve.n_fake, float(n), z),
             eer=(rate := eer(curve)),
             eer_interval=eer_interval(curve, rate, float(covariance), z),
         )
-        for curve, area, variance, covariance in zip(curves, areas, variances, shared, strict=True)
+        for curve, area, variance, n, covariance in zip(
+            curves, areas, variances, effective, shared, strict=True
+        )
     ]
 
 
@@ -120,6 +123,16 @@ def _pair_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> 
     product = influence[table.real_row] * influence[table.fake_row]
     shared = np.bincount(group[table.real_row], weights=product, minlength=len(grouping)).astype(float)
     return own + 2 * shared
+
+
+def _effective_images(table: ScoreTable, grouping: Grouping, influence: Floats) -> Floats:
+    """Images that each group's variance rests on; 0 where no image has any influence."""
+    group = grouping.of_cell[table.cell]
+    square, fourth = (
+        np.bincount(group, weights=influence**power, minlength=len(grouping)).astype(float)
+        for power in (2, 4)
+    )
+    return np.divide(square**2, fourth, out=np.zeros(len(grouping)), where=fourth > 0)
 
 
 def _pair_covariance(table: ScoreTable, grouping: Grouping, thresholds: list[float]) -> Floats:

@@ -17,16 +17,22 @@ from audit.schema.result import AuditResult, Verdict
 from pipelines.storage import write_text
 from pipelines.visible import visible
 
-FailOn = Literal["disparity", "insufficient"]
+FailOn = Literal["proven", "disparity", "insufficient"]
+"""From the mildest gate to the strictest."""
 
 
 def failing(result: AuditResult, fail_on: FailOn | None) -> list[Verdict]:
-    """Verdicts that set exit code 1: disparities, and with "insufficient" also what could not be decided.
+    """Verdicts that set exit code 1.
 
     Args:
         result: What the audit found.
-        fail_on: None fails nothing.
+        fail_on: "proven": gaps proven to exceed the tolerance. "disparity": also groups proven unequal whose
+        gap
+            exceeds it as seen, and in truth perhaps not. "insufficient": also what could not be decided. None
+            fails nothing.
     """
+    if fail_on == "proven":
+        return [verdict for verdict in result.verdicts if verdict.beyond_tolerance_proven]
     words: dict[FailOn | None, set[str]] = {
         None: set(),
         "disparity": {"disparity"},

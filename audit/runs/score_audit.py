@@ -32,7 +32,7 @@ from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_
 from audit.inference.proportion_intervals import z_value
 from audit.judge.adjusted_gaps import Control, adjusted_gaps, merged, require_columns
 from audit.judge.gap_records import eligible_by_class, gap_results, n_comparisons, question_of
-from audit.judge.reference_group import check_references, reference_gaps
+from audit.judge.reference_group import check_references, n_reference_questions, reference_gaps
 from audit.judge.sanity_checks import scale_sentences, sentences
 from audit.judge.threshold_sensitivity import other_thresholds
 from audit.judge.verdicts import Question, judge
@@ -222,7 +222,8 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     groupings = audited.cells.groupings()
     check_references(groupings, config.references)
     asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
-    parts = [_part(cells, scores, grouping, config, axes) for grouping in groupings]
+    n_references = n_reference_questions(cells, groupings, config)
+    parts = [_part(cells, scores, grouping, config, axes, n_references) for grouping in groupings]
     measures = measures_of(cells.total(), overall, config)[0]
     verdicts = judge([question for part in parts for question in part.questions], config)
     series = [series_of(everything, overall, axes), *(part.series for part in parts)]
@@ -264,13 +265,23 @@ def _with_enough_replicates(config: AuditConfig, cells: Counts, groupings: Seque
     return replace(config, n_boot=enough_replicates(n_tests, config.alpha, SMALLEST_PERMUTED))
 
 
-def _part(cells: Counts, scores: SortedScores, grouping: Grouping, config: AuditConfig, axes: Axes) -> _Part:
+def _part(
+    cells: Counts,
+    scores: SortedScores,
+    grouping: Grouping,
+    config: AuditConfig,
+    axes: Axes,
+    n_references: int,
+) -> _Part:
     counts = cells.merge(grouping.of_cell, len(grouping))
     measured = score_measures(scores, grouping, z_value(config.confidence))
     by_class = eligible_by_class(grouping, counts, config)
     return _Part(
         groups=group_results(grouping, counts, measured, config),
-        gaps=[*gap_results(grouping, counts, by_class, config), *reference_gaps(grouping, counts, config)],
+        gaps=[
+            *gap_results(grouping, counts, by_class, config),
+            *reference_gaps(grouping, counts, config, n_references),
+        ],
         questions=[
             question_of(grouping, counts, by_class, "fpr"),
             question_of(grouping, counts, by_class, "fnr"),

@@ -117,3 +117,28 @@ def test_a_reference_that_is_not_there_is_named(simulate, references, message):
     frame.loc[frame["pair_id"] == frame.loc[0, "pair_id"], "race"] = None
     with pytest.raises(GroupError, match=message):
         audit_scores(frame, AuditConfig(n_boot=200, references=references))
+
+
+def test_both_rates_and_all_attributes_are_one_family(simulate):
+    """Two attributes and two rates: each interval at a quarter of the level."""
+    frame = simulate(900, shift=1.0)
+    references = {"race": "A", "gender": min(frame["gender"])}
+    result = audit_scores(frame, AuditConfig(n_boot=200, threshold=0.0, references=references))
+    counted = {g.group: g for g in result.groups if g.attribute == "race"}
+    names = sorted(counted)
+    k, n = np.array([counted[g].confusion.fp for g in names]), np.array([counted[g].n_real for g in names])
+    _, (low, high) = reference_limits(k, n, 0, 0.05 / 4)
+    gaps = [g for g in result.gaps if g.measure == "fpr_difference_to_reference" and "A" in g.groups]
+    expected = [pytest.approx((float(a), float(b))) for a, b in zip(low, high, strict=True)]
+    assert [g.interval for g in gaps] == expected
+
+
+def test_together_they_hold_at_rare_rates_and_unequal_sizes():
+    """5,000 and six groups of 60: Newcombe's limits held in 87 and 84 of 100 audits."""
+    rng, n = np.random.default_rng(5), np.array([5_000] + [60] * 6)
+    for p in (np.array([0.005] + [0.01] * 6), np.array([0.01] + [0.005] * 6)):
+        hits = 0
+        for _ in range(100):
+            _, (low, high) = reference_limits(rng.binomial(n, p), n, 0, 0.05)
+            hits += bool(((low <= p[1] - p[0]) & (p[1] - p[0] <= high)).all())
+        assert hits >= 92
