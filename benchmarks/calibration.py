@@ -168,6 +168,20 @@ def curve_coverage(
     return hits / n_sim
 
 
+def unequal_auc_coverage(
+    n_real: int, n_fake: int, shift: float, hidden: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """AUC of classes of unequal size; a share of the fakes scores like reals."""
+    hits, truth = 0, hidden / 2 + (1 - hidden) * ndtr(shift / np.sqrt(2))
+    for _ in range(n_sim):
+        fakes = rng.normal(size=n_fake) + np.where(rng.random(n_fake) < hidden, 0, shift)
+        table = one_table(rng.normal(size=n_real), fakes, False)
+        [found] = score_measures(SortedScores.of(table), whole(1), Z)
+        low, high = found.auc_interval
+        hits += low <= truth <= high
+    return hits / n_sim
+
+
 def auc_difference_coverage(
     n: int, shift1: float, shift2: float, shared: float, n_sim: int, rng: np.random.Generator
 ) -> float:
@@ -690,6 +704,28 @@ STUDIES = [
             ("7 races, 5 %", RACES, [0.05] * 7),
             ("7 races, 3-12 %", RACES, slope),
             ("7 x 40 at 95 %", [40] * 7, [0.95] * 7),
+        )
+    ],
+    *[
+        Study("AUC, unequal classes", f"{n_real:,} reals, {n_fake} fakes, {case}", AT_LEAST,
+              partial(unequal_auc_coverage, n_real, n_fake, shift, hidden), 1_000)
+        for n_real, n_fake, shift, hidden, case in (
+            (10_000, 50, 4.07, 0.0, "AUC 0.998"),
+            (2_000, 40, 3.0, 0.0, "AUC 0.983"),
+            (50, 10_000, 4.07, 0.0, "AUC 0.998"),
+            (10_000, 50, 4.07, 0.02, "2 % of them like reals"),
+            (10_000, 300, 4.07, 0.01, "1 % of them like reals"),
+            (1_000, 100, 3.0, 0.05, "5 % of them like reals"),
+        )
+    ],
+    *[
+        Study("Each group minus the reference, at once", case, AT_LEAST,
+              partial(reference_coverage, np.array(n), np.array(p), reference), 2_000)
+        for case, n, p, reference in (
+            ("5,000 at 0.5 %, 6 x 60 at 1 %", [5_000] + [60] * 6, [0.005] + [0.01] * 6, 0),
+            ("5,000 at 1 %, 6 x 60 at 0.5 %", [5_000] + [60] * 6, [0.01] + [0.005] * 6, 0),
+            ("the same, a small one as reference", [5_000] + [60] * 6, [0.01] + [0.005] * 6, 6),
+            ("50,000 at 0.1 %, 12 x 40 at 1 %", [50_000] + [40] * 12, [0.001] + [0.01] * 12, 0),
         )
     ],
 ]  # fmt: skip
