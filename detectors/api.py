@@ -86,7 +86,12 @@ class LoadedDetector:
 
 
 def load(
-    source: str | Path, *, arch: str | None = None, device: str = "auto", **settings: Any
+    source: str | Path,
+    *,
+    arch: str | None = None,
+    device: str = "auto",
+    trust: str | None = None,
+    **settings: Any,
 ) -> LoadedDetector:
     """Load a detector: a checkpoint of ours, ONNX, TorchScript, `.pt2`, a state_dict, or Python.
 
@@ -94,6 +99,7 @@ def load(
         source: A file, or `module:factory`.
         arch: For a plain state_dict: its architecture.
         device: "auto", "cpu" or "cuda".
+        trust: SHA-256 of a foreign model file to run in this process instead of an isolated one.
         **settings: What a foreign detector does not say itself: size_px=224, output="logit", mean, std ...
             (`detectors.models.sidecar` lists them).
 
@@ -102,7 +108,7 @@ def load(
         SidecarError: An unknown setting.
         MissingExtra: A format whose library is not installed.
     """
-    return LoadedDetector(loaded(source, arch=arch, device=device, **settings))
+    return LoadedDetector(loaded(source, arch=arch, device=device, trust=trust, **settings))
 
 
 def loaded(
@@ -110,6 +116,7 @@ def loaded(
     *,
     arch: str | None = None,
     device: str = "auto",
+    trust: str | None = None,
     **settings: Any,
 ) -> Detector:
     """The detector itself, loaded where it is not yet; the arguments are those of `load`."""
@@ -117,7 +124,7 @@ def loaded(
         return source.detector
     if isinstance(source, Detector):
         return source
-    return load_detector(source, arch=arch, options=settings, device=device)
+    return load_detector(source, arch=arch, options=settings, device=device, trust=trust)
 
 
 def train(

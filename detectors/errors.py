@@ -8,6 +8,10 @@
     │   ├── CheckpointFormatError not a checkpoint of ours, truncated, or carrying code
     │   ├── CheckpointTooLarge    larger than any network here (a decompression bomb)
     │   ├── ForeignDetectorError  a foreign file or factory that cannot be loaded or called
+    │   │   ├── DetectorDied      its isolated process ended, or said what cannot be
+    │   │   └── DetectorTooSlow   it gave no answer in time
+    │   ├── IsolationUnavailable  this system cannot isolate a foreign model, and it was not trusted
+    │   ├── NotTrusted            a file whose SHA-256 is another one than the user trusts
     │   ├── SidecarError          a NAME.toml or option that says something impossible
     │   └── UnknownArchitecture   no such name in the zoo
     ├── DataError
@@ -58,6 +62,22 @@ class CheckpointTooLarge(DetectorError):
 
 class ForeignDetectorError(DetectorError):
     """Somebody else's detector that cannot be loaded or called."""
+
+
+class DetectorDied(ForeignDetectorError):
+    """The isolated process of a foreign model ended, or said what cannot be."""
+
+
+class DetectorTooSlow(ForeignDetectorError):
+    """A foreign model gave no answer in time."""
+
+
+class IsolationUnavailable(DetectorError):
+    """This system cannot isolate a foreign model, and the file was not trusted."""
+
+
+class NotTrusted(DetectorError):
+    """A file whose SHA-256 is another one than the user trusts."""
 
 
 class SidecarError(DetectorError):

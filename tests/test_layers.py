@@ -18,7 +18,7 @@ ROOMS = {
         "errors", "extras", "labels", "storage", "visible", "csv_text", "untrusted", "rendered", "sources",
         "faces", "generators", "dataset", "engines", "jobs", "training",
     ],
-    "detectors": ["errors", "progress", "data", "models", "scoring", "training", "api"],
+    "detectors": ["errors", "progress", "data", "isolation", "models", "scoring", "training", "api"],
     "audit": [
         "errors", "config", "schema", "data", "inference", "metrics", "judge", "runs", "api", "commands",
         "cli",

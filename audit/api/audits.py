@@ -93,6 +93,7 @@ def audit_images(
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    trust: str | None = None,
     device: str = "auto",
     batch_size: int = 32,
     include_seen: bool = False,
@@ -113,6 +114,7 @@ def audit_images(
         settings: What a foreign detector does not say itself, such as {"size_px": 224, "output": "logit"}.
         out: Run folder; an interrupted call continues there. Without it a temporary one, until `write`.
         overwrite: Replace another run in the folder.
+        trust: SHA-256 of a foreign model file to run in this process instead of an isolated one.
         device: "auto", "cpu" or "cuda".
         batch_size: Images per forward pass.
         include_seen: Audit source photos the detector learned from, too.
@@ -146,7 +148,7 @@ def audit_images(
     from audit.runs.image_audit import audit_images as audit_labelled
 
     asked = check_request(labelled, asked)
-    ready = _ready(detector, labelled, arch, settings, device, say or _log)
+    ready = _ready(detector, labelled, arch, settings, (device, trust), say or _log)
     temporary = None if out is not None else tempfile.TemporaryDirectory(prefix="audit-")
     scoring = Scoring(device, batch_size, include_seen=include_seen, progress=progress)
     place = Path(temporary.name if temporary else out)  # type: ignore[arg-type]
@@ -159,14 +161,15 @@ def _ready(
     images: LabelledImages,
     arch: str | None,
     settings: Mapping[str, Any] | None,
-    device: str,
+    where: tuple[str, str | None],
     say: Say,
 ) -> Detector:
     """The detector, loaded and tried on a few images."""
     from detectors.api import loaded
     from detectors.scoring.detector_check import check_detector
 
-    ready = loaded(detector, arch=arch, device=device, **dict(settings or {}))
+    device, trust = where
+    ready = loaded(detector, arch=arch, device=device, trust=trust, **dict(settings or {}))
     look = check_detector(ready, images)
     for line in (*look.lines, *(WARNING + warning for warning in look.warnings)):
         say(line)

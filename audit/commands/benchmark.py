@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import BatchSize, Device, Overwrite
+from audit.commands.score import TRUST_HELP
 from pipelines.extras import require
 
 
@@ -19,6 +20,7 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("benchmark"),
     threshold: Annotated[float, typer.Option(help="Fake if score >= this.")] = 0.5,
     confidence: Annotated[float, typer.Option(help="Of every interval.")] = 0.95,
+    trust: Annotated[list[str] | None, typer.Option(help=f"{TRUST_HELP} Repeat.")] = None,
     device: Device = "auto",
     batch_size: BatchSize = 32,
     overwrite: Overwrite = False,
@@ -34,7 +36,10 @@ def benchmark(
     from reports.pages.benchmark_page import write_benchmark_page
 
     config = AuditConfig(threshold=threshold, confidence=confidence)
-    result = run(detector, data, out, config, device=device, batch_size=batch_size, overwrite=overwrite)
+    result = run(
+        detector, data, out, config, device=device, batch_size=batch_size, overwrite=overwrite,
+        trust=trust or (),
+    )  # fmt: skip
     for cell in result.cells:
         m = cell.measures
         own = " (trained on another part of it)" if cell.seen_in_training else ""

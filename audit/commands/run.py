@@ -21,7 +21,7 @@ from audit.commands.common import (
     find_pairs,
     say,
 )
-from audit.commands.score import Arch, Set
+from audit.commands.score import Arch, Set, Trust
 from pipelines.extras import require
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def run(
     ] = None,
     arch: Arch = None,
     set_: Set = None,
+    trust: Trust = None,
     scores: Annotated[
         Path | None, typer.Option(help="Instead of a detector: a CSV or Parquet table of scores.")
     ] = None,
@@ -134,7 +135,7 @@ def run(
         raise typer.BadParameter("--name, --version and --unit-column go with --scores")
     else:
         how = (device, batch_size, include_seen)
-        given = (detector, arch, set_ or [])
+        given = (detector, arch, set_ or [], trust)
         folder, result = _on_images(given, images, pairs, out, config, how, overwrite)
     _show(folder, result, not no_images)
     _judge(result, fail_on, junit)
@@ -155,7 +156,7 @@ def _on_scores(
 
 
 def _on_images(
-    given: tuple[str | None, str | None, list[str]], images: Path | None, pairs: Path | None,
+    given: tuple[str | None, str | None, list[str], str | None], images: Path | None, pairs: Path | None,
     out: Path | None, config: AuditConfig, how: tuple[str, int, bool], overwrite: bool,
 ) -> tuple[Path, AuditResult]:  # fmt: skip
     require("audit run --detector", "images", *(["onnx"] if str(given[0]).endswith(".onnx") else []))
@@ -163,14 +164,14 @@ def _on_images(
     from audit.runs.run_folder import write_circumstances
     from detectors.models.sidecar import parse_options
 
-    name, arch, options = given
+    name, arch, options, trust = given
     if name is None:
         raise typer.BadParameter("say which detector: --detector FILE.pt, or --scores TABLE.csv")
     device, batch_size, include_seen = how
     started, folder = time.time(), out or RUNS_PLACE / Path(name.partition(":")[0]).stem
     found = audit_images(
         name, images=images or find_pairs(pairs), arch=arch, settings=parse_options(options),
-        out=folder, overwrite=overwrite, device=device, batch_size=batch_size,
+        out=folder, overwrite=overwrite, trust=trust, device=device, batch_size=batch_size,
         include_seen=include_seen, say=say, command=command_line(),
         config=config,
     )  # fmt: skip

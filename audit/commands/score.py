@@ -20,12 +20,19 @@ Set = Annotated[
     ),
 ]
 
+TRUST_HELP = (
+    "SHA-256 of an ONNX, TorchScript or .pt2 file whose maker you trust: it then runs in this process, with "
+    "all your rights, instead of an isolated one."
+)
+Trust = Annotated[str | None, typer.Option(help=TRUST_HELP)]
+
 
 def score(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     detector: Detector,
     arch: Arch = None,
     set_: Set = None,
+    trust: Trust = None,
     device: Device = "auto",
 ) -> None:
     """Print one line an image: its score (0 real to 1 fake) and its path, or why there is none."""
@@ -34,7 +41,8 @@ def score(
     from detectors.models.sidecar import parse_options
     from detectors.scoring.dataset_scores import score_files
 
-    loaded = load_detector(detector, arch=arch, options=parse_options(set_ or []), device=device)
+    options = parse_options(set_ or [])
+    loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
     table = score_files(loaded, images)
     for row in table.itertuples():
         print(f"{row.score:.4f}  {row.path}" if row.status == "ok" else f"{row.status}  {row.path}")
@@ -47,6 +55,7 @@ def check(
     detector: Detector,
     arch: Arch = None,
     set_: Set = None,
+    trust: Trust = None,
     device: Device = "auto",
 ) -> None:
     """Try a detector on a handful of labelled images: does it look inverted, constant or saturated?"""
@@ -56,7 +65,8 @@ def check(
     from detectors.models.sidecar import parse_options
     from detectors.scoring.detector_check import check_detector
 
-    loaded = load_detector(detector, arch=arch, options=parse_options(set_ or []), device=device)
+    options = parse_options(set_ or [])
+    loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
     found = check_detector(loaded, read_images(images))
     print("\n".join(found.lines))
     for warning in found.warnings:
@@ -65,9 +75,10 @@ def check(
 
 def explain(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
-    detector: Annotated[str, typer.Option(help="A checkpoint of `audit train`.")],
+    detector: Annotated[str, typer.Option(help="A checkpoint of `audit train`, or a trusted file of torch.")],
     out: Annotated[Path, typer.Option(help="Folder for one picture an image.")] = Path("explained"),
     method: Annotated[str, typer.Option(help="grad-cam or saliency.")] = "grad-cam",
+    trust: Trust = None,
     device: Device = "auto",
 ) -> None:
     """Write each image with a map of where the answer "fake" rests."""
@@ -75,6 +86,6 @@ def explain(
     from detectors.models.loading import load_detector
     from detectors.scoring.saliency import write_explanation
 
-    loaded = load_detector(detector, device=device)
+    loaded = load_detector(detector, device=device, trust=trust)
     for path in images:
         print(write_explanation(loaded, path, out, method))

@@ -59,6 +59,7 @@ def benchmark(
     batch_size: int = 32,
     progress: bool = True,
     overwrite: bool = False,
+    trust: Sequence[str] = (),
 ) -> BenchmarkResult:
     """Score every data set with every detector, decoding each image once, and write the benchmark's folder.
 
@@ -71,6 +72,7 @@ def benchmark(
         batch_size: Images per forward pass.
         progress: Show a bar for each set.
         overwrite: Replace another benchmark in the folder.
+        trust: SHA-256 of foreign model files to run in this process instead of isolated ones.
 
     Raises:
         ConfigError: no detector, no set, a threshold that is a rule, or a folder that holds a benchmark.
@@ -78,12 +80,11 @@ def benchmark(
     """
     from detectors.data.datasets import read_images
     from detectors.data.labelled_images import LabelledImages
-    from detectors.models.detector import Detector
-    from detectors.models.loading import load_detector
+    from detectors.models.loading import load_detectors
 
     config, out = (config or AuditConfig()).check(), Path(out_dir)
     _check(detectors, datasets, config, out, overwrite)
-    loaded = [d if isinstance(d, Detector) else load_detector(d, device=device) for d in detectors]
+    loaded = load_detectors(detectors, device=device, trust=trust)
     sets = [d if isinstance(d, LabelledImages) else read_images(d) for d in datasets]
     detector_names = unique_names([d.name for d in loaded], [str(d) for d in detectors])
     set_names = unique_names([s.root.stem for s in sets], [str(s.root) for s in sets])

@@ -17,8 +17,8 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,21 @@ from torch import Tensor, nn
 
 from detectors.data.preprocessing import Preprocessing
 from detectors.errors import CheckpointFormatError, CheckpointTooLarge, DetectorNotFound, ExpectedError
+from detectors.isolation.zip_archives import MAX_PICKLE_BYTES, Refused, TooLarge, check_size
 from detectors.models import architectures as zoo
 from detectors.models.detector import Detector, Output
 from pipelines.storage import file_sha256, write_bytes
 
 FORMAT = "fake-face-detector"
 VERSION = 1
-MAX_BYTES = 4 << 30
-"""The largest network of the zoo weighs 0.6 GiB; 4 GiB leaves room for timm's giants."""
-MAX_PICKLE_BYTES = 64 << 20
-"""The pickle holds names and provenance only; a million source names fit."""
+MAX_VALUES = 5_000_000
+"""Plain values in the record beside the weights; a million source names and their hashes fit."""
+_MAX_DEPTH = 50
+_MAX_INTEGER = 1 << 63
+_DTYPES = (
+    torch.float64, torch.float32, torch.float16, torch.bfloat16,
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
+)  # fmt: skip
 _FIELDS = {
     "format": str,
     "version": int,
@@ -140,11 +145,56 @@ def read_record(path: Path) -> dict[str, Any]:
     for name, kind in _FIELDS.items():
         if not isinstance(record.get(name), kind):
             raise CheckpointFormatError(f"{path}: the field {name!r} is missing or not a {kind.__name__}")
+    check_plain(path, {name: value for name, value in record.items() if name != "state_dict"})
     if record["version"] != VERSION:
         raise CheckpointFormatError(
             f"{path}: checkpoint version {record['version']}; this program reads version {VERSION}: update it"
         )
     return record
+
+
+def check_plain(path: Path, record: Mapping[str, Any]) -> None:
+    """Refuse a record with anything but numbers, texts, lists and dictionaries, or with too much of them.
+
+    Values that are there many times count each time: a list of lists of lists is small in a file and endless
+    when it is written out.
+
+    Raises:
+        CheckpointFormatError: naming the field.
+    """
+    n_values, n_letters = 0, 0
+    for name, field in record.items():
+        inside: list[Iterator[Any]] = [iter([field])]
+        while inside:
+            value = next(inside[-1], _NO_MORE)
+            if value is _NO_MORE:
+                inside.pop()
+                continue
+            n_values += 1
+            n_letters += len(value) if isinstance(value, str) else 0
+            if isinstance(value, dict):
+                inside.append(chain(value, value.values()))
+            elif isinstance(value, list | tuple):
+                inside.append(iter(value))
+            elif not _is_plain(value):
+                raise CheckpointFormatError(
+                    f"{path}: the field {name!r} holds a {type(value).__name__}; "
+                    "only numbers, texts, lists and dictionaries belong there"
+                )
+            if n_values > MAX_VALUES or len(inside) > _MAX_DEPTH or n_letters > MAX_PICKLE_BYTES:
+                raise CheckpointFormatError(
+                    f"{path}: the field {name!r} holds more than {MAX_VALUES:,} values, "
+                    f"more than {_MAX_DEPTH} lists in each other, or itself"
+                )
+
+
+_NO_MORE = object()
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is int:
+        return abs(value) < _MAX_INTEGER
+    return value is None or isinstance(value, str | bool | float)
 
 
 def load_weights_only(path: Path) -> Any:
@@ -155,42 +205,21 @@ def load_weights_only(path: Path) -> Any:
     """
     if not path.is_file():
         raise DetectorNotFound(f"no detector at {path}: train one with `audit train --out {path}`")
-    check_archive(path)
+    _check_archive(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a hostile file makes the unpickler raise, the file is at fault
         raise CheckpointFormatError(f"{path}: {_why_refused(error)}") from None
 
 
-def check_archive(path: Path, max_unpacked: int = 0) -> None:
-    """Refuse a file whose table of contents promises more than the file holds.
-
-    Args:
-        path: A zip archive.
-        max_unpacked: Bytes that compressed entries may unpack to; torch.save compresses nothing.
-
-    Raises:
-        CheckpointTooLarge: a decompression bomb.
-        CheckpointFormatError: not a zip archive.
-    """
+def _check_archive(path: Path) -> None:
+    """Refuse a file whose table of contents promises more than the file holds."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise CheckpointFormatError(
-            f"{path}: not a checkpoint, or a truncated one ({type(error).__name__})"
-        ) from None
-    total = sum(entry.file_size for entry in entries)
-    if total > MAX_BYTES:
-        raise CheckpointTooLarge(f"{path}: would unpack to {total / 2**30:.1f} GiB; refused unopened")
-    stored = sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_STORED)
-    if stored > path.stat().st_size or total - stored > max_unpacked:
-        raise CheckpointTooLarge(
-            f"{path}: would unpack to {total:,} bytes from {path.stat().st_size:,}: "
-            "compressed like a zip bomb, not as torch.save writes; refused unopened"
-        )
-    if any(e.filename.endswith("data.pkl") and e.file_size > MAX_PICKLE_BYTES for e in entries):
-        raise CheckpointTooLarge(f"{path}: its table of values is over 64 MiB; refused unopened")
+        check_size(path)
+    except TooLarge as refused:
+        raise CheckpointTooLarge(f"{path}: {refused}") from None
+    except Refused as refused:
+        raise CheckpointFormatError(f"{path}: {refused}") from None
 
 
 def _why_refused(error: Exception) -> str:
@@ -243,5 +272,21 @@ def check_fits(path: Path, arch: str, wanted: Mapping[str, Tensor], given: Mappi
             raise CheckpointFormatError(
                 f"{path}: weights do not fit {arch}: {name!r} is {shape}, wanted {tuple(wanted[name].shape)}"
             )
+        if not _is_dense(tensor):
+            raise CheckpointFormatError(
+                f"{path}: {name!r} is {_form(tensor)}; weights must be plain dense numbers: "
+                "save the network's state_dict before quantising or pruning it"
+            )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointFormatError(f"{path}: {name!r} holds NaN or infinity: the training went wrong")
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return not tensor.is_meta and tensor.layout == torch.strided and tensor.dtype in _DTYPES
+
+
+def _form(tensor: Tensor) -> str:
+    """What a tensor is instead of plain numbers."""
+    if tensor.is_meta:
+        return "a shape without values (meta)"
+    return str(tensor.layout if tensor.layout != torch.strided else tensor.dtype).removeprefix("torch.")

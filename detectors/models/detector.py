@@ -154,7 +154,10 @@ class Detector:
         """
         fitted = fit(batch.to(self.device), self.preprocessing)
         prepared = normalise(fitted, self.preprocessing)
-        return self.network(prepared.contiguous(memory_format=torch.channels_last))
+        try:
+            return self.network(prepared.contiguous(memory_format=torch.channels_last))
+        except SystemExit:  # a network of somebody's Python must not end the program as if all were well
+            raise ForeignDetectorError(f"{self.name} called for the end of the program: no scores") from None
 
     @torch.inference_mode()
     def score(self, batch: Tensor) -> Tensor:

@@ -1,15 +1,16 @@
-"""Other people's detectors: ONNX, torch.export, TorchScript, a plain state_dict, a Python factory.
+"""Other people's networks in this process: a plain state_dict, a Python factory, and what fits them in.
 
-Enters: a file or `module:factory`, and what its `Sidecar` says. Leaves: a `Detector` like any other, tried
+Enters: weights, or `module:factory`, and what its `Sidecar` says. Leaves: a `Detector` like any other, tried
 once on an empty batch, so that whatever does not fit is said before the first image is read.
 
-Why a factory needs to be named: it is the one way that runs somebody's Python. A file never does.
+Why a factory needs to be named: it is the one way that runs somebody's Python, in this process and with all
+its rights. A file never does (`foreign_files`).
 """
 
 from __future__ import annotations
 
 import importlib
-import warnings
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,90 +20,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detectors.errors import ForeignDetectorError, MissingExtra, SidecarError
+from detectors.errors import DetectorNotFound, ForeignDetectorError, SidecarError
 from detectors.models import architectures as zoo
-from detectors.models.archive_checks import check_exported, check_torchscript
 from detectors.models.checkpoint import FORMAT, check_fits, load_weights_only
 from detectors.models.detector import Detector
 from detectors.models.sidecar import Sidecar
 from pipelines.storage import file_sha256
 
 Network = Callable[[Tensor], Tensor]
-MAX_ONNX_BYTES = 4 << 30
-
-
-def load_onnx(path: Path, sidecar: Sidecar, device: str) -> Detector:
-    """Load an ONNX network through onnxruntime (extra `[onnx]`).
-
-    Raises:
-        MissingExtra: onnxruntime is not installed.
-        ForeignDetectorError: not ONNX, truncated, or with other than one image input.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtra("onnxruntime", "onnx", f"{path.name}") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4
-    providers = [p for p in onnxruntime.get_available_providers() if device != "cpu" or p.startswith("CPU")]
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # onnxruntime raises types of its own for each kind of damage
-        raise ForeignDetectorError(f"{path} cannot be loaded as ONNX: {_first_line(error)}") from None
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        shapes = [tuple(i.shape) for i in inputs]
-        raise ForeignDetectorError(f"{path} takes inputs {shapes}; a detector takes one batch of images")
-    name, shape = inputs[0].name, inputs[0].shape
-
-    def network(batch: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {name: batch.cpu().contiguous().numpy()})[0])
-
-    size, channels = _size_and_channels(shape, sidecar)
-    batch_size = shape[0] if isinstance(shape[0], int) else None
-    return _finish(path, "onnx", network, sidecar, "cpu", size, channels, batch_size)
-
-
-def load_exported(path: Path, sidecar: Sidecar, device: str) -> Detector:
-    """Load a network saved by torch.export, once nothing in it can run as code.
-
-    Raises:
-        CheckpointFormatError: it holds more than weights and tensor operators.
-        ForeignDetectorError: torch cannot load it.
-    """
-    check_exported(path)
-    try:
-        program = torch.export.load(str(path))
-        module = program.module(check_guards=False).to(device)
-        shape = list(next(v.meta["val"].shape for v in _user_inputs(program)))
-    except Exception as error:  # torch raises dozens of types for a damaged graph
-        raise ForeignDetectorError(f"{path} cannot be loaded by torch.export: {_first_line(error)}") from None
-    size, channels = _size_and_channels(shape, sidecar)
-    batch_size = shape[0] if type(shape[0]) is int else None
-    return _finish(path, "torch.export", module, sidecar, device, size, channels, batch_size)
-
-
-def _user_inputs(program: torch.export.ExportedProgram) -> list[Any]:
-    names = set(program.graph_signature.user_inputs)
-    return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-
-
-def load_torchscript(path: Path, sidecar: Sidecar, device: str) -> Detector:
-    """Load a TorchScript network, once its code is known to touch no files.
-
-    Raises:
-        CheckpointFormatError: its code uses operators that do.
-        ForeignDetectorError: torch cannot load it.
-    """
-    check_torchscript(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch would rather see torch.export
-            module = torch.jit.load(str(path), map_location=device).eval()
-    except RuntimeError as error:
-        raise ForeignDetectorError(f"{path} cannot be loaded as TorchScript: {_first_line(error)}") from None
-    return _finish(path, "torchscript", module, sidecar, device)
+MAX_SIDE_PX = 8192
+MAX_FIXED_BATCH = 4096
+_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def load_state_dict(path: Path, sidecar: Sidecar, device: str) -> Detector:
@@ -126,7 +54,8 @@ def load_state_dict(path: Path, sidecar: Sidecar, device: str) -> Detector:
     network.load_state_dict(state)
     usual = plan.preprocessing
     told = Sidecar({"size_px": usual.size_px, "mean": usual.mean, "std": usual.std} | sidecar.values)
-    found = _finish(path, arch, network.to(device), told, device)
+    found = adapted(str(path), network.to(device), told, device)
+    found = replace(found, name=path.stem, sha256=file_sha256(path), arch=arch)
     return replace(found, network=network)  # the module itself, so that it can be explained
 
 
@@ -134,9 +63,9 @@ def _weights(record: Any) -> dict[str, Any]:
     """The weights in what a training script saved, with the usual prefixes taken off."""
     if isinstance(record, dict):
         if record.get("format") == FORMAT:
-            record = record["state_dict"]
+            record = record.get("state_dict")
         for key in ("state_dict", "model_state_dict", "model"):
-            if isinstance(record.get(key), dict):
+            if isinstance(record, dict) and isinstance(record.get(key), dict):
                 record = record[key]
     if not isinstance(record, dict):
         return {}
@@ -154,39 +83,46 @@ def _n_classes(weights: dict[str, Any], head: tuple[str, ...]) -> int:
     return int(biases[-1].numel()) if biases and biases[-1].numel() >= 2 else 2
 
 
+def is_factory(name: str) -> bool:
+    """Whether a text names a function of a module: two names of Python with a colon between them.
+
+    >>> is_factory("package.module:make")
+    True
+    >>> is_factory("https://host/model.pt"), is_factory("C:model.pt")
+    (False, False)
+    """
+    return _FACTORY.fullmatch(name) is not None
+
+
 def load_factory(name: str, sidecar: Sidecar, device: str) -> Detector:
     """Call `module:factory`, which the user named, and take what it gives.
 
-    The factory takes no arguments and gives a `Detector`, or anything that maps a batch to outputs.
+    The factory takes no arguments and gives a `Detector`, or anything that maps a batch to outputs. It runs
+    in this process: whoever names it vouches for it.
 
     Raises:
+        DetectorNotFound: the name is none of a module and a function.
         ForeignDetectorError: no such module or function, or it raised.
     """
+    if not is_factory(name):
+        raise DetectorNotFound(
+            f"no detector at {name!r}: give a file (nothing is downloaded), or module:factory"
+        )
     module_name, _, attribute = name.partition(":")
     try:
         made = getattr(importlib.import_module(module_name), attribute)()
-    except Exception as error:  # it is the user's code: whatever it raises is for the user to read
-        raise ForeignDetectorError(f"{name} raised {type(error).__name__}: {_first_line(error)}") from None
+    except (Exception, SystemExit) as error:  # the user's code: whatever it raises is for the user to read
+        raise ForeignDetectorError(f"{name} raised {type(error).__name__}: {first_line(error)}") from None
     if isinstance(made, Detector):
         return made
     if not callable(made):
         raise ForeignDetectorError(f"{name} gave a {type(made).__name__}, not a detector or a network")
     network = made.eval().to(device) if isinstance(made, nn.Module) else made
-    return replace(_finish(None, "python", network, sidecar, device), name=name)
+    return replace(adapted(name, network, sidecar, device), name=name, arch="python")
 
 
-def _size_and_channels(shape: list[Any], sidecar: Sidecar) -> tuple[int | None, int | None]:
-    """Input size and channels a file fixes; None where it leaves them open."""
-    if sidecar.channels_last:
-        shape = [shape[0], shape[3], shape[1], shape[2]]
-    if type(shape[2]) is int and type(shape[3]) is int and shape[2] != shape[3]:
-        raise ForeignDetectorError(f"the network takes images of {shape[2]} x {shape[3]}, not of squares")
-    return tuple(v if type(v) is int else None for v in (shape[2], shape[1]))  # type: ignore[return-value]
-
-
-def _finish(
-    path: Path | None,
-    arch: str,
+def adapted(
+    name: str,
     network: Network,
     sidecar: Sidecar,
     device: str,
@@ -194,44 +130,63 @@ def _finish(
     channels: int | None = None,
     batch_size: int | None = None,
 ) -> Detector:
-    """Make a detector of a network, trying it on an empty batch to see what it gives."""
+    """Make a detector of a network, trying it on an empty batch to see what it gives.
+
+    Args:
+        name: For messages: a path, or module:factory.
+        network: From a batch to raw outputs.
+        sidecar: What its user knows about it.
+        device: Where it takes its batches.
+        size_px: Side of its input, where the network fixes it.
+        channels: Channels of its input, where the network fixes them.
+        batch_size: Images it takes at once, where it fixes them.
+
+    Raises:
+        SidecarError: a size other than the network's, or an impossible value.
+        ForeignDetectorError: it fails on the empty batch, or gives what cannot be read.
+    """
+    for what, value, most in (
+        ("pixels a side", size_px, MAX_SIDE_PX),
+        ("images", batch_size, MAX_FIXED_BATCH),
+    ):
+        if value is not None and value > most:
+            raise ForeignDetectorError(f"{name} takes {value:,} {what}; more than {most:,} are not supported")
     defaults = {k: v for k, v in (("size_px", size_px), ("channels", channels)) if v is not None}
     preprocessing = sidecar.preprocessing(**defaults)
-    if size_px is not None and preprocessing.size_px != size_px and arch in ("onnx", "torch.export"):
-        raise SidecarError(f"size_px is {preprocessing.size_px}, but {path} takes {size_px} pixels a side")
+    if size_px is not None and preprocessing.size_px != size_px:
+        raise SidecarError(f"size_px is {preprocessing.size_px}, but {name} takes {size_px} pixels a side")
     if sidecar.channels_last:
         network = _from_nhwc(network)
     if batch_size is not None:
         network = _in_batches_of(network, batch_size)
-    name = path.stem if path else arch
-    guarded = _guarded(network, str(path or name))
+    called = guarded(network, name)
     side = preprocessing.size_px
-    raw = guarded(torch.zeros(2, preprocessing.channels, side, side, device=device))
+    raw = called(torch.zeros(2, preprocessing.channels, side, side, device=device))
     output = sidecar.output(1 if raw.ndim == 1 else raw.shape[-1])
     output.evidence(raw)  # a shape that cannot be read is said now
     return Detector(
         name=name,
-        sha256=file_sha256(path) if path else "",
-        arch=arch,
+        sha256="",
+        arch="",
         preprocessing=preprocessing,
         output=output,
-        network=guarded,
+        network=called,
         provenance={"assumed": sidecar.assumed()},
         device=device,
     )
 
 
-def _guarded(network: Network, name: str) -> Network:
-    """The network, its faults said in one line."""
+def guarded(network: Network, name: str) -> Network:
+    """The network, its faults said in one line each."""
 
     def call(batch: Tensor) -> Tensor:
         try:
             raw = network(batch)
         except ForeignDetectorError:
             raise
-        except Exception as error:  # foreign code
+        except (Exception, SystemExit) as error:  # foreign code
             raise ForeignDetectorError(
-                f"{name} failed on a batch of shape {tuple(batch.shape)}: {_first_line(error)}"
+                f"{name} failed on a batch of shape {tuple(batch.shape)}: {first_line(error)}"
             ) from None
         if not isinstance(raw, Tensor) or len(raw) != len(batch):
             what = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
@@ -260,5 +215,6 @@ def _in_batches_of(network: Network, n: int) -> Network:
     return call
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its name."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -6,29 +6,28 @@ Enters: a path, or `module:factory`. Leaves: a `Detector`.
     NAME.onnx           onnxruntime
     NAME.pt2            torch.export
     module:factory      somebody's Python, imported because its name was given
+
+Why two ways: weights are plain numbers, read with `weights_only=True` in this process. ONNX, torch.export and
+TorchScript are programs, and run in an isolated one unless trusted by their SHA-256.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from detectors.errors import DetectorNotFound, DeviceNotFound
-from detectors.models.archive_checks import is_torchscript
+from detectors.errors import DetectorNotFound, DeviceNotFound, NotTrusted
+from detectors.isolation.child import Limits
 from detectors.models.checkpoint import is_checkpoint, load_checkpoint
 from detectors.models.detector import Detector
-from detectors.models.foreign_formats import (
-    load_exported,
-    load_factory,
-    load_onnx,
-    load_state_dict,
-    load_torchscript,
-)
+from detectors.models.foreign_files import kind_of, load_foreign, look_at
+from detectors.models.foreign_formats import load_factory, load_state_dict
 from detectors.models.sidecar import Sidecar, agreeing, read_sidecar, without
+from pipelines.storage import file_sha256
 
 
 def pick_device(device: str) -> str:
@@ -50,6 +49,8 @@ def load_detector(
     arch: str | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
+    trust: str | None = None,
+    limits: Limits | None = None,
 ) -> Detector:
     """Load a detector.
 
@@ -58,26 +59,60 @@ def load_detector(
         arch: Name in the zoo, for a plain state_dict.
         options: Keys of `sidecar`, which override `NAME.toml` beside the file; None values are ignored.
         device: "auto", "cpu" or "cuda".
+        trust: SHA-256 of the file, to run a foreign model in this process with all its rights.
+        limits: Memory and time of the isolated process of a foreign model.
 
     Returns:
         The detector, ready to score.
 
     Raises:
         DetectorNotFound: no such file.
-        DetectorError: a file that cannot be trusted, loaded or called; each condition has its own class.
+        NotTrusted: the file's hash is another one than `trust`.
+        IsolationUnavailable: a foreign model that is not trusted, where the system cannot isolate it.
+        DetectorError: a file that cannot be loaded or called; each condition has its own class.
         MissingExtra: an ONNX file where onnxruntime is not installed.
     """
     device, path = pick_device(device), Path(source)
     given = dict(options or {}) | ({"arch": arch} if arch else {})
     if not path.exists() and ":" in str(source):
+        if trust is not None:
+            raise NotTrusted(f"{source} is Python that you named, and needs no --trust; files have a SHA-256")
         sidecar = read_sidecar(None, given)
         return _of_factory(load_factory(str(source), sidecar, device), sidecar, str(source))
     if not path.is_file():
         raise DetectorNotFound(
             f"no detector at {path}: train one with `audit train --out {path}`, or name module:factory"
         )
-    sidecar = read_sidecar(path, given)
-    return _given(_load_file(path, sidecar, device), sidecar)
+    sidecar, kind = read_sidecar(path, given), kind_of(path)
+    if kind is not None:
+        without(sidecar, "arch", str(path), "is for plain weights, and this file brings its own network")
+        return _given(load_foreign(path, kind, sidecar, device, trust, limits), sidecar)
+    return _given(_load_weights(path, sidecar, device, trust), sidecar)
+
+
+def load_detectors(
+    sources: Sequence[str | Path | Detector], *, device: str = "auto", trust: Sequence[str] = ()
+) -> list[Detector]:
+    """Load several detectors; those in memory are passed on.
+
+    Args:
+        sources: Files, `module:factory`, or detectors.
+        device: "auto", "cpu" or "cuda".
+        trust: SHA-256 of the files to run in this process.
+
+    Raises:
+        NotTrusted: a hash that is of none of the files.
+        ExpectedError: as `load_detector` does.
+    """
+    trusted = {text.strip().lower() for text in trust}
+    hashes = [None if isinstance(s, Detector) or not trusted else _fingerprint(Path(s)) for s in sources]
+    for text in sorted(trusted - set(hashes)):
+        raise NotTrusted(f"--trust {text[:80]}: none of the detector files has this SHA-256")
+    return [
+        source if isinstance(source, Detector)
+        else load_detector(source, device=device, trust=found if found in trusted else None)
+        for source, found in zip(sources, hashes, strict=True)
+    ]  # fmt: skip
 
 
 def _of_factory(detector: Detector, sidecar: Sidecar, name: str) -> Detector:
@@ -92,16 +127,18 @@ def _given(detector: Detector, sidecar: Sidecar) -> Detector:
     return replace(detector, given=sidecar.values)
 
 
-def _load_file(path: Path, sidecar: Sidecar, device: str) -> Detector:
-    script = path.suffix not in (".onnx", ".pt2") and is_torchscript(path)
-    if script or path.suffix in (".onnx", ".pt2"):
-        without(sidecar, "arch", str(path), "is for plain weights, and this file brings its own network")
-    if path.suffix == ".onnx":
-        return load_onnx(path, sidecar, device)
-    if path.suffix == ".pt2":
-        return load_exported(path, sidecar, device)
-    if script:
-        return load_torchscript(path, sidecar, device)
+def _fingerprint(path: Path) -> str | None:
+    """SHA-256 of a model file and what belongs to it; None where there is no file."""
+    if not path.is_file():
+        return None
+    kind = kind_of(path)
+    return look_at(path, kind).sha256 if kind else file_sha256(path)
+
+
+def _load_weights(path: Path, sidecar: Sidecar, device: str, trust: str | None) -> Detector:
+    """Plain weights need no trust; a hash that was given must fit all the same."""
+    if trust is not None and trust.strip().lower() != (found := file_sha256(path)):
+        raise NotTrusted(f"{path} has the SHA-256 {found}, not the trusted {trust.strip()[:80]!r}")
     if sidecar.arch and not is_checkpoint(path):
         without(sidecar, "layout", str(path), "is for networks of unknown code, and this one is of the zoo")
         return load_state_dict(path, sidecar, device)

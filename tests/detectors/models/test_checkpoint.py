@@ -167,3 +167,58 @@ def test_not_a_dictionary(tmp_path):
     path.write_bytes(buffer.getvalue())
     with pytest.raises(CheckpointFormatError, match="not a checkpoint written by `audit train`"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("bias", "what"),
+    [
+        (torch.zeros(2, device="meta"), r"a shape without values \(meta\)"),
+        (torch.zeros(2).to_sparse(), "sparse_coo"),
+        (torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.qint8), "qint8"),
+        (torch.zeros(2, dtype=torch.complex64), "complex64"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_weights_that_are_no_plain_numbers(tmp_path, network, bias, what):
+    state = network.state_dict() | {"9.bias": bias}
+    with pytest.raises(
+        CheckpointFormatError, match=rf"'9.bias' is {what}; weights must be plain dense numbers"
+    ):
+        load_checkpoint(written(tmp_path / "a.pt", network, state_dict=state))
+
+
+def laughs(depth=40):
+    """Nothing in a file, 2 to the power of 40 values when written out."""
+    value = ["ha"]
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+def circular():
+    value = []
+    value.append(value)
+    return value
+
+
+def deep(depth=60):
+    value = "end"
+    for _ in range(depth):
+        value = {"more": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("provenance", "message"),
+    [
+        ({"x": laughs()}, "the field 'provenance' holds more than 5,000,000 values"),
+        ({"x": circular()}, "the field 'provenance' holds more than .* or itself"),
+        ({"x": deep()}, "more than 50 lists in each other"),
+        ({"x": torch.zeros(3)}, "the field 'provenance' holds a Tensor; only numbers, texts"),
+        ({"x": 10**400}, "the field 'provenance' holds a int"),
+        ({torch.float32: 1}, "the field 'provenance' holds a dtype"),
+    ],
+)
+def test_provenance_that_cannot_be_written_down(tmp_path, network, provenance, message):
+    with pytest.raises(CheckpointFormatError, match=message):
+        load_checkpoint(written(tmp_path / "a.pt", network, provenance=provenance))
