@@ -1,4 +1,4 @@
-"""What `audit run` prints: what to know first, the answer, a line a verdict, where the report lies.
+"""What `audit run` prints: what is important, the answer, a line a verdict, where the report lies.
 
 Enters: an `AuditResult`. Leaves: text on standard output. The reasons stand in the report.
 
@@ -35,30 +35,30 @@ def print_outcome(result: AuditResult, report: Path) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPE_WIDTH)
     for note in notes(result):
-        console.print(Text(f"Know this first: {note}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"Important: {note}", style="yellow"), soft_wrap=True)
     console.print(Text(headline(result), style="bold"), soft_wrap=True)
     console.print(Text(overall_sentence(result)), soft_wrap=True)
     asked = [v for v in result.verdicts if ":" not in v.attribute or not math.isnan(v.p_value)]
     if asked:
-        console.print(_table(asked, result.config.confidence))
+        console.print(_table(result, asked))
     if len(asked) < len(result.verdicts):
         n = len(result.verdicts) - len(asked)
         print(f"{n} comparisons of intersections could not be made: too few images in a group.")
     print(f"report: {visible(report)}")
 
 
-def _table(verdicts: list[Verdict], confidence: float) -> Table:
-    from reports.text.numbers import percent, point_interval, points
-    from reports.text.verdict_text import group_label
+def _table(result: AuditResult, verdicts: list[Verdict]) -> Table:
+    from reports.text.numbers import percent
+    from reports.text.verdict_text import HEADLINES, gap_line, group_label
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    interval = f"Gap ({percent(confidence, 0)} interval)"
+    interval = f"Gap ({percent(result.config.confidence, 0)} interval), corrected p"
     for name in ("By", "Rate", "Verdict", interval, "Between"):
         table.add_column(name, overflow="fold")
     for v in verdicts:
         ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
-        gap = "" if math.isnan(v.gap) else f"{points(v.gap)} ({point_interval(v.gap_interval)})"
+        gap = gap_line(result, v).removeprefix("gap ")
         name = isolated(v.attribute.replace(":", " × "))
-        verdict = Text(v.verdict, style=STYLES[v.verdict], overflow="fold")
+        verdict = Text(HEADLINES[v.verdict], style=STYLES[v.verdict], overflow="fold")
         table.add_row(Text(name), v.rate.upper(), verdict, gap, Text(" vs ".join(ends)))
     return table

@@ -17,15 +17,15 @@ import plotly.graph_objects as go
 
 from audit.schema.result import OVERALL, Curve, Histogram
 from reports.figures import palette
-from reports.figures.dot_plots import base_layout, label_text
+from reports.figures.plotly_layout import base_layout, label_text
 from reports.text.numbers import percent
 from reports.text.verdict_text import group_label
 
 DET_TICKS = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
 """Error rates marked on the axes of a DET plot."""
 
-MAX_LINES = 12
-"""Groups whose curves can still be told apart in one figure."""
+MAX_LINES = 4
+"""Curves that can still be told apart in one figure."""
 
 
 def _probit(value: float) -> float | None:

@@ -28,10 +28,10 @@ MAX_SOURCE_PX = 20_000_000
 """Pictures of more pixels than this are not opened."""
 
 KINDS = {
-    "false accusation": ("Wrongful flags", "Real images that the detector is most sure are fake."),
-    "missed fake": ("Missed fakes", "Fakes that the detector is most sure are real."),
-    "random": ("A random sample", "Drawn without looking at the scores: what the data are like."),
-    "reject": ("Left out", "Source photos that never became a pair, with the reason."),
+    "false accusation": ("Wrongful flags", "Real images flagged as fake with the highest scores."),
+    "missed fake": ("Missed fakes", "Fakes let through with the lowest scores."),
+    "random": ("A random sample", "Drawn without regard to the scores, to show what the data look like."),
+    "reject": ("Left out", "Source photos that did not become a pair, with the reason."),
 }
 """Kind of sample to heading and explanation, in the order of the report."""
 

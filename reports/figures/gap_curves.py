@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from audit.schema.result import MISSING, AuditResult, Sweep
 from reports.figures import palette
-from reports.figures.dot_plots import base_layout
+from reports.figures.plotly_layout import base_layout
 
 
 def gap_at_thresholds(groups: Sequence[Sweep], rate: str, min_n: int) -> list[float]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from audit.schema.result import MISSING, OVERALL, AuditResult, Sweep
 from reports.figures.curves import MAX_LINES
-from reports.figures.dot_plots import MAX_ROWS, worst_first
+from reports.figures.gap_plots import MAX_ROWS, worst_first
 from reports.text.verdict_text import group_label
 
 

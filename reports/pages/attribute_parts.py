@@ -6,20 +6,19 @@ into the book under a key, and into the page as that key with words for a reader
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
-from audit.schema.result import OVERALL, AuditResult, Curve, GroupResult, Histogram
+from audit.schema.result import OVERALL, AuditResult, Curve, Histogram
 from reports.figures import curves as curve_figures
-from reports.figures import dot_plots as figures
 from reports.figures import gap_curves as sweeps
+from reports.figures.gap_plots import MAX_ROWS, GapPlot, gap_plot
 from reports.tables import reference_group as references
 from reports.tables import report_tables as tables
 from reports.tables import table
 from reports.text import verdict_text as words
-from reports.text.numbers import percent
 
 Figures = dict[str, go.Figure]
 
@@ -41,7 +40,8 @@ class AttributePart:
     name: str
     anchor: str
     findings: list[words.Finding]
-    figures: list[Shown]
+    plots: list[tuple[words.Finding | None, GapPlot]]
+    """For each kind of error the verdict, if there is one, and the picture below it."""
     curves: list[Shown]
     rates: table.Table
     measures: table.Table
@@ -49,8 +49,6 @@ class AttributePart:
     reference: table.Table
     reference_claims: list[tuple[str, str]]
     quality: table.Table
-    n_shown: int
-    n_hidden: int
 
 
 def show(book: Figures, key: str, figure: go.Figure, caption: str, alt: str) -> Shown:
@@ -59,56 +57,56 @@ def show(book: Figures, key: str, figure: go.Figure, caption: str, alt: str) -> 
     return Shown(key, caption, alt, int(figure.layout.height))
 
 
-def _dots_alt(groups: Sequence[GroupResult], rate: str, overall: float) -> str:
-    rows = [g for g in figures.worst_first(groups, rate) if getattr(g, rate) == getattr(g, rate)]
-    if not rows:
-        return "No group has data."
-    ends = [
-        f"{w} {g.group}, {percent(getattr(g, rate))}" for w, g in (("highest", rows[0]), ("lowest", rows[-1]))
-    ]
-    shown = "; ".join([*ends, f"all images {percent(overall)}"])
-    return f"Dot plot of {len(rows)} groups: {shown}. Numbers in the table."
-
-
 def overall_figures(book: Figures, result: AuditResult, attribute: str, index: int) -> list[Shown]:
     """ROC, DET and score histograms of one attribute's groups (or of all images)."""
-
-    def lines() -> list[Curve]:
-        return [c for c in result.curves if c.attribute == attribute]
-
-    def strips() -> list[Histogram]:
-        return [h for h in result.histograms if h.attribute == attribute]
-
     by = "all images" if attribute == OVERALL else f"by {attribute}"
+    lines, few = _readable_curves(result, attribute)
+    strips: list[Histogram] = [h for h in result.histograms if h.attribute == attribute]
     shown = []
-    if 0 < len(lines()) <= curve_figures.MAX_LINES:
-        for kind in ("roc", "det"):
-            alt = f"{kind.upper()} curve, {by}. AUC and error rates are in the tables."
-            figure = curve_figures.curves(lines(), kind)
-            shown.append(show(book, f"{kind}-{index}", figure, f"{kind.upper()}, {by}", alt))
-    if 0 < len(strips()) <= figures.MAX_ROWS:
-        figure = curve_figures.histograms(strips(), result.config.threshold)
+    for kind in ("roc", "det") if lines else ():
+        alt = f"{kind.upper()} curve, {by}{few}. AUC and error rates are in the tables."
+        figure = curve_figures.curves(lines, kind)
+        shown.append(show(book, f"{kind}-{index}", figure, f"{kind.upper()}, {by}{few}", alt))
+    if 0 < len(strips) <= MAX_ROWS:
+        figure = curve_figures.histograms(strips, result.config.threshold)
         alt = f"Histograms of the scores of real images and fakes, {by}."
         shown.append(show(book, f"scores-{index}", figure, f"Scores, {by}", alt))
     return shown
+
+
+def _readable_curves(result: AuditResult, attribute: str) -> tuple[list[Curve], str]:
+    """The curves that can be told apart in one figure, and which they are.
+
+    All where they are few; else all images, and the groups of the highest and the lowest AUC.
+    """
+    lines = [c for c in result.curves if c.attribute == attribute]
+    if len(lines) <= curve_figures.MAX_LINES:
+        return lines, ""
+    auc = {
+        g.group: g.auc for g in result.groups if g.attribute == attribute and not g.small and g.auc == g.auc
+    }
+    known = sorted((c for c in lines if c.group in auc), key=lambda c: auc[c.group])
+    ends = [known[-1], known[0]] if len(known) > 1 else known
+    return [
+        *(c for c in result.curves if c.attribute == OVERALL),
+        *ends,
+    ], ": all images, highest and lowest AUC"
 
 
 def attribute_part(
     book: Figures, result: AuditResult, name: str, index: int, told: list[words.Finding]
 ) -> AttributePart:
     """Figures, tables and findings of the `index`-th attribute of the page."""
-    groups = [g for g in result.groups if g.attribute == name]
-    shown = []
-    for rate, what in words.RATE_NAMES.items():
-        overall = getattr(result.overall, rate)
-        figure = figures.dots(groups, rate, overall, result.config)
-        alt = _dots_alt(groups, rate, overall)
-        shown.append(show(book, f"dots-{rate}-{index}", figure, f"{what} ({rate.upper()}), by {name}", alt))
+    found = [f for f in told if f.verdict.attribute == name]
+    plots = []
+    for rate in words.RATES:
+        one = next((f for f in found if f.verdict.rate == rate), None)
+        plots.append((one, gap_plot(result, name, rate, one.verdict if one else None)))
     return AttributePart(
         name=name,
         anchor=f"attribute-{index}",
-        findings=[f for f in told if f.verdict.attribute == name],
-        figures=shown,
+        findings=found,
+        plots=plots,
         curves=overall_figures(book, result, name, index),
         rates=tables.rates_table(result, name),
         measures=tables.gaps_table(result, name),
@@ -116,21 +114,22 @@ def attribute_part(
         reference=references.reference_table(result, name),
         reference_claims=references.reference_claims(result, name),
         quality=tables.quality_table(result, name),
-        n_shown=min(len(groups), figures.MAX_ROWS),
-        n_hidden=max(0, len(groups) - figures.MAX_ROWS),
     )
 
 
 def explorer_figures(
-    book: Figures, result: AuditResult, parts: list[AttributePart]
+    book: Figures, result: AuditResult, parts: list[AttributePart], slider: dict[str, Any]
 ) -> dict[str, list[Shown]]:
-    """For each attribute what the slider moves: its gap over thresholds, its ROC and DET."""
+    """For each attribute what the slider moves: its gap over thresholds, and its ROC and DET where all
+    fit.
+    """
     shown = {}
     for index, part in enumerate(parts):
         figure = sweeps.gap_figure(result, part.name)
         alt = f"Gap between the groups of {part.name} against the threshold."
         gap = show(book, f"gap-{index}", figure, f"Largest gap by {part.name}, against the threshold", alt)
-        curves = [s for s in part.curves if s.key.startswith(("roc", "det"))]
+        known = next(a for a in slider["attributes"] if a["name"] == part.name)
+        curves = [s for s in part.curves if known["curves"] and s.key.startswith(("roc", "det"))]
         shown[part.name] = [
             gap,
             *[Shown(s.key, f"{s.caption}; rings: the chosen threshold", s.alt, s.height) for s in curves],

@@ -244,7 +244,7 @@ def write_benchmark_page(folder: str | Path) -> Path:
             ("curves", "ROC and DET"),
             ("measures", "Every measure"),
             ("mistakes", "Mistakes"),
-            ("belief", "Can it be believed"),
+            ("belief", "Reliability"),
             ("glossary", "Glossary"),
         ],
     }

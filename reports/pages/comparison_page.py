@@ -24,7 +24,7 @@ from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures import curves as curve_figures
 from reports.figures import palette
-from reports.figures.dot_plots import base_layout, label_text
+from reports.figures.plotly_layout import base_layout, label_text
 from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
 from reports.tables.table import Column, Table
@@ -238,11 +238,12 @@ def write_comparison_page(folder: str | Path) -> Path:
         "line_figures": lines,
         "missing": missing,
         "tables": [gaps_table(record), errors_table(record), auc_table(record)],
+        "file_stem": "comparison",
         "sections": [
             ("answer", "The answer"),
             ("gaps", "Fairness"),
-            ("performance", "How good are they"),
-            ("belief", "Can it be believed"),
+            ("performance", "Accuracy"),
+            ("belief", "Reliability"),
             ("glossary", "Glossary"),
         ],
     }

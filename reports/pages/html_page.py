@@ -35,8 +35,9 @@ PLOTLY_JS = "plotly-basic-4.1.1.min.js"
 
 
 def nobreak(text: str) -> Markup:
-    """Keep each bracketed interval on one line."""
-    return Markup(re.sub(r"\([^()]{1,40}\)", r'<span class="nb">\g<0></span>', str(escape(text))))
+    """Keep each short bracketed interval, and each p-value, on one line."""
+    html = re.sub(r"\bp (=|&lt;) (?=[\d])", "p\u00a0\\1\u00a0", str(escape(text)))
+    return Markup(re.sub(r"\([^()]{1,22}\)", r'<span class="nb">\g<0></span>', html))
 
 
 def environment() -> Environment:

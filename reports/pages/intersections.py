@@ -11,7 +11,7 @@ from audit.schema.result import AuditResult
 from reports.figures.heat_maps import HeatMap, all_cells, comparable, crossed, heat_maps, worst_cells
 from reports.tables.table import Table
 from reports.text.numbers import count
-from reports.text.verdict_text import RATE_NAMES, Finding
+from reports.text.verdict_text import RATE_NAMES, Finding, by
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Crossing:
     cells: Table
     open: bool
     """Whether its first map is unfolded."""
+    compared: bool
+    """Whether any two of its cells have enough images."""
 
 
 def _summary(result: AuditResult, name: str) -> str:
@@ -37,6 +39,14 @@ def _summary(result: AuditResult, name: str) -> str:
         f"{count(n)} cells occur. With at least {result.config.min_n} images of the kind and every label "
         f"known, {real} are compared on their real images and {fake} on their fakes."
     )
+
+
+def not_compared(crossed: list[Crossing], min_n: int) -> str:
+    """One line for all intersections without two cells to compare; nothing where there is none."""
+    names = [by(c.name).removeprefix("by ") for c in crossed if not c.compared]
+    if not names:
+        return ""
+    return f"Not compared, because fewer than two cells have {min_n} images: {'; '.join(names)}."
 
 
 def crossings(result: AuditResult, told: list[Finding]) -> list[Crossing]:
@@ -53,6 +63,7 @@ def crossings(result: AuditResult, told: list[Finding]) -> list[Crossing]:
             ],
             cells=all_cells(result, name),
             open=index == 0,
+            compared=any(len(comparable(result, name, rate)) > 1 for rate in RATE_NAMES),
         )
         for index, name in enumerate(crossed(result))
     ]

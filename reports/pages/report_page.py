@@ -9,6 +9,7 @@ that the report can be written again years later, from the record alone, on a ma
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,19 @@ from reports.figures import example_images as samples
 from reports.figures import threshold_explorer as explorer
 from reports.pages import attribute_parts as parts
 from reports.pages.html_page import render
-from reports.pages.intersections import Crossing, crossings
+from reports.pages.intersections import Crossing, crossings, not_compared
 from reports.run_files import load_json
 from reports.tables import adjusted_gaps as held
 from reports.tables import other_thresholds as elsewhere
 from reports.tables import reliability as belief
 from reports.tables import report_tables as tables
 from reports.tables import share_of_fakes as rare
+from reports.tables.coverage import coverage
 from reports.tables.share_of_fakes import mix_of_disparities, mix_of_measures
 from reports.text import answer
 from reports.text import next_steps as advice
 from reports.text import provenance as signoff
+from reports.text import threshold_text as thresholds
 from reports.text import verdict_text as words
 from reports.text.legible import legible
 from reports.text.numbers import number, number_interval, percent, percent_interval
@@ -65,15 +68,29 @@ def _tiles(result: AuditResult) -> list[tuple[str, str, str, str]]:
 
 
 def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the page shows before the fold: the five questions, each answered at one place."""
     every = [
-        ("answer", "The answer", True),
-        ("attributes", "By attribute", True),
+        ("answer", "Is it fair?", True),
+        ("next", "What next", True),
+        ("affected", "Who is affected", True),
+        ("certainty", "How sure is this?", True),
+        ("thresholds", "Is the threshold right?", True),
+        ("examples", "Examples", context["first_examples"]),
+        ("appendix", "Appendix", True),
+    ]
+    return [(key, name) for key, name, present in every if present]
+
+
+def _appendix(context: dict[str, Any]) -> list[tuple[str, str]]:
+    every = [
+        ("numbers", "All numbers by attribute", True),
         ("intersections", "Intersections", context["crossings"]),
-        ("explorer", "Threshold explorer", context["explorer"]),
-        ("performance", "How good is it at all", True),
-        ("pairs", "Look at it", context["cards"]),
-        ("belief", "Can it be believed", True),
-        ("provenance", "Where it comes from", True),
+        ("explorer", "Threshold slider", context["explorer"]),
+        ("accuracy", "Accuracy", True),
+        ("pairs", "All examples", context["cards"]),
+        ("reliability", "Reliability", True),
+        ("coverage", "What auditors ask for", True),
+        ("provenance", "Provenance", True),
         ("glossary", "Glossary", True),
         ("signoff", "Sign-off", True),
     ]
@@ -84,7 +101,7 @@ def _anchors(
     shown: list[parts.AttributePart], crossed: list[Crossing], told: list[words.Finding]
 ) -> dict[str, str]:
     known = {p.name: p.anchor for p in shown} | {c.name: c.anchor for c in crossed}
-    return {f.verdict.attribute: known.get(f.verdict.attribute, "attributes") for f in told}
+    return {f.verdict.attribute: known.get(f.verdict.attribute, "affected") for f in told}
 
 
 def _cards(
@@ -92,6 +109,12 @@ def _cards(
 ) -> list[tuple[str, str, str, list[samples.Card]]]:
     chosen = samples.cards(run_dir, result, images)
     return [(kind, *samples.KINDS.get(kind, (kind.capitalize(), "")), rows) for kind, rows in chosen.items()]
+
+
+def _first_examples(cards: list[tuple[str, str, str, list[samples.Card]]]) -> list[samples.Card]:
+    """Two of each kind of mistake, for the page before its appendix."""
+    chosen = {kind: rows for kind, _, _, rows in cards}
+    return [card for kind in ("false accusation", "missed fake") for card in chosen.get(kind, [])[:2]]
 
 
 def detector_name(result: AuditResult) -> str:
@@ -115,10 +138,13 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
     shown = [parts.attribute_part(book, result, name, i, told) for i, name in enumerate(names)]
     crossed = crossings(result, told)
     slider = explorer.payload(result, names)
+    cards = _cards(run_dir, result, images)
     explored = [p for p in shown if slider and any(a["name"] == p.name for a in slider["attributes"])]
     context: dict[str, Any] = {
         "result": result,
         "detector": detector_name(result),
+        "file_stem": re.sub(r"[^\w-]+", "-", detector_name(result)).strip("-") or "detector",
+        "date": answer.audited_on(run),
         "headline": answer.headline(result),
         "lead": answer.lead(result),
         "overall_sentence": answer.overall_sentence(result),
@@ -127,20 +153,25 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "notes": answer.notes(result),
         "answerable": answer.is_answerable(result),
         "steps": advice.next_steps(result),
+        "told_above": {claim for claim, _ in answer.lead(result)},
         "verdict_grid": _verdict_grid(told),
         "anchors": _anchors(shown, crossed, told),
         "attributes": shown,
-        "crossings": crossed,
+        "crossings": [c for c in crossed if c.compared],
+        "not_compared": not_compared(crossed, result.config.min_n),
         "explorer": slider,
+        "threshold_answer": thresholds.answer(result),
         "elsewhere": elsewhere.rows(result, names),
         "n_elsewhere": elsewhere.n_compared(result),
-        "explorer_figures": parts.explorer_figures(book, result, explored),
+        "explorer_figures": parts.explorer_figures(book, result, explored, slider or {}),
         "tiles": _tiles(result),
         "mix_of_measures": mix_of_measures(result),
         "mix_of_disparities": mix_of_disparities(result),
         "operating": tables.operating_points_table(result.overall),
         "overall_figures": parts.overall_figures(book, result, OVERALL, len(shown)),
-        "cards": _cards(run_dir, result, images),
+        "cards": cards,
+        "first_examples": _first_examples(cards),
+        "coverage": coverage(result),
         "verdicts_table": tables.verdicts_table(result),
         "provenance": provenance_rows(result, run),
         "signoff": signoff.filled(result),
@@ -149,7 +180,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         **held.context(result),
         **rare.context(result, names),
     }
-    context["sections"] = _sections(context)
+    context |= {"sections": _sections(context), "appendix": _appendix(context)}
     return render("report.html", context, book, {"explorer": slider})
 
 

@@ -21,7 +21,7 @@ DESKTOP, PHONE = (1280, 800), (390, 844)
 SHOTS = [
     ("answer", "#answer", DESKTOP, "light"),
     ("answer-dark", "#answer", DESKTOP, "dark"),
-    ("attributes", "#attributes", (1280, 900), "light"),
+    ("affected", "#affected", (1280, 900), "light"),
     ("intersections", "#intersections", (1280, 900), "light"),
     ("explorer", "#explorer", (1280, 1000), "light"),
     ("pairs", "#pairs", (1280, 640), "light"),

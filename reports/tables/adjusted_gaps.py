@@ -3,7 +3,7 @@
 Enters: the adjusted gaps of an `AuditResult`. Leaves: a line under each verdict, and the tables behind it.
 
 Why the words follow the interval and not the two numbers: an adjusted gap is less certain than a raw one, and
-"it is explained" is what a vendor would most like to read. Where the data cannot tell, that is what is said.
+"it is explained" is what a vendor would most like to read. What is inconclusive is called so.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ from reports.text.numbers import count, percent, point_interval, points
 from reports.text.verdict_text import DISPARITY, RATE_NAMES, by, group_label, title
 
 NOUNS = {
-    "reconstruction_ms_ssim": "quality of the fake (MS-SSIM)",
-    "reconstruction_l1": "distance of the fake from its photo (L1)",
-    "real_confidence": "clearness of the face (confidence of finding it)",
-    "fake_confidence": "clearness of the face in the fake (confidence of finding it)",
-    "confidence": "clearness of the face in the source photo (confidence of finding it)",
-    "border_share": "share of invented border",
+    "reconstruction_ms_ssim": ("fakes of equal quality (MS-SSIM)", "the quality of the fake (MS-SSIM)"),
+    "reconstruction_l1": (
+        "fakes equally close to their photos (L1)",
+        "how close the fake is to its photo (L1)",
+    ),
+    "real_confidence": ("equally clear faces", "how clear the face is (confidence of finding it)"),
+    "fake_confidence": ("fakes with equally clear faces", "how clear the face in the fake is"),
+    "confidence": ("equally clear faces in the source photo", "how clear the face in the source photo is"),
+    "border_share": ("images with an equal share of invented border", "the share of invented border"),
 }
-"""What the columns of a pairs dataset record; other columns go by their own names."""
+"""What the columns of a pairs dataset record: what images alike in it are called, and the column itself;
+other
+columns go by their own names."""
 
 ABOUT_EQUAL = 0.2
 """An adjusted gap that differs from the raw one by less than this share is called as large."""
@@ -38,22 +43,24 @@ class Held:
     adjusted: list[str]
 
 
-def noun(column: str) -> str:
-    """What is held constant, to stand behind "at equal"."""
-    return NOUNS.get(column, f"“{column}”")
+def alike(gap: AdjustedGap) -> str:
+    """The images that are compared, to stand behind "among"."""
+    known = [NOUNS[c][0] if c in NOUNS else f"images of equal “{c}”" for c in gap.columns or [gap.column]]
+    return " and ".join(known)
 
 
 def nouns(gap: AdjustedGap) -> str:
-    """All that is held constant, to stand behind "at equal"."""
-    return " and ".join(map(noun, gap.columns or [gap.column]))
+    """All that is held constant, to stand behind "explained by"."""
+    known = [NOUNS[c][1] if c in NOUNS else f"“{c}”" for c in gap.columns or [gap.column]]
+    return " and ".join(known)
 
 
 def told(gap: AdjustedGap) -> str:
     """One adjusted gap in words: how large, what that means, how many images took part."""
     if not gap.separable:
-        return f"At equal {nouns(gap)}: {gap.reason}."
+        return f"Among {alike(gap)}: {gap.reason}."
     interval = point_interval(gap.interval)
-    size = f"{points(gap.adjusted)} ({interval}) at equal {nouns(gap)}."
+    size = f"{points(gap.adjusted)} ({interval}) among {alike(gap)}."
     return f"{size} {meaning(gap)} {_took_part(gap)}"
 
 
@@ -63,38 +70,38 @@ def meaning(gap: AdjustedGap) -> str:
     if gap.adjusted != gap.adjusted:
         return f"Not adjusted: {gap.reason}."
     if gap.interval is None:
-        return "Hardly any image is judged wrongly, or hardly any rightly: the adjustment says nothing."
+        return "Almost no image is judged wrongly, or almost none rightly: the adjustment says nothing."
     low, high = gap.interval
     if high < 0:
-        return f"Among images of like {what} it is the other group that fares worse."
+        return f"Among {alike(gap)}, the other group fares worse."
     if low <= 0:
         return _unproven(gap, what)
     kept = gap.adjusted / gap.raw_taking_part if gap.raw_taking_part > 0 else math.inf
     if kept > 1 + ABOUT_EQUAL:
-        return f"The gap is not explained by {what}; differences in it hid a part of the gap."
+        return f"The gap is not explained by {what}; differences in it hid part of the gap."
     if kept >= 1 - ABOUT_EQUAL:
-        return f"The gap is not explained by {what}: among images alike in it, it stays."
-    return f"About {percent(1 - kept, 0)} of the gap goes along with {what}; the rest stays."
+        return f"The gap is not explained by {what}: among images alike in it, it remains."
+    return f"About {percent(1 - kept, 0)} of the gap goes with {what}; the rest remains."
 
 
 def _unproven(gap: AdjustedGap, what: str) -> str:
     if gap.raw_interval[0] <= 0:
-        return "Neither the raw nor the adjusted gap can be told from none."
+        return "Neither the raw nor the adjusted gap is shown to differ from zero."
     if abs(gap.adjusted) <= gap.raw_taking_part / 2:
         return (
-            f"Most of the gap goes along with {what}: among images alike in it, no gap is shown, and none "
-            "is ruled out."
+            f"Most of the gap goes with {what}: among images alike in it, a gap is neither shown nor ruled "
+            "out."
         )
-    return f"Among images of like {what} there are too few to tell whether the gap stays."
+    return f"Inconclusive: too few {alike(gap)} to say whether the gap remains."
 
 
 def _took_part(gap: AdjustedGap) -> str:
     if gap.n_taking_part == gap.n_images:
-        return f"All {count(gap.n_images)} images of the two groups took part."
-    text = f"{count(gap.n_taking_part)} of {count(gap.n_images)} images of the two groups took part"
+        return f"All {count(gap.n_images)} images of the two groups were used."
+    text = f"{count(gap.n_taking_part)} of {count(gap.n_images)} images of the two groups were used"
     why = [f"{count(gap.n_missing)} have no value"] if gap.n_missing else []
     lone = gap.n_images - gap.n_missing - gap.n_taking_part
-    why += [f"{count(lone)} no counterpart of the other group"] if lone else []
+    why += [f"{count(lone)} have no counterpart in the other group"] if lone else []
     among = points(gap.raw_taking_part)
     other = "" if among == points(gap.raw) else f"; the raw gap among them is {among}"
     return f"{text} ({', '.join(why)}){other}."
@@ -110,12 +117,12 @@ def held_table(result: AuditResult) -> Table:
         Column("attribute", "Attribute"),
         Column("rate", "Rate"),
         Column("groups", "Groups"),
-        Column("column", "At equal"),
+        Column("column", "Among"),
         Column("raw", "Raw gap", "points", "gap"),
         Column("raw_interval", "Its interval", "points interval", "simultaneous"),
         Column("adjusted", "Adjusted gap", "points", "adjusted"),
         Column("interval", "Its interval", "points interval", "simultaneous"),
-        Column("n_taking_part", "Took part", "count"),
+        Column("n_taking_part", "Images used", "count"),
         Column("n_images", "Of images", "count"),
         Column("meaning", "What it says"),
     ]
@@ -125,12 +132,12 @@ def held_table(result: AuditResult) -> Table:
             "attribute": title(gap.attribute),
             "rate": gap.rate.upper(),
             "groups": _groups(gap),
-            "column": nouns(gap),
+            "column": alike(gap),
             "meaning": meaning(gap),
         }
         for gap in result.adjusted_gaps
     ]
-    return Table("adjusted-gaps", "Gaps, raw and at equal value of another column", columns, rows)
+    return Table("adjusted-gaps", "Gaps, raw and among images alike in another column", columns, rows)
 
 
 def strata_table(result: AuditResult) -> Table:
@@ -138,7 +145,7 @@ def strata_table(result: AuditResult) -> Table:
     columns = [
         Column("attribute", "Attribute"),
         Column("rate", "Rate"),
-        Column("column", "At equal"),
+        Column("column", "Column"),
         Column("stratum", "Images with"),
         Column("worst", "Group"),
         Column("worst_images", "Images", "count"),
@@ -197,8 +204,7 @@ def doubts(result: AuditResult) -> list[str]:
     ]
     return inseparable + [
         f"{RATE_NAMES[gap.rate]}, {by(gap.attribute)}: of the gap of {points(gap.raw)}, "
-        f"{points(gap.adjusted)} ({point_interval(gap.interval)}) are left among images of equal "
-        f"{nouns(gap)}."
+        f"{points(gap.adjusted)} ({point_interval(gap.interval)}) remain among {alike(gap)}."
         for gap in result.adjusted_gaps
         if (gap.attribute, gap.rate) in disparities
         and gap.interval is not None

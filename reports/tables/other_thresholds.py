@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit.schema.result import AuditResult, Verdict
 from reports.text.numbers import NO_DATA, percent, point_interval, points
-from reports.text.verdict_text import HEADLINES, shown_gap
+from reports.text.verdict_text import HEADLINES, deciding
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Judged:
 
     verdict: Verdict
     headline: str
-    why: str
+    gap: str
+    interval: str
 
 
 @dataclass(frozen=True)
@@ -47,27 +48,31 @@ class Row:
     fpr: float
     lines: list[Line]
     """Real images flagged as fake, fakes let through."""
+    audited: bool = False
 
 
 def _reason(rule: str) -> str:
     if rule == "eer":
-        return "both rates equal"
+        return "equal error rates"
     return f"FPR at most {percent(float(rule.partition('=')[2]), 0)}"
 
 
-def _gap(v: Verdict) -> str:
-    gap, interval = shown_gap(v)
-    return f"{points(gap).split()[0]} ({point_interval(interval)})" if gap == gap else "too few images"
+def _judged(result: AuditResult, v: Verdict) -> Judged:
+    found = deciding(result, v)
+    if found.gap != found.gap:
+        return Judged(v, HEADLINES[v.verdict], "–", "too few images")
+    return Judged(v, HEADLINES[v.verdict], points(found.gap).split()[0], point_interval(found.interval))
 
 
 def _row(
+    result: AuditResult,
     threshold: float,
     reason: str,
     rates: tuple[float, float],
     verdicts: Sequence[Verdict],
     names: Sequence[str],
 ) -> Row:
-    found = {(v.attribute, v.rate): Judged(v, HEADLINES[v.verdict], _gap(v)) for v in verdicts}
+    found = {(v.attribute, v.rate): _judged(result, v) for v in verdicts}
     flagged, missed = (percent(rate) for rate in rates)
     lines = [
         Line(f"FPR {flagged}", [found.get((name, "fpr")) for name in names]),
@@ -86,9 +91,13 @@ def rows(result: AuditResult, names: Sequence[str]) -> list[Row]:
     if not result.other_thresholds:
         return []
     m = result.overall
-    own = _row(result.config.threshold, "audited", (m.fpr, m.fnr), result.verdicts, names)
+    rates = (m.fpr, m.fnr)
+    own = replace(
+        _row(result, result.config.threshold, "audited", rates, result.verdicts, names), audited=True
+    )
     others = [
-        _row(o.threshold, _reason(o.rule), (o.fpr, o.fnr), o.verdicts, names) for o in result.other_thresholds
+        _row(result, o.threshold, _reason(o.rule), (o.fpr, o.fnr), o.verdicts, names)
+        for o in result.other_thresholds
     ]
     return sorted([own, *others], key=lambda row: -row.fpr)
 

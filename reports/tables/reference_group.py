@@ -1,7 +1,7 @@
 """Each group against the reference group, for rules such as "no group may exceed White by 2 points or more".
 
 Enters: an `AuditResult` whose audit named a reference for an attribute. Leaves: a table, and one sentence a
-rate that says who exceeds the reference, who does not, and of whom the data cannot tell.
+rate that says who exceeds the reference, who does not, and for whom it is inconclusive.
 
 Why one direction: such a rule asks who fares worse than the reference; a group that fares better keeps it.
 """
@@ -14,7 +14,7 @@ from reports.text.numbers import listing, points
 from reports.text.verdict_text import RATE_NAMES, group_label, title
 
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
-EXCEEDS, KEEPS, OPEN = "yes", "no", "cannot tell"
+EXCEEDS, KEEPS, OPEN = "yes", "no", "inconclusive"
 
 
 def exceeds(gap: Gap, tolerance: float) -> str:
@@ -66,8 +66,8 @@ def reference_claims(result: AuditResult, attribute: str) -> list[tuple[str, str
             named[exceeds(gap, tolerance)].append(group_label(attribute, gap.groups[0]))
         reference = group_label(attribute, gaps[0].groups[1])
         shown = listing(named[EXCEEDS]) if named[EXCEEDS] else "no group"
-        claim = f"Shown to exceed {reference} by more than {points(tolerance)}: {shown}."
-        claim += f" Shown not to: {listing(named[KEEPS])}." if named[KEEPS] else ""
-        claim += f" The data cannot tell: {listing(named[OPEN])}." if named[OPEN] else ""
+        claim = f"Proven to exceed {reference} by more than {points(tolerance)}: {shown}."
+        claim += f" Proven not to: {listing(named[KEEPS])}." if named[KEEPS] else ""
+        claim += f" Inconclusive: {listing(named[OPEN])}." if named[OPEN] else ""
         told.append((RATE_NAMES[rate], claim))
     return told

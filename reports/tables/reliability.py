@@ -38,13 +38,13 @@ def _independence(result: AuditResult) -> str:
     if name := result.config.unit_column:
         return (
             f"Every {name} counts as independent of the others and counts once: one real and one fake image "
-            "of each were drawn. Rates are shares of such draws, not of all images."
+            "of each were drawn. Rates are shares of these draws, not of all images."
         )
     unit = "matched pair" if result.data.n_pairs else "image"
     return (
         f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
-        "video or copies of one image are not: with them, intervals are too narrow and verdicts too sure. "
-        "For score tables, --unit-column draws one of each."
+        "video or copies of one image are not independent: they make intervals too narrow and verdicts too "
+        "certain. For score tables, --unit-column draws one of each."
     )
 
 
@@ -52,25 +52,25 @@ def limits(result: AuditResult) -> list[str]:
     """What bounds the conclusions."""
     told = []
     if rendered(result):
-        told.append(
-            "The faces were drawn by a program. They exercise the method; they say nothing about people."
-        )
+        told.append("The faces were drawn by a program. They test the method and say nothing about people.")
     if _uses_fairface_words(result):
         told.append(
-            "Labels of age, gender and race in FairFace are what crowd workers perceived, not what people "
-            "say of themselves. Two genders and seven race words do not describe everyone."
+            "FairFace’s labels of age, gender and race are what crowd workers perceived, not what people say "
+            "about themselves. Two genders and seven race words do not describe everyone."
         )
     if result.data.n_pairs:
         maker = result.provenance.generator.get("name", "one generator")
         told.append(
-            f"All fakes come from {maker}: a re-creation of each real photo. Other kinds of fakes may be "
-            "caught or missed differently, and by other groups."
+            f"All fakes come from {maker}, which re-creates each real photo. Other kinds of fakes may be "
+            f"caught or "
+            "missed differently, and affect other groups."
         )
     told += [
         _independence(result),
-        f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos of "
-        "other origin, quality or compression can behave differently.",
-        "A gap shows that groups are treated unequally here. It does not show why.",
+        f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos from "
+        f"other "
+        "sources, or of other quality or compression, may behave differently.",
+        "A gap shows that groups are treated unequally here, not why.",
     ]
     return told
 
@@ -82,13 +82,15 @@ def not_measured(result: AuditResult) -> list[str]:
         told.append("Intersections: one attribute alone was audited.")
     if not result.data.n_pairs:
         told.append(
-            "Matched pairs: real images and fakes show different people, so content and group can mix."
+            "Matched pairs: real images and fakes show different people, so differences in content can "
+            "look like "
+            "differences between groups."
         )
     if not result.dropout:
-        told.append("Drop-out: the record does not say which images were lost before scoring.")
+        told.append("Drop-out: the record does not say which images were lost before they were scored.")
     told += [
-        "Video, audio, and images that were screenshots, recompressed or deliberately disguised.",
-        "The harm done by an error, and what people do with a flag.",
+        "Video and audio; screenshots, recompressed images and deliberate disguise.",
+        "The harm that an error does, and how people use a flag.",
     ]
     return told
 
@@ -113,8 +115,8 @@ def multiplicity(result: AuditResult) -> str:
     n = result.n_tests or len(result.verdicts)
     names = ", ".join(by(a) for a in dict.fromkeys(v.attribute for v in result.verdicts))
     return (
-        f"{count(n)} comparisons were made ({names}). The p-values are corrected for all of them by "
-        "Holm's method; rates of single cells are shown for orientation and were not tested one by one."
+        f"{count(n)} comparisons were made ({names}). The p-values are corrected for all of them by Holm’s "
+        "method. Rates of single cells were not tested one by one."
     )
 
 
@@ -126,6 +128,7 @@ def context(result: AuditResult) -> dict[str, Any]:
     ]
     return {
         "limits": limits(result),
+        "main_limits": [line for line in limits(result) if line != _independence(result)],
         "not_measured": not_measured(result),
         "dropout": dropout,
         "dropout_sentence": dropout_sentence(list(result.dropout)) if result.dropout else "",

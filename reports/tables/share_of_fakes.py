@@ -46,7 +46,7 @@ def sentence(result: AuditResult) -> str:
     """Over all images, at the audited threshold."""
     told = [(s, _of_flagged([result.overall], s, result.config.confidence)[0]) for s in SHOWN]
     if any(math.isnan(flagged.rate) for _, flagged in told):
-        return "At the audited threshold this cannot be told: no image is flagged, or one class is missing."
+        return "Undefined at the audited threshold: no image is flagged, or one kind of image is missing."
     parts = [
         f"{of_thousand(f.rate)} ({of_thousand_interval(f.limits)}) are real people if {percent(share, 0)} of "
         "the images are fakes"
@@ -112,7 +112,7 @@ def mix_of_disparities(result: AuditResult) -> str:
     """Beside demographic parity, disparate impact and accuracy equality."""
     return (
         "Demographic parity, disparate impact and accuracy equality (F_DP, F_OAE) count real and fake images "
-        f"together, so they depend on each group's share of fakes in this data set, {_share(result)} over "
+        f"together, so they depend on each group’s share of fakes in this data set, {_share(result)} over "
         "all; gaps in FPR and FNR do not."
     )
 

@@ -8,18 +8,21 @@ an unequal attribute is nearly always unequal too. Where only an intersection is
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from audit.judge.sanity_checks import Fault, fault_in, sentences
 from audit.schema.result import MISSING, AuditResult
 from reports.text.numbers import count, listing, p_value, percent, percent_interval, points
 from reports.text.participation import takes_part
 from reports.text.verdict_text import (
     DISPARITY,
+    HEADLINES,
     INSUFFICIENT,
     RATE_NAMES,
     UNEQUAL,
     WITHIN,
     Finding,
-    beyond_proven,
     by,
     far_in_proportion,
     findings,
@@ -28,8 +31,8 @@ from reports.text.verdict_text import (
 )
 
 NOT_ANSWERABLE: dict[Fault | None, str] = {
-    "reversed": "Not answerable yet: scores or labels look reversed.",
-    "threshold": "Not answerable yet: the threshold does not fit these scores.",
+    "reversed": "No answer yet: scores or labels look reversed.",
+    "threshold": "No answer yet: the threshold does not fit these scores.",
 }
 """Headlines for records whose verdicts must not be read as an answer."""
 
@@ -57,20 +60,18 @@ def headline(result: AuditResult) -> str:
         return NOT_ANSWERABLE[fault]
     found = {standing(result, v) for v in result.verdicts}
     if DISPARITY in found:
-        return f"No. Its errors fall unequally by {_named(result, DISPARITY)}."
+        return f"No. Its error rates differ by {_named(result, DISPARITY)}."
     if not found:
         return "No verdict: no group was compared."
     if UNEQUAL in found:
-        unequal = _named(result, UNEQUAL)
-        return f"Unequal by {unequal}; whether by more than the tolerance, the data cannot tell."
+        return f"Unequal by {_named(result, UNEQUAL)}, and perhaps within your tolerance."
     if found == {WITHIN}:
         far = [v.attribute for v in result.verdicts if far_in_proportion(result, v)]
         far = [by(a) for a in dict.fromkeys([a for a in far if ":" not in a] or far)]
-        apart = f"; in proportion far apart {listing(far)}" if far else ""
-        return f"Within tolerance, by {_named(result, WITHIN)}{apart}."
-    if found == {INSUFFICIENT}:
-        return "The data cannot tell."
-    return f"Not settled. The data cannot tell by {_named(result, INSUFFICIENT)}."
+        apart = f", but far apart in proportion {listing(far)}" if far else ""
+        return f"Within tolerance by {_named(result, WITHIN)}{apart}."
+    start = "Inconclusive" if found == {INSUFFICIENT} else "Partly inconclusive"
+    return f"{start}: too few images to compare groups by {_named(result, INSUFFICIENT)}."
 
 
 def _proven(result: AuditResult) -> list[tuple[str, str]]:
@@ -85,28 +86,32 @@ def _proven(result: AuditResult) -> list[tuple[str, str]]:
     if rest:
         noun = "disparity" if len(rest) == 1 else "disparities"
         where = " in intersections" if all(":" in f.verdict.attribute for f in rest) else ""
-        lines.append((f"{count(len(rest))} more {noun}{where}:", "see the next sections."))
+        lines.append((f"{count(len(rest))} more {noun}{where}:", "see Intersections."))
     return lines
 
 
 def lead(result: AuditResult) -> list[tuple[str, str]]:
-    """The paragraphs under the headline, each a claim and its evidence: found, open, cleared."""
+    """The paragraphs under the headline, each a claim and its evidence: what is proven, and what is small.
+
+    What is open is named only where nothing is proven; the table of verdicts beside it has the rest.
+    """
     if not is_answerable(result):
         return [
-            ("Nobody is named here:", "what follows is counted as asked, and says nothing about groups yet.")
+            (
+                "No group is named here:",
+                "the numbers below follow your settings, and say nothing about groups yet.",
+            )
         ]
     found = {standing(result, v) for v in result.verdicts}
     if not found:
-        return [("The record holds no groups to compare;", "only the overall error rates can be read.")]
+        return [("There are no groups to compare:", "only the overall error rates can be read.")]
     told = _proven(result)
     if found == {INSUFFICIENT}:
-        told.append(("No unequal treatment is shown, and none is ruled out:", "there are too few images."))
+        told.append(("Unequal treatment is neither shown nor ruled out:", "there are too few images."))
         told += [(f.claim, f.evidence) for f in findings(result)][:1]
-    elif INSUFFICIENT in found:
-        told.append(("The data cannot tell", f"by {_named(result, INSUFFICIENT)}."))
     if WITHIN in found:
         limit = points(result.config.tolerance)
-        told.append(("Within tolerance", f"by {_named(result, WITHIN)}: any gap is below {limit}."))
+        told.append(("Within tolerance", f"by {_named(result, WITHIN)}: no gap exceeds {limit}."))
         told += [line for f in findings(result) for line in _in_proportion(result, f)]
     return told + _vacuous(result)
 
@@ -133,26 +138,24 @@ def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
     if not rare:
         return []
     told = f"{listing(rare)}, less than the tolerance of {points(result.config.tolerance)}."
-    so = "A group can fare many times worse and stay within it: read the proportions too."
-    return [("Points say little here:", f"{told} {so}")]
+    so = "A group can fare many times worse and still be within it, so look at the proportions too."
+    return [("Points say little here:", f"{told[:1].upper()}{told[1:]} {so}")]
 
 
 def sureness(result: AuditResult) -> list[str]:
     """How sure: level, multiplicity, and the thinnest well-filled group."""
     level = percent(result.config.confidence, 0)
-    told = [f"Each gap's interval holds at {level} for all pairs of groups of its attribute together."]
+    told = [f"Intervals of gaps are {level} intervals for all pairs of groups of an attribute at once."]
     if result.n_tests > 1:
-        told.append(f"Disparities are corrected for all {count(result.n_tests)} comparisons made (Holm).")
-        if any(beyond_proven(result, v) for v in result.verdicts):
-            told.append(
-                "That a gap exceeds the tolerance rests on its own interval, without that correction."
-            )
+        told.append(
+            f"p-values are corrected for all {count(result.n_tests)} comparisons made (Holm’s method)."
+        )
     tests = [v.adjusted_p_value for v in result.verdicts if v.verdict == DISPARITY]
     if tests:
         shown = p_value(max(tests))
         told.append(
-            "If all groups were treated alike, chance would produce each such gap with a probability "
-            f"{shown if shown.startswith('<') else 'of at most ' + shown}."
+            "If the detector treated all groups alike, the chance of a gap like each disparity would be "
+            f"{shown if shown.startswith('<') else 'at most ' + shown}."
         )
     return told + _left_out(result)
 
@@ -167,13 +170,13 @@ def _left_out(result: AuditResult) -> list[str]:
         if n:
             told.append(
                 f"{count(n)} of {count(len(labelled))} groups {'has' if n == 1 else 'have'} fewer than "
-                f"{result.config.min_n} {kind}: shown, and left out of the verdicts on {kind}."
+                f"{result.config.min_n} {kind}. They are shown but not judged on {kind}."
             )
     return told
 
 
 def is_weak(result: AuditResult) -> bool:
-    """Whether the detector hardly beats a coin; fairness says little then."""
+    """Whether the detector is barely better than a coin toss; fairness says little then."""
     return fault_in(result) == "weak"
 
 
@@ -183,7 +186,7 @@ def is_answerable(result: AuditResult) -> bool:
 
 
 def notes(result: AuditResult) -> list[str]:
-    """What to know first: a fault of scores or threshold before everything else, older records included."""
+    """What is important: a fault of scores or threshold before everything else, older records included."""
     c = result.config
     return list(dict.fromkeys([*sentences(result.overall, c.threshold, c.threshold_rule), *result.notes]))
 
@@ -204,15 +207,33 @@ def overall_sentence(result: AuditResult) -> str:
 
 
 def crossed_line(result: AuditResult) -> list[tuple[str, str]]:
-    """Verdicts on the intersections, as (verdict, which): one line where a table would push the rest away."""
+    """Verdicts on the intersections, as (verdict, by what): one line where a table would push the rest
+    away.
+    """
     lines = []
     for word in (DISPARITY, INSUFFICIENT, WITHIN):
-        verdicts = [v for v in result.verdicts if ":" in v.attribute and v.verdict == word]
-        names = listing([by(a).removeprefix("by ") for a in dict.fromkeys(v.attribute for v in verdicts)])
-        if verdicts:
-            lines.append((word, f"{count(len(verdicts))} of {_n_crossed(result)} comparisons ({names})"))
+        names = _crossed_names(result, word)
+        if names:
+            lines.append((HEADLINES[word], listing(names)))
     return lines
 
 
-def _n_crossed(result: AuditResult) -> str:
-    return count(sum(":" in v.attribute for v in result.verdicts))
+def _crossed_names(result: AuditResult, word: str) -> list[str]:
+    """Intersections with this verdict; with the kind of image where the other kind has another verdict."""
+    crossed = [v for v in result.verdicts if ":" in v.attribute]
+    names = []
+    for attribute in dict.fromkeys(v.attribute for v in crossed):
+        rates = [v.rate for v in crossed if v.attribute == attribute and v.verdict == word]
+        both = len(rates) == sum(v.attribute == attribute for v in crossed)
+        kind = "" if both else f" ({'real images' if rates[:1] == ['fpr'] else 'fakes'})"
+        names += [by(attribute) + kind] if rates else []
+    return names
+
+
+def audited_on(run: dict[str, Any]) -> str:
+    """The day of the run, as '1 March 2026'; nothing where `run.json` does not say."""
+    try:
+        day = datetime.fromisoformat(str(run.get("started", "")))
+    except ValueError:
+        return ""
+    return f"{day.day} {day:%B %Y}"

@@ -24,7 +24,7 @@ from reports.text.numbers import (
 )
 from reports.text.verdict_text import RATE_NAMES, by
 
-BETTER, OPEN = "difference", "cannot tell"
+BETTER, OPEN = "difference", "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def tell_auc(d: AucDifference, record: Comparison) -> Told:
     if proven(d, record):
         winner = d.first if d.difference > 0 else d.second
         return Told(question, BETTER, winner, f"{winner} does: {values}, {apart}.")
-    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+    return Told(question, OPEN, None, f"Inconclusive: {values}, {apart}.")
 
 
 def tell_error(d: ErrorDifference, record: Comparison) -> Told:
@@ -70,7 +70,7 @@ def tell_error(d: ErrorDifference, record: Comparison) -> Told:
     if proven(d, record):
         winner = d.first if d.difference < 0 else d.second
         return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
-    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+    return Told(question, OPEN, None, f"Inconclusive: {values}, {apart}.")
 
 
 def tell_gap(d: GapChange, record: Comparison) -> Told:
@@ -85,7 +85,7 @@ def tell_gap(d: GapChange, record: Comparison) -> Told:
     if proven(d, record):
         winner = d.first if d.difference < 0 else d.second
         return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
-    return Told(question, OPEN, None, f"The data cannot tell: {values}, {apart}.")
+    return Told(question, OPEN, None, f"Inconclusive: {values}, {apart}.")
 
 
 def told(record: Comparison) -> list[tuple[str, list[Told]]]:
@@ -113,13 +113,17 @@ def headline(record: Comparison) -> str:
         return (
             f"{n} differences between {len(record.runs)} detectors are proven."
             if n
-            else "The data cannot tell."
+            else "Inconclusive: no difference is proven."
         )
     better = [winner for d in overall if (winner := tell_auc(d, record).winner)]
     fairer = list(dict.fromkeys(winner for d in gaps if (winner := tell_gap(d, record).winner)))
-    first = f"{better[0]} separates better" if better else "Which separates better, the data cannot tell"
+    first = f"{better[0]} separates real from fake better" if better else "Neither is proven to be better"
     if not fairer:
-        return f"{first}; which is fairer, the data cannot tell."
+        return (
+            f"{first}; neither is proven to be fairer."
+            if better
+            else "Neither is proven to be better or fairer."
+        )
     if fairer == better:
         return f"{first} and is fairer {listing(_where(record, better[0]))}."
     where = [f"{w} is fairer {listing(_where(record, w))}" for w in fairer]
@@ -130,8 +134,10 @@ def corrected(record: Comparison) -> str:
     """What the answers on the first screen are corrected for."""
     sizes = {family.name: family.n_tests for family in record.families}
     if "headline" not in sizes:
-        return f"Answers are corrected for all {count(record.n_tests)} tests of this comparison (Holm)"
-    return f"Answers are corrected for all {count(sizes['headline'])} questions above (Holm)"
+        return (
+            f"Answers are corrected for all {count(record.n_tests)} tests of this comparison (Holm’s method)"
+        )
+    return f"Answers are corrected for all {count(sizes['headline'])} questions above (Holm’s method)"
 
 
 def families(record: Comparison) -> list[str]:
@@ -144,7 +150,7 @@ def families(record: Comparison) -> list[str]:
         "error rates on all images, and the gaps by single attributes, for every pair of detectors. The "
         "chance that any of them names a winner where the two are equal is at most {}.",
         "intersections": "{} tests compare gaps by intersections. They are exploratory: corrected among "
-        "themselves, and to be confirmed on new images before anybody relies on them.",
+        "themselves. Confirm them on new images before relying on them.",
         "groups": "{} tests look at single groups; they are exploratory in the same way.",
     }
     level = percent(1 - record.confidence, 0)

@@ -1,9 +1,11 @@
-"""What to do next, by verdict.
+"""What to do next, by verdict; what costs least comes first.
 
 Enters: an `AuditResult`. Leaves: a few steps, each with the section of the report it leads to.
 
 Why fixed texts chosen by rule: advice that follows from the verdict can be checked; advice that sounds
-tailored cannot.
+tailored cannot. Why more images come last and with the pool they would come from: they are the dearest
+step, and
+often there are none.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from dataclasses import dataclass
 
 from audit.judge.sanity_checks import Fault, fault_in
 from audit.schema.result import AuditResult, Verdict
+from reports.text import threshold_text as threshold
 from reports.text.answer import is_weak, rendered
-from reports.text.numbers import count, listing
+from reports.text.numbers import count, listing, points
+from reports.text.photo_pool import Pool, pool_of, provable_gap
 from reports.text.verdict_text import (
     DISPARITY,
     INSUFFICIENT,
@@ -38,15 +42,18 @@ class Step:
 
 FIRST: dict[Fault | None, str] = {
     "reversed": (
-        "Find out which way the scores and the labels run: a high score and the label 1 must mean fake. Turn "
-        "them round, or say --positive, and audit again."
+        "Check which way the scores and the labels run: a high score and the label 1 must both mean fake. "
+        "Reverse "
+        "them, or set --positive, and audit again."
     ),
     "threshold": (
-        "Give the threshold at which this detector is used, in the units of its scores, or a rule such as "
+        "Set the threshold at which this detector is used, in the units of its scores, or a rule such as "
         "--threshold eer, and audit again."
     ),
 }
 """The one thing to do about a fault before any verdict is read."""
+
+CONFIRM = "Confirm it on other images: it was found by looking at these."
 
 
 def _of(result: AuditResult, word: str) -> list[Verdict]:
@@ -55,63 +62,101 @@ def _of(result: AuditResult, word: str) -> list[Verdict]:
     return [v for v in found if ":" not in v.attribute] or found
 
 
+def _other_threshold(result: AuditResult) -> list[Step]:
+    """The step that costs nothing, where there is one."""
+    told = []
+    if other := threshold.better(result):
+        told.append(threshold.both_errors(result, other))
+    if (other := threshold.fairer(result)) and other is not threshold.better(result):
+        told.append(threshold.no_disparity(other))
+    if told:
+        return [
+            Step(
+                f"Try another threshold first; it costs nothing. {' '.join(told)} {CONFIRM}",
+                "thresholds",
+                "Compare",
+            )
+        ]
+    if result.sweep and _of(result, DISPARITY):
+        text = "See whether another threshold narrows the gap, and what that costs."
+        return [Step(text, "thresholds", "Compare")]
+    return []
+
+
 def _when_disparate(result: AuditResult) -> list[Step]:
     unequal = _of(result, DISPARITY)
     worst = dict.fromkeys(group_label(v.attribute, v.worst_group) for v in unequal if v.worst_group)
-    groups = listing(list(worst)[:3])
-    steps = [Step("Let no flag decide alone: have a person check before anyone is accused or cleared.")]
-    if result.sweep:
-        steps.append(
-            Step(
-                "See whether another threshold narrows the gap and what it costs:",
-                "explorer",
-                "try thresholds",
-            )
-        )
-    anchor = "pairs" if result.samples else None
-    ask = f"Ask the detector's maker for better data on {groups or 'the groups concerned'}, then audit again"
-    steps.append(Step(f"{ask}{';' if anchor else '.'}", anchor, "look at the errors" if anchor else ""))
-    return steps
+    groups = listing(list(worst)[:3]) or "the groups concerned"
+    anchor, link = ("examples", "See the errors") if result.samples else (None, "")
+    return [
+        Step("Do not let a flag decide on its own: have a person check before anyone is accused or cleared."),
+        Step(f"Ask the detector’s maker for more training data on {groups}, then audit again.", anchor, link),
+    ]
 
 
-def _when_thin(result: AuditResult) -> list[Step]:
+def _more_images(result: AuditResult) -> list[Step]:
+    """One step for each kind of open question, with the pool that the images would come from."""
     thin = _of(result, INSUFFICIENT)
     unequal = [v for v in thin if standing(result, v) == UNEQUAL]
     unknown = [v for v in thin if v not in unequal]
-    steps = []
-    if unknown:
-        amount, sure = _amount(unknown), "enough four times out of five if the groups are in truth equal"
-        steps.append(f"To settle what is open ({_names(unknown)}), audit {amount or 'more images per group'}")
-        steps[-1] += f": {sure}." if amount else "."
-    if unequal:
-        amount, sure = _amount(unequal), "most likely enough if it is as large as seen"
-        steps.append(f"To learn whether the gap {_names(unequal)} exceeds the tolerance, audit ")
-        steps[-1] += f"{amount}: {sure}." if amount else "more images per group."
-    return [Step(text) for text in steps]
+    return [Step(_plan(result, group)) for group in (unknown, unequal) if group]
 
 
-def _names(verdicts: list[Verdict]) -> str:
-    return listing([by(a) for a in dict.fromkeys(v.attribute for v in verdicts)])
-
-
-def _amount(verdicts: list[Verdict]) -> str:
+def _plan(result: AuditResult, verdicts: list[Verdict]) -> str:
+    names = listing([by(a) for a in dict.fromkeys(v.attribute for v in verdicts)])
+    sized = standing(result, verdicts[0]) == UNEQUAL
+    aim = (
+        f"To learn whether the gap {names} exceeds the tolerance" if sized else f"For a clear answer {names}"
+    )
     needed = max((v.images_needed or 0 for v in verdicts), default=0)
-    return f"about {count(needed)} images per group" if needed else ""
+    if not needed:
+        return f"{aim}, audit more images per group."
+    chance = "if the gap is as large as it looks" if sized else "if the groups are equal"
+    plan = f"{aim}, audit about {count(needed)} images per group: an 80% chance of a clear result {chance}."
+    return f"{plan} {_limit_of_pools(result, verdicts)}".rstrip()
+
+
+def _limit_of_pools(result: AuditResult, verdicts: list[Verdict]) -> str:
+    """Where a pool is too small for the plan: how small it is, and what all of it would show; the worst
+    case.
+    """
+    found = [(provable_gap(result, v, pool), v.attribute, pool) for v, pool in _too_small(result, verdicts)]
+    if not found:
+        return ""
+    least, attribute, pool = max(found, key=lambda one: one[0])
+    group, n = pool.smallest
+    return (
+        f"{pool.name[:1].upper()}{pool.name[1:]} has only {count(n)} photos in its smallest group "
+        f"{by(attribute)} "
+        f"({group_label(attribute, group)}): with all of it you could prove gaps above {points(least)}."
+    )
+
+
+def _too_small(result: AuditResult, verdicts: list[Verdict]) -> list[tuple[Verdict, Pool]]:
+    known = [(v, pool) for v in verdicts if (pool := pool_of(result, v.attribute))]
+    return [(v, pool) for v, pool in known if pool.smallest[1] < (v.images_needed or 0)]
 
 
 def next_steps(result: AuditResult) -> list[Step]:
-    """Three to five steps, most urgent first; only one where the verdicts cannot be read yet."""
+    """Two to six steps, cheapest first; only one where the verdicts cannot be read yet."""
     if (fault := fault_in(result)) in FIRST:
         return [Step(FIRST[fault])]
     steps = []
     if is_weak(result):
-        steps.append(Step("First get a detector that works: this one hardly beats a coin on these images."))
+        steps.append(
+            Step(
+                "First find a detector that works: on these images this one is barely better than a coin "
+                "toss."
+            )
+        )
+    else:
+        steps += _other_threshold(result)
     if rendered(result):
-        steps.append(Step("Repeat on photographs of people before saying anything about people."))
+        steps.append(Step("Repeat the audit on photographs of people before saying anything about people."))
     if _of(result, DISPARITY):
         steps += _when_disparate(result)
     if _of(result, INSUFFICIENT):
-        steps += _when_thin(result)
+        steps += _more_images(result)
     if any(far_in_proportion(result, v) for v in result.verdicts):
         steps.append(
             Step("Decide whether points are the right measure: in proportion, some groups fare far worse.")

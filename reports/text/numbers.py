@@ -134,6 +134,16 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def p_equals(value: float) -> str:
+    """The same with its letter.
+
+    >>> p_equals(0.0000001), p_equals(0.034)
+    ('p < 0.001', 'p = 0.034')
+    """
+    shown = p_value(value)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
 def times(value: float, interval: tuple[float, float] | None = None) -> str:
     """A ratio of rates, with its interval: 3.04 -> '3.0 times'; 'at least' where nothing bounds it above.
 

@@ -12,19 +12,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from audit.schema.result import OVERALL, AuditResult, GroupResult, Verdict, WorseGroup
+from audit.schema.result import OVERALL, AuditResult, GroupResult, RateName, Verdict, WorseGroup
 from pipelines.visible import isolated
-from reports.text.numbers import count, listing, percent, percent_interval, point_interval, points, times
+from reports.text.numbers import count, listing, p_equals, percent, point_interval, points, times
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
 UNEQUAL = "unequal, size open"
 """Insufficient evidence on the size of a gap whose existence is proven."""
 _ORDER = {DISPARITY: 0, INSUFFICIENT: 1, WITHIN: 2}
-HEADLINES = {DISPARITY: "Disparity", WITHIN: "Within tolerance", INSUFFICIENT: "Cannot tell"}
-"""The verdicts as a reader meets them."""
+HEADLINES = {DISPARITY: "Disparity", WITHIN: "Within tolerance", INSUFFICIENT: "Inconclusive"}
+"""The verdicts as a reader meets them; the record keeps its own words."""
 MOST_NAMED = 5
 """Groups listed by name before the rest are counted."""
-_LABELLED = {"race": "labelled {}", "gender": "labelled {}", "age": "labelled as aged {}"}
+_LABELLED = {"race": "{}", "gender": "{}", "age": "as aged {}"}
+RATES: tuple[RateName, ...] = ("fpr", "fnr")
 RATE_NAMES = {"fpr": "Real images flagged as fake", "fnr": "Fakes let through"}
 
 
@@ -34,7 +35,7 @@ class Finding:
 
     verdict: Verdict
     headline: str
-    """'Disparity', 'Within tolerance', 'Cannot tell'."""
+    """'Disparity', 'Within tolerance', 'Inconclusive'."""
     short: str
     """A line for the table of verdicts."""
     claim: str
@@ -67,7 +68,7 @@ def people(attribute: str, group: str) -> str:
     names, values = ([isolated(word) for word in words] for words in (names, values))
     if all(name.lower() in _LABELLED for name in names):
         phrases = [_LABELLED[name.lower()].format(value) for name, value in zip(names, values, strict=True)]
-        return "of people " + listing(phrases)
+        return "of people labelled " + listing(phrases)
     return "with " + listing([f"{name} “{value}”" for name, value in zip(names, values, strict=True)])
 
 
@@ -84,31 +85,31 @@ def _happens(rate: str) -> str:
     return "flagged as fake" if rate == "fpr" else "let through as real"
 
 
-def _quoted(group: GroupResult, rate: str) -> str:
+def counts(group: GroupResult, rate: str) -> str:
+    """'25 of 139 (18.0%)': errors, images, rate."""
+    errors = group.confusion.fp if rate == "fpr" else group.confusion.fn
     n = group.n_real if rate == "fpr" else group.n_fake
-    interval = percent_interval(getattr(group, rate + "_interval"))
-    return f"{percent(getattr(group, rate))} ({interval}) of {count(n)}"
+    return f"{count(errors)} of {count(n)} ({percent(getattr(group, rate))})"
 
 
-def _gap_of_pair(v: Verdict) -> str:
+def _gap_of_pair(result: AuditResult, v: Verdict) -> str:
     """The named pair's gap; and the range over all groups, where another pair lies further apart."""
-    gap, interval = proven_gap(v)
-    told = f"a gap of {points(gap)} ({point_interval(interval)})"
-    span = f"over all groups the rates span {points(v.gap)} ({point_interval(v.gap_interval)})"
-    if named_pair(v) is None:
-        return span
-    return told if abs(gap - v.gap) < 1e-9 else f"{told}; {span}"
+    found = deciding(result, v)
+    told = f"a gap of {points(found.gap)} ({found.because(result)})"
+    if named_pair(v) is None or abs(found.gap - v.gap) < 1e-9:
+        return told
+    return f"{told}; over all groups the rates span {points(v.gap)}"
 
 
 def _size(result: AuditResult, v: Verdict) -> str:
     """What is proven of the size of a disparity."""
     limit = points(result.config.tolerance)
     if beyond_proven(result, v):
-        return f"That the gap exceeds the tolerance of {limit} is proven."
+        return f"The gap is proven to exceed the tolerance of {limit}."
     _, interval = proven_gap(v)
     least = interval[0] if interval and interval[0] == interval[0] else 0.0
-    small = f"as small as {points(least)}" if least > 0 else "close to none"
-    return f"That they are unequal is proven; the true gap may be {small}, inside the tolerance of {limit}."
+    small = f"as small as {points(least)}" if least > 0 else "close to zero"
+    return f"The groups are proven unequal, but the true gap may be {small}, within the tolerance of {limit}."
 
 
 def _as_often(pair: WorseGroup | None, high: float, low: float) -> str:
@@ -150,7 +151,7 @@ def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple
         f"{_images(v.rate).capitalize()} {people(v.attribute, worst.group)} are {_happens(v.rate)} {often} "
         f"those {people(v.attribute, best.group)}"
     )
-    return claim, f"{_quoted(worst, v.rate)} against {_quoted(best, v.rate)}"
+    return claim, f"{counts(worst, v.rate)} against {counts(best, v.rate)}"
 
 
 def _disparity(result: AuditResult, v: Verdict) -> tuple[str, str]:
@@ -158,16 +159,19 @@ def _disparity(result: AuditResult, v: Verdict) -> tuple[str, str]:
     compared = _compared(result, v, pair)
     if compared is None:
         claim = f"{_images(v.rate).capitalize()} are not {_happens(v.rate)} equally often {by(v.attribute)}:"
-        return claim, f"{_gap_of_pair(v)}. {_size(result, v)}"
+        return claim, f"{_gap_of_pair(result, v)}. {_size(result, v)}"
     claim, rates = compared
     also = _others(result, v, v.worst_group, "Also:")
-    return f"{claim}:", f"{rates}, {_gap_of_pair(v)}. {_size(result, v)} {also}".rstrip()
+    return f"{claim}:", f"{rates}, {_gap_of_pair(result, v)}. {_size(result, v)} {also}".rstrip()
 
 
-def _observed(v: Verdict) -> str:
-    ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
-    groups = f" between {ends[0]} and {ends[1]}" if len(ends) == 2 else ""
-    return f"{points(v.gap)}{groups} ({point_interval(v.gap_interval)})"
+def _observed(result: AuditResult, v: Verdict) -> str:
+    """'10 points (95% interval 0 to 37.7, p = 0.171): 60-69 5 of 30 (16.7%), 40-49 9 of 134 (6.7%)'."""
+    decided = deciding(result, v)
+    ends = [find(result, v.attribute, g) for g in (v.worst_group, v.best_group) if g]
+    told = [f"{group_label(v.attribute, g.group)} {counts(g, v.rate)}" for g in ends if g]
+    groups = f": {told[0]} against {told[1]}" if len(told) == 2 else ""
+    return f"{points(decided.gap)} ({decided.because(result)}){groups}"
 
 
 def standing(result: AuditResult, v: Verdict) -> str:
@@ -188,7 +192,7 @@ def ratio_note(result: AuditResult, v: Verdict) -> str:
 
 def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
     tolerance = points(result.config.tolerance)
-    evidence = f"any gap is below the tolerance of {tolerance}; the largest seen is {_observed(v)}."
+    evidence = f"no gap exceeds the tolerance of {tolerance}; the largest seen is {_observed(result, v)}."
     far = far_in_proportion(result, v)
     compared = _compared(result, v, far) if far else None
     if far and compared:
@@ -204,42 +208,35 @@ def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
 
 def _open_claim(result: AuditResult, v: Verdict) -> str:
     """Unequal, but by how much is open; or not even that."""
+    images, happens = _images(v.rate), _happens(v.rate)
     if standing(result, v) == UNEQUAL:
-        start = f"{_images(v.rate).capitalize()} are not {_happens(v.rate)} equally often {by(v.attribute)}"
         limit = points(result.config.tolerance)
-        return f"{start}, but whether the gap exceeds the tolerance of {limit}, the data cannot tell."
-    what = f"{_images(v.rate)} are {_happens(v.rate)}"
-    return f"The data cannot tell whether {what} equally often {by(v.attribute)}."
+        return (
+            f"{images.capitalize()} are not {happens} equally often {by(v.attribute)}, but the gap may be "
+            f"within the tolerance of {limit}."
+        )
+    return f"Too few images to compare how often {images} are {happens} {by(v.attribute)}."
 
 
 def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
     claim = _open_claim(result, v)
     if v.gap != v.gap:
         return claim, v.explanation
-    unequal = standing(result, v) == UNEQUAL
-    seen = f"The largest gap seen is {_observed(v)}"
-    if not unequal and v.min_detectable_gap == v.min_detectable_gap:
-        seen += f"; a true gap under {points(v.min_detectable_gap)} could go unnoticed"
+    seen = f"Largest gap seen: {_observed(result, v)}."
+    if standing(result, v) != UNEQUAL and v.min_detectable_gap == v.min_detectable_gap:
+        seen += f" A gap of up to {points(v.min_detectable_gap)} could go unnoticed."
     than = v.worse_groups[0].than if v.worse_groups else ""
     higher = _others(result, v, None, f"Proven higher than for {group_label(v.attribute, than)}:")
-    return claim, " ".join(part for part in (f"{seen}.", higher, _plan(v, unequal)) if part)
+    return claim, f"{seen} {higher}".rstrip()
 
 
-def _plan(v: Verdict, unequal: bool) -> str:
-    """How many images would help, and under which assumption; nothing where that cannot be said."""
-    if not v.images_needed:
-        return ""
-    amount = f"about {count(v.images_needed)} images per group"
-    if unequal:
-        return f"If the gap is in truth as large as seen, {amount} would most likely settle it."
-    return f"If the groups are in truth equal, {amount} would settle it four times out of five."
-
-
-def _gap_line(v: Verdict) -> str:
-    if v.gap != v.gap:
+def gap_line(result: AuditResult, v: Verdict) -> str:
+    """'gap 16 points (5.4 to 27.8), p = 0.004': what every table of verdicts shows beside the word."""
+    found = deciding(result, v)
+    if found.gap != found.gap:
         return "fewer than two groups with enough images"
-    gap, interval = shown_gap(v)
-    return f"gap {points(gap)} ({point_interval(interval)})"
+    chance = f", {p_equals(found.p_value)}" if found.p_value == found.p_value else ""
+    return f"gap {points(found.gap)} ({point_interval(found.interval)}){chance}"
 
 
 def _short(result: AuditResult, v: Verdict) -> str:
@@ -247,13 +244,13 @@ def _short(result: AuditResult, v: Verdict) -> str:
     far, pair = far_in_proportion(result, v), named_pair(v)
     if far:
         who, than = (group_label(v.attribute, g) for g in (far.group, far.than))
-        return f"{_gap_line(v)}; {who} at least {times(far.ratio_interval[0])} as often as {than}"
+        return f"{gap_line(result, v)}; {who} at least {times(far.ratio_interval[0])} as often as {than}"
     if v.verdict != DISPARITY:
-        return _gap_line(v)
+        return gap_line(result, v)
     ends = [group_label(v.attribute, g) for g in (pair.group, pair.than)] if pair else []
     groups = " vs ".join(ends) + ": " if ends else ""
-    open_ = "" if beyond_proven(result, v) else "; proven unequal, perhaps within tolerance"
-    return f"{groups}{_gap_line(v)}{open_}"
+    open_ = "" if beyond_proven(result, v) else "; unequal, perhaps within the tolerance"
+    return f"{groups}{gap_line(result, v)}{open_}"
 
 
 def finding(result: AuditResult, v: Verdict) -> Finding:
@@ -297,20 +294,50 @@ def proven_gap(v: Verdict) -> tuple[float, tuple[float, float] | None]:
     return (pair.difference, pair.difference_interval) if pair else (v.gap, v.gap_interval)
 
 
-def shown_gap(v: Verdict) -> tuple[float, tuple[float, float] | None]:
-    """The gap and its interval: of the pair that a disparity names, else the largest of all."""
-    return proven_gap(v) if v.verdict == "disparity" else (v.gap, v.gap_interval)
+@dataclass(frozen=True)
+class Deciding:
+    """The numbers that a verdict rests on; everything that shows a gap shows these."""
+
+    gap: float
+    interval: tuple[float, float] | None
+    p_value: float
+    """Corrected for every comparison of the audit."""
+    group: str | None
+    """The worse group of the two that are compared."""
+
+    def because(self, result: AuditResult) -> str:
+        """'95% interval 5.4 to 27.8, p = 0.004'."""
+        level = percent(result.config.confidence, 0)
+        told = [f"{level} interval {point_interval(self.interval)}" if self.interval else "no interval"]
+        if self.p_value == self.p_value:
+            told.append(p_equals(self.p_value))
+        return ", ".join(told)
+
+
+def deciding(result: AuditResult, v: Verdict) -> Deciding:
+    """Gap, interval and p-value that decided: of the pair that a disparity names, else the largest of all."""
+    gap, interval = proven_gap(v) if v.verdict == DISPARITY else (v.gap, v.gap_interval)
+    return Deciding(gap, interval, v.adjusted_p_value, v.worst_group)
+
+
+Differences = dict[str, tuple[float, tuple[float, float]]]
+
+
+def differences(v: Verdict) -> tuple[str | None, Differences]:
+    """The group that others are compared with, and each other group's rate minus its, with the interval."""
+    found: Differences = {g.group: (g.difference, g.difference_interval) for g in v.worse_groups}
+    return (v.worse_groups[0].than if found else v.best_group), found
 
 
 def beyond_proven(result: AuditResult, v: Verdict) -> bool:
     """Whether a disparity's gap itself, and not only its estimate, is proven to exceed the tolerance."""
     _, interval = proven_gap(v)
-    return v.verdict == "disparity" and interval is not None and interval[0] > result.config.tolerance
+    return v.verdict == DISPARITY and interval is not None and interval[0] > result.config.tolerance
 
 
 def far_in_proportion(result: AuditResult, v: Verdict) -> WorseGroup | None:
     """Of the groups within tolerance, the one proven furthest beyond the ratio tolerance."""
-    if v.verdict != "within tolerance":
+    if v.verdict != WITHIN:
         return None
     limit = result.config.ratio_tolerance[1]
     far = [g for g in v.worse_groups if g.ratio_interval[0] > limit]

@@ -84,8 +84,10 @@ def test_scores_to_report(score_file: Path, tmp_path: Path, capsys: pytest.Captu
     )
     assert code == 1, "a planted disparity fails the build"
     lines = text.splitlines()
-    assert lines[0].startswith("No. Its errors fall unequally by race")
-    assert re.search(r"race +FPR +disparity +[\d.]+ points \([\d.]+ to [\d.]+\) +B vs A", text)
+    assert lines[0].startswith("No. Its error rates differ by race")
+    assert re.search(
+        r"race +FPR +Disparity +[\d.]+ points \([\d.]+ to [\d.]+\), p (<|=) [\d.]+ +B vs A", text
+    )
     assert lines[-1] == f"report: {out / 'report.html'}" and len(lines) < 10
     assert (out / "report.html").stat().st_size > 10_000
     record = json.loads((out / "audit.json").read_text())

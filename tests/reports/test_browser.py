@@ -1,6 +1,7 @@
 """The page in a real Chromium, with every way out of it cut."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from audit.runs.score_audit import audit_file
 from reports.pages.comparison_page import write_comparison_page
 from reports.pages.report_page import write_report
 from reports.text.numbers import of_thousand, of_thousand_interval, percent_interval
+from reports.text.verdict_text import gap_line
 
 pytestmark = pytest.mark.browser
 
@@ -62,7 +64,7 @@ expect.set_options(timeout=PATIENCE_MS)
 class Visit:
     """One page with its complaints: console messages, errors, and requests that tried to leave."""
 
-    def __init__(self, browser, path, **context):
+    def __init__(self, browser, path, appendix=False, **context):
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
         self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
@@ -72,6 +74,8 @@ class Visit:
         self.page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
         self.page.route(lambda url: not url.startswith(("file:", "data:", "blob:")), self._cut)
         self.page.goto(f"file://{path}")
+        if appendix:
+            self.page.locator("#appendix > summary").click()
 
     def _cut(self, route):
         self.complaints.append(route.request.url)
@@ -87,8 +91,8 @@ class Visit:
 def visit(browser, report):
     made = []
 
-    def start(path=report, **context):
-        made.append(Visit(browser, path, **context))
+    def start(path=report, appendix=False, **context):
+        made.append(Visit(browser, path, appendix, **context))
         return made[-1]
 
     yield start
@@ -110,7 +114,7 @@ def draw_all(page):
 
 
 def test_it_opens_quietly_and_draws_every_figure_in_sight(visit, large):
-    one = visit(large)
+    one = visit(large, appendix=True)
     draw_all(one.page)
     undrawn = """() => [...document.querySelectorAll('[data-figure]')]
         .filter((e) => e.checkVisibility() && !e.querySelector('.main-svg')).map((e) => e.dataset.figure)"""
@@ -130,9 +134,85 @@ def test_the_first_paint_comes_within_two_seconds(visit, large):
 
 def test_the_answer_is_on_the_first_screen(visit, large):
     page = visit(large).page
-    for text in ("Is resnet50 fair?", "How sure", "What next"):
+    for text in ("Is resnet50 fair?", "Audited on 1 March 2026", "What next"):
         box = page.get_by_text(text, exact=False).first.bounding_box()
         assert box["y"] + box["height"] < 800, text
+    assert page.locator("#answer .verdicts").bounding_box()["y"] < 800
+
+
+QUESTIONS = {
+    "answer": "Is resnet50 fair?",
+    "affected": "Who is affected, and how much",
+    "certainty": "How sure is this?",
+    "next": "What next",
+    "thresholds": "Is the threshold right?",
+}
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_five_questions_are_answered_in_six_screens(visit, large, width, height):
+    page = visit(large, viewport={"width": width, "height": height}).page
+    fold = page.locator("#appendix > summary").bounding_box()
+    assert fold["y"] <= 6 * height
+    for anchor, words in QUESTIONS.items():
+        heading = page.locator(f"#{anchor} :is(h1, h2)").first
+        assert words in heading.inner_text() and heading.bounding_box()["y"] < fold["y"]
+        assert page.locator(f"nav.toc a[href='#{anchor}']").count() == 1
+    assert not page.locator("#numbers").is_visible(), "the rest is folded"
+    sections = page.locator("main > *:not(noscript)").evaluate_all("(all) => all.map((e) => e.id)")
+    assert sections == ["answer", "affected", "certainty", "thresholds", "examples", "appendix"]
+
+
+def n_pages(pdf):
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_four_pages_are_printed_and_nothing_on_them_is_cut_off(visit, large):
+    page = visit(large, color_scheme="dark").page
+    assert 2 <= n_pages(page.pdf(prefer_css_page_size=True)) <= 4
+    page.set_viewport_size({"width": 703, "height": 1000})  # A4 less its margins
+    page.emulate_media(media="print")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('main table, main p, main th, main td, .track text, .card')]
+            .filter((e) => e.checkVisibility() && !e.closest('.vh') && !e.classList.contains('vh'))
+            .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+            .map((e) => e.outerHTML.slice(0, 90))"""
+    )
+    assert cut == []
+    assert page.get_by_text("The appendix is in report.html").is_visible()
+
+
+def test_an_open_appendix_is_printed_too(visit):
+    one = visit()
+    closed = n_pages(one.page.pdf(prefer_css_page_size=True))
+    one.page.locator("#appendix > summary").click()
+    assert n_pages(one.page.pdf(prefer_css_page_size=True)) > closed + 2
+    assert one.complaints == []
+
+
+def test_every_verdict_shows_the_numbers_that_decided_it(visit, small):
+    page = visit().page
+    table = page.locator("#answer .verdicts").inner_text().replace("\u00a0", " ")
+    for v in (v for v in small.verdicts if ":" not in v.attribute):
+        assert gap_line(small, v) in table
+        assert "p =" in gap_line(small, v) or "p <" in gap_line(small, v)
+    for word in ("cannot tell", "insufficient evidence"):
+        assert word not in page.locator("main").inner_text().lower()
+
+
+def test_a_link_into_the_appendix_opens_it(visit):
+    page = visit().page
+    page.locator("#thresholds a[href='#explorer']").click()
+    expect(page.locator("#threshold")).to_be_visible()
+    expect(page.locator("#explorer-h")).to_be_in_viewport()
+
+
+def test_the_table_of_thresholds_fits_a_phone(visit, large):
+    page = visit(large, viewport={"width": 390, "height": 844}).page
+    region = page.locator("#thresholds .table-wrap")
+    assert region.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+    for region in page.locator("#affected .table-wrap, #answer .table-wrap").all():
+        assert region.evaluate("(e) => e.scrollWidth <= e.clientWidth + 1")
 
 
 def test_a_phone_needs_no_sideways_scrolling(visit, large):
@@ -144,7 +224,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, large):
 
 
 def test_the_slider_moves_rates_gap_and_marks(visit, small):
-    one = visit()
+    one = visit(appendix=True)
     one.bring("#threshold")
     page = one.page
     assert "At threshold 0.500" in page.locator("#explorer-summary").inner_text()
@@ -171,7 +251,7 @@ def test_the_slider_moves_rates_gap_and_marks(visit, small):
 
 
 def test_the_intervals_of_the_slider_are_those_of_the_audit(visit, small):
-    page = visit().page
+    page = visit(appendix=True).page
     rows = page.locator("#explorer-table tbody tr").all_inner_texts()
     for group in (g for g in small.groups if g.attribute == "race"):
         row = next(r for r in rows if r.startswith(group.group))
@@ -187,7 +267,7 @@ def discovered(result, group, at, share):
 
 
 def test_what_a_flag_means_follows_the_share_of_fakes_and_the_threshold(visit, small):
-    one = visit()
+    one = visit(appendix=True)
     page, at = one.page, small.sweep_thresholds.index(0.5)
     one.bring("#fake-share")
     cell = page.locator("#explorer-table tbody tr").first.locator("td").last
@@ -211,7 +291,7 @@ def test_what_a_flag_means_follows_the_share_of_fakes_and_the_threshold(visit, s
 
 @pytest.mark.parametrize("wrong", ["", "0", "100", "-3"])
 def test_an_impossible_share_is_marked_and_changes_nothing(visit, wrong):
-    page = visit().page
+    page = visit(appendix=True).page
     field = page.get_by_label("Share of fakes in use", exact=True)
     before = page.locator("#explorer-table").inner_text()
     field.fill(wrong)
@@ -222,7 +302,7 @@ def test_an_impossible_share_is_marked_and_changes_nothing(visit, wrong):
 
 
 def test_the_ends_of_the_threshold_leave_no_wrong_number(visit):
-    one = visit()
+    one = visit(appendix=True)
     cell = one.page.locator("#explorer-table tbody tr").first.locator("td").last
     one.page.locator("#threshold").focus()
     for key, text in (("Home", "990 (990–990)"), ("End", "no data")):
@@ -232,16 +312,15 @@ def test_the_ends_of_the_threshold_leave_no_wrong_number(visit):
 
 
 def test_another_attribute_can_be_chosen(visit):
-    one = visit()
+    one = visit(appendix=True)
     one.bring("#explorer-attribute").select_option(label="Gender")
     assert one.page.locator("#explorer-table tbody tr").count() == 3
     assert one.page.locator(".explorer-figures:visible").count() == 1
 
 
 def test_a_table_sorts_by_any_column_with_the_keyboard(visit):
-    page = visit().page
-    page.locator("#attribute-0 summary").first.click()
-    table = page.locator("#attribute-0 table").first
+    page = visit(appendix=True).page
+    table = page.locator("#numbers-0 table").first
     header = table.locator("thead button").nth(1)
     header.focus()
     page.keyboard.press("Enter")
@@ -255,10 +334,9 @@ def test_a_table_sorts_by_any_column_with_the_keyboard(visit):
 
 
 def test_a_table_downloads_as_csv(visit, small, tmp_path):
-    page = visit().page
-    page.locator("#attribute-0 summary").first.click()
+    page = visit(appendix=True).page
     with page.expect_download() as started:
-        page.locator("#attribute-0 .download a").first.click()
+        page.locator("#numbers-0 .download a").first.click()
     started.value.save_as(tmp_path / "t.csv")
     assert started.value.suggested_filename == "rates-race.csv"
     with (tmp_path / "t.csv").open(newline="") as file:
@@ -268,11 +346,15 @@ def test_a_table_downloads_as_csv(visit, small, tmp_path):
 
 
 def test_a_figure_is_saved_as_a_picture(visit, tmp_path):
-    one = visit()
-    one.bring("[data-figure]")
-    one.page.wait_for_selector("[data-figure] .main-svg")
+    one = visit(appendix=True)
+    one.bring("#accuracy [data-figure]")
+    one.page.wait_for_selector("#accuracy [data-figure] .main-svg")
     with one.page.expect_download() as started:
-        one.page.locator(".save").first.click()
+        one.page.locator("#accuracy button.save").first.click()
+    assert started.value.suggested_filename == "resnet50-roc-all-images.svg"
+    with one.page.expect_download() as started:
+        one.page.locator("#affected a.save").first.click()
+    assert started.value.suggested_filename == "resnet50-race-real-images-flagged-as-fake.svg"
     started.value.save_as(tmp_path / "f.svg")
     assert "<svg" in (tmp_path / "f.svg").read_text(encoding="utf-8")
     assert one.complaints == []
@@ -288,11 +370,11 @@ def test_a_term_opens_its_meaning_by_keyboard(visit):
 
 
 def test_the_theme_can_be_switched(visit):
-    one = visit(color_scheme="light")
-    one.bring("[data-figure]")
-    one.page.wait_for_selector("[data-figure] .main-svg")
+    one = visit(color_scheme="light", appendix=True)
+    one.bring("#accuracy [data-figure]")
+    one.page.wait_for_selector("#accuracy [data-figure] .main-svg")
     ink = """() => [getComputedStyle(document.body).backgroundColor,
-                    document.querySelector('[data-figure]').layout.font.color]"""
+                    document.querySelector('#accuracy [data-figure]').layout.font.color]"""
     light = one.page.evaluate(ink)
     one.page.locator("#theme").click()
     dark = one.page.evaluate(ink)
@@ -301,7 +383,7 @@ def test_the_theme_can_be_switched(visit):
 
 
 def test_paper_shows_every_figure_and_every_table_in_light_colours(visit):
-    one = visit(color_scheme="dark")
+    one = visit(color_scheme="dark", appendix=True)
     one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     state = one.page.evaluate(
         """() => ({
@@ -322,21 +404,21 @@ def test_paper_shows_every_figure_and_every_table_in_light_colours(visit):
 def test_without_scripts_every_number_is_still_there(visit, small):
     page = visit(java_script_enabled=False).page
     assert page.locator("noscript").count() == 1
-    assert "Its errors fall unequally by race." in page.content()
-    assert page.locator("#attribute-0 table").first.locator("tbody tr").count() == 4
+    assert "Its error rates differ by race." in page.content()
+    assert page.locator("#numbers-0 table").first.locator("tbody tr").count() == 4
+    assert page.locator("#attribute-0 .gaps").first.locator("circle").count() >= 3
 
 
 def test_hostile_names_are_text_in_tables_and_figures(visit, build, write):
     names = ["<script>document.title='x'</script>", "<img src=x onerror=alert(1)>", "<b>bold</b>"]
     result = build({"tone": names, names[0]: ["a", "b"]}, n=400)
     one = visit(write_report(write(result)))
-    draw_all(one.page)
-    one.page.wait_for_selector("[data-figure^=dots] .main-svg")
     for details in one.page.query_selector_all("details"):
         details.evaluate("(e) => { e.open = true }")
+    draw_all(one.page)
     assert one.page.title().startswith("Fairness audit")
-    ticks = [t.strip() for t in one.page.locator("[data-figure^=dots] .ytick text").all_text_contents()]
-    assert all(any(tick.startswith(name[:20]) for tick in ticks) for name in names)
+    shown = one.page.locator("#affected .gaps tbody th").all_inner_texts()
+    assert all(name in [text.strip() for text in shown] for name in names)
     assert one.complaints == []
 
 

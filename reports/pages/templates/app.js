@@ -45,6 +45,10 @@
     { rootMargin: "300px" },
   );
 
+  // "ROC, by race" -> "resnet50-roc-by-race"
+  const fileName = (caption) =>
+    `${document.body.dataset.fileStem} ${caption}`.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").toLowerCase();
+
   function saveButton(el) {
     const button = document.createElement("button");
     button.type = "button";
@@ -54,7 +58,7 @@
     button.setAttribute("aria-label", "Save picture: " + caption);
     button.addEventListener("click", () => {
       if (!el.dataset.drawn) draw(el);
-      Plotly.downloadImage(el, { format: "svg", filename: el.dataset.figure.replace(/[^\w-]+/g, "-") });
+      Plotly.downloadImage(el, { format: "svg", filename: fileName(caption) });
     });
     el.after(button);
   }
@@ -316,7 +320,7 @@
   function beforePrint() {
     if (printing) return;
     printing = true;
-    opened = [...document.querySelectorAll("details:not([open])")];
+    opened = [...document.querySelectorAll("#appendix[open] details:not([open])")]; // paper shows what the screen shows
     opened.forEach((el) => { el.open = true; });
     root.classList.add("printing");
     root.dataset.themeBefore = root.dataset.theme || "";
@@ -341,6 +345,22 @@
   document.querySelectorAll("details").forEach((el) => el.addEventListener("toggle", () => {
     if (el.open) el.querySelectorAll("[data-figure]").forEach((plot) => { if (!plot.dataset.drawn) near.observe(plot); });
   }));
+  // ---- a link into the appendix opens it ----
+  function reveal() {
+    const target = location.hash.length > 1 && $(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    let moved = false;
+    for (let el = target.closest("details"); el; el = el.parentElement.closest("details")) {
+      moved ||= !el.open;
+      el.open = true;
+    }
+    if (moved) target.scrollIntoView();
+  }
+  addEventListener("hashchange", reveal);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("a[href^='#']")) setTimeout(reveal);
+  });
+  reveal();
   addEventListener("beforeprint", beforePrint);
   addEventListener("afterprint", afterPrint);
   media.addEventListener("change", redraw);

@@ -26,7 +26,7 @@ def test_metadata_is_that_of_the_hub(result):
 
 def test_the_card_answers_first(result):
     card = model_card(result)
-    assert "**Is it fair?** No. Its errors fall unequally by race." in card
+    assert "**Is it fair?** No. Its error rates differ by race." in card
     assert card.index("Is it fair?") < card.index("## Model details")
     assert all(f"#### By {name}" in card for name in result.config.attributes)
 

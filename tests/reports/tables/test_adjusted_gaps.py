@@ -6,7 +6,16 @@ import pytest
 
 from audit.schema.result import AdjustedGap, Stratum
 from reports.pages.report_page import build
-from reports.tables.adjusted_gaps import context, doubts, held_table, lines, meaning, noun, strata_table, told
+from reports.tables.adjusted_gaps import (
+    context,
+    doubts,
+    held_table,
+    lines,
+    meaning,
+    nouns,
+    strata_table,
+    told,
+)
 from reports.tables.report_tables import write_tables
 
 STRATA = [
@@ -43,21 +52,24 @@ def test_the_numbers_stand_beside_each_other(result):
     assert key == ("race", "fnr")
     assert shown.raw == "17.4 points raw"
     [line] = shown.adjusted
-    assert line.startswith("12 points (9.1 to 14.9) at equal quality of the fake (MS-SSIM).")
-    assert line.endswith("All 250 images of the two groups took part.")
+    assert line.startswith("12 points (9.1 to 14.9) among fakes of equal quality (MS-SSIM).")
+    assert line.endswith("All 250 images of the two groups were used.")
 
 
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ({}, "About 31% of the gap goes along with quality of the fake"),
-        ({"adjusted": 0.17, "interval": (0.11, 0.23)}, "is not explained by quality"),
-        ({"adjusted": 0.25, "interval": (0.2, 0.3)}, "differences in it hid a part"),
-        ({"adjusted": 0.02, "interval": (-0.02, 0.06)}, "no gap is shown, and none is ruled out"),
-        ({"adjusted": 0.15, "interval": (-0.02, 0.32)}, "too few to tell whether the gap stays"),
-        ({"adjusted": -0.1, "interval": (-0.14, -0.06)}, "the other group that fares worse"),
-        ({"raw_interval": (-0.01, 0.3), "interval": (-0.1, 0.3)}, "can be told from none"),
-        ({"among": -0.01}, "differences in it hid a part"),
+        ({}, "About 31% of the gap goes with the quality of the fake"),
+        ({"adjusted": 0.17, "interval": (0.11, 0.23)}, "is not explained by the quality"),
+        ({"adjusted": 0.25, "interval": (0.2, 0.3)}, "differences in it hid part"),
+        ({"adjusted": 0.02, "interval": (-0.02, 0.06)}, "a gap is neither shown nor ruled out"),
+        (
+            {"adjusted": 0.15, "interval": (-0.02, 0.32)},
+            "too few fakes of equal quality (MS-SSIM) to say whether the gap remains",
+        ),
+        ({"adjusted": -0.1, "interval": (-0.14, -0.06)}, "the other group fares worse"),
+        ({"raw_interval": (-0.01, 0.3), "interval": (-0.1, 0.3)}, "is shown to differ from zero"),
+        ({"among": -0.01}, "differences in it hid part"),
         ({"interval": None}, "the adjustment says nothing"),
         (
             {"adjusted": math.nan, "interval": None, "reason": "no image has a value"},
@@ -82,7 +94,7 @@ def test_what_cannot_be_separated_is_said_where_the_raw_gap_is_shown(result, jud
     record = found.model_copy(update={"adjusted_gaps": [gap(**APART)]})
     [shown] = lines(record).values()
     assert shown.adjusted == [
-        "At equal quality of the fake (MS-SSIM): the groups do not overlap in blur: the two cannot be "
+        "Among fakes of equal quality (MS-SSIM): the groups do not overlap in blur: the two cannot be "
         "separated."
     ]
     assert doubts(record) == [
@@ -96,17 +108,17 @@ def test_several_columns_are_named_together():
     both = gap(
         column="a and reconstruction_l1", columns=["a", "reconstruction_l1"], kind="together", strata=[]
     )
-    assert "at equal “a” and distance of the fake from its photo (L1)." in told(both)
+    assert "among images of equal “a” and fakes equally close to their photos (L1)." in told(both)
 
 
 def test_who_took_no_part_is_told():
     text = told(gap(n_taking_part=200, n_missing=12, among=0.15))
-    assert "200 of 250 images of the two groups took part (12 have no value, 38 no counterpart" in text
+    assert "200 of 250 images of the two groups were used (12 have no value, 38 have no counterpart" in text
     assert text.endswith("the raw gap among them is 15 points.")
 
 
 def test_a_column_of_the_users_own_keeps_its_name():
-    assert noun("jpeg_quality") == "“jpeg_quality”"
+    assert nouns(gap(column="jpeg_quality")) == "“jpeg_quality”"
 
 
 def test_gaps_that_are_not_shown_stay_in_the_table(result):
@@ -142,8 +154,6 @@ def test_a_disparity_that_mostly_goes_away_is_doubted_on_the_first_screen(result
     gone = gap(adjusted=0.03, interval=(-0.01, 0.07))
     record = found.model_copy(update={"adjusted_gaps": [gone, gap(), gap(attribute="gender", adjusted=0.01)]})
     [text] = doubts(record)
-    assert text.startswith(
-        "Fakes let through, by race: of the gap of 17.4 points, 3 points (−1 to 7) are left"
-    )
-    answer = build(write(record), record, {}, images=False).split('id="attributes"')[0]
+    assert text.startswith("Fakes let through, by race: of the gap of 17.4 points, 3 points (−1 to 7) remain")
+    answer = build(write(record), record, {}, images=False).split('id="affected"')[0]
     assert "of the gap of 17.4 points" in answer

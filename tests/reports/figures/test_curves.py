@@ -9,69 +9,15 @@ from scipy.stats import norm
 
 from audit.schema.result import Curve, Histogram
 from reports.figures import curves as curve_figures
-from reports.figures import dot_plots as figures
 from reports.figures import palette
 from reports.figures.gap_curves import gap_at_thresholds, gap_figure
-
-
-def of(result, attribute):
-    return [g for g in result.groups if g.attribute == attribute]
-
-
-def dots(result, attribute="race", rate="fpr"):
-    return figures.dots(of(result, attribute), rate, getattr(result.overall, rate), result.config)
-
-
-def test_dots_stand_worst_first(result):
-    figure = dots(result)
-    rates = list(figure.data[0].x)
-    assert rates == sorted(rates, reverse=True)
-    assert list(figure.data[0].y) == sorted(figure.data[0].y, reverse=True)
-    assert figure.layout.yaxis.ticktext[0].strip() == "Black"
-
-
-def test_dots_carry_the_intervals_of_the_record(result):
-    bars = dots(result).data[0].error_x
-    worst = max(of(result, "race"), key=lambda g: g.fpr)
-    assert worst.fpr + bars.array[0] == pytest.approx(worst.fpr_interval[1])
-    assert worst.fpr - bars.arrayminus[0] == pytest.approx(worst.fpr_interval[0])
-
-
-def test_the_band_runs_from_the_lowest_rate_to_the_tolerance_above_it(result):
-    band, line = dots(result).layout.shapes
-    lowest = min(g.fpr for g in of(result, "race"))
-    assert (band.x0, band.x1) == pytest.approx((lowest, lowest + 0.02))
-    assert line.x0 == result.overall.fpr
-
-
-def test_thin_and_unlabelled_groups_are_hollow_and_starred(build):
-    thin = build({"race": ["a", "b", "(missing)"]}, n=200, min_n=80)
-    figure = dots(thin)
-    taking_part = [g for g in thin.groups if g.n_real >= 80 and g.group != "(missing)"]
-    assert len(figure.data[0].x) == len(taking_part)
-    assert figure.data[1].marker.symbol == "circle-open"
-    starred = [a for a in figure.layout.annotations if a.text.endswith("*")]
-    assert len(starred) == len(figure.data[1].x) == 3 - len(taking_part)
-
-
-def test_a_group_without_data_is_written_and_not_drawn(result):
-    nothing = of(result, "gender")[0].model_copy(
-        update={"fpr": math.nan, "fpr_interval": (math.nan, math.nan), "n_real": 0}
-    )
-    figure = figures.dots([nothing], "fpr", math.nan, result.config)
-    assert not any(len(t.x) for t in figure.data)
-    assert "no data" in [a.text for a in figure.layout.annotations]
+from reports.figures.plotly_layout import label_text
 
 
 @pytest.mark.parametrize("name", ["<script>x</script>", "<a href='http://x'>x</a>", "a & b", "<b>x</b>"])
 def test_names_reach_plotly_without_markup(name):
-    assert "<" not in figures.label_text(name)
-    assert figures.label_text("a & b") == "a &amp; b"
-
-
-def test_many_groups_are_capped(build):
-    many = build({"team": [f"t{i}" for i in range(60)]}, n=1200)
-    assert len(dots(many, "team").layout.yaxis.ticktext) == figures.MAX_ROWS
+    assert "<" not in label_text(name)
+    assert label_text("a & b") == "a &amp; b"
 
 
 def test_det_axes_are_probit():

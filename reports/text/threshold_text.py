@@ -1,0 +1,100 @@
+"""Is the threshold right? In words.
+
+Enters: an `AuditResult`. Leaves: one sentence for the first screen where another threshold would be better
+in both
+ways or nearly so, and the answer that stands above the table of thresholds.
+
+Why a threshold is named before more data: moving it costs nothing. Why each sentence asks for new images:
+it was
+found by looking at these.
+"""
+
+from __future__ import annotations
+
+import math
+
+from audit.schema.result import OVERALL, AuditResult, OtherThreshold
+from reports.text.numbers import percent
+from reports.text.verdict_text import DISPARITY, WITHIN
+
+WORTH_MOVING = 0.01
+"""By how much the worse of both error rates must fall before another threshold is recommended ..."""
+WORTH_SHARE = 0.75
+"""... and to which share of itself at most."""
+
+
+def threshold_text(value: float) -> str:
+    """A threshold as the whole page spells it: 0.5, 0.7371."""
+    return f"{value:.4g}"
+
+
+def balanced(result: AuditResult) -> OtherThreshold | None:
+    """The threshold at which both error rates are equal, where it decides otherwise than the audited one."""
+    return next((o for o in result.other_thresholds if o.rule == "eer" and math.isfinite(o.threshold)), None)
+
+
+def better(result: AuditResult) -> OtherThreshold | None:
+    """The balanced threshold, where the worse of both error rates is clearly lower there."""
+    other, m = balanced(result), result.overall
+    if other is None:
+        return None
+    worst, there = max(m.fpr, m.fnr), max(other.fpr, other.fnr)
+    return other if worst - there >= WORTH_MOVING and there <= WORTH_SHARE * worst else None
+
+
+def fairer(result: AuditResult) -> OtherThreshold | None:
+    """Of the thresholds at which every disparity is shown to be within tolerance, the one with the fewest
+    errors.
+
+    A threshold at which it is merely no longer proven is no better, and is not named.
+    """
+    unequal = {
+        (v.attribute, v.rate) for v in result.verdicts if v.verdict == DISPARITY and ":" not in v.attribute
+    }
+    cleared = [
+        o
+        for o in result.other_thresholds
+        if unequal and unequal <= {(v.attribute, v.rate) for v in o.verdicts if v.verdict == WITHIN}
+    ]
+    return min(cleared, key=lambda o: max(o.fpr, o.fnr), default=None)
+
+
+def both_errors(result: AuditResult, other: OtherThreshold) -> str:
+    """'At threshold 0.737 both error rates are about 2%, not 27% and 0%.'"""
+    m = result.overall
+    same = f"{percent(max(other.fpr, other.fnr))}"
+    return (
+        f"At threshold {threshold_text(other.threshold)}, both error rates are about {same}, not "
+        f"{percent(m.fpr)} (real images flagged) and {percent(m.fnr)} (fakes let through)."
+    )
+
+
+def no_disparity(other: OtherThreshold) -> str:
+    """What a threshold costs at which the gaps are within tolerance."""
+    return (
+        f"At threshold {threshold_text(other.threshold)} these gaps are within tolerance; "
+        f"{percent(other.fpr)} of real images are flagged there and {percent(other.fnr)} of fakes let "
+        f"through."
+    )
+
+
+def answer(result: AuditResult) -> str:
+    """Whether the audited threshold suits these scores."""
+    at, m = threshold_text(result.config.threshold), result.overall
+    if not (math.isfinite(m.fpr) and math.isfinite(m.fnr)):
+        return f"Only one kind of image was audited, so nothing can be said about the threshold of {at}."
+    if other := better(result):
+        return f"Probably not. {both_errors(result, other)}"
+    now = f"At {at} it flags {percent(m.fpr)} of real images and lets {percent(m.fnr)} of fakes through"
+    other = balanced(result)
+    if other is None:
+        return f"It balances both errors. {now}."
+    level = f"both rates are about {percent(max(other.fpr, other.fnr))} at {threshold_text(other.threshold)}"
+    if abs(m.fpr - m.fnr) < WORTH_MOVING:
+        return f"It balances both errors well. {now}; {level}."
+    return f"It depends on which error costs more. {now}; {level}."
+
+
+def curve_is_known(result: AuditResult) -> bool:
+    """Whether the record can tell of other thresholds at all."""
+    return bool(result.other_thresholds) or any(s.attribute == OVERALL for s in result.sweep)

@@ -1,0 +1,93 @@
+"""Rates and pairwise differences: what is drawn is what the record says."""
+
+import math
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from reports.figures.gap_plots import MAX_ROWS, Axis, axis_over, gap_plot, picture
+from reports.text.numbers import percent, percent_interval, point_interval
+from reports.text.verdict_text import deciding, differences
+
+
+def drawn(result, attribute="race", rate="fpr"):
+    verdict = next(v for v in result.verdicts if (v.attribute, v.rate) == (attribute, rate))
+    return gap_plot(result, attribute, rate, verdict), verdict
+
+
+def test_rows_hold_the_rates_of_the_record_worst_first(result):
+    plot, _ = drawn(result)
+    groups = {g.group: g for g in result.groups if g.attribute == "race"}
+    rates = [groups[row.group].fpr for row in plot.rows]
+    assert rates == sorted(rates, reverse=True) and plot.rows[0].group == "Black"
+    for row in plot.rows:
+        g = groups[row.group]
+        assert (row.rate, row.interval) == (percent(g.fpr), percent_interval(g.fpr_interval))
+        assert row.counts == f"{g.confusion.fp} of {g.n_real}"
+
+
+def test_differences_and_the_deciding_pair_are_those_of_the_verdict(result):
+    plot, verdict = drawn(result)
+    assert verdict.verdict == "disparity"
+    reference, apart = differences(verdict)
+    assert plot.reference == reference and len(apart) > 0
+    for row in plot.rows:
+        if row.group in apart:
+            assert row.difference_interval == point_interval(apart[row.group][1])
+    [row] = [r for r in plot.rows if r.decides]
+    assert row.group == verdict.worst_group
+    assert row.difference_interval == point_interval(deciding(result, verdict).interval)
+
+
+def test_every_interval_lies_on_its_axis(result):
+    for rate in ("fpr", "fnr"):
+        plot, _ = drawn(result, "race", rate)
+        for row in plot.rows:
+            for axis, mark in ((plot.rates, row.rate_mark), (plot.differences, row.difference_mark)):
+                if mark and row.taken:
+                    assert axis.low - 1e-9 <= mark.low <= mark.value <= mark.high <= axis.high + 1e-9
+
+
+def test_an_axis_starts_and_ends_at_a_tick_and_holds_zero():
+    axis = axis_over([-0.013, 0.041])
+    assert axis.ticks[0] == axis.low <= -0.013 and axis.ticks[-1] == axis.high >= 0.041
+    assert 0.0 in axis.ticks and len(axis.ticks) <= 6
+    assert axis_over([math.nan]) == axis_over([])
+    assert Axis(0.0, 0.4, (0.0, 0.4)).place(0.5) == 1.0
+
+
+def test_thin_and_unlabelled_groups_are_hollow_and_starred(build):
+    thin = build({"race": ["a", "b", "(missing)"]}, n=200, min_n=80)
+    plot, _ = drawn(thin)
+    taken = {g.group for g in thin.groups if g.n_real >= 80 and g.group != "(missing)"}
+    assert {row.group for row in plot.rows if row.taken} == taken and len(taken) < 3
+    for row in plot.rows:
+        assert ('class="dot thin"' in plot.rate_track(row)) == (row.group not in taken)
+
+
+def test_a_group_without_data_is_written_and_not_drawn(result):
+    groups = [
+        g.model_copy(update={"fpr": math.nan, "fpr_interval": (math.nan, math.nan), "n_real": 0})
+        if g.group == "Female"
+        else g
+        for g in result.groups
+    ]
+    plot, _ = drawn(result.model_copy(update={"groups": groups}), "gender")
+    row = plot.rows[-1]
+    assert (row.group, row.rate, row.taken) == ("Female", "no data", False)
+    assert "circle" not in plot.rate_track(row)
+
+
+def test_many_groups_are_capped_and_the_rest_counted(build):
+    plot, _ = drawn(build({"team": [f"t{i}" for i in range(60)]}, n=1200), "team")
+    assert (len(plot.rows), plot.n_hidden) == (MAX_ROWS, 60 - MAX_ROWS)
+
+
+@pytest.mark.parametrize("name", ["<script>x</script>", "a & b", "</svg>"])
+def test_the_saved_picture_is_a_whole_svg_with_names_as_text(build, name):
+    plot, _ = drawn(build({"tone": ["plain", name]}, n=400), "tone")
+    root = ElementTree.fromstring(picture(plot))
+    texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith(name) for text in texts)
+    assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
+    assert plot.name == "tone-real-images-flagged-as-fake"
