@@ -104,7 +104,11 @@ def run(
     no_images: NoImages = False,
     junit: Annotated[Path | None, typer.Option(help="Write one test case per verdict to this file.")] = None,
     fail_on: Annotated[
-        str | None, typer.Option(help="Exit with 1 on: disparity, or insufficient (evidence) as well.")
+        str | None,
+        typer.Option(
+            help="Exit with 1 on: proven (gaps proven to exceed the tolerance), disparity (groups proven "
+            "unequal, their gap above it as seen), or insufficient (evidence) as well."
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -8,11 +8,12 @@ an unequal attribute is nearly always unequal too. Where only an intersection is
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
 from audit.judge.sanity_checks import Fault, fault_in, sentences
-from audit.schema.result import MISSING, AuditResult
+from audit.schema.result import MISSING, AuditResult, Verdict
 from reports.text.numbers import count, listing, p_value, percent, percent_interval, points
 from reports.text.participation import takes_part
 from reports.text.verdict_text import (
@@ -23,6 +24,7 @@ from reports.text.verdict_text import (
     UNEQUAL,
     WITHIN,
     Finding,
+    beyond_proven,
     by,
     far_in_proportion,
     findings,
@@ -42,7 +44,11 @@ def _named(result: AuditResult, *words: str) -> str:
 
     Intersections are named only where no single attribute is.
     """
-    chosen = [v for v in result.verdicts if standing(result, v) in words]
+    return _listed(result, [v for v in result.verdicts if standing(result, v) in words])
+
+
+def _listed(result: AuditResult, chosen: list[Verdict]) -> str:
+    """The attributes of these verdicts."""
     chosen = [v for v in chosen if ":" not in v.attribute] or chosen
     names: dict[str, list[str]] = {}
     for attribute in dict.fromkeys(v.attribute for v in chosen):
@@ -53,6 +59,20 @@ def _named(result: AuditResult, *words: str) -> str:
     return "; by ".join(listing(group) + kind for kind, group in names.items())
 
 
+def _unequal(result: AuditResult) -> str:
+    """The headline of disparities: no stronger than what is proven of their size."""
+    disparities = [v for v in result.verdicts if v.verdict == DISPARITY]
+    disparities = [v for v in disparities if ":" not in v.attribute] or disparities
+    proven = {v.attribute for v in disparities if beyond_proven(result, v)}
+    open_ = [v for v in disparities if v.attribute not in proven]
+    if not proven:
+        return f"Unequal by {_listed(result, open_)}, and perhaps within your tolerance."
+    told = f"No. Its error rates differ by {_listed(result, [v for v in disparities if v not in open_])}"
+    if not open_:
+        return f"{told}."
+    return f"{told}; they are unequal, and perhaps within your tolerance, by {_listed(result, open_)}."
+
+
 def headline(result: AuditResult) -> str:
     """The answer to "is it fair?" in a few words."""
     fault = fault_in(result)
@@ -60,7 +80,7 @@ def headline(result: AuditResult) -> str:
         return NOT_ANSWERABLE[fault]
     found = {standing(result, v) for v in result.verdicts}
     if DISPARITY in found:
-        return f"No. Its error rates differ by {_named(result, DISPARITY)}."
+        return _unequal(result)
     if not found:
         return "No verdict: no group was compared."
     if UNEQUAL in found:
@@ -150,7 +170,8 @@ def sureness(result: AuditResult) -> list[str]:
         told.append(
             f"p-values are corrected for all {count(result.n_tests)} comparisons made (Holm’s method)."
         )
-    tests = [v.adjusted_p_value for v in result.verdicts if v.verdict == DISPARITY]
+        told += _within_together(result)
+    tests = [_p_of_pair(v) for v in result.verdicts if v.verdict == DISPARITY]
     if tests:
         shown = p_value(max(tests))
         told.append(
@@ -158,6 +179,23 @@ def sureness(result: AuditResult) -> list[str]:
             f"{shown if shown.startswith('<') else 'at most ' + shown}."
         )
     return told + _left_out(result)
+
+
+def _within_together(result: AuditResult) -> list[str]:
+    """How many attributes are said to be within tolerance, and how sure all of that is together."""
+    said = [v for v in result.verdicts if v.verdict == WITHIN]
+    if not said:
+        return []
+    level = percent(result.config.confidence, 0)
+    times = "once" if len(said) == 1 else f"{count(len(said))} times"
+    if any(math.isnan(v.gap_corrected) for v in said):  # a record from before 1.2
+        return [f"“Within tolerance” is said {times} here, each at {level} on its own."]
+    return [f"“Within tolerance” is said {times} here; that no such statement is wrong holds at {level}."]
+
+
+def _p_of_pair(v: Verdict) -> float:
+    """Of the two groups that are named; of the attribute in records before 1.2."""
+    return v.adjusted_p_value if math.isnan(v.pair_p_value) else v.pair_p_value
 
 
 def _left_out(result: AuditResult) -> list[str]:

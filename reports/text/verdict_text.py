@@ -105,11 +105,21 @@ def _size(result: AuditResult, v: Verdict) -> str:
     """What is proven of the size of a disparity."""
     limit = points(result.config.tolerance)
     if beyond_proven(result, v):
-        return f"The gap is proven to exceed the tolerance of {limit}."
+        return f"The gap is proven to exceed the tolerance of {limit}.{_inflated(v)}"
     _, interval = proven_gap(v)
     least = interval[0] if interval and interval[0] == interval[0] else 0.0
     small = f"as small as {points(least)}" if least > 0 else "close to zero"
-    return f"The groups are proven unequal, but the true gap may be {small}, within the tolerance of {limit}."
+    told = f"The groups are proven unequal, but the true gap may be {small}, within the tolerance of {limit}."
+    return told + _inflated(v)
+
+
+def _inflated(v: Verdict) -> str:
+    """What the gap is likely to be: a pair picked because it lies far apart shows too large a gap."""
+    pair = named_pair(v)
+    if pair is None or math.isnan(pair.corrected_difference):
+        return ""
+    likely = points(pair.corrected_difference)
+    return f" The largest of many gaps is too large as seen: corrected for that, it is about {likely}."
 
 
 def _as_often(pair: WorseGroup | None, high: float, low: float) -> str:

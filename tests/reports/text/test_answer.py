@@ -37,6 +37,28 @@ def test_headline(judge, result, words, headline):
     assert answer.headline(planted(judge, result, *words)) == headline
 
 
+def test_the_headline_says_no_more_of_the_size_than_is_proven(judge, prove, result):
+    record = planted(judge, result, D, W, D, W)
+    record.verdicts[0].worse_groups[0] = prove(result, "race", "fpr", (0.01, 0.2))
+    assert answer.headline(record) == (
+        "No. Its error rates differ by gender (real images flagged as fake); they are unequal, and "
+        "perhaps within your tolerance, by race (real images flagged as fake)."
+    )
+    alone = planted(judge, result, D, D)
+    for i, rate in enumerate(("fpr", "fnr")):
+        alone.verdicts[i].worse_groups[0] = prove(result, "race", rate, (0.01, 0.2))
+    assert answer.headline(alone) == "Unequal by race, and perhaps within your tolerance."
+
+
+def test_it_is_said_how_often_within_tolerance_is_said(judge, result):
+    older = planted(judge, result, W, W, W, T)
+    assert "“Within tolerance” is said 3 times here, each at 95% on its own." in answer.sureness(older)
+    verdicts = [v.model_copy(update={"gap_corrected": 0.01}) for v in older.verdicts]
+    told = answer.sureness(older.model_copy(update={"verdicts": verdicts}))
+    assert "“Within tolerance” is said 3 times here; that no such statement is wrong holds at 95%." in told
+    assert "Within tolerance" not in " ".join(answer.sureness(planted(judge, result, T, T)))
+
+
 def test_an_intersection_is_the_headline_only_where_nothing_simpler_is_unequal(judge, result):
     alone = judge(result, ("race", "fpr", W), ("gender:race", "fpr", D))
     assert answer.headline(alone) == "No. Its error rates differ by gender × race."
