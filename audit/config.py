@@ -10,6 +10,7 @@ the threshold a rule arrived at) and is part of a published format; this one hol
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -40,7 +41,8 @@ class AuditConfig:
     Attributes:
         attributes: Columns to audit, in order, or the one to audit; empty means "find them" (see
             `audit.data.columns`).
-        threshold: A number, or a rule: "eer", "youden", "fpr=0.01", "fnr=0.05". Fake if score >= threshold.
+        threshold: A number, or a rule: "eer", "youden", "fpr=0.01", "fnr=0.05", "fpr<=0.01@95%".
+            Fake if score >= threshold.
         calibration_share: Share of the pairs (in 0-1) on which a rule fixes the threshold. They are left out
             of the audit.
         confidence: 1 - alpha of every interval and verdict, in 0.5-1.
@@ -154,12 +156,18 @@ class ThresholdRule:
     Attributes:
         kind: "fixed", or one of RULES.
         value: The threshold itself for "fixed"; the error level in 0-1 for "fpr" and "fnr".
+        confidence: For "fpr" and "fnr", the chance with which the true rate shall keep the level, in 0-1;
+        None
+            where only the images that fix the threshold must keep it.
     """
 
     kind: str
     value: float = 0.0
+    confidence: float | None = None
 
     def __str__(self) -> str:
+        if self.confidence is not None:
+            return f"{self.kind}<={self.value:g}@{100 * self.confidence:g}%"
         return f"{self.kind}={self.value:g}" if self.kind in {"fpr", "fnr"} else self.kind
 
 
@@ -169,11 +177,15 @@ def parse_rule(text: float | str) -> ThresholdRule:
     Raises:
         ConfigError: If it is neither a finite number nor a rule.
 
-    >>> str(parse_rule("fpr=0.01"))
-    'fpr=0.01'
+    >>> str(parse_rule("fpr=0.01")), str(parse_rule("fpr<=0.01@95%"))
+    ('fpr=0.01', 'fpr<=0.01@95%')
     """
-    name, _, level = str(text).strip().lower().partition("=")
+    words = str(text).strip().lower().replace(" ", "")
+    promise = re.fullmatch(r"(fpr|fnr)<=([^@]+)@([^%]+)%", words)
+    name, _, level = words.partition("=")
     try:
+        if promise and 0 < float(promise[2]) < 1 and 50 <= float(promise[3]) < 100:
+            return ThresholdRule(promise[1], float(promise[2]), float(promise[3]) / 100)
         if name in {"fpr", "fnr"} and 0 < float(level) < 1:
             return ThresholdRule(name, float(level))
         if name in {"eer", "youden"} and not level:
@@ -182,4 +194,6 @@ def parse_rule(text: float | str) -> ThresholdRule:
             return ThresholdRule("fixed", float(name))
     except ValueError:
         pass
-    raise ConfigError(f"threshold '{text}' is neither a number nor one of eer, youden, fpr=0.01, fnr=0.05")
+    raise ConfigError(
+        f"threshold '{text}' is neither a number nor one of eer, youden, fpr=0.01, fnr=0.05, fpr<=0.01@95%"
+    )

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from audit.config import AuditConfig
+from audit.config import AuditConfig, parse_rule
 from audit.data.counts import Counts
 from audit.data.groups import Cells, whole
 from audit.data.score_table import ScoreTable
@@ -43,6 +43,8 @@ from audit.judge.verdicts import Question, judge
 from audit.metrics.auc import auc_influence
 from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.disparity_intervals import Evidence
+from audit.metrics.error_curves import error_curve
+from audit.metrics.operating_point import pick_threshold
 from audit.runs.align_runs import Run
 from audit.runs.compare_runs import paired_tests
 from audit.runs.score_audit import audit_scores
@@ -179,6 +181,19 @@ def unequal_auc_coverage(
         [found] = score_measures(SortedScores.of(table), whole(1), Z)
         low, high = found.auc_interval
         hits += low <= truth <= high
+    return hits / n_sim
+
+
+def rule_exceeded(rule: str, n: int, n_sim: int, rng: np.random.Generator) -> float:
+    """How often a threshold fixed on n normal reals and fakes lets the true rate exceed the rule's level."""
+    wanted, hits = parse_rule(rule), 0
+    fake = np.repeat([False, True], n)
+    for _ in range(n_sim):
+        score = rng.normal(size=2 * n) + 2 * fake
+        order = np.argsort(score)
+        threshold = pick_threshold(error_curve(score[order], fake[order]), wanted)
+        true = ndtr(-threshold) if wanted.kind == "fpr" else ndtr(threshold - 2)
+        hits += true > wanted.value
     return hits / n_sim
 
 
@@ -726,6 +741,14 @@ STUDIES = [
             ("5,000 at 1 %, 6 x 60 at 0.5 %", [5_000] + [60] * 6, [0.01] + [0.005] * 6, 0),
             ("the same, a small one as reference", [5_000] + [60] * 6, [0.01] + [0.005] * 6, 6),
             ("50,000 at 0.1 %, 12 x 40 at 1 %", [50_000] + [40] * 12, [0.001] + [0.01] * 12, 0),
+        )
+    ],
+    *[
+        Study("True rate exceeds the rule's level", f"{rule}, fixed on {n:,}", aim,
+              partial(rule_exceeded, rule, n), 2_000)
+        for rule, n, aim in (
+            ("fpr=0.01", 1_000, REPORT), ("fpr<=0.01@95%", 1_000, AT_MOST), ("fpr<=0.01@95%", 350, AT_MOST),
+            ("fnr<=0.05@90%", 400, (0.0, 0.1)),
         )
     ],
 ]  # fmt: skip

@@ -49,7 +49,11 @@ def run(
     version: Annotated[str | None, typer.Option(help="With --scores: the detector's version.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder. Default: runs/NAME.")] = None,
     threshold: Annotated[
-        str, typer.Option(help="Fake if score >= this: a number, or eer, youden, fpr=0.01, fnr=0.05.")
+        str,
+        typer.Option(
+            help="Fake if score >= this: a number, or a rule: eer, youden, fpr=0.01 (on the images that fix "
+            "it), 'fpr<=0.01@95%' (in truth, in 95 of 100 audits), fnr likewise."
+        ),
     ] = "0.5",
     attribute: Annotated[
         list[str] | None, typer.Option(help="Column to audit; repeat. Default: age, gender, race.")

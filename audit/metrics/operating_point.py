@@ -7,12 +7,22 @@ of all where the rule is about those rates. The calibration images are left out 
 
 Why the split is by a hash of the pair's name: both halves of a pair fall on the same side, the same pairs are
 chosen whatever the order of the rows, and adding pairs moves few of the others.
+
+Why a rule with a promise: a threshold at which 1 % of 1,000 real images were flagged flags more than 1 % of
+all others about every second time. `fpr<=0.01@95%` leaves as many of them flagged as keep the true rate at 1
+% with 95 % confidence, whatever the scores are distributed like: 4 of 1,000 (the Neyman-Pearson umbrella
+algorithm). It needs 299 real images, or no threshold can keep such a promise. The images must be independent.
+
+Source: Tong, Feng & Li 2018, Science Advances 4:eaao1659.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from audit.config import ThresholdRule
 from audit.data.score_table import ScoreTable
@@ -32,7 +42,8 @@ def operating_point(
         seed: Chooses which.
 
     Raises:
-        ScoreTableError: If the calibration images are all of one class, or nothing remains to audit.
+        ScoreTableError: If the calibration images are all of one class or too few for the rule's promise, or
+            nothing remains to audit.
     """
     if rule.kind == "fixed":
         return rule.value, table
@@ -43,6 +54,8 @@ def operating_point(
             f"threshold rule '{rule}' needs real and fake images both to fix it and to audit it; "
             f"{len(table)} images are too few, give a number instead"
         )
+    n_fake = int(held_out.fake.sum())
+    _refuse_too_few(rule, len(held_out) - n_fake if rule.kind == "fpr" else n_fake, share)
     order = np.argsort(held_out.score, kind="stable")
     curve = error_curve(held_out.score[order], held_out.fake[order])
     return pick_threshold(curve, rule), table.take(~chosen)
@@ -61,12 +74,81 @@ def pick_threshold(curve: ErrorCurve, rule: ThresholdRule) -> float:
 
     fpr=x: the lowest with FPR <= x; fnr=x: the highest with FNR <= x; youden: the largest TPR - FPR, the
     lower FPR deciding a tie (Youden 1950); eer: see `audit.metrics.error_curves.eer_threshold`.
+    With a promise, x is what `errors_allowed` leaves of it.
     """
     if rule.kind == "eer":
         return eer_threshold(curve)
     if rule.kind == "fpr":
-        return float(curve.thresholds[np.argmax(curve.fpr <= rule.value)])
+        kept = curve.fpr <= rule.value
+        if rule.confidence is not None:
+            kept = curve.fp <= errors_allowed(curve.n_real, rule.value, rule.confidence)
+        return float(curve.thresholds[np.argmax(kept)])
     if rule.kind == "fnr":
-        return float(curve.thresholds[np.flatnonzero(curve.fnr <= rule.value)[-1]])
+        kept = curve.fnr <= rule.value
+        if rule.confidence is not None:
+            kept = curve.fn <= errors_allowed(curve.n_fake, rule.value, rule.confidence)
+        return float(curve.thresholds[np.flatnonzero(kept)[-1]])
     loss = np.round(curve.fpr + curve.fnr, 12)
     return float(curve.thresholds[len(loss) - 1 - int(np.argmin(loss[::-1]))])
+
+
+def errors_allowed(n: int, level: float, confidence: float) -> int:
+    """Errors among n images of a class up to which the true rate keeps the level with this confidence.
+
+    The largest m with P(at most m errors of n at a rate of `level`) <= 1 - confidence; -1 where even none is
+    too many to promise anything.
+
+    >>> errors_allowed(1000, 0.01, 0.95), errors_allowed(299, 0.01, 0.95), errors_allowed(298, 0.01, 0.95)
+    (4, 0, -1)
+    """
+    m = int(binom.ppf(1 - confidence, n, level))
+    return m if binom.cdf(m, n, level) <= 1 - confidence else m - 1
+
+
+def images_for_promise(rule: ThresholdRule) -> int:
+    """Images of the class concerned without which a rule's promise cannot be kept; 0 without one."""
+    if rule.confidence is None:
+        return 0
+    return math.ceil(round(math.log(1 - rule.confidence) / math.log1p(-rule.value), 9))
+
+
+def check_promise(rule: ThresholdRule, n: int, share: float) -> None:
+    """Refuse a rule whose promise so many images cannot keep, before anything is scored.
+
+    Args:
+        rule: From `parse_rule`.
+        n: Images of the class concerned, real for "fpr", fake for "fnr".
+        share: Share of them that fixes the threshold, in 0-1.
+
+    Raises:
+        ScoreTableError: If the share is sure to be too small.
+    """
+    if share * n < images_for_promise(rule) / 2:
+        _refuse_too_few(rule, round(share * n), share)
+
+
+def _refuse_too_few(rule: ThresholdRule, n: int, share: float) -> None:
+    needed = images_for_promise(rule)
+    if n < needed:
+        word = "real images" if rule.kind == "fpr" else "fakes"
+        raise ScoreTableError(
+            f"threshold rule '{rule}' needs {needed:,} {word} to be fixed on, and a share of {share:g} of "
+            f"this data has {n:,}; raise --calibration-share, or give more images or a lower confidence"
+        )
+
+
+def exceeded_note(rule: ThresholdRule, n: int) -> str | None:
+    """How often the true rate exceeds the level of a rule fixed on n images; None of a rule with a promise.
+
+    Between the count of errors at which the rule stops and one fewer: the next score may be of either class.
+    """
+    if rule.kind not in {"fpr", "fnr"} or rule.confidence is not None or n == 0:
+        return None
+    most = math.floor(n * rule.value + 1e-9)
+    often = 100 * float(binom.cdf([most - 1, most], n, rule.value).mean())
+    word = "real images" if rule.kind == "fpr" else "fakes"
+    level = f"{rule.kind}<={rule.value:g}@95%"
+    return (
+        f"The threshold was fixed on {n:,} {word} ({rule}): in about {often:.0f} of 100 such samples the "
+        f"true {rule.kind.upper()} exceeds {100 * rule.value:g} %. The rule '{level}' keeps it in 95 of 100."
+    )

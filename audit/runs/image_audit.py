@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from audit.config import AuditConfig, Columns
+from audit.config import AuditConfig, Columns, parse_rule
 from audit.data.columns import find_attributes, resolved
 from audit.data.groups import cells_of
 from audit.data.score_table import score_table
@@ -29,6 +29,7 @@ from audit.errors import ConfigError, MissingColumnError
 from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
 from audit.judge.attrition import dropout_by_group
 from audit.judge.reference_group import check_references
+from audit.metrics.operating_point import check_promise
 from audit.runs.example_pairs import Pictures, pick_samples, with_pictures
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.runs.score_audit import Extras, audit_scores
@@ -164,6 +165,9 @@ def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
         )
     table = images.table[["image_id", "pair_id", "label", *usable]]
     require_columns(_with_quality(table, manifest, config), merged(config.controls, ()), config)
+    rule = parse_rule(config.threshold)
+    of_class = (table["label"] == 1) == (rule.kind == "fnr")
+    check_promise(rule, int(of_class.sum()), config.calibration_share)
     names = find_attributes(table, config)
     check_references(cells_of(table, names, config.bins)[0].groupings(), config.references)
     return config

@@ -38,7 +38,7 @@ from audit.judge.threshold_sensitivity import other_thresholds
 from audit.judge.verdicts import Question, judge
 from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.group_measures import group_results, measures_of
-from audit.metrics.operating_point import calibration_rows, operating_point
+from audit.metrics.operating_point import calibration_rows, exceeded_note, operating_point
 from audit.metrics.plotted_series import Axes, Series, axes_for, series_of
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.schema import result as record
@@ -211,10 +211,13 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     controls = merged(config.controls, extras.controls)
     require_columns(frame, controls, config)
     threshold, audited = operating_point(table, rule, config.calibration_share, config.seed)
-    left_out = dict(extras.left_out)
+    left_out, exceeded = dict(extras.left_out), None
     if len(audited) < len(table):
         left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited)
-        frame = frame[~calibration_rows(table, config.calibration_share, config.seed)]
+        fixing = calibration_rows(table, config.calibration_share, config.seed)
+        frame = frame[~fixing]
+        of_class = table.fake[fixing] == (rule.kind == "fnr")
+        exceeded = exceeded_note(rule, int(of_class.sum()))
     cells, scores = count(audited, threshold), SortedScores.of(audited)
     everything = whole(len(cells))
     overall = score_measures(scores, everything, z_value(config.confidence))
@@ -239,6 +242,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
             *repeats_sentences(audited),
             *extras.notes,
             *raised,
+            *([exceeded] if exceeded else []),
             *_notes(audited),
         ],
         overall=measures,

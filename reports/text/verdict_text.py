@@ -326,8 +326,10 @@ class Deciding:
 
 def deciding(result: AuditResult, v: Verdict) -> Deciding:
     """Gap, interval and p-value that decided: of the pair that a disparity names, else the largest of all."""
-    gap, interval = proven_gap(v) if v.verdict == DISPARITY else (v.gap, v.gap_interval)
-    return Deciding(gap, interval, v.adjusted_p_value, v.worst_group)
+    if v.verdict != DISPARITY:
+        return Deciding(v.gap, v.gap_interval, v.adjusted_p_value, v.worst_group)
+    p = v.adjusted_p_value if math.isnan(v.pair_p_value) else v.pair_p_value  # the first before record 1.2
+    return Deciding(*proven_gap(v), p, v.worst_group)
 
 
 Differences = dict[str, tuple[float, tuple[float, float]]]

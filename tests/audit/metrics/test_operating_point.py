@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from audit.config import AuditConfig, ThresholdRule, parse_rule
 from audit.data.score_table import score_table
 from audit.errors import ConfigError, ScoreTableError
 from audit.metrics.error_curves import error_curve
-from audit.metrics.operating_point import calibration_rows, operating_point, pick_threshold
+from audit.metrics.operating_point import (
+    calibration_rows,
+    check_promise,
+    errors_allowed,
+    operating_point,
+    pick_threshold,
+)
+from audit.runs.score_audit import audit_scores
 
 
 @pytest.mark.parametrize(
@@ -93,3 +101,53 @@ def test_one_class_cannot_fix_a_rule(simulate):
     table = score_table(frame[frame["label"] == 1], AuditConfig(threshold="eer"))
     with pytest.raises(ScoreTableError, match="'eer' needs real and fake images both"):
         operating_point(table, parse_rule("eer"), 0.3, 0)
+
+
+def test_a_promise_is_kept_in_truth_and_a_plain_rule_is_not():
+    """Normal scores: samples whose threshold flags more than 5 % of all reals, or misses as many fakes."""
+    rng, n = np.random.default_rng(9), 400
+    exceeded = dict.fromkeys(("fpr=0.05", "fpr<=0.05@95%", "fnr=0.05", "fnr<=0.05@95%"), 0)
+    for _ in range(400):
+        score, fake = np.r_[rng.normal(size=n), rng.normal(2, 1, n)], np.repeat([False, True], n)
+        order = np.argsort(score)
+        curve = error_curve(score[order], fake[order])
+        for rule in exceeded:
+            threshold = pick_threshold(curve, parse_rule(rule))
+            true = norm.sf(threshold) if rule.startswith("fpr") else norm.cdf(threshold - 2)
+            exceeded[rule] += true > 0.05
+    assert 0 < exceeded["fpr<=0.05@95%"] <= 33 and 0 < exceeded["fnr<=0.05@95%"] <= 33
+    assert 160 <= exceeded["fpr=0.05"] <= 260 and 160 <= exceeded["fnr=0.05"] <= 260
+
+
+def test_ties_keep_the_promise():
+    fake = np.repeat([False, True], [400, 10])
+    score = np.r_[np.repeat([0.1, 0.5], [370, 30]), np.full(10, 0.9)]
+    threshold = pick_threshold(error_curve(score, fake), parse_rule("fpr<=0.05@95%"))
+    assert threshold == 0.9 and errors_allowed(400, 0.05, 0.95) == 12
+
+
+@pytest.mark.parametrize(
+    "text", ["fpr<=0.01", "fpr<=0.01@95", "fpr<=2@95%", "fpr<=0.01@100%", "eer<=0.1@95%"]
+)
+def test_no_promises(text):
+    with pytest.raises(ConfigError, match="neither a number nor one of eer"):
+        parse_rule(text)
+
+
+def test_too_few_images_for_a_promise(simulate):
+    table = score_table(simulate(500), AuditConfig(threshold="fpr<=0.01@95%"))
+    with pytest.raises(ScoreTableError, match=r"needs 299 real images to be fixed on, and a share of 0\.3"):
+        operating_point(table, parse_rule("fpr<=0.01@95%"), 0.3, 0)
+    with pytest.raises(ScoreTableError, match=r"'fnr<=0\.05@90%' needs 45 fakes"):
+        check_promise(parse_rule("fnr<=0.05@90%"), 50, 0.3)
+    check_promise(parse_rule("fnr<=0.05@90%"), 500, 0.3)
+
+
+def test_the_page_says_how_often_a_plain_rule_is_exceeded(simulate):
+    plain = audit_scores(simulate(3000), AuditConfig(threshold="fpr=0.01", n_boot=100))
+    [note] = [note for note in plain.notes if "such samples" in note]
+    assert "(fpr=0.01): in about 43 of 100" in note and "'fpr<=0.01@95%' keeps it in 95 of 100" in note
+    promised = audit_scores(simulate(3000), AuditConfig(threshold="fpr<=0.01@95%", n_boot=100))
+    assert promised.config.threshold_rule == "fpr<=0.01@95%"
+    assert promised.config.threshold > plain.config.threshold
+    assert not [note for note in promised.notes if "such samples" in note]
