@@ -52,6 +52,8 @@ def _compare(psp: Path, upstream: Path | None, device: str) -> None:
 
 
 def _packages() -> None:
+    from detectors.isolation.support import describe
+
     print(f"python {platform.python_version()} on {platform.platform()}")
     for name in ("fairlearn", "pandas", "plotly"):
         print(f"  {name} {metadata.version(name)}")
@@ -61,6 +63,7 @@ def _packages() -> None:
             name = module.replace("_", "-")
             state = f"absent: pip install -e '.[{extra}]'" if module in absent else metadata.version(name)
             print(f"  {name} {state}")
+    print(f"foreign model files (ONNX, TorchScript, .pt2): {describe()}")
     print(f"Chromium (for --pdf): {shutil.which('chromium') or shutil.which('google-chrome') or 'absent'}")
 
 

@@ -11,7 +11,6 @@ process could open, and are sealed, so that the child cannot shrink them under o
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import math
 import mmap
@@ -41,7 +40,8 @@ from detectors.errors import (
     ForeignDetectorError,
     IsolationUnavailable,
 )
-from detectors.isolation import landlock, protocol, seccomp
+from detectors.isolation import protocol
+from detectors.isolation.support import why_unavailable
 
 _TICK_MS = 50
 _MAX_DIMENSIONS = 8
@@ -81,15 +81,6 @@ class Limits:
     def memory(self) -> int:
         """Bytes."""
         return self.memory_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-
-
-def why_unavailable() -> str:
-    """What this system lacks for isolation, "" where it lacks nothing."""
-    if sys.platform != "linux":
-        return f"{sys.platform} has neither Landlock nor seccomp"
-    if not landlock.version():
-        return "this kernel has no Landlock (Linux 5.13 or newer, switched on)"
-    return "" if seccomp.is_available() else "this kernel or processor has no seccomp filter we know"
 
 
 class IsolatedModel:
@@ -258,12 +249,14 @@ class IsolatedModel:
             while not waiting.poll(_TICK_MS):
                 if time.monotonic() > deadline:
                     raise DetectorTooSlow(
-                        f"{self._name} gave no answer within {seconds:g} s: its process was ended"
+                        f"{self._name} gave no answer within {seconds:g} s: its process was ended; "
+                        "try smaller batches, or load_detector(..., limits=Limits(batch_s=...))"
                     )
                 if _resident_bytes(self.pid) > self._memory + _LIBRARY_BYTES:
                     raise DetectorDied(
                         f"{self._name} took more than {self._memory / 2**30:.1f} GiB of memory: "
-                        "its process was ended"
+                        "its process was ended; try smaller batches, or allow more "
+                        "(load_detector(..., limits=Limits(memory_bytes=...)))"
                     )
 
         return wait
@@ -295,6 +288,8 @@ _LIBRARY_BYTES = 2 << 30
 
 def _memory(size: int) -> tuple[mmap.mmap, int]:
     """Shared memory without a name, mapped here, and its descriptor; nobody can change its size."""
+    import fcntl  # only where there is isolation
+
     descriptor = os.memfd_create("batch", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, size)
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)

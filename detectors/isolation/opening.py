@@ -116,7 +116,14 @@ def _open_torchscript(path: str, device: str) -> Opened:
     check_size(Path(path), MAX_CODE_BYTES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch would rather see torch.export
-        module = torch.jit.load(path, map_location=device).eval()
+        try:
+            module = torch.jit.load(path, map_location=device).eval()
+        except RuntimeError as error:
+            if "torchvision::" not in str(error):
+                raise
+            import torchvision  # noqa: F401  it brings the operator that was missing
+
+            module = torch.jit.load(path, map_location=device).eval()
     check_operators(module)
     return Opened(_runner(module, device), None, module)
 

@@ -138,7 +138,7 @@ def last_convolution(detector: Detector) -> nn.Module:
 def _module(detector: Detector) -> nn.Module:
     if not isinstance(detector.network, nn.Module):
         raise ForeignDetectorError(
-            f"{detector.name} is {detector.arch}, which runs apart and gives no gradients: "
+            f"{detector.name} is {detector.arch}, which gives no gradients: "
             "explain a checkpoint of ours, or a file of torch that you trust (--trust SHA256)"
         )
     return detector.network

@@ -16,8 +16,9 @@ import pytest
 import torch
 from torch import nn
 
-from detectors.isolation.child import IsolatedModel, Limits, why_unavailable
+from detectors.isolation.child import IsolatedModel, Limits
 from detectors.isolation.opening import EXPORTED, TORCHSCRIPT
+from detectors.isolation.support import why_unavailable
 
 ROOT = Path(__file__).resolve().parents[3]
 NOBODY = 65534

@@ -17,6 +17,7 @@ from detectors.errors import DetectorDied, DetectorTooSlow, ForeignDetectorError
 from detectors.isolation import child, landlock, protocol
 from detectors.isolation.child import IsolatedModel, Limits
 from detectors.isolation.opening import ONNX
+from detectors.isolation.support import describe
 
 BATCH = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(2))
 
@@ -180,10 +181,15 @@ def test_shared_memory_cannot_shrink_under_our_feet():
     memory.close()
 
 
+def test_doctor_says_how_foreign_files_run():
+    assert describe() == f"isolated (Landlock {landlock.version()}, seccomp)"
+
+
 def test_where_nothing_isolates_it_is_said_and_nothing_is_opened(monkeypatch, onnx_file):
     monkeypatch.setattr(landlock, "version", lambda: 0)
     with pytest.raises(IsolationUnavailable, match=r"this kernel has no Landlock \(Linux 5\.13"):
         IsolatedModel([onnx_file], [ONNX])
+    assert describe().startswith("refused unless trusted by hash: this kernel has no Landlock")
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(IsolationUnavailable, match="darwin has neither Landlock nor seccomp"):
         IsolatedModel([onnx_file], [ONNX])

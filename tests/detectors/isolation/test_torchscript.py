@@ -118,6 +118,21 @@ def test_honest_files_answer_as_they_do_in_this_process(isolated, write):
     assert model.run(BATCH[:0]).shape == (0,)
 
 
+def test_operators_of_torchvision_are_found(isolated, tmp_path):
+    import torchvision
+
+    class Boxes(torch.nn.Module):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            pooled = torchvision.ops.roi_align(batch, [batch[0, 0, :1, :4], batch[1, 0, :1, :4]], [1, 1])
+            return pooled.mean((1, 2, 3))
+
+    path = isolated.shelf / "boxes.pt"
+    torch.jit.script(Boxes()).save(str(path))
+    model = isolated()
+    model.open(TORCHSCRIPT, path)
+    torch.testing.assert_close(model.run(BATCH), Boxes()(BATCH).double(), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
