@@ -6,10 +6,13 @@ Enters: arguments. Leaves: exit code 0, 1 where `--fail-on` found what it looks 
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -21,6 +24,7 @@ from audit.commands import train as training
 from audit.commands.common import console, typed
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
+from pipelines.visible import visible
 from reports import errors as report_errors
 
 EXPECTED = tuple(
@@ -74,12 +78,34 @@ for function in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; options that cannot be parsed exit with 2 as well."""
+    for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 can be printed all the same
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with typed(arguments):
             app(arguments)
     except EXPECTED as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(2)
+        _stop(str(error))
+    except OSError as fault:
+        _stop(_of_the_disk(fault))
+    except MemoryError as fault:
+        more = f" ({fault})" if str(fault) else ""
+        _stop(f"the memory does not suffice{more}; take a smaller --batch-size, --n-boot or table")
+
+
+def _of_the_disk(fault: OSError) -> str:
+    """What a file, a folder or a full disk is at fault for, in one line."""
+    name = Path(os.fsdecode(fault.filename2 or fault.filename or "a file"))
+    place = name.parent if name.name.endswith(".part") else name  # the temporary name means nothing to people
+    return (
+        f"{place} cannot be read or written: {fault.strerror or fault}; free or name another place, and run "
+        "the same command again"
+    )
+
+
+def _stop(message: str) -> NoReturn:
+    console.print(f"error: {visible(message)}", style="red", markup=False, soft_wrap=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface
+from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface, show
 from pipelines.extras import require
+from pipelines.visible import visible
 
 if TYPE_CHECKING:
     from pipelines.jobs.generation import PairsPlan, PairsSummary
@@ -161,21 +162,21 @@ def _refuse(given: dict[str, Any]) -> None:
 
 def _print_summary(made: PairsSummary, known: Collection[str] = ()) -> None:
     state = "were there already" if made.was_complete else "made"
-    print(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
+    show(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
     for reason, n in made.reasons.items():
-        print(f"  {n} without a pair: {reason}")
+        show(f"  {n} without a pair: {reason}")
     _print_notes(note for note in made.notes if note not in known)
 
 
 def _print_notes(notes: Iterable[str]) -> None:
     for note in notes:
-        console.print(f"Note: {note}", style="yellow", markup=False)
+        console.print(f"Note: {visible(note)}", style="yellow", markup=False)
 
 
 def _print_plan(plan: PairsPlan) -> None:
     hours, seconds = divmod(round(plan.seconds), 3600)
-    print(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
-    print(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
-    print(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
-    print(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
-    print(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")
+    show(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
+    show(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
+    show(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
+    show(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
+    show(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")
