@@ -31,6 +31,8 @@ EXPECTED = tuple(
     module.ExpectedError for module in (audit_errors, detector_errors, pipeline_errors, report_errors)
 )
 """One tree of errors a package; each ends as one line."""
+MAX_MESSAGE = 1500
+"""Characters of that line: a file may hold names of any length."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -104,7 +106,9 @@ def _of_the_disk(fault: OSError) -> str:
 
 
 def _stop(message: str) -> NoReturn:
-    console.print(f"error: {visible(message)}", style="red", markup=False, soft_wrap=True)
+    line = visible(message)
+    line = line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]} ..."
+    console.print(f"error: {line}", style="red", markup=False, soft_wrap=True)
     sys.exit(2)
 
 

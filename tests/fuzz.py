@@ -96,11 +96,13 @@ def damaged_record(data: bytes, chance: random.Random) -> bytes:
 
 
 def read_scores(path: Path) -> None:
-    """A score file, through the whole audit."""
+    """A score file, up to the arrays that the statistics work on."""
     from audit.config import AuditConfig
-    from audit.runs.score_audit import audit_file
+    from audit.data import score_file, score_table
 
-    audit_file(path, path.parent / "run", AuditConfig(n_boot=100, min_n=1), overwrite=True)
+    frame = score_file.read_scores(path, AuditConfig())
+    table = score_table.score_table(frame, AuditConfig())
+    score_file.unaudited_columns(path, AuditConfig(), table.cells.attributes)
 
 
 def read_image_table(path: Path) -> None:
@@ -195,7 +197,7 @@ def try_one(target: str, seed: int, folder: Path) -> bool:
     try:
         read(path)
     except EXPECTED as error:
-        if "\n" in str(error) or len(str(error)) > 2000:
+        if "\n" in str(error):
             raise Escaped(
                 f"{target}, seed {seed}: the message is not one line: {str(error)[:300]!r}"
             ) from error
