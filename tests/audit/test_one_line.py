@@ -56,7 +56,7 @@ def leftovers(folder: Path) -> list[Path]:
         ),
         (
             ["run", "--scores", "{scores}", "--out", "{new}", "--fail-on", "all"],
-            "must be disparity or insufficient",
+            "--fail-on is 'all'; it must be one of",
         ),
         (
             ["run", "--scores", "{scores}", "--out", "{new}", "--n-boot", "100000000000"],
