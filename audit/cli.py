@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import benchmark, demo, doctor, experiments, pairs
+from audit.commands import benchmark, demo, doctor, experiments, pairs, stress
 from audit.commands import run as running
 from audit.commands import score as scoring
 from audit.commands import train as training
@@ -66,6 +66,7 @@ for function in (
     scoring.check,
     scoring.explain,
     benchmark.benchmark,
+    stress.stress,
     experiments.experiments,
     experiments.sweep,
     running.run,
