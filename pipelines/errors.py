@@ -14,7 +14,12 @@ Nothing enters; the exception classes of the package leave.
     │   ├── PhotoTooSmall             fewer pixels than anything can be measured on
     │   ├── NoFaceFound               the face detector finds no face
     │   ├── FaceCutOff                too much of the crop lies outside the photo
-    │   └── HalvesDiffer              two images given as a pair are of different sizes
+    │   ├── HalvesDiffer              two images given as a pair are of different sizes
+    │   ├── NoLandmarks               a fake needs the face's landmarks, and none are known
+    │   ├── FaceTurned                the face is turned too far for this kind of fake
+    │   ├── FaceTooSmall              the face is too small in its photo for this kind of fake
+    │   ├── NoDonor                   nobody else of the same age, gender and race fits
+    │   └── FakeImplausible           a fake was made, and it is broken
     ├── PairsError                    the pairs dataset
     │   ├── PairsNotFound             no manifest, or no provenance, where one is expected
     │   ├── ManifestSchemaError       a manifest whose columns or values break the contract
@@ -24,6 +29,8 @@ Nothing enters; the exception classes of the package leave.
     ├── StorageError                  the disk is full, or the folder went away
     ├── SourceLost                    the photos' folder went away, or nothing can be read for now
     ├── CheckpointFormatError         a generator's weights are not a pSp checkpoint, or are damaged
+    ├── GeneratorCodeError            a user's own generator fails, or changes size or type
+    ├── AutoencoderError              a folder of an autoencoder that cannot be used
     ├── ReferenceNotFound             upstream's own pSp code is not checked out
     ├── SelectionError                asked for a choice of photos that makes no sense
     ├── SettingError                  a setting outside its range, or one this generator cannot follow
@@ -114,6 +121,44 @@ class HalvesDiffer(PhotoError):
     """Two images given as a pair are of different sizes."""
 
     reason = "halves differ in size"
+
+
+class NoLandmarks(PhotoError):
+    """A fake needs the face's landmarks, and none are known."""
+
+    reason = "no landmarks"
+
+
+class FaceTurned(PhotoError):
+    """The face is turned too far for this kind of fake."""
+
+    reason = "face turned too far"
+
+
+class FaceTooSmall(PhotoError):
+    """The face is too small in its photo for this kind of fake."""
+
+    reason = "face too small"
+
+
+class NoDonor(PhotoError):
+    """Nobody else of the same age, gender and race stands as this face does."""
+
+    reason = "no donor"
+
+
+class FakeImplausible(PhotoError):
+    """A fake was made, and it is broken: its face cannot be found where it should be, or its colours bled."""
+
+    reason = "fake implausible"
+
+
+class GeneratorCodeError(ExpectedError):
+    """A user's own generator cannot be loaded, raised, or changed size or type."""
+
+
+class AutoencoderError(ExpectedError):
+    """A folder of a latent-diffusion autoencoder lacks a file, is another class, holds code or cannot run."""
 
 
 class ReferenceNotFound(ExpectedError):

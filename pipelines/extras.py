@@ -13,10 +13,11 @@ from importlib.util import find_spec
 from pipelines.errors import MissingExtra
 
 EXTRAS = {
-    "images": ("torch", "torchvision", "facenet_pytorch", "safetensors"),
+    "images": ("torch", "torchvision", "facenet_pytorch", "safetensors", "cv2"),
     "train": ("lightning", "timm", "optuna"),
     "onnx": ("onnxruntime",),
     "ray": ("ray",),
+    "diffusers": ("diffusers",),
 }
 """Extra to the modules it brings."""
 

@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface, show
+from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface
 from pipelines.extras import require
-from pipelines.visible import visible
 
 if TYPE_CHECKING:
     from pipelines.jobs.generation import PairsPlan, PairsSummary
 
-Generator = Annotated[
-    str,
-    typer.Option(help="'small' for the embedded generator, or a pSp checkpoint such as psp_ffhq_encode.pt."),
+Generators = Annotated[
+    list[str],
+    typer.Option(
+        "--generator",
+        help="A kind of fake; repeat it for several of each photo. small (embedded network), a pSp "
+        "checkpoint such as psp_ffhq_encode.pt, swap, self-blend, vae:FOLDER, or module:factory, which runs "
+        "your code.",
+    ),
+]
+Finish = Annotated[
+    str | None,
+    typer.Option(
+        help="How both halves are written: png (the default), jpeg=Q, or source (its photo's JPEG tables)."
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="The pairs dataset's folder.")]
 Engine = Annotated[str, typer.Option(help="local, or ray for a cluster (extra \\[ray]).")]
@@ -63,7 +73,7 @@ def generate_pairs(
         typer.Option(help="FairFace's folder. Default: ./fairface, ./FairFace or ./data/fairface."),
     ] = None,
     out: Out = PAIRS_PLACE,
-    generator: Generator = "small",
+    generator: Generators = ["small"],  # noqa: B006 (typer reads it, nobody changes it)
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most N photos, balanced over age, gender and race.")
     ] = None,
@@ -79,6 +89,7 @@ def generate_pairs(
     compiled: Compiled = False,
     truncation: Truncation = 1.0,
     style_mix: StyleMix = 0.0,
+    finish: Finish = None,
     engine: Engine = "local",
     workers: Workers = None,
     ray_address: RayAddress = None,
@@ -90,7 +101,7 @@ def generate_pairs(
         typer.Option("--dry-run", help="Make a few, print the plan, its disk need and time; write nothing."),
     ] = False,
 ) -> None:
-    """Make a fake twin of every labelled photo: matched pairs to audit a detector on.
+    """Make fakes of every labelled photo, of one kind or several: matched pairs to audit a detector on.
 
     Interrupted, the same command continues where it stopped. Photos that give no pair stay in the
     manifest with their reason.
@@ -106,14 +117,16 @@ def generate_pairs(
         "precision": precision, "compiled": compiled, "truncation": truncation, "style_mix": style_mix,
     }  # fmt: skip
     if from_latents:
-        _refuse({"--fairface": fairface, "--limit": limit, "--per-cell": per_cell, "--size-px": size_px})
-        job = latents_job(from_latents, out, generator, **made)
+        given = {"--fairface": fairface, "--limit": limit, "--per-cell": per_cell, "--size-px": size_px}
+        _refuse({**given, "--finish": finish})
+        job = latents_job(from_latents, out, _only(generator), **made)
     else:
         job = photo_job(
-            find_fairface(fairface), out, generator, limit=limit, per_cell=per_cell, size_px=size_px, **made
-        )
+            find_fairface(fairface), out, generator, limit=limit, per_cell=per_cell, size_px=size_px,
+            **({"finish": finish} if finish else {}), **made,
+        )  # fmt: skip
     keep_memory()
-    known = job.generator["notes"]
+    known = [note for about in job.generators for note in about["notes"]]
     _print_notes(known)
     if dry_run:
         _print_plan(plan_pairs(job, workers))
@@ -160,23 +173,41 @@ def _refuse(given: dict[str, Any]) -> None:
         )
 
 
+def _only(generators: list[str]) -> str:
+    """The one generator that can decode latents."""
+    from pipelines.errors import SettingError
+
+    if len(generators) != 1:
+        raise SettingError(
+            f"--from-latents decodes latents with one network; --generator names {', '.join(generators)}"
+        )
+    return generators[0]
+
+
 def _print_summary(made: PairsSummary, known: Collection[str] = ()) -> None:
+    from pipelines.dataset.manifest import OK
+
     state = "were there already" if made.was_complete else "made"
-    show(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
-    for reason, n in made.reasons.items():
-        show(f"  {n} without a pair: {reason}")
+    print(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
+    for kind, counts in made.by_kind.items():
+        several = f"{kind}: " if len(made.by_kind) > 1 else ""
+        if several:
+            print(f"  {kind}: {counts[OK]} pairs")
+        for reason, n in counts.items():
+            if reason != OK:
+                print(f"  {several}{n} without a pair: {reason}")
     _print_notes(note for note in made.notes if note not in known)
 
 
 def _print_notes(notes: Iterable[str]) -> None:
     for note in notes:
-        console.print(f"Note: {visible(note)}", style="yellow", markup=False)
+        console.print(f"Note: {note}", style="yellow", markup=False)
 
 
 def _print_plan(plan: PairsPlan) -> None:
     hours, seconds = divmod(round(plan.seconds), 3600)
-    show(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
-    show(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
-    show(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
-    show(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
-    show(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")
+    print(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
+    print(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
+    print(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
+    print(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
+    print(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")

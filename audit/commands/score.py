@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import Device, console, require_folder, show
+from audit.commands.common import Device, console
 from pipelines.extras import require
-from pipelines.visible import visible
 
 Detector = Annotated[str, typer.Option(help="A detector's file, or module:factory to run your own Python.")]
 Arch = Annotated[str | None, typer.Option(help="For a plain state_dict: its architecture.")]
@@ -46,7 +45,7 @@ def score(
     loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
     table = score_files(loaded, images)
     for row in table.itertuples():
-        show(f"{row.score:.4f}  {row.path}" if row.status == "ok" else f"{row.status}  {row.path}")
+        print(f"{row.score:.4f}  {row.path}" if row.status == "ok" else f"{row.status}  {row.path}")
     if (table["status"] != "ok").all():
         raise typer.Exit(1)
 
@@ -69,9 +68,9 @@ def check(
     options = parse_options(set_ or [])
     loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
     found = check_detector(loaded, read_images(images))
-    show("\n".join(found.lines))
+    print("\n".join(found.lines))
     for warning in found.warnings:
-        console.print(f"warning: {visible(warning)}", style="yellow", markup=False)
+        console.print(f"warning: {warning}", style="yellow", markup=False)
 
 
 def explain(
@@ -87,7 +86,6 @@ def explain(
     from detectors.models.loading import load_detector
     from detectors.scoring.saliency import write_explanation
 
-    require_folder(out)
     loaded = load_detector(detector, device=device, trust=trust)
     for path in images:
-        show(write_explanation(loaded, path, out, method))
+        print(write_explanation(loaded, path, out, method))

@@ -184,11 +184,19 @@ def _extras(scored: Scored, config: AuditConfig, command: str, manifest: pd.Data
         command=command,
         detector=scored.detector,
         data=data,
-        generator=dict(of_data.get("generator") or {}),
+        generator=_generator(of_data),
     )
     dropout = [] if manifest is None else dropout_by_group(manifest, config.attributes)
     controls = () if manifest is None else OF_PAIRS
     return Extras(provenance, list(of_data.get("notes") or []), left_out, dropout, controls=controls)
+
+
+def _generator(of_data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a data set says of what made its fakes; of several kinds their names, and each under its own."""
+    makers: list[dict[str, Any]] = of_data.get("generators") or []
+    if len(makers) <= 1:
+        return dict(makers[0]) if makers else {}
+    return {"name": ", ".join(str(m["kind"]) for m in makers), "kinds": {str(m["kind"]): m for m in makers}}
 
 
 def _with_quality(table: pd.DataFrame, manifest: pd.DataFrame | None, config: AuditConfig) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from detectors.data.labelled_images import REAL, LabelledImages, combine, to_tab
 from detectors.data.origins import ByColumn, GroupBy, by_origin
 from detectors.errors import DatasetLayoutError, DatasetNotFound, TrainingError
 from pipelines.dataset.manifest import MANIFEST, OK, read_manifest, read_provenance
-from pipelines.visible import encodable
 
 __all__ = ["read_images", "read_sets"]
 
@@ -97,13 +96,21 @@ def is_pairs(root: Path) -> bool:
 def read_pairs(root: Path) -> LabelledImages:
     """Read both halves of every pair whose status is "ok"; the other rows are counted by their status.
 
+    Of several kinds of fake every photo's real half is there once, and each fake under its kind. In training
+    a real half weighs as much as its fakes together.
+
     Raises:
         pipelines.errors.PairsError: a manifest or provenance that breaks the schema.
     """
     manifest = read_manifest(root)
     ok = manifest[manifest["status"] == OK]
-    halves = pd.concat([_half(root, ok, half) for half in ("real", "fake")], ignore_index=True)
-    rejected = manifest.loc[manifest["status"] != OK, "status"].value_counts().sort_index()
+    real = _half(root, ok.drop_duplicates("pair_id"), "real")
+    halves = pd.concat([real, _half(root, ok, "fake")], ignore_index=True)
+    left = manifest[manifest["status"] != OK]
+    several = manifest["kind"].nunique() > 1
+    rejected = (
+        (left["kind"] + ": " + left["status"] if several else left["status"]).value_counts().sort_index()
+    )
     return LabelledImages(
         table=halves.sort_values("image_id", ignore_index=True),
         attributes=PAIR_ATTRIBUTES,
@@ -122,12 +129,12 @@ def _half(root: Path, ok: pd.DataFrame, half: str) -> pd.DataFrame:
             "path": [str(root / name) for name in ok[half]],
             "pair_id": ok["pair_id"].astype(str),
             "label": int(half == "fake"),
-            "kind": half,
+            "kind": ok["kind"].astype(str) if half == "fake" else REAL,
             "source": ok["source"].astype(str),
             "source_sha256": ok["source_sha256"].astype(object).where(ok["source_sha256"].notna(), None),
             "origin": ok["source_sha256"].fillna(ok["source"]).astype(str),
             "part": None,
-            "weight": 1.0,
+            "weight": 1.0 if half == "real" else 1 / ok.groupby("pair_id")["kind"].transform("size"),
         }
     )
     return pd.concat([table, ok[list(PAIR_ATTRIBUTES)]], axis=1)
@@ -179,13 +186,13 @@ def _folder_rows(root: Path, part: str | None, folder: Path) -> Iterator[dict[st
     kind = folder.name.lower()
     for path in sorted(folder.rglob("*")):
         if _is_image_file(path):
-            name = encodable(path.relative_to(root).as_posix())
+            name = path.relative_to(root).as_posix()
             yield {
                 "image_id": name,
                 "path": str(path),
                 "label": int(kind != REAL),
                 "kind": kind,
                 "source": name,
-                "origin": encodable(path.relative_to(folder).with_suffix("").as_posix()),
+                "origin": path.relative_to(folder).with_suffix("").as_posix(),
                 "part": part,
             }

@@ -16,17 +16,19 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from pipelines.dataset.file_traces import file_auc
 from pipelines.dataset.job import Job, versions_used
 from pipelines.dataset.manifest import (
     MANIFEST,
     OK,
     SUMMARY,
+    VERSION,
     read_table,
     table_of,
     write_provenance,
     write_table,
 )
-from pipelines.dataset.shards import LATENTS, ROWS
+from pipelines.dataset.shards import IMAGES, LATENTS, ROWS
 from pipelines.dataset.summary import summarise
 from pipelines.generators import latents
 from pipelines.storage import remove_leftovers, remove_tree, storing, sync_folder, write_json
@@ -47,8 +49,10 @@ def finish(job: Job) -> None:
             (job.out_dir / folder).mkdir(exist_ok=True)
         for number in range(job.n_shards):
             _move(job, number)
-        for folder in ("real", "fake", latents.FOLDER):
-            sync_folder(job.out_dir / folder)
+        for name in (*IMAGES, latents.FOLDER):
+            for place in (job.out_dir / name, *(job.out_dir / name).glob("*/")):
+                if place.is_dir():
+                    sync_folder(place)
         tables = [read_table(job.shard_dir(number) / ROWS) for number in range(job.n_shards)]
         table = table_of(pa.concat_tables(tables).to_pylist())
         write_table(job.out_dir / MANIFEST, table)
@@ -61,9 +65,11 @@ def finish(job: Job) -> None:
 def _move(job: Job, number: int) -> None:
     """Move a shard's images and latents to where they stay."""
     shard = job.shard_dir(number)
-    for half in ("real", "fake"):
-        for image in sorted((shard / half).iterdir()):
-            os.replace(image, job.out_dir / half / image.name)
+    for name in IMAGES:
+        for image in sorted(p for p in (shard / name).rglob("*") if p.is_file()):
+            target = job.out_dir / image.relative_to(shard)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(image, target)
     if (shard / LATENTS).exists():
         os.replace(shard / LATENTS, job.out_dir / latents.FOLDER / f"{shard.name}.safetensors")
 
@@ -72,11 +78,14 @@ def _provenance(job: Job, manifest: pd.DataFrame) -> dict[str, Any]:
     """Where a dataset comes from, in plain values."""
     versions = versions_used(job)
     source = {k: v for k, v in job.source.items() if k not in ("probes", "notes")}
-    generator = {k: v for k, v in job.generator.items() if k not in ("path", "notes")}
-    notes = [*job.source.get("notes", []), *job.generator.get("notes", []), *_notes(job, manifest)]
+    generators = [{k: v for k, v in about.items() if k not in ("path", "notes")} for about in job.generators]
+    said = [note for about in job.generators for note in about.get("notes", [])]
+    notes = [*job.source.get("notes", []), *said, *_notes(job, manifest)]
     return {
+        "schema": VERSION,
         "source": source,
-        "generator": generator,
+        "generators": generators,
+        "finish": {"how": job.settings.finish, "file_auc": _file_auc(job, manifest)},
         "parameters": job.parameters(),
         "versions": versions[0],
         "notes": notes + ([f"Continued with other software: {versions[1:]}"] if len(versions) > 1 else []),
@@ -86,8 +95,10 @@ def _provenance(job: Job, manifest: pd.DataFrame) -> dict[str, Any]:
 def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
     """Plain sentences that a reader of the audit must see."""
     settings, notes = job.settings, []
-    pairs = manifest[manifest["status"] == OK]
-    invented = pairs["border_share"].mean()
+    of_first = manifest[manifest["kind"] == job.generator["kind"]]
+    pairs = of_first[of_first["status"] == OK]
+    one_a_photo = manifest[manifest["status"] == OK].drop_duplicates("pair_id")
+    invented = one_a_photo["border_share"].mean()
     if invented > 0.05:
         notes.append(
             f"On average {invented:.0%} of each {job.generator['crop']} crop lies outside its photo and was "
@@ -100,7 +111,7 @@ def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
             f"{settings.truncation}."
         )
     if settings.style_mix:
-        alone = int(pairs["detail"].str.endswith(latents.UNMIXED).sum())
+        alone = int(pairs["detail"].str.contains(latents.UNMIXED, regex=False).sum())
         notes.append(
             f"Fine styles were mixed by {settings.style_mix:.0%} with those of another person of the same "
             f"age, gender and race in the shard; {alone} of {len(pairs)} pairs stayed as they were, for want "
@@ -109,6 +120,16 @@ def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
     if job.kind == "latents":
         notes.append("Fakes were decoded again from saved latents, without the photos.")
     return notes
+
+
+def _file_auc(job: Job, manifest: pd.DataFrame) -> dict[str, float | None]:
+    """Of each kind, how well files alone tell its fakes from their real halves."""
+    found = {}
+    for kind in job.kinds:
+        pairs = manifest[(manifest["kind"] == kind) & (manifest["status"] == OK)]
+        halves = [[job.out_dir / name for name in pairs[half]] for half in ("real", "fake")]
+        found[kind] = file_auc(*halves)
+    return found
 
 
 def dataset_size_bytes(folder: Path) -> int:

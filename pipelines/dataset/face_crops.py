@@ -18,6 +18,10 @@ import numpy as np
 from pipelines.dataset.manifest import OK
 from pipelines.errors import FaceCutOff, NoFaceFound, PhotoError, PhotoMissing, PhotoUnreadable, SourceLost
 from pipelines.faces.align import Crop, Face, FaceFinder, align_face, nearest_centre
+from pipelines.faces.face_geometry import landmarks_in_crop, pose_of
+from pipelines.generators.protocol import FaceCrop
+from pipelines.labels import ATTRIBUTES
+from pipelines.sources.jpeg_tables import Tables
 from pipelines.sources.photos import Photo, read_photo
 
 
@@ -30,14 +34,34 @@ class Attempt:
     crop: np.ndarray | None = None
     """uint8 [S,S,3], the real half; None for a reject."""
     latent: np.ndarray | None = field(default=None, repr=False)
-    """float32 [n_styles,style_dim], the encoder's own; None until it is known."""
+    """float32 [n_styles,style_dim], where an earlier run saved it."""
     fake: np.ndarray | None = field(default=None, repr=False)
     """uint8 [S,S,3], the fake half, where it was given and not made."""
+    tables: Tables | None = None
+    """How the photo's file was compressed, where it is a JPEG."""
+    landmarks: np.ndarray | None = field(default=None, repr=False)
+    """float32 [5,2], in the crop's pixels, where a photo was searched."""
+    photo_eye_distance_px: float = float("nan")
+    """Distance of the eyes in the photo."""
 
     def reject(self, fault: PhotoError) -> None:
         """Mark as failed, with the reason."""
         self.row |= {"status": fault.reason, "detail": str(fault)}
         self.crop = None
+
+    def face(self) -> FaceCrop:
+        """What a generator is shown of an attempt that has a crop."""
+        assert self.crop is not None
+        return FaceCrop(
+            pair_id=str(self.row["pair_id"]),
+            pixels=self.crop,
+            cell=tuple(str(self.row.get(name)) for name in ATTRIBUTES),
+            sha256=self.row.get("source_sha256"),
+            landmarks=self.landmarks,
+            photo_eye_distance_px=self.photo_eye_distance_px,
+            latent=self.latent,
+            given=self.fake,
+        )
 
 
 def prepare(
@@ -99,6 +123,7 @@ def _read_ahead(
                 attempt.reject(photo)
             else:
                 attempt.row |= {"source_sha256": photo.sha256, "detail": photo.note}
+                attempt.tables = photo.tables
         yield part, read
         waiting = ahead
 
@@ -150,7 +175,8 @@ def _align(attempt: Attempt, photo: Photo, faces: list[Face], crop: Crop) -> Non
         )
         return
     attempt.row |= {"status": OK}
-    attempt.crop = pixels
+    attempt.crop, attempt.landmarks = pixels, landmarks_in_crop(face.landmarks, crop)
+    attempt.photo_eye_distance_px = pose_of(face.landmarks).eye_distance_px
 
 
 def at_size(crop: Crop, size_px: int) -> Crop:

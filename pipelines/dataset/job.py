@@ -31,7 +31,10 @@ UNFINISHED: Final = ".unfinished"
 _RUN: Final = "run.json"
 _PLAN: Final = "plan.parquet"
 _PATHS: Final = ["path", "fake_path", "latent_file"]
-_SOFTWARE: Final = ("fake-face-fairness-audit", "torch", "facenet-pytorch", "numpy", "pillow", "pyarrow")
+_SOFTWARE: Final = (
+    "fake-face-fairness-audit", "torch", "facenet-pytorch", "numpy", "opencv-python-headless", "pillow",
+    "pyarrow",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,23 @@ class Job:
     kind: str
     """"photos": encode photos; "latents": decode saved latents again; "given": import pairs."""
     settings: PairSettings
-    generator: dict[str, Any]
-    """name, sha256, path, output_size_px, crop and what the checkpoint says of itself."""
+    generators: tuple[dict[str, Any], ...]
+    """Of each kind of fake: kind, form, name, sha256, licence, what becomes of labels, and what its form
+    needs (of a network path, output_size_px, crop and what the checkpoint says of itself)."""
     source: dict[str, Any]
     """kind, path, sha256, repaired_ages, photo_folders and probes."""
     plan: pd.DataFrame
     """One row an item, sorted by pair_id: the columns known before the run begins."""
+
+    @property
+    def generator(self) -> dict[str, Any]:
+        """The record of the first kind: where there is a network it is that."""
+        return self.generators[0]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of the kinds of fake."""
+        return [str(about["kind"]) for about in self.generators]
 
     @property
     def work_dir(self) -> Path:
@@ -89,7 +103,8 @@ class Job:
             return {"generator": self.generator["name"], "fakes": self.generator["sha256"]}
         drawn_in = self.settings.truncation != 1.0
         centre = {"centre": self.generator.get("centre_sha256")} if drawn_in else {}
-        return {"generator": self.generator["sha256"], **centre}
+        others = {f"generator {about['kind']}": about["sha256"] for about in self.generators[1:]}
+        return {"kinds": self.kinds, "generator": self.generator["sha256"], **others, **centre}
 
 
 def load_job(out_dir: Path) -> Job:
@@ -111,7 +126,7 @@ def load_job(out_dir: Path) -> Job:
             "workers on other machines must see the same folder"
         ) from fault
     settings = PairSettings(**record["settings"])
-    return Job(out_dir, record["kind"], settings, record["generator"], record["source"], plan)
+    return Job(out_dir, record["kind"], settings, tuple(record["generators"]), record["source"], plan)
 
 
 def is_complete(job: Job) -> bool:
@@ -190,7 +205,7 @@ def _begin_or_continue(job: Job) -> None:
         "parameters": job.parameters(),
         "kind": job.kind,
         "settings": job.settings.record(),
-        "generator": job.generator,
+        "generators": list(job.generators),
         "source": job.source,
         "versions": versions,
     }

@@ -1,12 +1,9 @@
-"""Where the two halves of a pair come from: a generator, or two folders of images.
+"""Where the real halves of a shard come from: photos, a finished dataset, or a folder of given pairs.
 
-A `Job` and a shard's number enter; first the real halves leave, then, batch by batch, the fakes.
-
-Why two steps: style mixing needs all latents of a shard before the first fake is decoded, and
-writing overlaps with decoding.
+A `Job` and a shard's number enter; one `Attempt` an item leaves, a reject without a crop.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import groupby
 from pathlib import Path
@@ -14,29 +11,15 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image
 
 from pipelines.dataset.face_crops import Attempt, at_size, check_source, prepare, read_or_reason
 from pipelines.dataset.job import Job
 from pipelines.dataset.manifest import OK, SCHEMA
-from pipelines.errors import (
-    CheckpointFormatError,
-    HalvesDiffer,
-    NoFaceFound,
-    PhotoError,
-    PhotoMissing,
-    PhotoTooSmall,
-)
-from pipelines.faces.align import FaceFinder, nearest_centre
+from pipelines.errors import HalvesDiffer, NoFaceFound, PhotoError, PhotoMissing, PhotoTooSmall
+from pipelines.faces.align import CROPS, FaceFinder, nearest_centre
 from pipelines.generators import latents
-from pipelines.generators.compute import Fitting
-from pipelines.generators.mean_latent import centre_of, digest_of
-from pipelines.generators.precision import PRECISIONS
-from pipelines.generators.psp import PSP, load_psp
-from pipelines.generators.psp.model import area_resized
-from pipelines.generators.training_photos import training_list
-from pipelines.labels import ATTRIBUTES
+from pipelines.generators.protocol import FaceCrop, Fake
 from pipelines.sources.photos import Photo
 
 _SMALLEST_PX: Final = 16
@@ -45,137 +28,76 @@ Advance = Callable[[int], None]
 """Told how many more photos were rejected."""
 
 
-class Halves(Protocol):
-    """A source of real and fake halves."""
+class RealHalves(Protocol):
+    """A source of real halves."""
 
     def reals(self, number: int, pool: Executor, advance: Advance) -> list[Attempt]:
-        """One attempt an item of the shard; a reject has no crop."""
-
-    def fakes(self, number: int, good: list[Attempt]) -> Iterator[tuple[list[Attempt], np.ndarray]]:
-        """Batches of attempts with their fakes, uint8 [B,H,W,3]."""
-
-
-class Networked:
-    """Halves made by a generator, from photos or from saved latents.
-
-    Raises:
-        CheckpointFormatError: the weights, or their average latent, are not those the run was planned with.
-    """
-
-    def __init__(self, job: Job, finder: FaceFinder, device: str) -> None:
-        self.job, self.finder = job, finder
-        settings = job.settings
-        self.generator: PSP = load_psp(
-            job.generator["path"], device, PRECISIONS[settings.precision], compiled=settings.compiled
-        )
-        if self.generator.sha256 != job.generator["sha256"]:
-            raise CheckpointFormatError(
-                f"{job.generator['path']} is not the file that this run was planned with; bring that one back"
-            )
-        self.fitting = Fitting(settings.batch_size)
-        self.crop = at_size(self.generator.crop, job.settings.size_px)
-        self.trained = training_list(job.generator["path"], self.generator.provenance)
-        self.centre = centre_of(job.generator["path"], self.generator)
-        if settings.truncation != 1.0 and digest_of(self.centre) != job.generator["centre_sha256"]:
-            raise CheckpointFormatError(
-                f"the average latent of {job.generator['path']} is not the one that this run was planned "
-                "with; bring that one back"
-            )
-
-    def reals(self, number: int, pool: Executor, advance: Advance) -> list[Attempt]:
-        """Cut from photos, or taken from the dataset that holds the latents.
+        """One attempt an item of the shard; a reject has no crop.
 
         Raises:
-            SourceLost: the photos' folder went away.
+            SourceLost: the folder went away.
         """
+
+
+def real_halves(job: Job, finder: FaceFinder) -> RealHalves:
+    """The source that a job takes its real halves from."""
+    if job.kind == "given":
+        return Given(job, finder)
+    return Saved(job) if job.kind == "latents" else Photographed(job, finder)
+
+
+class Photographed:
+    """Real halves cut from photos."""
+
+    def __init__(self, job: Job, finder: FaceFinder) -> None:
+        self.job, self.finder = job, finder
+        self.crop = at_size(CROPS[job.generator["crop"]], job.settings.size_px)
+
+    def reals(self, number: int, pool: Executor, advance: Advance) -> list[Attempt]:
+        """See `RealHalves`."""
         items = self.job.items(number)
         rows = [_known(row) for row in items.to_dict("records")]
-        if self.job.kind == "latents":
-            attempts = self._saved(rows, items, pool)
-            advance(sum(a.crop is None for a in attempts))
-        else:
-            probes = [Path(p) for p in self.job.source["probes"]]
-            photos = [Path(p) for p in items["path"]]
-            size = self.job.settings.batch_size
-            attempts = prepare(rows, photos, probes, self.finder, self.crop, size, pool, advance)
-        for attempt in attempts:
-            held = self.trained.holds(attempt.row.get("source_sha256"))
-            attempt.row["in_generator_training"] = held
-        return attempts
+        photos, probes = [Path(p) for p in items["path"]], _probes(self.job)
+        size = self.job.settings.batch_size
+        return prepare(rows, photos, probes, self.finder, self.crop, size, pool, advance)
 
-    def fakes(self, number: int, good: list[Attempt]) -> Iterator[tuple[list[Attempt], np.ndarray]]:
-        """Encode, change the latents where asked for, decode."""
-        if not good:
-            return
-        settings = self.job.settings
-        self._encode([a for a in good if a.latent is None])
-        codes = torch.from_numpy(np.stack([a.latent for a in good if a.latent is not None]))
-        codes = latents.truncate(codes, self.centre, settings.truncation)
-        if settings.style_mix:
-            codes = self._mixed(codes, good, np.random.default_rng([settings.seed, number]))
-        for start in range(0, len(good), settings.batch_size):
-            stop = start + settings.batch_size
-            yield good[start:stop], self._decode(codes[start:stop])
 
-    def _saved(self, rows: list[dict[str, Any]], items: pd.DataFrame, pool: Executor) -> list[Attempt]:
-        """Real halves and latents of the dataset that holds them; its rejects stay rejects."""
+class Saved:
+    """Real halves and latents of a finished dataset; its rejects stay rejects."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def reals(self, number: int, pool: Executor, advance: Advance) -> list[Attempt]:
+        """See `RealHalves`."""
+        items = self.job.items(number)
         coded = items["latent_file"].notna()
         at = items.loc[coded, ["latent_file", "latent_row"]].itertuples(index=False)
         places = [(str(file), int(row)) for file, row in at]
         codes = iter(latents.fetch(places) if places else ())
         read = list(pool.map(read_or_reason, [Path(p) for p in items.loc[coded, "path"]]))
-        check_source(read, [Path(p) for p in self.job.source["probes"]])
+        check_source(read, _probes(self.job))
         photos = iter(read)
         side, attempts = self.job.settings.size_px, []
+        rows = [_known(row) for row in items.to_dict("records")]
         for row, path, has_latent in zip(rows, items["path"], coded, strict=True):
             attempts.append(Attempt(row))
             if has_latent:
                 attempts[-1].latent = next(codes)
                 _take_over(attempts[-1], next(photos), Path(path).name, side)
+        advance(sum(a.crop is None for a in attempts))
         return attempts
-
-    def _mixed(self, codes: torch.Tensor, good: list[Attempt], rng: np.random.Generator) -> torch.Tensor:
-        """Fine styles on their way to those of another person of the same age, gender and race.
-
-        Of the same, because a fake keeps its photo's labels.
-        """
-        other = latents.partners([tuple(str(a.row[k]) for k in ATTRIBUTES) for a in good], rng)
-        for place, (attempt, partner) in enumerate(zip(good, other.tolist(), strict=True)):
-            name = None if partner == place else good[partner].row["pair_id"]
-            attempt.row["detail"] = latents.with_mixing(attempt.row["detail"], name)
-        return latents.mix(codes, other, self.job.settings.style_mix)
-
-    def _encode(self, uncoded: list[Attempt]) -> None:
-        """Latents float32 [n_styles,style_dim] of real halves."""
-        size, side = self.job.settings.batch_size, self.generator.input_size_px
-        for start in range(0, len(uncoded), size):
-            part = uncoded[start : start + size]
-            crops = np.stack([a.crop for a in part if a.crop is not None])
-            images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
-            codes = self.fitting.run(lambda x: self.generator.encode(area_resized(x, side)), images)
-            for attempt, code in zip(part, codes.numpy(), strict=True):
-                attempt.latent = code
-
-    def _decode(self, codes: torch.Tensor) -> np.ndarray:
-        """Fakes uint8 [B,S,S,3]; rounded, for truncation would darken every fake by half a level."""
-        side = self.job.settings.size_px
-        return self.fitting.run(lambda w: self.generator.fakes_from(w, side), codes).numpy()
 
 
 class Given:
-    """Halves that were made elsewhere and lie in two folders."""
+    """Both halves, made elsewhere, in two folders."""
 
     def __init__(self, job: Job, finder: FaceFinder) -> None:
         self.job, self.finder = job, finder
 
     def reals(self, number: int, pool: Executor, advance: Advance) -> list[Attempt]:
-        """Read both halves of each pair.
-
-        Raises:
-            SourceLost: one of the folders went away.
-        """
-        items = self.job.items(number)
-        probes = [Path(p) for p in self.job.source["probes"]]
+        """See `RealHalves`; the fake of each pair is read too."""
+        items, probes = self.job.items(number), _probes(self.job)
         attempts = [Attempt(_known(row)) for row in items.to_dict("records")]
         size = self.job.settings.batch_size
         for start in range(0, len(attempts), size):
@@ -188,15 +110,6 @@ class Given:
             self._find(part)
             advance(sum(a.crop is None for a in part))
         return attempts
-
-    def fakes(self, number: int, good: list[Attempt]) -> Iterator[tuple[list[Attempt], np.ndarray]]:
-        """Runs of neighbours of one size, at most a batch long."""
-        size = self.job.settings.batch_size
-        for _, run in groupby(good, key=_shape_of):
-            same = list(run)
-            for start in range(0, len(same), size):
-                part = same[start : start + size]
-                yield part, np.stack([a.fake for a in part if a.fake is not None])
 
     def _pair(self, attempt: Attempt, real: Photo | PhotoError, fake: Photo | PhotoError) -> None:
         """Put two images together as a pair, or say why not."""
@@ -220,7 +133,7 @@ class Given:
             return
         note = "; ".join(n for n in (real.note, fake.note) if n)
         attempt.row |= {"status": OK, "detail": note}
-        attempt.crop, attempt.fake = crop, twin
+        attempt.crop, attempt.fake, attempt.tables = crop, twin, real.tables
 
     def _find(self, part: list[Attempt]) -> None:
         """The face in each real half, recorded as for pairs made here."""
@@ -233,6 +146,29 @@ class Given:
                 attempt.reject(
                     NoFaceFound(f"the face detector finds no face in the real half, {_size(crop)} px")
                 )
+
+
+class GivenFakes:
+    """A `Generator` of fakes that lie beside their real halves: hands out what was read.
+
+    Args:
+        batch_size: the most at once; neighbours of one size go together.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+
+    def fakes(self, shard: int, faces: Sequence[FaceCrop]) -> Iterator[list[Fake | PhotoError]]:
+        """See `protocol.Generator`."""
+        for _, run in groupby(faces, key=lambda face: face.pixels.shape):
+            same = [Fake(face.given) for face in run if face.given is not None]
+            for start in range(0, len(same), self.batch_size):
+                yield list(same[start : start + self.batch_size])
+
+
+def _probes(job: Job) -> list[Path]:
+    """Files and folders that must be there while a job's sources are."""
+    return [Path(p) for p in job.source["probes"]]
 
 
 def _known(record: dict[Any, Any]) -> dict[str, Any]:
@@ -251,12 +187,7 @@ def _take_over(attempt: Attempt, half: Photo | PhotoError, name: str, side_px: i
             HalvesDiffer(f"the real half {name} is {_size(half.pixels)} px, its dataset says {side_px} px")
         )
     else:
-        attempt.crop = half.pixels
-
-
-def _shape_of(attempt: Attempt) -> tuple[int, ...]:
-    """Shape of an attempt's real half."""
-    return () if attempt.crop is None else attempt.crop.shape
+        attempt.crop, attempt.tables = half.pixels, half.tables
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -15,6 +15,7 @@ import torch
 from pipelines.errors import SelectionError, SettingError
 from pipelines.generators.precision import PRECISIONS
 from pipelines.generators.psp import PSP
+from pipelines.sources.finish import DEFAULT, parse_finish
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class PairSettings:
     """1 leaves latents as they are; less draws them towards the average face."""
     style_mix: float = 0.0
     """How far, 0 to 1, the fine half of a latent goes over to that of another person of the same cell."""
+    finish: str = DEFAULT
+    """How both halves are written, see `pipelines.sources.finish`."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -58,6 +61,7 @@ class PairSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SelectionError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
+        parse_finish(self.finish)
         if self.precision not in PRECISIONS:
             raise SettingError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
 

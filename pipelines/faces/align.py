@@ -62,6 +62,8 @@ FFHQ = Crop("ffhq", 256, reach=1.0, drop=0.1, max_border_share=0.6)
 """The frame of FFHQ and of the official pSp checkpoint."""
 TIGHT = Crop("tight", 128, reach=0.52, drop=0.45, max_border_share=0.3)
 """Brows to chin and a little around: contained in FairFace chips of padding 0.25."""
+CROPS = {crop.name: crop for crop in (FFHQ, TIGHT)}
+"""Every geometry by name."""
 
 
 class FaceFinder:
@@ -130,7 +132,7 @@ def align_face(photo: np.ndarray, landmarks: np.ndarray, crop: Crop) -> tuple[np
         The crop, uint8 [size,size,3], and the share of it (0 to 1) that lay outside the photo and was
         filled with the photo's mirror image.
     """
-    centre, x_axis = _frame(np.asarray(landmarks, dtype=np.float64), crop)
+    centre, x_axis = crop_frame(np.asarray(landmarks, dtype=np.float64), crop)
     y_axis = np.array([-x_axis[1], x_axis[0]])
     share = _outside_share(centre, x_axis, y_axis, photo.shape, crop.size_px)
     padded, pad = _mirrored(photo, centre, x_axis, y_axis)
@@ -148,8 +150,16 @@ def align_face(photo: np.ndarray, landmarks: np.ndarray, crop: Crop) -> tuple[np
     return np.asarray(image), share
 
 
-def _frame(points: np.ndarray, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of the frame and its half side as a vector along the frame's x axis (FFHQ's rule)."""
+def crop_frame(points: np.ndarray, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+    """The frame that `align_face` cuts, in the photo's pixels.
+
+    Args:
+        points: float64 [5,2] as in `Face`.
+        crop: the geometry.
+
+    Returns:
+        Its centre, and its half side as a vector along its x axis (FFHQ's rule).
+    """
     left_eye, right_eye, _, left_mouth, right_mouth = points
     eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
     eye_to_eye, eye_to_mouth = right_eye - left_eye, mouth - eyes

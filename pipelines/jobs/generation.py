@@ -11,6 +11,7 @@ dataset complete. The bytes are those of an undisturbed run. Other options are r
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from pipelines.errors import SettingError
 from pipelines.generators.compute import exact
 from pipelines.jobs.plans import latents_job, photo_job
 from pipelines.jobs.progress import progress_bar
+from pipelines.sources.finish import DEFAULT
 from pipelines.storage import remove_tree
 
 ENGINES = ("local", "ray")
@@ -37,9 +39,13 @@ class PairsSummary:
 
     out_dir: Path
     n_attempted: int
+    """Photos."""
     n_pairs: int
+    """Fakes with their real half, of all kinds."""
     reasons: dict[str, int]
-    """Count of photos by the reason they gave no pair."""
+    """Count of fakes that were not made by the reason."""
+    by_kind: dict[str, dict[str, int]]
+    """Of each kind of fake the count by status, "ok" first."""
     notes: list[str]
     """Sentences a reader of the audit must see."""
     was_complete: bool
@@ -75,7 +81,7 @@ class PairsPlan:
 def generate_pairs(
     fairface_dir: str | Path,
     out_dir: str | Path,
-    generator: str | Path = "small",
+    generator: str | Path | Sequence[str | Path] = "small",
     *,
     limit: int | None = None,
     per_cell: int | None = None,
@@ -88,6 +94,7 @@ def generate_pairs(
     compiled: bool = False,
     truncation: float = 1.0,
     style_mix: float = 0.0,
+    finish: str = DEFAULT,
     engine: str = "local",
     workers: int | None = None,
     ray_address: str | None = None,
@@ -98,7 +105,8 @@ def generate_pairs(
     Args:
         fairface_dir: photos and labels in FairFace's layout.
         out_dir: the dataset's folder; new, empty, or holding the same run.
-        generator: "small" for the embedded one, or a pSp checkpoint.
+        generator: one or several kinds of fake: "small" for the embedded network, a pSp checkpoint, "swap",
+            "self-blend", "vae:FOLDER", "module:factory".
         limit: at most this many photos, balanced over age, gender and race.
         per_cell: at most this many photos of each cell.
         device: "auto", "cpu" or "cuda".
@@ -113,6 +121,7 @@ def generate_pairs(
         truncation: 1 leaves latents alone, less draws them towards the average face.
         style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
             gender and race in the shard.
+        finish: how both halves are written: "png", "jpeg=Q" or "source".
         engine: "local" or "ray".
         workers: worker processes; None for one a core, or four a GPU. Never changes a byte.
         ray_address: the Ray cluster's address; None to start one on this machine.
@@ -127,7 +136,7 @@ def generate_pairs(
     job = photo_job(
         fairface_dir, out_dir, generator, limit=limit, per_cell=per_cell, device=device,
         batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size, precision=precision,
-        compiled=compiled, truncation=truncation, style_mix=style_mix,
+        compiled=compiled, truncation=truncation, style_mix=style_mix, finish=finish,
         elsewhere=engine == "ray",
     )  # fmt: skip
     return run_job(job, engine, workers, ray_address, show_progress)
@@ -219,7 +228,7 @@ def plan_pairs(job: Job, workers: int | None = None) -> PairsPlan:
         n_finished=len(job.plan) - left,
         n_shards=job.n_shards,
         size_px=job.settings.size_px,
-        generator=job.generator["name"],
+        generator=", ".join(str(about["name"]) for about in job.generators),
         device=job.settings.device,
         n_workers=n_workers,
         disk_bytes=round(each_bytes * len(job.plan)),
@@ -227,7 +236,7 @@ def plan_pairs(job: Job, workers: int | None = None) -> PairsPlan:
         seconds=start_s + each_s * left / n_workers if left else 0.0,
         n_tried=len(tried),
         n_tried_paired=tried.count(OK),
-        notes=[*job.source.get("notes", []), *job.generator.get("notes", [])],
+        notes=[*job.source.get("notes", []), *(n for a in job.generators for n in a.get("notes", []))],
     )
 
 
@@ -273,7 +282,7 @@ def run_job(
         return _sum_up(job, was_complete=True)
     with claimed(job):
         missing = job.missing_shards()
-        with progress_bar(len(job.plan), _finished(job, missing), show_progress) as listen:
+        with progress_bar(len(job.plan) * len(job.kinds), _finished(job, missing), show_progress) as listen:
             if engine == "ray":
                 run_ray(job, missing, listen, workers, ray_address)
             else:
@@ -293,14 +302,20 @@ def _finished(job: Job, missing: list[int]) -> dict[int, tuple[int, int]]:
 
 def _sum_up(job: Job, was_complete: bool) -> PairsSummary:
     """Read the finished dataset back and count."""
-    status = read_manifest(job.out_dir)["status"]
-    reasons = status[status != OK].value_counts().sort_index()
+    manifest, record = read_manifest(job.out_dir), read_provenance(job.out_dir)
+    by_kind = {}
+    for kind, rows in manifest.groupby("kind", sort=True):
+        counts = rows["status"].value_counts().sort_index()
+        n_ok = {OK: int(counts.get(OK, 0))}
+        by_kind[str(kind)] = n_ok | {str(why): int(n) for why, n in counts.items() if why != OK}
+    reasons = manifest["status"][manifest["status"] != OK].value_counts().sort_index()
     return PairsSummary(
         out_dir=job.out_dir,
-        n_attempted=len(status),
-        n_pairs=int((status == OK).sum()),
+        n_attempted=manifest["pair_id"].nunique(),
+        n_pairs=int((manifest["status"] == OK).sum()),
         reasons={str(reason): int(n) for reason, n in reasons.items()},
-        notes=list(read_provenance(job.out_dir)["notes"]),
+        by_kind=by_kind,
+        notes=list(record["notes"]),
         was_complete=was_complete,
     )
 

@@ -22,6 +22,7 @@ import pandas as pd
 from pipelines.dataset.job import Job
 from pipelines.dataset.settings import PairSettings, choose_device
 from pipelines.errors import FairFaceNotFound, LabelColumnError, PhotoError, SettingError
+from pipelines.generators.kinds import about_kind, slug
 from pipelines.jobs.generation import PairsSummary, run_job
 from pipelines.labels import ATTRIBUTES, VOCABULARY
 from pipelines.sources.photos import read_bytes
@@ -127,8 +128,11 @@ def plan_import(
         "notes": notes,
     }
     digest = _digest(plan)
-    generator = {"name": generator_name, "sha256": digest, "path": None, "crop": None}
-    return Job(Path(out_dir).resolve(), "given", settings, generator, source, plan)
+    generator = {
+        **about_kind("imported", slug(generator_name)),
+        "name": generator_name, "sha256": digest, "path": None, "crop": None,
+    }  # fmt: skip
+    return Job(Path(out_dir).resolve(), "given", settings, (generator,), source, plan)
 
 
 def _read_labels(path: Path, any_labels: bool) -> pd.DataFrame:

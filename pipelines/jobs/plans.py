@@ -5,6 +5,7 @@ checked as far as can be without making a pair.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -17,8 +18,9 @@ from pipelines.dataset.job import Job
 from pipelines.dataset.manifest import MANIFEST, OK, read_manifest, read_provenance
 from pipelines.dataset.settings import PairSettings, check_generator, choose_device
 from pipelines.errors import PairsNotFound, PhotoError, SelectionError, SettingError
-from pipelines.faces.align import FFHQ
+from pipelines.faces.align import FFHQ, TIGHT
 from pipelines.generators import latents
+from pipelines.generators.kinds import NETWORKS, about_kind, check_words, form_of, plan_kind, slug
 from pipelines.generators.mean_latent import centre_of, digest_of
 from pipelines.generators.precision import Drift, choose_precision
 from pipelines.generators.psp import PSP, load_psp
@@ -35,20 +37,25 @@ SMALL_NOTE = (
 )
 RENDERED_NOTE = "The faces are rendered: drawn by a program, no photographs of people."
 _OF_FAKES = (
-    "real", "fake", "reconstruction_l1", "reconstruction_ms_ssim", "real_confidence", "fake_confidence",
+    "real", "fake", "mask", "donor", "psnr_db", "spectrum_db", "changed_share", "reconstruction_l1",
+    "reconstruction_ms_ssim", "real_confidence", "fake_confidence",
 )  # fmt: skip
 """Columns that are filled anew when a pair is made."""
 
 
 def photo_job(
-    fairface_dir: str | Path, out_dir: str | Path, generator: str | Path = "small", **options: Any
+    fairface_dir: str | Path,
+    out_dir: str | Path,
+    generator: str | Path | Sequence[str | Path] = "small",
+    **options: Any,
 ) -> Job:
     """Plan pairs from labelled photos.
 
     Args:
         fairface_dir: photos and labels in FairFace's layout.
         out_dir: the dataset's folder.
-        generator: "small", or a pSp checkpoint's path.
+        generator: one or several kinds of fake, as `generators.kinds.KINDS` lists them: "small", a pSp
+            checkpoint's path, "swap", "self-blend", "vae:FOLDER", "module:factory".
         **options: fields of `PairSettings`, `device` and `precision` also "auto", `size_px` also
             None; `elsewhere=True` where a cluster does the work, whose GPUs are not seen from here.
 
@@ -58,18 +65,60 @@ def photo_job(
     Raises:
         ExpectedError: labels, settings or weights that a user must put right.
     """
+    words = [str(generator)] if isinstance(generator, str | Path) else [str(g) for g in generator]
+    check_words(words)
     table = read_fairface(fairface_dir)
-    network = load_psp(generator)
-    centre = centre_of(_weights(generator), network)
-    settings, drift = _settle(options, network, centre)
+    settings, about = _kinds(words, options)
     rows = select(table.rows, settings.limit, settings.per_cell, settings.seed)
     plan = rows.assign(
         path=[str(table.photo_path(s).resolve()) for s in rows["source"]],
         seed=settings.seed,
     )
-    about = _about(network, generator, drift, centre)
-    about["notes"] += _margin_notes(network, plan["path"])
+    about[0]["notes"] += _margin_notes(about[0]["crop"], plan["path"])
     return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan)
+
+
+def _kinds(words: Sequence[str], options: dict[str, Any]) -> tuple[PairSettings, tuple[dict[str, Any], ...]]:
+    """Settings, and the record of each kind asked for: the network first, then the others by name.
+
+    Raises:
+        ExpectedError: a kind that cannot be made, or does not go with the others or the options.
+    """
+    networks = [word for word in words if form_of(word) in NETWORKS]
+    if len(networks) > 1:
+        raise SettingError(
+            f"--generator {networks[0]} and {networks[1]} are both networks that may cut faces differently; "
+            "make a dataset of each"
+        )
+    if networks:
+        network = load_psp(networks[0])
+        centre = centre_of(_weights(networks[0]), network)
+        settings, drift = _settle(options, network, centre)
+        first, crop = [_about(network, networks[0], drift, centre)], network.crop.name
+    else:
+        settings, first, crop = _settle_without_network(options), [], TIGHT.name
+    others = [plan_kind(w, settings.size_px, crop) for w in words if w not in networks]
+    about = (*first, *sorted(others, key=lambda a: str(a["kind"])))
+    names = [a["kind"] for a in about]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise SettingError(f"two generators would both be called {twice[0]!r}; rename a folder or a file")
+    return settings, about
+
+
+def _settle_without_network(options: dict[str, Any]) -> PairSettings:
+    """Options to settings where no network says how large its crop is."""
+    given = {name: options[name] for name in ("truncation", "style_mix") if options.get(name)}
+    changed = [n for n, v in given.items() if v != getattr(PairSettings, n)]
+    if changed:
+        raise SettingError(
+            f"--{changed[0].replace('_', '-')} changes latents, and none of the generators asked for has any"
+        )
+    device = choose_device(options.get("device", "auto"), options.pop("elsewhere", False))
+    size_px = options.get("size_px") or TIGHT.size_px
+    if not 32 <= size_px <= 1024:
+        raise SettingError(f"--size-px is {size_px}; it must lie from 32 to 1024")
+    return PairSettings(**{**options, "device": device, "precision": "float32", "size_px": size_px})
 
 
 def latents_job(
@@ -96,9 +145,14 @@ def latents_job(
     files = sorted({file for file, _ in places.values()})
     _check_shapes(files, network)
     centre = centre_of(_weights(generator), network)
-    settings, drift = _settle({**options, "size_px": before["parameters"]["size_px"]}, network, centre)
-    plan = _latents_plan(folder, places, settings.seed)
-    about = _about(network, generator, drift, centre) | {"crop": before["generator"]["crop"]}
+    taken_over = {
+        "size_px": before["parameters"]["size_px"],
+        "finish": before["parameters"].get("finish", "png"),
+    }
+    settings, drift = _settle({**options, **taken_over}, network, centre)
+    maker = _of_latents(before)
+    plan = _latents_plan(folder, maker["kind"], places, settings.seed)
+    about = _about(network, generator, drift, centre) | {"crop": maker["crop"]}
     source = {
         **_origin_of_latents(before, network),
         "path": str(latents_dir),
@@ -107,7 +161,13 @@ def latents_job(
         "before": before["source"],
         "probes": [str((folder / name).resolve()) for name in (MANIFEST, "real")],
     }
-    return Job(_folder(out_dir), "latents", settings, about, source, plan)
+    return Job(_folder(out_dir), "latents", settings, (about,), source, plan)
+
+
+def _of_latents(before: dict[str, Any]) -> dict[str, Any]:
+    """The record of the network whose latents a dataset holds."""
+    makers: list[dict[str, Any]] = before["generators"]
+    return next((m for m in makers if m.get("form", "checkpoint") in NETWORKS), makers[0])
 
 
 def _check_shapes(files: list[Path], network: PSP) -> None:
@@ -138,16 +198,16 @@ def _origin_of_latents(before: dict[str, Any], network: PSP) -> dict[str, Any]:
     """
     source = before["source"]
     kind, repaired = source.get("kind", "pairs"), source.get("repaired_ages", 0)
-    encoder = source.get("encoder_sha256", before["generator"].get("sha256"))
+    encoder = source.get("encoder_sha256", _of_latents(before).get("sha256"))
     notes = _notes_on_photos(kind, repaired)
     if encoder != network.sha256:
         notes.append("The latents were encoded by another generator than the one that decoded them.")
     return {"kind": kind, "repaired_ages": repaired, "encoder_sha256": encoder, "notes": notes}
 
 
-def _margin_notes(network: PSP, photos: pd.Series) -> list[str]:
+def _margin_notes(crop: str, photos: pd.Series) -> list[str]:
     """What is lost where photos hold less than the generator's crop, said before the run."""
-    if network.crop != FFHQ:
+    if crop != FFHQ.name:
         return []
     sides = []
     for path in photos.iloc[:: max(1, len(photos) // _LOOKED_AT)][:_LOOKED_AT]:
@@ -165,12 +225,13 @@ def _margin_notes(network: PSP, photos: pd.Series) -> list[str]:
     ]
 
 
-def _latents_plan(folder: Path, places: dict[str, tuple[Path, int]], seed: int) -> pd.DataFrame:
-    """Every row of a finished dataset, with the place of its latent where it has one.
+def _latents_plan(folder: Path, kind: str, places: dict[str, tuple[Path, int]], seed: int) -> pd.DataFrame:
+    """Every row of one kind of a finished dataset, with the place of its latent where it has one.
 
     What was said and measured of the old fakes is left out.
     """
     manifest = read_manifest(folder)
+    manifest = manifest[manifest["kind"] == kind].reset_index(drop=True)
     paired = manifest["status"] == OK
     lost = [p for p in manifest.loc[paired, "pair_id"] if p not in places]
     if lost:
@@ -218,7 +279,9 @@ def _settle(
 
 def _about(network: PSP, asked: str | Path, drift: Drift | None, centre: Tensor | None) -> dict[str, Any]:
     """What the provenance says of a generator, and where its weights lie."""
+    form = "small" if str(asked) == "small" else "checkpoint"
     return {
+        **about_kind(form, form if form == "small" else slug(network.name)),
         "name": network.name,
         "sha256": network.sha256,
         "path": str(_weights(asked).resolve()),

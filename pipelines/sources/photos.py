@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable, SourceLost
+from pipelines.sources.jpeg_tables import Tables, tables_of
 
 MAX_PIXELS: Final = 40_000_000
 """A photo with more pixels is refused before it is decoded."""
@@ -50,6 +51,8 @@ class Photo:
     """Of the file's bytes."""
     note: str
     """What had to be assumed, as a sentence, or empty."""
+    tables: Tables | None = None
+    """Of a JPEG: how it was compressed."""
 
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -74,7 +77,7 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     data = read_bytes(path)
     pixels, note = decode(data, path.name, max_pixels)
-    return Photo(pixels, hashlib.sha256(data).hexdigest(), note)
+    return Photo(pixels, hashlib.sha256(data).hexdigest(), note, tables_of(data))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -191,10 +194,10 @@ def _from_profile(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """Encode RGB pixels as PNG.
+    """Encode RGB pixels, or a mask, as PNG.
 
     Args:
-        pixels: uint8 [H,W,3].
+        pixels: uint8 [H,W,3], or [H,W].
 
     Returns:
         The file's bytes: pixels alone, no metadata; the same bytes for the same pixels.
@@ -202,8 +205,8 @@ def encode_png(pixels: np.ndarray) -> bytes:
     Raises:
         ValueError: another shape or type.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ValueError(f"expected uint8 [H,W,3], got {pixels.dtype} {list(pixels.shape)}")
+    if pixels.dtype != np.uint8 or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
+        raise ValueError(f"expected uint8 [H,W,3] or [H,W], got {pixels.dtype} {list(pixels.shape)}")
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=PNG_LEVEL)
     return out.getvalue()

@@ -25,13 +25,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipelines.errors import CheckpointFormatError
-from pipelines.faces.align import FFHQ, TIGHT, Crop
+from pipelines.faces.align import CROPS, FFHQ, Crop
 from pipelines.generators.psp.config import PSPConfig, official
 from pipelines.generators.psp.decoder import Decoder
 from pipelines.generators.psp.encoder import Encoder
 from pipelines.storage import file_sha256
 
-CROPS = {crop.name: crop for crop in (FFHQ, TIGHT)}
 _SHOWN = 3
 """Faults named in a message before it says how many more there are."""
 

@@ -116,7 +116,11 @@ def test_provenance_round_trip_and_refusals(tmp_path):
     with pytest.raises(PairsNotFound, match=r"no provenance\.json"):
         read_provenance(tmp_path)
     write_provenance(tmp_path, {"notes": ["rendered faces"]})
-    assert read_provenance(tmp_path) == {"kind": "pairs", "notes": ["rendered faces"]}
+    assert read_provenance(tmp_path) == {
+        "kind": "pairs",
+        "notes": ["rendered faces"],
+        "generators": [],
+    }
     (tmp_path / PROVENANCE).write_text("{")
     with pytest.raises(ManifestSchemaError, match="not JSON"):
         read_provenance(tmp_path)

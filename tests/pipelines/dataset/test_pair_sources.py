@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.dataset.face_crops import Attempt
-from pipelines.dataset.pair_sources import Networked, _squared
+from pipelines.dataset.network_fakes import Networked
+from pipelines.dataset.pair_sources import _squared
 from pipelines.errors import CheckpointFormatError, EngineError
-from pipelines.faces.align import FaceFinder
+from pipelines.generators.protocol import FaceCrop
 from pipelines.jobs.plans import photo_job
 
 
@@ -16,35 +16,32 @@ def networked(drawn, tiny_generator, tmp_path_factory):
     job = photo_job(
         drawn, tmp_path_factory.mktemp("job"), tiny_generator, size_px=32, batch_size=3, device="cpu"
     )
-    return Networked(job, FaceFinder(), "cpu")
+    return Networked(job.generator, job.settings, "cpu")
 
 
 def crops(n):
     rng = np.random.default_rng(0)
-    return [
-        Attempt({"pair_id": str(i), "detail": ""}, rng.integers(0, 255, (32, 32, 3), np.uint8))
-        for i in range(n)
-    ]
+    return [FaceCrop(str(i), rng.integers(0, 255, (32, 32, 3), np.uint8)) for i in range(n)]
 
 
 def test_fakes_are_the_decoded_latents_rounded(networked):
-    good = crops(4)
-    fakes = np.concatenate([fakes for _, fakes in networked.fakes(0, good)])
-    codes = torch.from_numpy(np.stack([a.latent for a in good]))
+    made = [fake for batch in networked.fakes(0, crops(4)) for fake in batch]
+    fakes = np.stack([fake.pixels for fake in made])
+    codes = torch.from_numpy(np.stack([fake.latent for fake in made]))
     exact = (networked.generator.decode(codes).numpy().transpose(0, 2, 3, 1) + 1) * 127.5
     assert np.abs(np.clip(exact, 0, 255) - fakes).max() <= 0.5 + 1e-2
     assert fakes.dtype == np.uint8
 
 
 def test_encoding_sees_the_crop_in_minus_one_to_one(networked):
-    good = crops(1)
-    list(networked.fakes(0, good))
-    image = torch.from_numpy(good[0].crop).permute(2, 0, 1)[None].float() / 127.5 - 1
-    assert np.allclose(networked.generator.encode(image)[0].numpy(), good[0].latent, atol=1e-5)
+    (good,) = crops(1)
+    ((made,),) = networked.fakes(0, [good])
+    image = torch.from_numpy(good.pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+    assert np.allclose(networked.generator.encode(image)[0].numpy(), made.latent, atol=1e-5)
 
 
 def test_batches_hold_at_most_the_batch_size(networked):
-    assert [len(part) for part, _ in networked.fakes(0, crops(7))] == [3, 3, 1]
+    assert [len(part) for part in networked.fakes(0, crops(7))] == [3, 3, 1]
     assert list(networked.fakes(0, [])) == []
 
 
@@ -58,7 +55,7 @@ def test_weights_that_were_exchanged_after_planning(drawn, tiny_generator, tmp_p
     job = photo_job(drawn, tmp_path, tiny_generator, size_px=32, device="cpu")
     job.generator["sha256"] = "0" * 64
     with pytest.raises(CheckpointFormatError, match="is not the file that this run was planned with"):
-        Networked(job, FaceFinder(), "cpu")
+        Networked(job.generator, job.settings, "cpu")
 
 
 def test_squares_are_cut_from_the_middle():

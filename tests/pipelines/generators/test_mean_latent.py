@@ -12,9 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from pipelines.dataset.manifest import read_provenance
-from pipelines.dataset.pair_sources import Networked
+from pipelines.dataset.network_fakes import Networked
 from pipelines.errors import CheckpointFormatError, OutputHoldsAnotherRun
-from pipelines.faces.align import FaceFinder
 from pipelines.generators.mean_latent import TENSOR, centre_of, digest_of
 from pipelines.generators.psp import load_psp
 from pipelines.generators.psp.config import PSPConfig
@@ -97,12 +96,12 @@ def test_truncated_to_nothing_every_fake_is_the_centre(trained, drawn, tmp_path)
     network = load_psp(weights)
     centre = centre_of(weights, network)
     fake = network.fakes_from(centre[None], 32)[0].numpy()
-    images = [np.asarray(Image.open(p)) for p in (made.out_dir / "fake").iterdir()]
+    images = [np.asarray(Image.open(p)) for p in (made.out_dir / "fake" / "tiny").iterdir()]
     assert len(images) == made.n_pairs > 0
     assert all(np.array_equal(each, images[0]) for each in images)
     assert np.abs(images[0].astype(int) - fake).max() <= 1, "one image takes another way than a batch"
     assert any("towards the average face" in note for note in made.notes)
-    assert read_provenance(made.out_dir)["generator"]["centre_sha256"] == digest_of(centre)
+    assert read_provenance(made.out_dir)["generators"][0]["centre_sha256"] == digest_of(centre)
 
 
 def test_another_centre_is_another_run_where_it_matters(trained, drawn, tmp_path):
@@ -127,4 +126,4 @@ def test_a_worker_without_the_centre_does_not_leave_fakes_as_they_are(trained, d
     job = photo_job(drawn, tmp_path / "pairs", weights, truncation=0.5, size_px=32, device="cpu")
     beside.unlink()
     with pytest.raises(CheckpointFormatError, match=r"average latent of .* is not the one that this run was"):
-        Networked(job, FaceFinder(), "cpu")
+        Networked(job.generator, job.settings, "cpu")

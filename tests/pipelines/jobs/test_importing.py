@@ -47,7 +47,7 @@ def test_pairs_come_in_whole(given, tmp_path):
     assert np.array_equal(np.asarray(Image.open(made.out_dir / one["real"])), np.asarray(source))
     assert good["reconstruction_l1"].between(0.001, 0.2).all()
     record = read_provenance(made.out_dir)
-    assert (record["source"]["kind"], record["generator"]["name"]) == ("imported", "blur")
+    assert (record["source"]["kind"], record["generators"][0]["name"]) == ("imported", "blur")
     assert any("files of type jpg" in note for note in record["notes"])
     assert not (made.out_dir / "latents").exists() or not list((made.out_dir / "latents").iterdir())
 
