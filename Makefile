@@ -2,6 +2,7 @@
 # make test       sets everything up and runs every test
 # make test-base  the base install, without torch, in an environment of its own
 # make check      lint, format and types
+# make fuzz       damages files of every kind for ten minutes; what escapes as a bug is kept (FUZZ="csv --seconds 5")
 # make docs       builds the documentation into build/site; a broken link fails
 # make mutants    changes the code that counts, infers and judges, and sees whether a test notices (hours)
 PYTHON ?= python3
@@ -13,7 +14,7 @@ TEST_READY := $(VENV)/.test-ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-fast test-base check docs mutants env clean
+.PHONY: demo test test-fast test-base fuzz check docs mutants env clean
 
 env: $(READY)
 
@@ -38,6 +39,9 @@ test: $(TEST_READY)
 
 test-fast: $(TEST_READY)
 	$(PYTEST) -m "not slow"
+
+fuzz: $(TEST_READY)
+	PYTHONPATH=. $(BIN)/python tests/fuzz.py $(FUZZ)
 
 docs: $(TEST_READY)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m mkdocs build --strict --quiet

@@ -20,6 +20,9 @@ from audit.errors import ConfigError
 PREFERRED_ATTRIBUTES = ("age", "gender", "race")
 """Audited, in this order, where no attribute is named and these columns are present."""
 
+MAX_REPLICATES = 10_000_000
+"""More replicates than this change no number a report shows, and take hours."""
+
 RESERVED_ATTRIBUTES = ("overall", "source")
 """Names that mean something else in a result or a score table."""
 
@@ -110,7 +113,10 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
             f"ratio tolerance {low}-{high} does not run from at most 1 to at least 1",
         ),
         (config.min_n >= 1, f"min_n {config.min_n} is not at least 1"),
-        (config.n_boot >= 100, f"n_boot {config.n_boot} is not at least 100"),
+        (
+            100 <= config.n_boot <= MAX_REPLICATES,
+            f"n_boot {config.n_boot} is not in 100-{MAX_REPLICATES:,}",
+        ),
         (config.seed >= 0, f"seed {config.seed} is negative"),
         (
             0 < config.calibration_share < 1,

@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,9 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
             if sync:
                 os.fsync(out.fileno())
         os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
+    except BaseException:  # an interruption too leaves nothing behind
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise
     if sync:
         sync_folder(path.parent)

@@ -234,7 +234,7 @@ def open_parquet(path: Path, read_dictionary: Sequence[str] | None = None) -> "p
     try:
         file = pq.ParquetFile(pa.PythonFile(open_regular(path), mode="r"), read_dictionary=read_dictionary)
     except (OSError, ValueError, pa.ArrowException) as fault:
-        raise UnreadableFile(f"{path} is not a readable Parquet file: {_first_line(fault)}") from None
+        raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
     for n, what, limit in (
         (file.metadata.num_columns, "columns", MAX_COLUMNS),
         (file.metadata.num_rows, "rows", MAX_ROWS),
@@ -263,8 +263,9 @@ def read_parquet(path: Path) -> "pd.DataFrame":
     try:
         return file.read(columns=flat_columns(file)).to_pandas()
     except (OSError, ValueError, pa.ArrowException) as fault:
-        raise UnreadableFile(f"{path} is not a readable Parquet file: {_first_line(fault)}") from None
+        raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
 
 
-def _first_line(fault: Exception) -> str:
+def first_line(fault: Exception) -> str:
+    """What a library says went wrong, on one line; its type where it says nothing."""
     return (str(fault).strip() or type(fault).__name__).splitlines()[0][:300]

@@ -55,6 +55,15 @@ def isolated(text: object) -> str:
     return shown
 
 
+def encodable(text: object) -> str:
+    r"""Text that UTF-8 can hold: the halves of characters in a file name that is not UTF-8 are spelled out.
+
+    >>> encodable("caf\udce9.png")
+    'caf\\udce9.png'
+    """
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def visible_record(value: Any) -> Any:
     """Plain values (mappings, lists, texts, numbers) with every text in them, keys too, made visible."""
     if isinstance(value, str):

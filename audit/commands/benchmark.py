@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import BatchSize, Device, Overwrite
+from audit.commands.common import BatchSize, Device, Overwrite, require_folder, show
 from audit.commands.score import TRUST_HELP
 from pipelines.extras import require
 
@@ -35,6 +35,7 @@ def benchmark(
     from audit.schema.benchmark import TABLE_FILE
     from reports.pages.benchmark_page import write_benchmark_page
 
+    require_folder(out)
     config = AuditConfig(threshold=threshold, confidence=confidence)
     result = run(
         detector, data, out, config, device=device, batch_size=batch_size, overwrite=overwrite,
@@ -43,10 +44,10 @@ def benchmark(
     for cell in result.cells:
         m = cell.measures
         own = " (trained on another part of it)" if cell.seen_in_training else ""
-        print(
+        show(
             f"{cell.detector} on {cell.dataset}{own}: accuracy {m.accuracy:.3f}, AUC {m.auc:.3f} "
             f"[{m.auc_interval[0]:.3f}, {m.auc_interval[1]:.3f}], EER {m.eer:.3f}, "
             f"FPR {m.fpr:.3f}, FNR {m.fnr:.3f}, n {m.n_real} + {m.n_fake}"
         )
-    print(f"table: {out / TABLE_FILE}")
-    print(f"page: {write_benchmark_page(out)}")
+    show(f"table: {out / TABLE_FILE}")
+    show(f"page: {write_benchmark_page(out)}")

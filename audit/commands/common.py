@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 
 from audit.errors import ExpectedError
+from pipelines.visible import encodable, visible
 
 PAIRS_PLACE = Path("pairs")
 RUNS_PLACE = Path("runs")
@@ -38,11 +39,44 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what anoth
 
 def say(line: str) -> None:
     """Show a line of progress, printed as it is; a warning stands out."""
-    console.print(line, style="yellow" if line.startswith("warning: ") else "dim", markup=False)
+    console.print(visible(line), style="yellow" if line.startswith("warning: ") else "dim", markup=False)
+
+
+def show(text: object) -> None:
+    """Print to standard output; what strangers wrote into it is shown and not obeyed."""
+    print("\n".join(map(visible, str(text).split("\n"))))
 
 
 class NothingThere(ExpectedError):
     """No option was given, and nothing lies in the default places."""
+
+
+class CannotWrite(ExpectedError):
+    """What is asked for cannot be written where it is asked for."""
+
+
+def require_folder(path: Path) -> None:
+    """Refuse, before any work, a folder that cannot be written into.
+
+    Raises:
+        CannotWrite: it, or the nearest folder that exists above it, is a file, or may not be written to.
+    """
+    there = next((place for place in (path, *path.absolute().parents) if place.exists()), path)
+    if not there.is_dir():
+        raise CannotWrite(f"{there} is a file, and {path} is to be a folder: name another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise CannotWrite(f"{there} may not be written to: name another place, or change its rights")
+
+
+def require_file(path: Path) -> None:
+    """Refuse, before any work, a file that cannot be written.
+
+    Raises:
+        CannotWrite: it is a folder, or `require_folder` refuses where it lies.
+    """
+    if path.is_dir():
+        raise CannotWrite(f"{path} is a folder, and a file is to be written there: name a file")
+    require_folder(path.absolute().parent)
 
 
 _TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
@@ -52,7 +86,7 @@ _TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
 def command_line(arguments: Sequence[str] | None = None) -> str:
     """The command as a person would type it again: the one being run, or the one with these arguments."""
     given = arguments or _TYPED.get() or sys.argv[1:]
-    return shlex.join(["audit", *given])
+    return encodable(shlex.join(["audit", *given]))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import Overwrite, Seed, command_line, console, typed
+from audit.commands.common import Overwrite, Seed, command_line, console, show, typed
 from pipelines.extras import require
 
 N_PHOTOS = 900
@@ -54,7 +54,7 @@ def demo(
     for step in steps:
         _run([str(word) for word in step])
     console.print(f"Done in {time.time() - started:.0f} s.")
-    print(f"Open the report: {(run / 'report.html').resolve()}")
+    show(f"Open the report: {(run / 'report.html').resolve()}")
 
 
 def _run(arguments: list[str]) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import PAIRS_PLACE, Device, Seed, console
+from audit.commands.common import PAIRS_PLACE, Device, Seed, console, require_file, require_folder, show
 from pipelines.extras import require
+from pipelines.visible import visible
 
 
 def experiments(
@@ -25,10 +26,12 @@ def experiments(
     from pipelines.csv_text import frame_text
     from pipelines.storage import write_text
 
+    if csv is not None:
+        require_file(csv)
     given = paths or [Path()]
     listing = len(given) == 1 and given[0].is_dir()
     table = list_experiments(given[0]) if listing else compare_experiments(given)
-    print(table.to_string(index=not listing, float_format=lambda value: f"{value:.4g}"))
+    show(table.to_string(index=not listing, float_format=lambda value: f"{value:.4g}"))
     if csv is not None:
         write_text(csv, frame_text(table, index=not listing))
 
@@ -53,10 +56,11 @@ def sweep(
     from detectors.training.settings import Settings
     from detectors.training.sweep import sweep as run
 
+    require_folder(out)
     settings = Settings(epochs=epochs, size_px=size_px, seed=seed)
     table = run(
         arch, data, out, trials, settings, storage=storage, device=device,
-        say=lambda line: console.print(line, markup=False),
+        say=lambda line: console.print(visible(line), markup=False),
     )  # fmt: skip
-    print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
-    print(f"best: {out / 'best.pt'}")
+    show(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    show(f"best: {out / 'best.pt'}")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface
+from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface, show
 from pipelines.extras import require
+from pipelines.visible import visible
 
 if TYPE_CHECKING:
     from pipelines.jobs.generation import PairsPlan, PairsSummary
@@ -188,26 +189,26 @@ def _print_summary(made: PairsSummary, known: Collection[str] = ()) -> None:
     from pipelines.dataset.manifest import OK
 
     state = "were there already" if made.was_complete else "made"
-    print(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
+    show(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
     for kind, counts in made.by_kind.items():
         several = f"{kind}: " if len(made.by_kind) > 1 else ""
         if several:
-            print(f"  {kind}: {counts[OK]} pairs")
+            show(f"  {kind}: {counts[OK]} pairs")
         for reason, n in counts.items():
             if reason != OK:
-                print(f"  {several}{n} without a pair: {reason}")
+                show(f"  {several}{n} without a pair: {reason}")
     _print_notes(note for note in made.notes if note not in known)
 
 
 def _print_notes(notes: Iterable[str]) -> None:
     for note in notes:
-        console.print(f"Note: {note}", style="yellow", markup=False)
+        console.print(f"Note: {visible(note)}", style="yellow", markup=False)
 
 
 def _print_plan(plan: PairsPlan) -> None:
     hours, seconds = divmod(round(plan.seconds), 3600)
-    print(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
-    print(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
-    print(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
-    print(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
-    print(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")
+    show(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
+    show(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
+    show(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
+    show(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
+    show(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")

@@ -19,7 +19,10 @@ from audit.commands.common import (
     command_line,
     console,
     find_pairs,
+    require_file,
+    require_folder,
     say,
+    show,
 )
 from audit.commands.score import Arch, Set, Trust
 from pipelines.extras import require
@@ -136,6 +139,7 @@ def run(
         controls=tuple(control or ()), unit_column=unit_column,
         references=_references(reference or []),
     )  # fmt: skip
+    _check_places(out, junit)
     called = {key: text for key, text in (("name", name), ("version", version)) if text}
     if scores is not None:
         folder, result = _on_scores(scores, out, config, overwrite, called)
@@ -197,6 +201,13 @@ def _show(folder: Path, result: AuditResult, images: bool) -> None:
     print_outcome(result, write_report(folder, images=images))
 
 
+def _check_places(out: Path | None, junit: Path | None) -> None:
+    """What is written at the end, checked at the start."""
+    require_folder(out or RUNS_PLACE)
+    if junit is not None:
+        require_file(junit)
+
+
 def _judge(result: AuditResult, fail_on: str | None, junit: Path | None) -> None:
     from audit.runs.junit import failing, write_junit
 
@@ -236,13 +247,13 @@ def report(
     from reports.pages.report_page import write_report
     from reports.tables.report_tables import write_tables
 
-    print(write_report(run_dir, images=not no_images))
+    show(write_report(run_dir, images=not no_images))
     for path in (*write_tables(run_dir), write_model_card(run_dir)):
-        print(path)
+        show(path)
     if pdf:
         from reports.pages.pdf import write_pdf
 
-        print(write_pdf(run_dir))
+        show(write_pdf(run_dir))
 
 
 def compare(
@@ -254,8 +265,9 @@ def compare(
     from audit.runs.compare_runs import compare_runs, write_comparison
     from reports.pages.comparison_page import write_comparison_page
 
+    require_folder(out)
     write_comparison(compare_runs(runs), out)
-    print(f"comparison: {write_comparison_page(out)}")
+    show(f"comparison: {write_comparison_page(out)}")
 
 
 def schema() -> None:

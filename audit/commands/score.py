@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import Device, console
+from audit.commands.common import Device, console, require_folder, show
 from pipelines.extras import require
+from pipelines.visible import visible
 
 Detector = Annotated[str, typer.Option(help="A detector's file, or module:factory to run your own Python.")]
 Arch = Annotated[str | None, typer.Option(help="For a plain state_dict: its architecture.")]
@@ -45,7 +46,7 @@ def score(
     loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
     table = score_files(loaded, images)
     for row in table.itertuples():
-        print(f"{row.score:.4f}  {row.path}" if row.status == "ok" else f"{row.status}  {row.path}")
+        show(f"{row.score:.4f}  {row.path}" if row.status == "ok" else f"{row.status}  {row.path}")
     if (table["status"] != "ok").all():
         raise typer.Exit(1)
 
@@ -68,9 +69,9 @@ def check(
     options = parse_options(set_ or [])
     loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
     found = check_detector(loaded, read_images(images))
-    print("\n".join(found.lines))
+    show("\n".join(found.lines))
     for warning in found.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False)
+        console.print(f"warning: {visible(warning)}", style="yellow", markup=False)
 
 
 def explain(
@@ -86,6 +87,7 @@ def explain(
     from detectors.models.loading import load_detector
     from detectors.scoring.saliency import write_explanation
 
+    require_folder(out)
     loaded = load_detector(detector, device=device, trust=trust)
     for path in images:
-        print(write_explanation(loaded, path, out, method))
+        show(write_explanation(loaded, path, out, method))

@@ -7,8 +7,18 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import PAIRS_PLACE, Device, Overwrite, Seed, console
+from audit.commands.common import (
+    PAIRS_PLACE,
+    Device,
+    Overwrite,
+    Seed,
+    command_line,
+    console,
+    require_file,
+    show,
+)
 from pipelines.extras import require
+from pipelines.visible import visible
 
 
 def train(
@@ -101,12 +111,16 @@ def train(
         seed=seed,
     )
     sets = data or [str(PAIRS_PLACE)]
+    target = out or Path(f"{arch}.pt")
+    require_file(target)
     images = read_sets(sets, group_by=parse_group_by(group_by) if group_by else None)
     path = (train_by_origin if group_by else run)(
-        arch, images, out or Path(f"{arch}.pt"), settings,
-        device=device, overwrite=overwrite, say=lambda line: console.print(line, markup=False),
+        arch, images, target, settings,
+        device=device, overwrite=overwrite, say=lambda line: console.print(visible(line), markup=False),
     )  # fmt: skip
-    print(f"{path} written; next: audit run --detector {path} --pairs {sets[0].partition('=')[0]}")
+    first = sets[0] if Path(sets[0]).exists() else sets[0].rpartition("=")[0]
+    following = command_line(["run", "--detector", str(path), "--pairs", first])
+    show(f"{path} written; next: {following}")
 
 
 def _shares(text: str) -> tuple[float, float, float]:

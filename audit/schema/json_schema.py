@@ -11,7 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from audit.errors import ResultFormatError
+from audit.schema.record_checks import contradiction, number_fault
 from audit.schema.result import SCHEMA_VERSION, AuditResult
+from pipelines.errors import UnreadableFile
+from pipelines.untrusted import read_json
+from pipelines.visible import visible
 
 
 def audit_schema() -> dict[str, Any]:
@@ -35,11 +39,20 @@ def load_result(path: str | Path) -> AuditResult:
     if not path.is_file():
         raise ResultFormatError(f"no audit.json at {path}; give the folder that `audit run` wrote")
     try:
-        return AuditResult.from_json(path.read_text(encoding="utf-8", errors="replace"))
+        parsed = read_json(path)
+        fault = number_fault(parsed)
+        result = None if fault else AuditResult.model_validate(parsed)
+    except UnreadableFile as error:
+        raise ResultFormatError(f"{error}; run the audit again") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ResultFormatError(
-            f"{path}: not a result of this program: {place}: {first['msg']} "
+            f"{path}: not a result of this program: {visible(place)}: {visible(first['msg'])[:300]} "
             f"({error.error_count()} such problems); run the audit again"
         ) from error
+    if result is not None:  # a number may have been written as a text
+        fault = number_fault(result.model_dump()) or contradiction(result)
+    if result is None or fault:
+        raise ResultFormatError(f"{path}: contradicts itself: {visible(fault)}; run the audit again")
+    return result

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from audit.errors import ResultFormatError
 from audit.schema.nullable import Interval, Rate
+from pipelines.visible import encodable
 
 SCHEMA_VERSION = "1.2"
 """Bumped in the minor part when fields with defaults are added (older files still open as they are), in the
@@ -91,6 +92,20 @@ class Provenance(Record):
     """kind ('pairs', 'images', 'scores'), path, sha256, and the pairs dataset's own provenance."""
     generator: dict[str, Any] = {}
     """name, sha256, output size, crop, attribution ... of what made the fakes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_utf8(cls, content: Any) -> Any:
+        return _encodable(content)
+
+
+def _encodable(value: Any) -> Any:
+    """Plain values whose texts UTF-8 can hold: paths are as their file system has them."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    return [_encodable(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 class Confusion(Record):

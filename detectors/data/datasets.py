@@ -19,6 +19,7 @@ from detectors.data.labelled_images import REAL, LabelledImages, combine, to_tab
 from detectors.data.origins import ByColumn, GroupBy, by_origin
 from detectors.errors import DatasetLayoutError, DatasetNotFound, TrainingError
 from pipelines.dataset.manifest import MANIFEST, OK, read_manifest, read_provenance
+from pipelines.visible import encodable
 
 __all__ = ["read_images", "read_sets"]
 
@@ -186,13 +187,13 @@ def _folder_rows(root: Path, part: str | None, folder: Path) -> Iterator[dict[st
     kind = folder.name.lower()
     for path in sorted(folder.rglob("*")):
         if _is_image_file(path):
-            name = path.relative_to(root).as_posix()
+            name = encodable(path.relative_to(root).as_posix())
             yield {
                 "image_id": name,
                 "path": str(path),
                 "label": int(kind != REAL),
                 "kind": kind,
                 "source": name,
-                "origin": path.relative_to(folder).with_suffix("").as_posix(),
+                "origin": encodable(path.relative_to(folder).with_suffix("").as_posix()),
                 "part": part,
             }

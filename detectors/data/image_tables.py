@@ -35,7 +35,7 @@ import pandas as pd
 from detectors.data.labelled_images import REAL, LabelledImages, to_table
 from detectors.errors import DatasetLayoutError, DatasetNotFound
 from pipelines.errors import UnreadableFile
-from pipelines.untrusted import read_csv, read_parquet, read_toml
+from pipelines.untrusted import first_line, read_csv, read_parquet, read_toml
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 MAX_GROUPS = 30
@@ -123,7 +123,7 @@ def _read(path: Path) -> pd.DataFrame:
     except UnreadableFile as error:
         raise DatasetLayoutError(str(error)) from None
     except (OSError, ValueError) as error:
-        raise DatasetLayoutError(f"{path} cannot be read as a table: {error}") from None
+        raise DatasetLayoutError(f"{path} cannot be read as a table: {first_line(error)}") from None
 
 
 def _layout(path: Path, frame: pd.DataFrame, layout: str | Path | TableLayout | None) -> TableLayout:

@@ -142,7 +142,7 @@ class Detector:
             return ""
         about = [
             self.sha256, self.arch, self.device, self.preprocessing.as_dict(), self.output.as_dict(),
-            dict(self.given),
+            dict(self.given), self.provenance.get("isolated"),
         ]  # fmt: skip
         return json.dumps(about, sort_keys=True, default=repr)
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import ManifestSchemaError, PairsNotFound, UnreadableFile
 from pipelines.storage import write_bytes, write_json
-from pipelines.untrusted import open_parquet, read_json
+from pipelines.untrusted import first_line, open_parquet, read_json
 
 OK: Final = "ok"
 MANIFEST: Final = "manifest.parquet"
@@ -127,7 +127,7 @@ def read_table(path: Path) -> pa.Table:
     except UnreadableFile as fault:
         raise ManifestSchemaError(str(fault)) from fault
     except (pa.ArrowException, ValueError, OSError) as fault:
-        raise ManifestSchemaError(f"{path} is not a readable Parquet file: {fault}") from fault
+        raise ManifestSchemaError(f"{path} is not a readable Parquet file: {first_line(fault)}") from fault
     for name in since:
         if name not in table.column_names:
             value = UNNAMED if name == "kind" else None
@@ -135,7 +135,7 @@ def read_table(path: Path) -> pa.Table:
     try:
         table = table.select(SCHEMA.names).cast(SCHEMA)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as fault:
-        raise ManifestSchemaError(f"{path} has a column of a wrong type: {fault}") from fault
+        raise ManifestSchemaError(f"{path} has a column of a wrong type: {first_line(fault)}") from fault
     _check_rows(table, str(path))
     return table
 

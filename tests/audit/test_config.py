@@ -18,7 +18,7 @@ from audit.errors import ConfigError
         ({"ratio_tolerance": (1.1, 1.2)}, "ratio tolerance 1.1-1.2"),
         ({"ratio_tolerance": (0.8, math.inf)}, "ratio tolerance 0.8-inf"),
         ({"min_n": 0}, "min_n 0"),
-        ({"n_boot": 10}, "n_boot 10 is not at least 100"),
+        ({"n_boot": 10}, "n_boot 10 is not in 100-10,000,000"),
         ({"seed": -1}, "seed -1 is negative"),
         ({"threshold": "best"}, "threshold 'best' is neither a number nor one of eer"),
         ({"calibration_share": 1.0}, "calibration share 1.0"),

@@ -91,7 +91,7 @@ def test_files_that_are_nothing(tmp_path):
     with pytest.raises(ResultFormatError, match=r"no audit\.json at"):
         load_result(tmp_path)
     (tmp_path / "audit.json").write_text("<html>")
-    with pytest.raises(ResultFormatError, match="not a result of this program"):
+    with pytest.raises(ResultFormatError, match=r"audit\.json is not JSON"):
         load_result(tmp_path / "audit.json")
 
 

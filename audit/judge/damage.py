@@ -1,0 +1,244 @@
+"""Whom a transformation harms more: errors of every group before and after, and a verdict on their changes.
+
+Enters: a `ScoreTable` of the untouched images and the scores of the same images transformed. Leaves: the
+points of the curves, the damage of each group, and a verdict for each transformation, attribute and rate.
+
+What is judged: the change of a group's error rate, averaged over the five severities (the area under its
+damage curve). One question a transformation, attribute and rate, all in one family, so that looking at many
+transformations does not make a detector look worse to somebody.
+
+The rules, delta being the tolerance:
+    disparity: some pair of groups is proven to be harmed unequally (permutation test of that pair, corrected
+        for all
+        pairs by Bonferroni and for all questions by Holm), and by more than delta as seen.
+    within tolerance: every interval of a difference, holding for all pairs and questions together, lies
+    inside +-delta. insufficient evidence: neither.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.config import AuditConfig
+from audit.data.counts import Floats, Ints
+from audit.data.groups import Grouping, whole
+from audit.data.score_table import ScoreTable
+from audit.inference.damage_test import GroupChanges, pair_differences
+from audit.inference.equality_test import holm
+from audit.inference.proportion_intervals import wilson, z_value
+from audit.metrics.auc import auc_influence
+from audit.metrics.error_curves import error_curve
+from audit.schema.result import RateName
+from audit.schema.stress import Damage, StressPoint, StressVerdict
+
+RATES: tuple[RateName, RateName] = ("fpr", "fnr")
+
+
+@dataclass(frozen=True)
+class Stressed:
+    """One detector's scores of the same images, untouched and transformed.
+
+    Attributes:
+        name: The detector's.
+        table: The untouched images.
+        threshold: Its operating point.
+        variants: (transformation, severity) to float64 [N], scores in the order of `table`.
+        unit: int64 [N], the source photo of each image; images of one source count as one.
+    """
+
+    name: str
+    table: ScoreTable
+    threshold: float
+    variants: Mapping[tuple[str, int], Floats]
+    unit: Ints
+
+    @property
+    def transformations(self) -> list[str]:
+        """Their names, in order."""
+        return list(dict.fromkeys(name for name, _ in self.variants))
+
+    def wrong(self, score: Floats) -> NDArray[np.bool_]:
+        """bool [N], whether the decision is an error."""
+        return (score >= self.threshold) != self.table.fake
+
+    def groupings(self) -> list[Grouping]:
+        """Each attribute by itself."""
+        return [self.table.cells.grouping([i]) for i in range(len(self.table.cells.attributes))]
+
+
+def points(stressed: Stressed, config: AuditConfig) -> list[StressPoint]:
+    """Rates of every group, and of all images, for every transformation and severity, 0 being untouched."""
+    z, table = z_value(config.confidence), stressed.table
+    found = []
+    for transformation in stressed.transformations:
+        severities = [s for name, s in stressed.variants if name == transformation]
+        for severity in (0, *severities):
+            score = table.score if severity == 0 else stressed.variants[transformation, severity]
+            for grouping in (whole(len(table.cells)), *stressed.groupings()):
+                group = grouping.of_cell[table.cell]
+                for number, name in enumerate(grouping.names):
+                    numbers = _rates(stressed, score, group == number, z)
+                    found.append(
+                        StressPoint(
+                            detector=stressed.name,
+                            transformation=transformation,
+                            severity=severity,
+                            attribute=grouping.attribute,
+                            group=name,
+                            **numbers,
+                        )
+                    )
+    return found
+
+
+def _rates(stressed: Stressed, score: Floats, chosen: NDArray[np.bool_], z: float) -> dict[str, Any]:
+    fake, wrong = stressed.table.fake[chosen], stressed.wrong(score)[chosen]
+    numbers: dict[str, Any] = {"n_real": int((~fake).sum()), "n_fake": int(fake.sum())}
+    for rate, of_class in (("fpr", ~fake), ("fnr", fake)):
+        n = int(of_class.sum())
+        value = float(wrong[of_class].mean()) if n else math.nan
+        numbers[rate], numbers[f"{rate}_interval"] = value, tuple(map(float, wilson(value, n, z)))
+    return numbers | _ranking(score[chosen], fake)
+
+
+def _ranking(score: Floats, fake: NDArray[np.bool_]) -> dict[str, float]:
+    """What does not depend on the threshold: AUC, and the least mean of both errors over all thresholds."""
+    if fake.all() or not fake.any():
+        return {"auc": math.nan, "best_error": math.nan}
+    order = np.argsort(score, kind="stable")
+    curve = error_curve(score[order], fake[order])
+    return {
+        "auc": auc_influence(score[order], fake[order])[0],
+        "best_error": float(np.min(curve.fpr + curve.fnr) / 2),
+    }
+
+
+def damage(stressed: Stressed, config: AuditConfig) -> tuple[list[Damage], list[StressVerdict]]:
+    """The damage of every group, and whether the groups of each attribute are harmed alike.
+
+    Args:
+        stressed: The scores.
+        config: Confidence, tolerance, smallest group, seed.
+    """
+    harmed, asked = [], []
+    for transformation in stressed.transformations:
+        changes = _changes(stressed, transformation)
+        for grouping in stressed.groupings():
+            for rate in RATES:
+                counted, names = _counted(stressed, grouping, rate, changes, config.min_n)
+                harmed += _damage(stressed, transformation, grouping, rate, counted, names, config)
+                asked.append((transformation, grouping.attribute, rate, counted, names))
+    n_questions = sum(len(names) > 1 for *_, names in asked)
+    verdicts = [_verdict(stressed.name, *question, n_questions, config) for question in asked]
+    adjusted = holm([verdict.p_value for verdict in verdicts])
+    return harmed, [
+        _settled(verdict.model_copy(update={"p_value": p}), config)
+        for verdict, p in zip(verdicts, adjusted, strict=True)
+    ]
+
+
+def _changes(stressed: Stressed, transformation: str) -> Floats:
+    """float64 [N] in -1 to 1: errors after minus before, averaged over severities."""
+    before = stressed.wrong(stressed.table.score).astype(np.float64)
+    after = [
+        stressed.wrong(score) for (name, _), score in stressed.variants.items() if name == transformation
+    ]
+    return np.mean(after, axis=0) - before
+
+
+def _counted(
+    stressed: Stressed, grouping: Grouping, rate: RateName, changes: Floats, min_n: int
+) -> tuple[GroupChanges, list[str]]:
+    """The changes of the groups large enough; images of one source count as one, with their mean."""
+    table = stressed.table
+    rows = np.flatnonzero(table.fake == (rate == "fnr"))
+    _, first, unit = np.unique(stressed.unit[rows], return_index=True, return_inverse=True)
+    unit = unit.reshape(-1)
+    mean = np.bincount(unit, changes[rows]) / np.bincount(unit)
+    group = grouping.of_cell[table.cell[rows[first]]]
+    images = np.bincount(group, minlength=len(grouping))
+    large = np.flatnonzero((images >= min_n) & grouping.known)
+    place = np.full(len(grouping), -1, dtype=np.int32)
+    place[large] = np.arange(len(large), dtype=np.int32)
+    taken = place[group] >= 0
+    counted = GroupChanges.of(np.round(mean[taken], 9), place[group][taken], len(large))
+    return counted, [grouping.names[number] for number in large]
+
+
+def _damage(
+    stressed: Stressed, transformation: str, grouping: Grouping, rate: RateName, counted: GroupChanges,
+    names: Sequence[str], config: AuditConfig,
+) -> list[Damage]:  # fmt: skip
+    z, means, errors = z_value(config.confidence), counted.means, counted.errors
+    return [
+        Damage(
+            detector=stressed.name,
+            transformation=transformation,
+            attribute=grouping.attribute,
+            group=name,
+            rate=rate,
+            n=int(counted.images[i]),
+            damage=float(means[i]),
+            interval=(float(means[i] - z * errors[i]), float(means[i] + z * errors[i])),
+            first_severity_beyond=_first_beyond(stressed, transformation, grouping, name, rate, config),
+        )
+        for i, name in enumerate(names)
+    ]
+
+
+def _first_beyond(
+    stressed: Stressed,
+    transformation: str,
+    grouping: Grouping,
+    name: str,
+    rate: RateName,
+    config: AuditConfig,
+) -> int | None:
+    table = stressed.table
+    chosen = (grouping.of_cell[table.cell] == grouping.names.index(name)) & (table.fake == (rate == "fnr"))
+    before = stressed.wrong(table.score)[chosen].mean()
+    for (kind, severity), score in stressed.variants.items():
+        if kind == transformation and stressed.wrong(score)[chosen].mean() - before > config.tolerance:
+            return severity
+    return None
+
+
+def _verdict(
+    detector: str, transformation: str, attribute: str, rate: RateName, counted: GroupChanges,
+    names: Sequence[str], n_questions: int, config: AuditConfig,
+) -> StressVerdict:  # fmt: skip
+    """One question before Holm's correction; the verdict follows in `_settled`."""
+    open_question = StressVerdict(
+        detector=detector, transformation=transformation, attribute=attribute, rate=rate,
+        verdict="insufficient evidence", worse_group=None, better_group=None, difference=math.nan,
+        interval=(math.nan, math.nan), p_value=math.nan,
+    )  # fmt: skip
+    if len(names) < 2:
+        return open_question
+    seed = (config.seed, crc32(f"{transformation} {attribute} {rate}".encode()))
+    pairs = pair_differences(counted, 1 - config.confidence, n_questions, np.random.default_rng(seed))
+    named = min(pairs, key=lambda pair: (pair.p_value, -pair.difference))
+    inside = all(-config.tolerance <= pair.low and pair.high <= config.tolerance for pair in pairs)
+    return open_question.model_copy(
+        update={
+            "verdict": "within tolerance" if inside else "insufficient evidence",
+            "worse_group": names[named.first],
+            "better_group": names[named.second],
+            "difference": named.difference,
+            "interval": (named.low, named.high),
+            "p_value": named.p_value,
+        }
+    )
+
+
+def _settled(verdict: StressVerdict, config: AuditConfig) -> StressVerdict:
+    """The verdict, now that the p-value is corrected."""
+    proven = verdict.p_value <= 1 - config.confidence and verdict.difference > config.tolerance
+    return verdict.model_copy(update={"verdict": "disparity"}) if proven else verdict

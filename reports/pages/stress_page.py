@@ -1,0 +1,198 @@
+"""The page of a stress test: what breaks the detector, and for whom first.
+
+Enters: a folder with `stress.json`. Leaves: `stress.html`, in the report's design.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from audit.schema.result import OVERALL
+from audit.schema.stress import STRESS_FILE, StressPoint, StressResult, StressVerdict
+from pipelines.storage import write_text
+from reports.errors import RecordFormatError, RunNotFound
+from reports.figures.damage_curves import damage_curves
+from reports.pages.attribute_parts import Figures, Shown, show
+from reports.pages.html_page import render
+from reports.tables.table import Column, Table
+from reports.text.legible import legible
+from reports.text.numbers import p_value, point_interval, points
+from reports.text.verdict_text import group_label, title
+
+MAX_FIGURES = 12
+WORDS = {
+    "disparity": "Unequal harm",
+    "within tolerance": "Equal within tolerance",
+    "insufficient evidence": "Inconclusive",
+}
+RATES = {"fpr": "real faces wrongly flagged", "fnr": "fakes that pass"}
+RANKING_LOST = 0.5
+"""Share of the new errors that no threshold undoes, from which on the ranking is said to have broken."""
+
+
+def load_stress(folder: str | Path) -> StressResult:
+    """Read `stress.json` of a folder.
+
+    Raises:
+        RunNotFound: it is not there.
+        RecordFormatError: it is not a stress test.
+    """
+    path = Path(folder) / STRESS_FILE
+    if not path.is_file():
+        raise RunNotFound(f"no {STRESS_FILE} in {folder}: make one with `audit stress --out {folder}`")
+    try:
+        return StressResult.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
+    except ValidationError as error:
+        raise RecordFormatError(f"{path} is not a stress test: {error.errors()[0]['msg']}") from error
+
+
+def headline(record: StressResult) -> str:
+    """The answer in one sentence, never stronger than the verdicts."""
+    unequal = [v for v in record.verdicts if v.verdict == "disparity"]
+    if unequal:
+        worst = max(unequal, key=lambda v: v.difference)
+        who = f"{group_label(worst.attribute, str(worst.worse_group))} most"
+        return f"{_label(record, worst.transformation)} does not harm everybody alike: {who}."
+    if all(v.verdict == "within tolerance" for v in record.verdicts):
+        return "Every transformation harms all groups alike, within the tolerance."
+    return "Inconclusive: no transformation is shown to harm one group more than another, or all alike."
+
+
+def sentence(record: StressResult, verdict: StressVerdict) -> str:
+    """What one verdict saw."""
+    if verdict.worse_group is None or verdict.better_group is None:
+        return f"Fewer than two groups have {record.min_n} images."
+    worse, better = (group_label(verdict.attribute, g) for g in (verdict.worse_group, verdict.better_group))
+    return (
+        f"{RATES[verdict.rate].capitalize()}: the rate rises by {points(verdict.difference)} more for "
+        f"{worse} than for {better} ({point_interval(verdict.interval)}; corrected p "
+        f"{p_value(verdict.p_value)})."
+    )
+
+
+def _label(record: StressResult, transformation: str) -> str:
+    return next(kind.label for kind in record.kinds if kind.name == transformation)
+
+
+def overview_table(record: StressResult, detector: str) -> Table:
+    """What every transformation does to all images together, at severities 3 and 5."""
+    columns = [
+        Column("what", "Transformation"),
+        Column("fpr0", "FPR untouched", "percent", "fpr"), Column("fpr3", "at 3", "percent"),
+        Column("fpr5", "at 5", "percent"), Column("fnr0", "FNR untouched", "percent", "fnr"),
+        Column("fnr3", "at 3", "percent"), Column("fnr5", "at 5", "percent"),
+        Column("auc0", "AUC untouched", "number", "auc"), Column("auc5", "at 5", "number"),
+        Column("broke", "What broke at 5"),
+    ]  # fmt: skip
+    rows = []
+    for kind in record.kinds:
+        at = {
+            p.severity: p
+            for p in record.points
+            if (p.detector, p.transformation, p.attribute) == (detector, kind.name, OVERALL)
+        }
+        rows.append(
+            {"what": kind.label, "auc0": at[0].auc, "auc5": at[5].auc, "broke": what_broke(at[0], at[5])}
+            | {f"{rate}{s}": getattr(at[s], rate) for rate in ("fpr", "fnr") for s in (0, 3, 5)}
+        )
+    return Table(f"overview-{detector}", f"All images together: {detector}", columns, rows)
+
+
+def what_broke(before: StressPoint, after: StressPoint) -> str:
+    """Whether another threshold would undo the new errors: "threshold", "ranking", both, or nothing much."""
+    new = (after.fpr + after.fnr - before.fpr - before.fnr) / 2
+    if not new > 0.01:
+        return "little"
+    lost = (after.best_error - before.best_error) / new
+    return "ranking" if lost >= RANKING_LOST else "threshold" if lost < 0.2 else "threshold, and ranking"
+
+
+def verdicts_table(record: StressResult, detector: str) -> Table:
+    """Every question and its answer."""
+    columns = [
+        Column("what", "Transformation"), Column("attribute", "By"), Column("rate", "Errors"),
+        Column("verdict", "Answer"), Column("worse", "Harmed more"), Column("better", "Harmed less"),
+        Column("difference", "Difference, points", "points"),
+        Column("interval", "Interval, all together", "points interval", "interval"),
+        Column("p", "p, corrected", "p", "holm"), Column("first", "Leaves the tolerance at"),
+    ]  # fmt: skip
+    first = {
+        (d.transformation, d.attribute, d.rate, d.group): d.first_severity_beyond
+        for d in record.damage
+        if d.detector == detector
+    }
+    rows = [
+        {
+            "what": _label(record, v.transformation), "attribute": title(v.attribute), "rate": RATES[v.rate],
+            "verdict": WORDS[v.verdict], "worse": v.worse_group, "better": v.better_group,
+            "difference": v.difference, "interval": v.interval, "p": v.p_value,
+            "first": _severity(first.get((v.transformation, v.attribute, v.rate, str(v.worse_group)))),
+        }
+        for v in record.verdicts
+        if v.detector == detector
+    ]  # fmt: skip
+    return Table(f"verdicts-{detector}", f"Is everybody harmed alike? {detector}", columns, rows)
+
+
+def _severity(severity: int | None) -> str:
+    return "never" if severity is None else f"severity {severity}"
+
+
+def levels_table(record: StressResult) -> Table:
+    """What the severities are."""
+    columns = [Column("what", "Transformation"), Column("unit", "Level")]
+    columns += [Column(f"s{s}", str(s), "number") for s in range(1, 6)]
+    rows = [
+        {"what": kind.label, "unit": kind.unit} | {f"s{s}": v for s, v in enumerate(kind.levels, start=1)}
+        for kind in record.kinds
+    ]
+    return Table("levels", "What was done, by severity", columns, rows)
+
+
+def _figures(record: StressResult, book: Figures) -> list[Shown]:
+    """The clearest differences first: proven ones, then by p-value."""
+    ranked = sorted(
+        (v for v in record.verdicts if v.worse_group is not None),
+        key=lambda v: (v.verdict != "disparity", v.p_value, -v.difference),
+    )
+    shown = []
+    for number, v in enumerate(ranked[:MAX_FIGURES]):
+        caption = f"{_label(record, v.transformation)}, by {title(v.attribute).lower()}: {RATES[v.rate]}"
+        caption += f" ({v.detector})" if len(record.detectors) > 1 else ""
+        figure = damage_curves(record, v.detector, v.transformation, v.attribute, v.rate)
+        shown.append(show(book, f"damage-{number}", figure, caption, f"{caption}. {sentence(record, v)}"))
+    return shown
+
+
+def write_stress_page(folder: str | Path) -> Path:
+    """Write `stress.html` into a folder that holds `stress.json`, and return its path.
+
+    Raises:
+        RunNotFound: there is no `stress.json` in the folder.
+        RecordFormatError: it cannot be read.
+    """
+    record, book = legible(load_stress(folder)), Figures()
+    names = [detector.name for detector in record.detectors]
+    unequal = [v for v in record.verdicts if v.verdict == "disparity"]
+    context = {
+        "record": record,
+        "names": names,
+        "headline": headline(record),
+        "unequal": [(v, _label(record, v.transformation), sentence(record, v)) for v in unequal],
+        "n_within": sum(v.verdict == "within tolerance" for v in record.verdicts),
+        "overviews": [overview_table(record, name) for name in names],
+        "verdicts": [verdicts_table(record, name) for name in names],
+        "levels": levels_table(record),
+        "figures": _figures(record, book),
+        "sections": [
+            ("answer", "The answer"),
+            ("curves", "By severity"),
+            ("overall", "All images together"),
+            ("verdicts", "Every question"),
+            ("method", "How it was done"),
+        ],
+    }
+    page = render("stress.html", context, book, {"explorer": None})
+    return write_text(Path(folder) / "stress.html", page)

@@ -1,0 +1,102 @@
+"""Whom a transformation harms more: convicted where planted, silent where equal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.config import AuditConfig
+from audit.data.score_table import score_table
+from audit.judge.damage import Stressed, damage, points
+
+CONFIG = AuditConfig(attributes=("race",), tolerance=0.02)
+KINDS = ("blur", "noise", "jpeg")
+
+
+def simulated(seed: int, harmed: dict[str, float], sizes: dict[str, int], start: float = 0.05) -> Stressed:
+    """A detector that errs on `start` of everything; blur turns this share of a group's reals into errors."""
+    rng = np.random.default_rng(seed)
+    race = np.repeat(list(sizes), list(sizes.values()))
+    n = len(race)
+    frame = pd.DataFrame({"race": np.tile(race, 2), "label": np.repeat([0, 1], n)})
+    frame["pair_id"] = [f"p{i}" for i in range(n)] * 2
+    frame["image_id"] = frame["pair_id"] + "-" + frame["label"].astype(str)
+    fake = frame["label"].to_numpy() == 1
+    wrong = rng.random(2 * n) < start
+    frame["score"] = np.where(wrong != fake, 0.9, 0.1)
+    table = score_table(frame, CONFIG)
+    share = np.array([harmed.get(one, harmed["all"]) for one in frame["race"]])
+    luck = rng.random(2 * n)
+    variants = {}
+    for kind in KINDS:
+        for severity in range(1, 6):
+            hit = luck < (share if kind == "blur" else harmed["all"]) * severity / 5
+            variants[kind, severity] = np.where((wrong | hit) != fake, 0.9, 0.1)
+    return Stressed("d", table, 0.5, variants, np.tile(np.arange(n), 2))
+
+
+def test_points_are_counted_by_hand():
+    stressed = simulated(0, {"all": 0.2}, {"A": 60, "B": 60})
+    found = {(p.transformation, p.severity, p.group): p for p in points(stressed, CONFIG)}
+    table, worst = stressed.table, stressed.variants["blur", 5]
+    of_a = np.array([table.cells.levels[0][c] == "A" for c in table.cells.codes[table.cell, 0]])
+    chosen = of_a & ~table.fake
+    assert found["blur", 5, "A"].n_real == 60
+    assert found["blur", 5, "A"].fpr == pytest.approx((worst[chosen] >= 0.5).mean())
+    assert found["blur", 0, "A"] == found["noise", 0, "A"].model_copy(update={"transformation": "blur"})
+    assert found["blur", 5, "overall"].n_fake == 120
+
+
+def test_damage_is_the_mean_change_over_severities():
+    stressed = simulated(1, {"all": 0.3}, {"A": 200, "B": 200})
+    harmed, _ = damage(stressed, CONFIG)
+    one = next(d for d in harmed if (d.transformation, d.group, d.rate) == ("blur", "A", "fpr"))
+    curve = {
+        p.severity: p.fpr for p in points(stressed, CONFIG) if (p.transformation, p.group) == ("blur", "A")
+    }
+    assert one.damage == pytest.approx(np.mean([curve[s] for s in range(1, 6)]) - curve[0])
+    assert one.interval[0] < one.damage < one.interval[1]
+    beyond = [s for s in range(1, 6) if curve[s] - curve[0] > CONFIG.tolerance]
+    assert one.first_severity_beyond == beyond[0]
+
+
+def test_the_group_that_blur_harms_is_convicted_and_nobody_else():
+    convicted = 0
+    for seed in range(20):
+        _, verdicts = damage(simulated(seed, {"all": 0.05, "C": 0.3}, {"A": 400, "B": 400, "C": 400}), CONFIG)
+        unequal = [v for v in verdicts if v.verdict == "disparity"]
+        assert all(v.transformation == "blur" and v.worse_group == "C" for v in unequal)
+        convicted += {v.rate for v in unequal} == {"fpr", "fnr"}
+        assert all(v.interval[0] > 0 for v in unequal)
+    assert convicted >= 19
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "start"),
+    [
+        ({"A": 300, "B": 300, "C": 300}, 0.2, 0.05),
+        ({"A": 3000, "B": 60, "C": 60, "D": 60, "E": 60}, 0.05, 0.01),
+        ({"A": 3000, "B": 200}, 0.02, 0.3),
+    ],
+    ids=["equal sizes", "one big, rare", "two, rare"],
+)
+def test_groups_harmed_alike_are_convicted_in_at_most_5_percent(sizes, share, start):
+    """80 audits: 5 % is 4; more than 8 has a chance of 2 % if the true share is exactly 5 %."""
+    n_false = 0
+    for seed in range(80):
+        _, verdicts = damage(simulated(seed, {"all": share}, sizes, start), CONFIG)
+        n_false += any(v.p_value <= 0.05 for v in verdicts)
+    assert n_false <= 8
+
+
+def test_within_tolerance_is_not_said_of_groups_too_small_to_tell():
+    _, verdicts = damage(simulated(3, {"all": 0.0}, {"A": 40, "B": 40}, 0.0), CONFIG)
+    assert {v.verdict for v in verdicts} == {"insufficient evidence"}
+    _, verdicts = damage(simulated(3, {"all": 0.0}, {"A": 4000, "B": 4000}, 0.0), CONFIG)
+    assert {v.verdict for v in verdicts} == {"within tolerance"}
+
+
+def test_a_group_alone_or_too_small_is_not_compared():
+    _, verdicts = damage(simulated(4, {"all": 0.2}, {"A": 200, "B": 10}), CONFIG)
+    assert all(np.isnan(v.p_value) and v.worse_group is None for v in verdicts)

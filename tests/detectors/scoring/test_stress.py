@@ -1,0 +1,167 @@
+"""`audit stress`, from images to the page; an interrupted run ends like a clean one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from audit.cli import main
+from audit.config import AuditConfig
+from audit.errors import ConfigError
+from audit.runs.stress_run import stress, stressed_of
+from detectors import load_detector
+from detectors.data.datasets import read_images
+from detectors.data.transformations import transform
+from detectors.scoring.engine import Options, score_images
+from detectors.scoring.stress_scores import NO_SCORE, TOO_SMALL, stress_scores
+from reports.errors import RecordFormatError, RunNotFound
+from reports.pages.stress_page import write_stress_page
+
+NAMES = ["jpeg", "occlusion"]
+QUIET = Options(progress=False)
+
+
+def test_untouched_scores_are_the_audits_and_transformed_ones_are_of_the_transformed_file(
+    checkpoint, pairs_factory, tmp_path
+):
+    detector, images = load_detector(checkpoint), read_images(pairs_factory(3, 9))
+    found = stress_scores(detector, images, NAMES, 5, QUIET)
+    np.testing.assert_allclose(
+        found.scores[:, 0], score_images([detector], images, QUIET)[0]["score"], atol=1e-6
+    )
+    row = images.table.iloc[1]
+    with Image.open(row["path"]) as file:
+        pixels = transform(np.asarray(file.convert("RGB")), "occlusion", 3, 5, row["pair_id"])
+    Image.fromarray(pixels).save(tmp_path / "covered.png")
+    column = 1 + found.columns.index(("occlusion", 3))
+    from detectors.scoring.dataset_scores import score_files
+
+    alone = score_files(detector, [tmp_path / "covered.png"])["score"].iloc[0]
+    assert found.scores[1, column] == pytest.approx(alone, abs=1e-6)
+
+
+def test_what_cannot_be_scored_is_a_row_with_a_reason(checkpoint, pairs_factory):
+    folder = pairs_factory(4, 10)
+    (folder / "fake" / "train-000001.png").unlink()
+    Image.fromarray(np.zeros((9, 9, 3), dtype=np.uint8)).save(folder / "real" / "train-000002.png")
+    found = stress_scores(load_detector(checkpoint), read_images(folder), NAMES, 0, QUIET)
+    status = found.table.set_index("image_id")["status"]
+    assert status["fake/train-000001.png"] == "missing photo"
+    assert status["real/train-000002.png"] == TOO_SMALL
+    assert (status == "ok").sum() == 6 and np.isfinite(found.scores[(status == "ok").to_numpy()]).all()
+
+
+def test_a_detector_without_a_number_for_some_variant_is_a_reason(checkpoint, pairs_factory):
+    from dataclasses import replace
+
+    detector = load_detector(checkpoint)
+    network = detector.network
+
+    def gives_nan_in_the_dark(batch):
+        out = network(batch)
+        out[batch.mean(dim=(1, 2, 3)) < batch.mean()] = float("nan")
+        return out
+
+    found = stress_scores(
+        replace(detector, network=gives_nan_in_the_dark),
+        read_images(pairs_factory(2, 11)),
+        ["darker"],
+        0,
+        QUIET,
+    )
+    assert set(found.table["status"]) == {NO_SCORE}
+    assert found.table["detail"].str.contains("gives no number for .*darker").all()
+
+
+def test_an_interrupted_run_ends_like_a_clean_one(checkpoint, pairs_factory, tmp_path, monkeypatch):
+    from detectors.scoring import stress_scores as module
+
+    monkeypatch.setattr(module, "IMAGES_PER_PART", 4)
+    detector, images = load_detector(checkpoint), read_images(pairs_factory(6, 12))
+    options = Options(progress=False, work_dir=tmp_path / "work")
+    clean = stress_scores(detector, images, ["jpeg"], 0, QUIET)
+    calls = []
+    part = module._Scorer.part
+
+    def dies_after_two(self, paths, keys):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return part(self, paths, keys)
+
+    monkeypatch.setattr(module._Scorer, "part", dies_after_two)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        stress_scores(detector, images, ["jpeg"], 0, options)
+    assert len(list((tmp_path / "work").rglob("*.parquet"))) == 2
+    again = stress_scores(detector, images, ["jpeg"], 0, options)
+    assert len(calls) == 3 + 1
+    np.testing.assert_array_equal(again.scores, clean.scores)
+    assert not list((tmp_path / "work").rglob("*.parquet"))
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint, pairs_dir, tmp_path_factory):
+    out = tmp_path_factory.mktemp("stress")
+    with pytest.raises(SystemExit, match=r"^(0|None)$"):
+        main(
+            ["stress", "--detector", str(checkpoint), "--pairs", str(pairs_dir), "--out", str(out),
+             "--include-seen", "--min-n", "5", "--transform", "jpeg", "--transform", "noise"]
+        )  # fmt: skip
+    return out
+
+
+def test_the_command_leaves_record_table_and_page(folder):
+    record = json.loads((folder / "stress.json").read_text())
+    assert [kind["name"] for kind in record["kinds"]] == ["jpeg", "noise"]
+    assert len(record["verdicts"]) == 2 * 3 * 2
+    table = pd.read_csv(folder / "stress.csv")
+    assert len(table) == len(record["points"]) == 2 * 6 * (1 + 2 + 2 + 3)
+    page = (folder / "stress.html").read_text()
+    assert "What breaks it, and for whom first?" in page and "Sensor noise" in page
+    assert not (folder / ".scoring").exists() or not list((folder / ".scoring").rglob("*.parquet"))
+
+
+def test_the_same_test_twice_is_the_same_bytes_and_another_one_is_refused(checkpoint, pairs_dir, tmp_path):
+    detector, images = load_detector(checkpoint), read_images(pairs_dir)
+    config = AuditConfig(min_n=5)
+    for _ in range(2):
+        stress(
+            [detector], images, tmp_path, config, transformations=["jpeg"], include_seen=True, progress=False
+        )
+    with pytest.raises(ConfigError, match="already holds another stress test"):
+        stress(
+            [detector], images, tmp_path, config, transformations=["webp"], include_seen=True, progress=False
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"transformations": ["jpg"]}, "--transform jpg is not known; it must be one of jpeg, webp"),
+        ({"detectors": 2}, "two detectors have one name"),
+    ],
+)
+def test_impossible_requests_are_refused_before_scoring(checkpoint, pairs_dir, tmp_path, change, message):
+    detectors = [load_detector(checkpoint)] * change.pop("detectors", 1)
+    with pytest.raises(ConfigError, match=message):
+        stress(detectors, read_images(pairs_dir), tmp_path / "out", progress=False, **change)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rule_fixes_the_threshold_on_images_that_are_not_judged(checkpoint, pairs_dir):
+    found = stress_scores(load_detector(checkpoint), read_images(pairs_dir), ["jpeg"], 0, QUIET)
+    stressed = stressed_of("d", found, AuditConfig(threshold="eer"))
+    assert len(stressed.table) < len(found.table)
+    assert all(len(score) == len(stressed.table) for score in stressed.variants.values())
+
+
+def test_a_page_needs_its_record(tmp_path):
+    with pytest.raises(RunNotFound, match=r"no stress\.json in .*: make one with `audit stress"):
+        write_stress_page(tmp_path)
+    (tmp_path / "stress.json").write_text("{}")
+    with pytest.raises(RecordFormatError, match=r"stress\.json is not a stress test"):
+        write_stress_page(tmp_path)
