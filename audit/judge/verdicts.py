@@ -98,14 +98,15 @@ def _answer(
     test, evidence = question.test, question.evidence
     assert test is not None and evidence is not None
     gap = float(pairs.rates.max() - pairs.rates.min())
-    limits = evidence.difference_at(
-        question.rate, within_critical(len(question.names), config.alpha, n_tests)
-    )
+    z_within = within_critical(len(question.names), config.alpha, n_tests)
+    limits = evidence.difference_at(question.rate, z_within)
     proven = pairs.named(config.tolerance)
     word = _word(pairs, proven, limits[1], config)
     best, worst = _ends(pairs, proven if word == "disparity" else None)
     near = smoothed(test.pooled, float(question.images.sum()))
     worse = pairs.worse(proven[0], question.names) if proven else []
+    reference = proven[0] if proven else int(pairs.rates.argmin())
+    z = z_within if word == "within tolerance" else pairs.z
     corrected = float(np.ptp(shrunken_rates(question.errors, question.images)[1]))
     findings = Findings(
         rate=question.rate,
@@ -138,6 +139,8 @@ def _answer(
         min_detectable_gap=findings.detectable,
         images_needed=findings.needed,
         worse_groups=worse,
+        compared_with=question.names[reference],
+        differences=pairs.differences(reference, question.names, z),
         n_groups=len(question.names),
         n_small_groups=question.n_small,
         explanation=explain(findings, config),

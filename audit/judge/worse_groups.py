@@ -29,7 +29,7 @@ from audit.inference.pairwise import (
     shrunken_rates,
 )
 from audit.inference.two_proportions import difference_limits, ratio_limits
-from audit.schema.result import WorseGroup
+from audit.schema.result import GroupDifference, WorseGroup
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,22 @@ class GroupPairs:
                 corrected_difference=float(corrected[i]),
             )
             for i, g in enumerate(found.tolist())
+        ]
+
+    def differences(self, best: int, names: Sequence[str], z: float) -> list[GroupDifference]:
+        """Every other group's rate minus that of `best`, with limits at z, the highest rate first."""
+        others = np.argsort(-self.rates, kind="stable")
+        others = others[others != best]
+        low, high = difference_limits(
+            self.rates[others], self.images[others], self.rates[best], self.images[best], z
+        )
+        return [
+            GroupDifference(
+                group=names[g],
+                difference=float(self.apart[g, best]),
+                interval=(float(low[i]), float(high[i])),
+            )
+            for i, g in enumerate(others.tolist())
         ]
 
 

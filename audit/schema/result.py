@@ -204,6 +204,16 @@ class WorseGroup(Record):
     rates shrunk towards their common one, and never outside the interval."""
 
 
+class GroupDifference(Record):
+    """A group's rate minus that of the group a verdict compares with."""
+
+    group: str
+    difference: Rate
+    interval: Interval
+    """At the level of the verdict: that of the tests that name groups, or, where the verdict is "within
+    tolerance", that of this statement."""
+
+
 class Verdict(Record):
     """Judgement on one attribute and one rate."""
 
@@ -238,6 +248,12 @@ class Verdict(Record):
     worse_groups: list[WorseGroup] = []
     """All groups proven to have a higher rate than the better one of the pair that stands for the verdict,
     the highest rate first; empty where no two groups are proven unequal."""
+    compared_with: str | None = None
+    """The group that `differences` are taken from: the better one of the pair proven unequal, else the one
+    with the lowest rate."""
+    differences: list[GroupDifference] = []
+    """Every other group that took part, minus that one; the highest rate first. Empty in records before
+    1.2."""
     n_groups: int = 0
     """Groups that took part."""
     n_small_groups: int = 0

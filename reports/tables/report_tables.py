@@ -15,7 +15,15 @@ from pipelines.storage import write_text
 from reports.tables.table import Column, Row, Table
 from reports.text.glossary import gap_word
 from reports.text.participation import remark
-from reports.text.verdict_text import DISPARITY, RATE_NAMES, beyond_proven, group_label, title
+from reports.text.verdict_text import (
+    DISPARITY,
+    HEADLINES,
+    RATE_NAMES,
+    beyond_proven,
+    deciding,
+    group_label,
+    title,
+)
 
 TO_REST = ("_to_rest", "disparate_impact", "average_odds_difference")
 """How measures of one group against all others end."""
@@ -116,7 +124,11 @@ def verdicts_table(result: AuditResult) -> Table:
     ]
     rows = [
         dict(v)
-        | {"attribute": title(v.attribute), "rate": RATE_NAMES[v.rate]}
+        | {"attribute": title(v.attribute), "rate": RATE_NAMES[v.rate], "verdict": HEADLINES[v.verdict]}
+        | {
+            "gap": (found := deciding(result, v)).gap,
+            "gap_interval": found.interval,
+        }
         | {"proven": ("yes" if beyond_proven(result, v) else "no") if v.verdict == DISPARITY else ""}
         for v in result.verdicts
     ]

@@ -166,6 +166,10 @@ def sureness(result: AuditResult) -> list[str]:
     """How sure: level, multiplicity, and the thinnest well-filled group."""
     level = percent(result.config.confidence, 0)
     told = [f"Intervals of gaps are {level} intervals for all pairs of groups of an attribute at once."]
+    if any(v.differences for v in result.verdicts):
+        told = [
+            f"Intervals of gaps ({level}) allow for all pairs of groups and for all comparisons of the audit."
+        ]
     if result.n_tests > 1:
         told.append(
             f"p-values are corrected for all {count(result.n_tests)} comparisons made (Holm’s method)."
@@ -202,15 +206,22 @@ def _left_out(result: AuditResult) -> list[str]:
     """Groups of single attributes too small for a verdict, for each kind of error on its own."""
     one_way = [g for g in result.groups if g.attribute in result.config.attributes]
     labelled = [g for g in one_way if g.group != MISSING]
-    told = []
-    for rate, kind in (("fpr", "real images"), ("fnr", "fakes")):
-        n = sum(not takes_part(g, rate, result.config.min_n) for g in labelled)
-        if n:
-            told.append(
-                f"{count(n)} of {count(len(labelled))} groups {'has' if n == 1 else 'have'} fewer than "
-                f"{result.config.min_n} {kind}. They are shown but not judged on {kind}."
-            )
-    return told
+    few = {
+        kind: [g.group for g in labelled if not takes_part(g, rate, result.config.min_n)]
+        for rate, kind in (("fpr", "real images"), ("fnr", "fakes"))
+    }
+    if few["real images"] == few["fakes"]:
+        few = {"images of each kind": few["fakes"]}
+    return [_few(result, names, len(labelled), kind) for kind, names in few.items() if names]
+
+
+def _few(result: AuditResult, names: list[str], n_groups: int, kind: str) -> str:
+    have = "has" if len(names) == 1 else "have"
+    on = "" if kind == "images of each kind" else f" on {kind}"
+    return (
+        f"{count(len(names))} of {count(n_groups)} groups {have} fewer than {result.config.min_n} {kind}. "
+        f"They are shown but not judged{on}."
+    )
 
 
 def is_weak(result: AuditResult) -> bool:

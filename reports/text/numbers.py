@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 
 NO_DATA = "no data"
+FAR_ABOVE = 20
+"""An upper limit of a ratio so many times the ratio says nothing, and is left out."""
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -145,16 +147,20 @@ def p_equals(value: float) -> str:
 
 
 def times(value: float, interval: tuple[float, float] | None = None) -> str:
-    """A ratio of rates, with its interval: 3.04 -> '3.0 times'; 'at least' where nothing bounds it above.
+    """A ratio of rates, with its interval: 3.04 -> '3.0 times'; 'at least' where little bounds it above.
 
     >>> times(3.04), times(24.2, (9.3, 61.0)), times(float("inf"), (4.1, float("nan")))
     ('3.0 times', '24 (9.3–61) times', 'at least 4.1 times')
+    >>> times(8.9, (1.4, 543.0))
+    '8.9 (at least 1.4) times'
     """
     if interval is None:
         return f"{_multiple(value)} times"
     low, high = interval
     if not (math.isfinite(value) and math.isfinite(high)):
         return f"at least {_multiple(low)} times"
+    if high > FAR_ABOVE * value:
+        return f"{_multiple(value)} (at least {_multiple(low)}) times"
     return f"{_multiple(value)} ({_multiple(low)}–{_multiple(high)}) times"
 
 

@@ -119,7 +119,9 @@ def _inflated(v: Verdict) -> str:
     if pair is None or math.isnan(pair.corrected_difference):
         return ""
     likely = points(pair.corrected_difference)
-    return f" The largest of many gaps is too large as seen: corrected for that, it is about {likely}."
+    if likely == points(pair.difference):
+        return ""
+    return f" Corrected for being the largest of many gaps, it is about {likely}."
 
 
 def _as_often(pair: WorseGroup | None, high: float, low: float) -> str:
@@ -172,13 +174,17 @@ def _disparity(result: AuditResult, v: Verdict) -> tuple[str, str]:
         return claim, f"{_gap_of_pair(result, v)}. {_size(result, v)}"
     claim, rates = compared
     also = _others(result, v, v.worst_group, "Also:")
-    return f"{claim}:", f"{rates}, {_gap_of_pair(result, v)}. {_size(result, v)} {also}".rstrip()
+    return (
+        f"{claim}:",
+        f"{rates}, {_gap_of_pair(result, v)}. {_size(result, v)} {also}".rstrip(),
+    )
 
 
 def _observed(result: AuditResult, v: Verdict) -> str:
     """'10 points (95% interval 0 to 37.7, p = 0.171): 60-69 5 of 30 (16.7%), 40-49 9 of 134 (6.7%)'."""
-    decided = deciding(result, v)
-    ends = [find(result, v.attribute, g) for g in (v.worst_group, v.best_group) if g]
+    decided, pair = deciding(result, v), deciding_pair(result, v)
+    names = (pair.group, pair.than) if pair else (v.worst_group, v.best_group)
+    ends = [find(result, v.attribute, g) for g in names if g]
     told = [f"{group_label(v.attribute, g.group)} {counts(g, v.rate)}" for g in ends if g]
     groups = f": {told[0]} against {told[1]}" if len(told) == 2 else ""
     return f"{points(decided.gap)} ({decided.because(result)}){groups}"
@@ -225,14 +231,16 @@ def _open_claim(result: AuditResult, v: Verdict) -> str:
             f"{images.capitalize()} are not {happens} equally often {by(v.attribute)}, but the gap may be "
             f"within the tolerance of {limit}."
         )
-    return f"Too few images to compare how often {images} are {happens} {by(v.attribute)}."
+    return f"{RATE_NAMES[v.rate]}, {by(v.attribute)}: too few images to compare."
 
 
 def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
     claim = _open_claim(result, v)
     if v.gap != v.gap:
         return claim, v.explanation
-    seen = f"Largest gap seen: {_observed(result, v)}."
+    seen = f"Largest gap {'proven' if v.worse_groups else 'seen'}: {_observed(result, v)}."
+    if standing(result, v) == UNEQUAL and not v.worse_groups:
+        seen += " No two groups are proven to differ from each other."
     if standing(result, v) != UNEQUAL and v.min_detectable_gap == v.min_detectable_gap:
         seen += f" A gap of up to {points(v.min_detectable_gap)} could go unnoticed."
     than = v.worse_groups[0].than if v.worse_groups else ""
@@ -325,11 +333,22 @@ class Deciding:
 
 
 def deciding(result: AuditResult, v: Verdict) -> Deciding:
-    """Gap, interval and p-value that decided: of the pair that a disparity names, else the largest of all."""
-    if v.verdict != DISPARITY:
-        return Deciding(v.gap, v.gap_interval, v.adjusted_p_value, v.worst_group)
-    p = v.adjusted_p_value if math.isnan(v.pair_p_value) else v.pair_p_value  # the first before record 1.2
-    return Deciding(*proven_gap(v), p, v.worst_group)
+    """Gap, interval and p-value that decided: of the pair proven unequal, else of the largest gap seen."""
+    pair = deciding_pair(result, v)
+    if pair is not None:
+        p_value = v.pair_p_value if v.pair_p_value == v.pair_p_value else v.adjusted_p_value
+        return Deciding(pair.difference, pair.difference_interval, p_value, pair.group)
+    apart = next((d for d in v.differences if d.group == v.worst_group), None)
+    if apart is not None and v.compared_with == v.best_group and v.verdict != DISPARITY:
+        return Deciding(apart.difference, apart.interval, v.adjusted_p_value, apart.group)
+    return Deciding(v.gap, v.gap_interval, v.adjusted_p_value, v.worst_group)
+
+
+def deciding_pair(result: AuditResult, v: Verdict) -> WorseGroup | None:
+    """The pair proven unequal that a verdict rests on; None where it rests on no such pair."""
+    if v.verdict == DISPARITY:
+        return named_pair(v)
+    return v.worse_groups[0] if v.worse_groups and standing(result, v) == UNEQUAL else None
 
 
 Differences = dict[str, tuple[float, tuple[float, float]]]
@@ -337,6 +356,8 @@ Differences = dict[str, tuple[float, tuple[float, float]]]
 
 def differences(v: Verdict) -> tuple[str | None, Differences]:
     """The group that others are compared with, and each other group's rate minus its, with the interval."""
+    if v.differences:
+        return v.compared_with, {d.group: (d.difference, d.interval) for d in v.differences}
     found: Differences = {g.group: (g.difference, g.difference_interval) for g in v.worse_groups}
     return (v.worse_groups[0].than if found else v.best_group), found
 

@@ -81,6 +81,31 @@ def test_everyone_proven_worse_is_named_with_limits_near_those_of_statsmodels():
         assert worse.difference_interval == pytest.approx(plain, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("k", "word"),
+    [
+        ([40, 130, 52, 110], "disparity"),
+        ([40, 52, 45, 41], "insufficient evidence"),
+        ([400, 400, 410, 405], "within tolerance"),
+    ],
+)
+def test_every_group_is_compared_with_one_and_no_interval_contradicts_another(k, word):
+    n = [20_000 if word == "within tolerance" else 1000] * 4
+    verdict = verdict_on(k, n)
+    assert verdict.verdict == word and len(verdict.differences) == 3
+    apart = {d.group: d for d in verdict.differences}
+    assert verdict.compared_with == "g0" not in apart
+    assert [d.difference for d in verdict.differences] == sorted(
+        [k[i] / n[i] - k[0] / n[0] for i in (1, 2, 3)]
+    )[::-1]
+    for worse in verdict.worse_groups:
+        assert apart[worse.group].interval == pytest.approx(worse.difference_interval)
+    unequal = {name for name, d in apart.items() if d.interval[0] > 0}
+    assert unequal == {g.group for g in verdict.worse_groups}
+    inside = all(max(map(abs, d.interval)) <= CONFIG.tolerance for d in verdict.differences)
+    assert inside == (word == "within tolerance")
+
+
 def test_the_ratio_to_a_rate_of_zero_has_no_upper_limit():
     [worse] = verdict_on([0, 60], [1000, 1000]).worse_groups
     assert worse.ratio_interval[0] > 1.25 and worse.ratio_interval[1] == math.inf

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from reports.text.verdict_text import by, find, finding, findings, people, title
+from reports.text.numbers import point_interval
+from reports.text.verdict_text import by, deciding, find, finding, findings, gap_line, people, title
 
 
 def only(judge, result, word, rate="fpr", attribute="race", **changes):
@@ -111,7 +112,7 @@ def test_fakes_let_through_are_said_as_such(judge, result):
 def test_insufficient_evidence_is_never_called_fair_nor_unfair(judge, result):
     told = only(judge, result, "insufficient evidence", adjusted_p_value=0.3)
     assert told.headline == "Inconclusive"
-    assert told.claim == "Too few images to compare how often real images are flagged as fake by race."
+    assert told.claim == "Real images flagged as fake, by race: too few images to compare."
     assert "(95% interval 4 to 16, p = 0.300)" in told.evidence
     assert told.evidence.endswith("A gap of up to 5 points could go unnoticed.")
     assert "Black" not in told.short, "an unproven pair is not named on the first screen"
@@ -200,3 +201,37 @@ def test_people_of_a_group(attribute, group, phrase):
 def test_intersections_are_written_with_a_cross():
     assert title("age:gender:race") == "Age × gender × race"
     assert by("gender:race") == "by gender × race"
+
+
+def test_a_verdict_without_a_proven_pair_shows_the_interval_of_its_difference(result):
+    """The same interval in words, tables and pictures; never one cut off at 0 beside one that is not."""
+    for v in result.verdicts:
+        found = deciding(result, v)
+        if v.verdict != "disparity" and v.differences:
+            [row] = [d for d in v.differences if d.group == found.group]
+            assert (found.gap, found.interval) == (row.difference, row.interval)
+            assert point_interval(row.interval) in finding(result, v).evidence
+            assert f"({point_interval(row.interval)})" in gap_line(result, v)
+
+
+def test_a_proven_pair_decides_where_the_size_is_open(judge, prove, result):
+    pair = prove(result, "race", "fpr", (0.009, 0.2)).model_copy(update={"difference": 0.018})
+    changes = dict(adjusted_p_value=0.01, pair_p_value=0.02, worse_groups=[pair])
+    told = only(judge, result, "insufficient evidence", **changes)
+    assert told.short == "gap 1.8 points (0.9 to 20), p = 0.020"
+    assert told.evidence.startswith(
+        "Largest gap proven: 1.8 points (95% interval 0.9 to 20, p = 0.020): Black"
+    )
+
+
+def test_unequal_without_a_pair_says_that_nobody_can_be_named(judge, result):
+    told = only(judge, result, "insufficient evidence", adjusted_p_value=0.01)
+    assert "No two groups are proven to differ from each other." in told.evidence
+
+
+def test_a_gap_picked_as_the_largest_is_corrected_where_that_matters(judge, prove, result):
+    pair = prove(result, "race", "fpr")
+    for share, told in ((0.7, True), (1.0, False)):
+        corrected = pair.model_copy(update={"corrected_difference": share * pair.difference})
+        text = only(judge, result, "disparity", worse_groups=[corrected]).evidence
+        assert ("Corrected for being the largest of many gaps" in text) is told
