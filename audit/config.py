@@ -60,7 +60,10 @@ class AuditConfig:
         bins: Attribute to inner edges that cut a numeric column into groups.
         controls: Columns at equal value of which every gap is computed again, see
             `audit.judge.adjusted_gaps`.
-        unit_column: Column that names what several images share (a person, a video); one of each is audited.
+        unit_column: Column that names what several images share (a person, a video): all images count, and
+            intervals and tests take the units, not the images, for independent.
+        independent: Take images for independent although a column says that several show one person.
+        weight_column: Column of population weights, >= 0: rates are weighted by them.
         references: Attribute to the group that every other group of it is compared with.
     """
 
@@ -78,6 +81,8 @@ class AuditConfig:
     bins: Mapping[str, Sequence[float]] = field(default_factory=lambda: MappingProxyType({}))
     controls: Sequence[str] = ()
     unit_column: str | None = None
+    independent: bool = False
+    weight_column: str | None = None
     references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -121,6 +126,10 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
         (
             0 < config.calibration_share < 1,
             f"calibration share {config.calibration_share} is not between 0 and 1",
+        ),
+        (
+            not (config.independent and config.unit_column),
+            f"--independent and --unit-column {config.unit_column} contradict each other",
         ),
         _threshold_rule(config.threshold),
         (len(set(names)) == len(names), f"an attribute is named twice in {', '.join(names)}"),

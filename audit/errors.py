@@ -9,6 +9,8 @@
     │   ├── ScoreValueError       scores that are not finite numbers
     │   ├── DuplicateImageError   one image_id on two rows
     │   ├── PairError             a pair that is not one real and one fake of one person
+    │   ├── UnitError             images that are not independent, or a unit that is none
+    │   ├── WeightError           weights that are none
     │   └── GroupError            attributes that cannot be audited
     ├── ResultFormatError         an audit.json or comparison.json that cannot be read
     ├── RunFolderError            a run folder that holds another run, or none
@@ -52,6 +54,14 @@ class DuplicateImageError(ScoreTableError):
 
 class PairError(ScoreTableError):
     """A pair_id does not name one real and one fake image of one cell."""
+
+
+class UnitError(ScoreTableError):
+    """Images share something that makes them dependent, or the column named for it cannot be used."""
+
+
+class WeightError(ScoreTableError):
+    """The weights are negative, missing or all 0."""
 
 
 class GroupError(ScoreTableError):

@@ -99,9 +99,16 @@ def run(
     unit_column: Annotated[
         str | None,
         typer.Option(
-            help="With --scores: column of the person or video that several images share. One real and one "
-            "fake image of each are drawn, so that what is counted is independent."
+            help="Column of the person, video or source photo that several images share: all images count, "
+            "and it, not the image, is taken for independent."
         ),
+    ] = None,
+    independent: Annotated[
+        bool,
+        typer.Option("--independent", help="Each image stands for itself, though a column's values repeat."),
+    ] = False,
+    weight_column: Annotated[
+        str | None, typer.Option(help="Column of population weights, 0 or more: rates are weighted by them.")
     ] = None,
     device: Device = "auto",
     batch_size: BatchSize = 32,
@@ -137,14 +144,15 @@ def run(
         tolerance=tolerance, ratio_tolerance=ratio_tolerance, calibration_share=calibration_share,
         min_n=min_n, n_boot=n_boot, seed=seed, columns=columns, positive=positive, bins=_bins(bins or []),
         controls=tuple(control or ()), unit_column=unit_column,
+        independent=independent, weight_column=weight_column,
         references=_references(reference or []),
     )  # fmt: skip
     _check_places(out, junit)
     called = {key: text for key, text in (("name", name), ("version", version)) if text}
     if scores is not None:
         folder, result = _on_scores(scores, out, config, overwrite, called)
-    elif called or unit_column:
-        raise typer.BadParameter("--name, --version and --unit-column go with --scores")
+    elif called:
+        raise typer.BadParameter("--name and --version go with --scores")
     else:
         how = (device, batch_size, include_seen)
         given = (detector, arch, set_ or [], trust)

@@ -55,6 +55,7 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     bins = {spelled(name, names) or name: edges for name, edges in config.bins.items()}
     references = {spelled(name, names) or name: group for name, group in config.references.items()}
     unit = config.unit_column and (spelled(config.unit_column, names) or config.unit_column)
+    weight = config.weight_column and (spelled(config.weight_column, names) or config.weight_column)
     return replace(
         config,
         columns=columns,
@@ -63,6 +64,7 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
         bins=bins,
         references=references,
         unit_column=unit,
+        weight_column=weight,
     )
 
 
@@ -128,7 +130,8 @@ def unaudited(
 def _others(names: Iterable[object], config: AuditConfig) -> list[str]:
     """Columns that play no part and can be named as attributes."""
     roles = config.columns
-    taken = {roles.label, roles.score, roles.image_id, roles.pair_id, config.unit_column, *OWN_COLUMNS}
+    taken = {roles.label, roles.score, roles.image_id, roles.pair_id, *OWN_COLUMNS}
+    taken |= {name for name in (config.unit_column, config.weight_column) if name}
     return [str(name) for name in names if name not in taken and ":" not in str(name)]
 
 

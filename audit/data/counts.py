@@ -11,15 +11,18 @@ with resampling rows).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit.data.score_table import ScoreTable
+from audit.data.unit_totals import LEAST_UNITS, Moments, UnitTotals, unit_totals
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Numbers = Ints | Floats
+"""Images or errors: whole where each image is one, not where they are worth fewer."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,16 @@ class Counts:
         pairs: int64 [..., k, 2, 2], complete pairs by (real flagged?, fake missed?).
         reals: int64 [..., k, 2], real images without a partner by (flagged?).
         fakes: int64 [..., k, 2], fake images without a partner by (missed?).
+        units: Where images belong to units or carry weights: what each unit contributes. The outcomes above
+            are then sums of weights, none of them pairs.
+        moments: Of the units; also of groups made by taking others away, whose units are not listed.
     """
 
     pairs: Ints
     reals: Ints
     fakes: Ints
+    units: UnitTotals | None = None
+    moments: Moments | None = None
 
     def __len__(self) -> int:
         return self.pairs.shape[-3]
@@ -66,7 +74,10 @@ class Counts:
             group: int32 [k], the group of each cell.
             n_groups: Number of groups.
         """
-        return Counts(*[_sum_by(part, group, n_groups) for part in (self.pairs, self.reals, self.fakes)])
+        if self.units is not None:
+            return of_units(self.units.merge(group, n_groups))
+        parts = [_sum_by(part, group, n_groups) for part in (self.pairs, self.reals, self.fakes)]
+        return Counts(parts[0], parts[1], parts[2])
 
     def total(self) -> Counts:
         """All cells as one group."""
@@ -74,11 +85,45 @@ class Counts:
 
     def take(self, chosen: NDArray[np.bool_] | Ints) -> Counts:
         """The chosen cells, in that order."""
+        if self.units is not None:
+            return of_units(self.units.take(chosen))
         return Counts(self.pairs[chosen], self.reals[chosen], self.fakes[chosen])
 
-    def minus(self, other: Counts) -> Counts:
-        """Outcomes that are here and not in `other`, a part of it."""
-        return Counts(self.pairs - other.pairs, self.reals - other.reals, self.fakes - other.fakes)
+    def rest(self) -> Counts:
+        """For each group, all others together."""
+        if self.units is not None:
+            return _of_moments(self.units.moments_of_rest())
+        parts = [part.sum(axis=0, keepdims=True) - part for part in (self.pairs, self.reals, self.fakes)]
+        return Counts(parts[0], parts[1], parts[2])
+
+    def enough(self, min_n: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(reals, fakes), bool [k]: at least min_n images, of enough units, for a rate to be compared."""
+        images = self.images
+        enough = [images[:, 0] >= min_n, images[:, 2] >= min_n]
+        if self.moments is not None:
+            least = min(min_n, LEAST_UNITS)
+            enough = [one & (self.moments.units[:, i] >= least) for i, one in enumerate(enough)]
+        return enough[0], enough[1]
+
+    @property
+    def images(self) -> Ints:
+        """[k, 4] real images, those flagged, fakes, those missed: each image as one, whatever its weight."""
+        if self.moments is not None:
+            return self.moments.images
+        return np.stack([self.n_real, self.fp, self.n_fake, self.fn], axis=-1)
+
+
+def of_units(units: UnitTotals) -> Counts:
+    """Counts of groups whose images belong to units or carry weights."""
+    return replace(_of_moments(units.moments()), units=units)
+
+
+def _of_moments(moments: Moments) -> Counts:
+    first = moments.first if moments.weighted else np.rint(moments.first).astype(np.int64)
+    reals, fakes = (
+        np.stack([part[:, 0] - part[:, 1], part[:, 1]], -1) for part in (first[:, :2], first[:, 2:])
+    )
+    return Counts(np.zeros((len(first), 2, 2), dtype=np.int64), reals, fakes, moments=moments)
 
 
 def count(table: ScoreTable, threshold: float) -> Counts:
@@ -90,6 +135,8 @@ def count(table: ScoreTable, threshold: float) -> Counts:
     """
     k = len(table.cells)
     wrong = (table.score >= threshold) != table.fake
+    if table.unit is not None:
+        return of_units(unit_totals(table.unit, table.cell, k, table.fake, wrong, table.weight))
     code = table.cell.astype(np.int64) * 2 + wrong
     single = np.ones(len(table), dtype=bool)
     single[table.real_row] = single[table.fake_row] = False

@@ -1,37 +1,208 @@
-"""One image of each unit: what to do where several images show one person, or come from one video.
+"""What is independent here? Columns that say that several images show one person, video or source photo.
 
-Enters: a table with a column that names the unit. Leaves: the table with at most one real and one fake image
-of each, drawn at random.
+Enters: a table, what is audited in it, and the other columns. Leaves: the column that names the units, or a
+refusal that names a column whose values repeat and that nobody has spoken about.
 
-Why: intervals, tests and verdicts here take images for independent. Ten frames of one video are nearly one
-observation, and counting them as ten makes chance look like a disparity. One image drawn from each unit gives
-independent images again, and with them every number of the audit holds as it stands: rates, AUC, curves,
-comparisons. What it costs is what the other images of a unit would add; where images of a unit are alike,
-that is little. What it changes is the question: every person (or video) counts once, not once an image.
+Why a refusal and not a warning: ten frames of a person counted as ten persons turn chance into a disparity in
+every third audit of a detector that treats all groups alike. Whoever gave the table knows whether that column
+names persons; a sentence under a wrong verdict comes too late.
 
-Why not a design effect (Rao & Scott 1992, Biometrics 48:577-585), which keeps all images: it holds for many
-units a group, serves rates alone, and would have to reach into every interval of the record.
+How such a column is told from others: its values repeat within a class. A value has images of one group alone
+(a person keeps gender and race), which file formats, qualities and camera models do not; there are clearly
+more values than groups, which a group under another name does not have; and the scores of one value are more
+alike than those of its group. A column called person, video, subject and so on needs less of that.
 
-Why a real image's own fake is preferred: a matched pair is worth more than two images.
-
-Sources: Hoffman, Sen & Weinberg 2001, Biometrika 88:1121-1134 (within-cluster resampling; this is one of its
-draws); Follmann, Proschan & Leifer 2003, Biometrics 59:420-429.
+Why a pair_id with several fakes is a unit of itself: several generators worked on the same photo. Its real
+image and its fakes show one person, and the source photo is what is independent.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from audit.config import AuditConfig
-from audit.data.counts import Ints
-from audit.data.score_table import labels_of
-from audit.errors import MissingColumnError
+from audit.data.columns import OWN_COLUMNS
+from audit.data.counts import Floats, Ints
+from audit.data.score_table import ScoreTable, labels_of
+from audit.data.unit_totals import unit_codes
+from audit.errors import MissingColumnError, UnitError
+
+NAMES = frozenset(
+    {"person", "people", "subject", "identity", "individual", "participant", "volunteer", "speaker", "actor"}
+    | {"celebrity", "celeb", "patient", "user", "video", "clip", "sequence", "session", "scene", "source"}
+)
+"""Words in a column's name that mean something several images can share."""
+
+AGES = frozenset({"age", "ages", "year", "years", "birth", "born", "dob", "date"})
+"""Words in the name of a number that groups are cut from, such as an age in years."""
+
+REPEATED = 0.01
+"""Share of the images that must repeat a value within their class."""
+
+MANY = 20
+"""Values from which on a column without a telling name may be one of units."""
+
+PER_GROUP = 2
+"""Values there must be for each group of the attribute with most groups."""
+
+PURE, LEANING = 0.5, 0.3
+"""Agreement of the groups within a value, beyond chance: of an unnamed column, of one with a telling name."""
+
+OWN = frozenset(OWN_COLUMNS) - {"source"}
+"""Columns of this program's own tables that mean no unit. A source photo is one."""
+
+ALIKE = 2.0
+"""Standard errors by which scores within a value must be more alike than those of the group."""
+
+
+def with_source_units(frame: pd.DataFrame, config: AuditConfig, column: str | None = None) -> AuditConfig:
+    """The options, with pair_id as the unit where a source photo has several fakes (or reals).
+
+    Args:
+        frame: The table.
+        config: Options in the table's spelling.
+        column: Another column that names source photos, in a table of this program's own.
+    """
+    name, label = column or config.columns.pair_id, config.columns.label
+    if config.unit_column or config.independent or name not in frame.columns or label not in frame.columns:
+        return config
+    fake = labels_of(frame[label], config.positive)
+    codes, known = pd.factorize(frame[name])[0], frame[name].notna().to_numpy()
+    if (np.bincount(codes[known] * 2 + fake[known]) > 1).any():
+        return replace(config, unit_column=name)
+    return config
+
+
+def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config: AuditConfig) -> list[str]:
+    """Stop where a column says that images are not independent and nobody has said what it means.
+
+    Args:
+        table: N checked images.
+        columns: The other columns of the same N rows.
+        config: Options in the table's spelling.
+
+    Returns:
+        Sentences for the record: with `independent`, that it was said.
+
+    Raises:
+        UnitError: Naming the column and what to do.
+    """
+    if config.unit_column is not None:
+        return []
+    for column in columns:
+        if _spoken_of(str(column.name), table, config) or not _names_units(column, table):
+            continue
+        n_values = column.nunique()
+        told = f"{int(column.notna().sum()):,} images share {n_values:,} values of '{column.name}'"
+        if config.independent:
+            return [f"{told}; they are taken as independent, as --independent says."]
+        raise UnitError(
+            f"{told}: images of one {column.name} are not independent, and counting them as if they were "
+            f"makes chance look like disparity; name it with --unit-column {column.name}, or say with "
+            "--independent that each image stands for itself"
+        )
+    return []
+
+
+def units_note(config: AuditConfig, unit: Ints | None) -> list[str]:
+    """What the reader must know of the units: none or one sentence."""
+    if config.unit_column is None or unit is None:
+        return []
+    sizes = np.bincount(unit)
+    sizes = sizes[sizes > 0]
+    name = config.unit_column
+    if sizes.max(initial=0) == 1:
+        return [f"Every {name} has one image: naming it with --unit-column changes nothing."]
+    return [
+        f"{int(sizes.sum()):,} images of {len(sizes):,} values of {name} (up to {int(sizes.max()):,} each): "
+        f"all images count, and every interval, test and verdict takes the {name}, not the image, for "
+        "independent."
+    ]
+
+
+def _spoken_of(name: str, table: ScoreTable, config: AuditConfig) -> bool:
+    """Whether the column plays a part that the user, or this program, has given it."""
+    roles = config.columns
+    taken = {roles.label, roles.score, roles.image_id, roles.pair_id, config.weight_column, *config.controls}
+    return name in taken or name in table.cells.attributes or name in config.bins or name in OWN
+
+
+def _names_units(column: pd.Series, table: ScoreTable) -> bool:
+    """Whether the column's values repeat and look like persons, videos or source photos."""
+    words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(column.name)).lower()))
+    if words & AGES or _is_fraction(column):
+        return False
+    codes, values = pd.factorize(column)
+    at = np.flatnonzero(codes >= 0)
+    codes = codes[at].astype(np.int64)
+    n_values = len(values)
+    if n_values < 2 or len(at) == 0:
+        return False
+    key = codes * 2 + table.fake[at]
+    if len(at) - len(np.unique(key)) <= REPEATED * len(at):
+        return False
+    agreement = _agreement(codes, at, table)
+    if words & NAMES:
+        return max(agreement, default=0.0) >= LEANING or (n_values >= MANY and _alike(key, at, table) > ALIKE)
+    most = max((len(levels) for levels in table.cells.levels), default=0)
+    if n_values < max(MANY, PER_GROUP * most) or not agreement:
+        return False
+    return float(np.median(agreement)) >= PURE and _alike(key, at, table) > ALIKE
+
+
+def _is_fraction(column: pd.Series) -> bool:
+    if pd.api.types.is_bool_dtype(column):
+        return True
+    if not pd.api.types.is_float_dtype(column):
+        return False
+    known = column.dropna()
+    return bool((known % 1 != 0).any())
+
+
+def _agreement(codes: Ints, at: Ints, table: ScoreTable) -> list[float]:
+    """For each attribute of two groups or more: agreement of two images of one value, beyond chance, to 1."""
+    found = []
+    sizes = np.bincount(codes)
+    pairs = float((sizes * (sizes - 1.0)).sum())
+    for position, levels in enumerate(table.cells.levels):
+        level = table.cells.codes[:, position][table.cell[at]].astype(np.int64)
+        shares = np.bincount(level) / len(level)
+        chance = float((shares**2).sum())
+        if chance > 1 - 1e-9 or pairs == 0:
+            continue
+        both = np.unique(codes * len(levels) + level, return_counts=True)[1].astype(float)
+        found.append((float((both * (both - 1)).sum()) / pairs - chance) / (1 - chance))
+    return found
+
+
+def _alike(key: Ints, at: Ints, table: ScoreTable) -> float:
+    """How many standard errors the scores of one value are more alike than those of its class and group."""
+    stratum = table.cell[at].astype(np.int64) * 2 + table.fake[at]
+    ranks: Floats = rankdata(table.score[at])
+    n = np.bincount(stratum)
+    rest = ranks - (np.bincount(stratum, weights=ranks) / np.maximum(n, 1))[stratum]
+    spread = float(rest.std())
+    if spread == 0:
+        return 0.0
+    rest /= spread
+    _, value = np.unique(key, return_inverse=True)
+    sums, squares = (np.bincount(value, weights=part) for part in (rest, rest**2))
+    sizes = np.bincount(value)
+    pairs = float((sizes * (sizes - 1.0)).sum())
+    return float((sums**2 - squares).sum()) / (2 * pairs) ** 0.5 if pairs else 0.0
 
 
 def one_of_each(frame: pd.DataFrame, config: AuditConfig) -> tuple[pd.DataFrame, int]:
-    """Keep one real and one fake image of each unit; all images where no unit is asked for.
+    """Keep one real and one fake image of each unit; all images where no unit is named.
+
+    For what has no form for units yet: tests between detectors (`audit.runs.compare_runs`).
 
     The same image_ids and seed give the same draw, in any order of rows. An image without a unit is a unit of
     its own.
@@ -65,26 +236,6 @@ def one_of_each(frame: pd.DataFrame, config: AuditConfig) -> tuple[pd.DataFrame,
     fakes = _first(np.flatnonzero(fake), unit, order, partner)
     kept = np.sort(np.concatenate([reals, fakes]))
     return frame.iloc[kept].reset_index(drop=True), len(frame) - len(kept)
-
-
-def unit_codes(column: pd.Series) -> Ints:
-    """int64 [N], the unit of each image; every image without one gets a code of its own."""
-    codes, values = pd.factorize(column)
-    codes = codes.astype(np.int64)
-    alone = np.flatnonzero(codes < 0)
-    codes[alone] = len(values) + np.arange(len(alone))
-    return codes
-
-
-def units_note(config: AuditConfig, n_left_out: int) -> list[str]:
-    """What the reader must know of the draw: none or one sentence."""
-    if config.unit_column is None:
-        return []
-    return [
-        f"Each {config.unit_column} counts once: one real and one fake image of each were drawn at random "
-        f"(seed {config.seed}), and the {n_left_out:,} others are left out, since images of one "
-        f"{config.unit_column} are not independent."
-    ]
 
 
 def _drawn(frame: pd.DataFrame, config: AuditConfig) -> NDArray[np.uint64]:

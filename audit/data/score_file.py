@@ -10,7 +10,7 @@ default would drop it without a word. Only an empty field is a missing label.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,48 @@ def unaudited_columns(path: str | Path, config: AuditConfig, attributes: Sequenc
     with _readable(path):
         head = _head(path)
     return unaudited(head, config, attributes, whole=len(head) < HEAD_ROWS)
+
+
+def other_columns(path: str | Path, loaded: Collection[str]) -> Iterator[pd.Series]:
+    """The columns of a score file that `read_scores` left in it, one at a time.
+
+    Columns whose first rows are numbers with fractions, or all the same, are passed over: no one is named so.
+
+    Args:
+        path: The file.
+        loaded: Columns that are known already.
+
+    Raises:
+        ScoreFileError: If the file cannot be read.
+    """
+    path = Path(path)
+    with _readable(path):
+        head = _head(path)
+        names = [name for name in head.columns if name not in loaded and _may_name(head[name])]
+        if not _is_parquet(path):
+            frame = pd.read_csv(
+                path,
+                sep=_separator(path),
+                usecols=names,
+                dtype="category",
+                keep_default_na=False,
+                na_values=[""],
+            )
+            yield from (frame[name] for name in names)
+            return
+        import pyarrow.parquet as pq
+
+        for name in names:
+            yield pq.read_table(path, columns=[name], partitioning=None).to_pandas()[name]
+
+
+def _may_name(column: pd.Series) -> bool:
+    """Whether a column's first rows may be names or numbers of persons, videos or photos."""
+    known = column.dropna()
+    if known.nunique() < 2:
+        return len(column) == HEAD_ROWS
+    numbers = pd.to_numeric(known, errors="coerce")
+    return bool(numbers.isna().any() or (numbers % 1 == 0).all())
 
 
 @contextmanager
@@ -124,6 +166,7 @@ def _wanted(head: pd.DataFrame, config: AuditConfig) -> list[str]:
         roles.image_id,
         roles.pair_id,
         config.unit_column or "",
+        config.weight_column or "",
         *config.controls,
     }
     return [name for name in names if name in chosen]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import find_attributes, resolved
 from audit.data.groups import Cells, cells_of
+from audit.data.unit_totals import unit_codes
 from audit.errors import (
     DuplicateImageError,
     LabelError,
@@ -26,6 +27,8 @@ from audit.errors import (
     PairError,
     ScoreTableError,
     ScoreValueError,
+    UnitError,
+    WeightError,
 )
 
 Rows = NDArray[np.int64]
@@ -43,6 +46,9 @@ class ScoreTable:
         real_row: int64 [P], the row of the real half of each complete pair.
         fake_row: int64 [P], the row of its fake half.
         key: uint64 [N], a hash of the image's pair (or of the image), the same in any row order.
+        unit: int64 [N], the independent unit of each image, where several images may share one or images
+            carry weights; None where the pair (or the image) is the unit.
+        weight: float64 [N], >= 0, of mean 1; None where all are equal.
     """
 
     fake: NDArray[np.bool_]
@@ -52,6 +58,8 @@ class ScoreTable:
     real_row: Rows
     fake_row: Rows
     key: NDArray[np.uint64]
+    unit: Rows | None = None
+    weight: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -69,6 +77,8 @@ class ScoreTable:
             real_row=position[self.real_row[whole]],
             fake_row=position[self.fake_row[whole]],
             key=self.key[keep],
+            unit=None if self.unit is None else self.unit[keep],
+            weight=None if self.weight is None else self.weight[keep],
         )
 
 
@@ -94,7 +104,48 @@ def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
     cells, cell = cells_of(frame, attributes, config.bins)
     real_row, fake_row = _pairs(frame, config, fake, cell)
     key = _keys(frame, config, real_row, fake_row)
-    return ScoreTable(fake, score, cells, cell, real_row, fake_row, key)
+    weight = _weights(frame, config)
+    unit = _units(frame, config, real_row, fake_row, weight is not None)
+    return ScoreTable(fake, score, cells, cell, real_row, fake_row, key, unit, weight)
+
+
+def _units(
+    frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows, weighted: bool
+) -> Rows | None:
+    """The unit of each image: of the unit column; where images carry weights, the pair or the image."""
+    if config.unit_column is None:
+        if not weighted:
+            return None
+        unit = np.arange(len(frame))
+        unit[fake_row] = unit[real_row]
+        return unit
+    _require(frame, [config.unit_column])
+    unit = unit_codes(frame[config.unit_column])
+    if len(frame) > 1 and unit.max() == 0:
+        raise UnitError(
+            f"all {len(frame):,} images have the same {config.unit_column}: none is independent of the "
+            "others, so nothing can be compared; name another column with --unit-column"
+        )
+    return unit
+
+
+def _weights(frame: pd.DataFrame, config: AuditConfig) -> NDArray[np.float64] | None:
+    """Population weights of mean 1."""
+    name = config.weight_column
+    if name is None:
+        return None
+    _require(frame, [name])
+    weight = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise WeightError(
+            f"{int(bad.sum())} of {len(weight)} weights in column '{name}' are negative, missing or not "
+            f"finite, the first ({frame[name].iloc[row]}) in row {row}; correct them or leave the images out"
+        )
+    if not weight.any():
+        raise WeightError(f"all {len(weight)} weights in column '{name}' are 0; give weights above 0")
+    return np.asarray(weight / weight.mean())
 
 
 def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
@@ -179,17 +230,16 @@ def _pairs(
 ) -> tuple[Rows, Rows]:
     """Rows of the two halves of every complete pair, in order of first appearance.
 
-    Where units are drawn (`audit.data.sampling_units`), the real and the fake image of one unit are such a
-    pair if they carry the same attributes: they depend on each other like one.
+    None where a unit is named: that says what belongs together, and a source photo may have several fakes.
     """
     none = np.zeros(0, dtype=np.int64)
-    name = config.unit_column or config.columns.pair_id
-    if name not in frame.columns:
+    name = config.columns.pair_id
+    if config.unit_column is not None or name not in frame.columns:
+        return none, none
+    if config.independent and pd.DataFrame({"pair": frame[name], "fake": fake}).dropna().duplicated().any():
         return none, none
     real_row, fake_row = _halves(frame[name], fake)
     differ = cell[real_row] != cell[fake_row]
-    if config.unit_column:
-        return real_row[~differ], fake_row[~differ]
     if differ.any():
         pair = frame[name].iloc[real_row[int(np.argmax(differ))]]
         raise PairError(
@@ -220,7 +270,7 @@ def _halves(column: pd.Series, fake: NDArray[np.bool_]) -> tuple[Rows, Rows]:
 
 
 def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
-    """A hash per resampling unit: the unit where units are drawn, pair_id where the pair is complete, else
+    """A hash per independent unit: the unit where one is named, pair_id where the pair is complete, else
     image_id, else the row number.
     """
     if parse_rule(config.threshold).kind == "fixed":

@@ -17,13 +17,46 @@ from __future__ import annotations
 import numpy as np
 
 from audit.data.counts import Counts, Floats
+from audit.inference.clusters import half_sum_worth_by_units, worth
 
 PSEUDO = 0.5
 """Units added to every outcome of a stratum."""
 
 
+def fpr_worth(counts: Counts) -> Floats:
+    """Independent real images the FPR of each group is worth: all there are, or fewer where they share
+    units.
+    """
+    return counts.n_real.astype(float) if counts.moments is None else worth(counts.moments, "fpr").n
+
+
+def fnr_worth(counts: Counts) -> Floats:
+    """Independent fakes the FNR of each group is worth."""
+    return counts.n_fake.astype(float) if counts.moments is None else worth(counts.moments, "fnr").n
+
+
+def as_independent(counts: Counts) -> Counts:
+    """Counts of as many independent images as these are worth, with the same rates, to the next whole
+    image.
+    """
+    if counts.moments is None:
+        return counts
+    parts = []
+    for errors, images, n in (
+        (counts.fp, counts.n_real, fpr_worth(counts)),
+        (counts.fn, counts.n_fake, fnr_worth(counts)),
+    ):
+        whole = np.rint(n).astype(np.int64)
+        rate = np.divide(errors, images, out=np.zeros(len(n)), where=images > 0)
+        wrong = np.rint(rate * whole).astype(np.int64)
+        parts.append(np.stack([whole - wrong, wrong], axis=-1))
+    return Counts(np.zeros((len(counts), 2, 2), dtype=np.int64), parts[0], parts[1])
+
+
 def positive_rate_worth(counts: Counts) -> Floats:
     """Independent images the positive rate of each group is worth: float64 [k], 0 for an empty group."""
+    if counts.moments is not None:
+        return worth(counts.moments, "positive_rate").n
     n = (counts.n_real + counts.n_fake).astype(float)
     share = np.divide(1.0, n, out=np.zeros_like(n), where=n > 0)
     return flagged_worth(counts, share, share)
@@ -31,6 +64,8 @@ def positive_rate_worth(counts: Counts) -> Floats:
 
 def half_sum_worth(counts: Counts) -> Floats:
     """The same for (FPR + TPR) / 2, behind the average odds difference; 0 without both classes."""
+    if counts.moments is not None:
+        return half_sum_worth_by_units(counts.moments)
     n_real, n_fake = counts.n_real.astype(float), counts.n_fake.astype(float)
     both = (n_real > 0) & (n_fake > 0)
     real = np.divide(0.5, n_real, out=np.zeros_like(n_real), where=both)
@@ -44,6 +79,8 @@ def accuracy_worth(counts: Counts) -> Floats:
     The design effect is the variance of a pair's number of errors over the sum of its halves' variances: 1
     without pairs, towards 2 where both halves fail together.
     """
+    if counts.moments is not None:
+        return worth(counts.moments, "error").n
     pairs = counts.pairs + PSEUDO
     total = pairs.sum(axis=(-2, -1))
     real, fake = pairs[..., 1, :].sum(axis=-1) / total, pairs[..., :, 1].sum(axis=-1) / total

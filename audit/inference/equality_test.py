@@ -26,10 +26,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import studentized_range
 
-from audit.data.counts import Floats, Ints
+from audit.data.counts import Floats, Ints, Numbers
 
 TIE = 1e-9
 """Statistics closer than this are the same number reached by different roundings."""
@@ -44,17 +44,21 @@ class EqualityTest:
         pooled: Rate of all groups together.
         z: float64 [k, k], studentised differences rate_g - rate_h; NaN for fewer than two groups.
         null: float64 [n_permutations], sorted, the largest |z| under equality.
+        least: What the p-value is never below, for reasons the permutations do not know.
     """
 
     n_groups: int
     pooled: float
     z: Floats
     null: Floats
+    least: float = 0.0
 
     @property
     def p_value(self) -> float:
         """Of the largest |z|; NaN for fewer than two groups."""
-        return float(self.p_of(np.abs(self.z).max())) if self.n_groups > 1 else math.nan
+        if self.n_groups < 2:
+            return math.nan
+        return max(float(self.p_of(np.abs(self.z).max())), self.least)
 
     def p_of(self, z: ArrayLike) -> Floats:
         """Single-step adjusted mid-p-values of differences |z| among all pairs of groups."""
@@ -147,7 +151,7 @@ def smoothed(rate: float, n: float) -> float:
     return (rate * n + 2) / (n + 4)
 
 
-def detectable_gap(rate: float, n: NDArray[np.int64], critical: float, power_z: float = 0.8416) -> float:
+def detectable_gap(rate: float, n: Numbers, critical: float, power_z: float = 0.8416) -> float:
     """Smallest gap between any two of the groups found with 80 % power; NaN for fewer than two groups.
 
     (critical + power_z) * standard error of the difference between the two smallest groups, at most 1.

@@ -39,7 +39,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 from scipy.stats import studentized_range
 
-from audit.data.counts import Floats, Ints
+from audit.data.counts import Floats, Numbers
 from audit.inference.equality_test import range_critical
 from audit.inference.two_proportions import difference_z, equality_z
 
@@ -50,7 +50,7 @@ PRIOR = 4.0
 """Images at the common rate added to each group before its variance is taken: no errors, yet no certainty."""
 
 
-def pair_deviates(errors: Ints, images: Ints) -> Floats:
+def pair_deviates(errors: Numbers, images: Numbers) -> Floats:
     """float64 [k, k], deviate of rate_g - rate_h under equality of the two; [g, h] = -[h, g].
 
     Args:
@@ -64,7 +64,7 @@ def pair_deviates(errors: Ints, images: Ints) -> Floats:
     return deviates - deviates.T
 
 
-def deviates_beyond(errors: Ints, images: Ints, tolerance: float) -> Floats:
+def deviates_beyond(errors: Numbers, images: Numbers, tolerance: float) -> Floats:
     """float64 [k, k], deviate of rate_g - rate_h if the true difference is `tolerance`."""
     rates = errors / images
     return difference_z(tolerance, rates[:, None], images[:, None], rates[None, :], images[None, :])
@@ -89,7 +89,7 @@ def pair_critical(n_groups: int, alpha: float) -> float:
     return range_critical(max(n_groups, 2), alpha)
 
 
-def shrunken_rates(errors: Ints, images: Ints) -> tuple[Floats, Floats]:
+def shrunken_rates(errors: Numbers, images: Numbers) -> tuple[Floats, Floats]:
     """(posterior means, the same spread out again) of k rates that vary around a common one.
 
     The first is each group's own best guess: of a pair picked because it lies far apart, the difference of

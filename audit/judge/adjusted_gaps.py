@@ -27,9 +27,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig
-from audit.data.counts import Ints
+from audit.data.counts import Floats, Ints
 from audit.data.score_table import ScoreTable
 from audit.data.strata import NO_STRATUM, Strata, cut, plain
+from audit.data.unit_totals import LEAST_UNITS
 from audit.errors import MissingColumnError
 from audit.inference.adjustment import (
     Standardised,
@@ -65,11 +66,15 @@ class _Rows:
         at: int64 [n], rows of the table.
         side: int64 [n], 0 for the worst group, 1 for the best.
         wrong: bool [n].
+        unit: int64 [n], the independent unit of each; None where each is one.
+        weight: float64 [n]; None where all are equal.
     """
 
     at: Ints
     side: Ints
     wrong: NDArray[np.bool_]
+    unit: Ints | None = None
+    weight: Floats | None = None
 
     def counts(self, stratum: Ints, n_strata: int) -> tuple[Ints, Ints]:
         """(errors, images), each [n_strata, 2]; rows of stratum NO_STRATUM are passed over."""
@@ -143,7 +148,9 @@ def _rows(table: ScoreTable, threshold: float, verdict: Verdict) -> _Rows:
     group = grouping.of_cell[table.cell]
     at = np.flatnonzero((table.fake == fake) & ((group == worst) | (group == best)))
     wrong = (table.score[at] >= threshold) != fake
-    return _Rows(at, (group[at] == best).astype(np.int64), wrong)
+    unit = None if table.unit is None else table.unit[at]
+    weight = None if table.weight is None else table.weight[at]
+    return _Rows(at, (group[at] == best).astype(np.int64), wrong, unit, weight)
 
 
 def _adjusted(
@@ -196,7 +203,11 @@ def _standardised(
         rows.wrong[taking],
         rows.side[taking],
         [column[taking] for column in columns],
-        least_worth(rows.side, None, config.min_n),
+        least_worth(
+            rows.side, rows.unit, config.min_n if rows.unit is None else min(config.min_n, LEAST_UNITS)
+        ),
+        None if rows.unit is None else rows.unit[taking],
+        None if rows.weight is None else rows.weight[taking],
     )
 
 

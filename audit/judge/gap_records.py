@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig
-from audit.data.counts import Counts, equal_replicates
+from audit.data.counts import Counts, Numbers, equal_replicates
 from audit.data.groups import Grouping
+from audit.inference.effective_sample_size import as_independent, fnr_worth, fpr_worth
 from audit.inference.proportion_intervals import z_value
 from audit.judge.verdicts import Question
 from audit.metrics.disparity import MEASURES, GroupRates, Kind, Measure, Needs, group_rates_of
@@ -31,7 +32,7 @@ N_EQUAL = 500
 
 def eligible(counts: Counts, grouping: Grouping, needs: Needs, min_n: int) -> NDArray[np.bool_]:
     """bool [k]: groups with a known label and at least `min_n` images of each class that counts."""
-    enough_real, enough_fake = counts.n_real >= min_n, counts.n_fake >= min_n
+    enough_real, enough_fake = counts.enough(min_n)
     return (
         grouping.known & {"real": enough_real, "fake": enough_fake, "both": enough_real & enough_fake}[needs]
     )
@@ -78,13 +79,25 @@ def question_of(grouping: Grouping, counts: Counts, by_class: EligibleByClass, r
     real = rate == "fpr"
     of_class = by_class["real" if real else "fake"]
     names = [name for name, taken in zip(grouping.names, of_class.chosen, strict=True) if taken]
+    chosen, evidence = of_class.chosen, of_class.evidence
+    errors: Numbers
+    images: Numbers
     errors, images = (counts.fp, counts.n_real) if real else (counts.fn, counts.n_fake)
+    seen = counts.images[:, [1, 0]] if real else counts.images[:, [3, 2]]
+    rates = np.divide(errors, images, out=np.zeros(len(counts)), where=images > 0)
+    if counts.moments is not None:
+        taking = counts.take(chosen) if evidence is None else evidence.counts
+        worth = fpr_worth(taking) if real else fnr_worth(taking)
+        errors, images = rates[chosen] * worth, worth
+    else:
+        errors, images = errors[chosen], images[chosen]
     return Question(
         attribute=grouping.attribute,
         rate=rate,
         names=names,
-        errors=errors[of_class.chosen],
-        images=images[of_class.chosen],
+        errors=errors,
+        images=images,
+        seen=seen[chosen],
         n_small=int((grouping.known & ~of_class.chosen).sum()),
         evidence=of_class.evidence,
     )
@@ -98,7 +111,7 @@ def gap_results(
     for of_class in by_class.values():
         if of_class.evidence is not None and id(of_class.evidence) not in equal:
             rng = np.random.default_rng([*of_class.evidence.seed, 3])
-            drawn = equal_replicates(of_class.evidence.ordered, N_EQUAL, rng)
+            drawn = equal_replicates(as_independent(of_class.evidence.ordered), N_EQUAL, rng)
             equal[id(of_class.evidence)] = group_rates_of(drawn)
     over_all = [
         _gap(

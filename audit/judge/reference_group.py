@@ -29,13 +29,14 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from audit.config import AuditConfig
-from audit.data.counts import Counts, Floats, Ints
+from audit.data.counts import Counts, Floats, Ints, Numbers
 from audit.data.groups import Grouping
 from audit.errors import GroupError
+from audit.inference.effective_sample_size import fnr_worth, fpr_worth
 from audit.inference.proportion_intervals import z_value
 from audit.inference.two_proportions import difference_limits
 from audit.judge.gap_records import eligible, tolerance_check
-from audit.metrics.disparity import Needs
+from audit.metrics.disparity import Needs, group_rates_of
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName
 
@@ -98,7 +99,9 @@ def many_to_one_critical(shares: Floats, alpha: float) -> float:
     return float(brentq(inside, single - 0.01, bonferroni + 0.01))
 
 
-def reference_limits(k: Ints, n: Ints, reference: int, alpha: float) -> tuple[Floats, tuple[Floats, Floats]]:
+def reference_limits(
+    k: Numbers, n: Numbers, reference: int, alpha: float
+) -> tuple[Floats, tuple[Floats, Floats]]:
     """(differences, (low, high)) of the rates of all other groups minus the reference's, simultaneous.
 
     Args:
@@ -149,7 +152,8 @@ def reference_gaps(grouping: Grouping, counts: Counts, config: AuditConfig, n_qu
 def _gaps(
     grouping: Grouping, counts: Counts, config: AuditConfig, group: str, rate: RateName, alpha: float
 ) -> list[Gap]:
-    k, n = (counts.fp, counts.n_real) if rate == "fpr" else (counts.fn, counts.n_fake)
+    n = fpr_worth(counts) if rate == "fpr" else fnr_worth(counts)
+    k = np.nan_to_num(getattr(group_rates_of(counts), rate)) * n
     enough = eligible(counts, grouping, _SIDES[rate], config.min_n)
     reference = grouping.names.index(group)
     limits = _limits(k, n, np.flatnonzero(enough), reference, alpha)
@@ -173,7 +177,7 @@ def _gaps(
     return gaps
 
 
-def _limits(k: Ints, n: Ints, chosen: Ints, reference: int, alpha: float) -> dict[int, Interval]:
+def _limits(k: Floats, n: Floats, chosen: Ints, reference: int, alpha: float) -> dict[int, Interval]:
     """Position of each other group that is large enough to its interval."""
     if reference not in chosen or len(chosen) < 2:
         return {}

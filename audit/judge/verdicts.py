@@ -36,7 +36,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.config import AuditConfig
-from audit.data.counts import Ints
+from audit.data.counts import Ints, Numbers
+from audit.data.unit_totals import LEAST_UNITS
 from audit.inference.equality_test import EqualityTest, detectable_gap, holm, smoothed
 from audit.inference.pairwise import shrunken_rates
 from audit.inference.sample_size import images_if_as_seen, images_if_equal, within_critical
@@ -54,8 +55,9 @@ class Question:
         attribute: "race", "gender:race", ...
         rate: "fpr" or "fnr".
         names: Names of the k groups large enough.
-        errors: int64 [k].
-        images: int64 [k].
+        errors: [k], rate times images.
+        images: [k], independent images the rate is worth: int64 where each image is one.
+        seen: int64 [k, 2], errors and images as counted, for the reader.
         n_small: Groups left out because they have fewer than `min_n` images.
         evidence: Of the k groups; None for fewer than two.
     """
@@ -63,10 +65,17 @@ class Question:
     attribute: str
     rate: RateName
     names: list[str]
-    errors: Ints
-    images: Ints
+    errors: Numbers
+    images: Numbers
     n_small: int
     evidence: Evidence | None
+    seen: Ints | None = None
+
+    def as_images(self, independent: int) -> int:
+        """Images that are worth so many independent ones, if further images are like those there are."""
+        if self.seen is None or not self.images.sum():
+            return independent
+        return math.ceil(independent * float(self.seen[:, 1].sum() / self.images.sum()))
 
     @property
     def test(self) -> EqualityTest | None:
@@ -150,7 +159,9 @@ def _answer(
 def _seen(question: Question, group: int | None) -> Seen | None:
     if group is None:
         return None
-    return Seen(question.names[group], int(question.errors[group]), int(question.images[group]))
+    if question.seen is None:
+        return Seen(question.names[group], int(question.errors[group]), int(question.images[group]))
+    return Seen(question.names[group], int(question.seen[group, 0]), int(question.seen[group, 1]))
 
 
 def _word(pairs: GroupPairs, proven: tuple[int, int] | None, high: float, config: AuditConfig) -> VerdictWord:
@@ -180,7 +191,14 @@ def _needed(
         rate = smoothed(float(question.errors.sum() / pairs.images.sum()), float(pairs.images.sum()))
         needed = images_if_equal(rate, total, config.tolerance, config.alpha, n_tests)
     enough = question.n_small == 0 and needed is not None and pairs.images.min() >= needed
-    return None if enough else needed
+    return None if enough or needed is None else question.as_images(needed)
+
+
+def _of_units(config: AuditConfig) -> str:
+    """What is asked of units beside images: " of at least 10 different person"."""
+    if config.unit_column is None:
+        return ""
+    return f" of at least {min(config.min_n, LEAST_UNITS)} values of {config.unit_column}"
 
 
 def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verdict:
@@ -200,11 +218,12 @@ def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verd
         worst_group=None,
         best_group=None,
         min_detectable_gap=math.nan,
-        images_needed=needed,
+        images_needed=None if needed is None else question.as_images(needed),
         n_groups=len(question.names),
         n_small_groups=question.n_small,
         explanation=(
             f"Nothing can be said about {question.attribute}: {len(question.names)} of {total} groups have "
-            f"at least {config.min_n} {CLASS[question.rate]} images, and a comparison needs two."
+            f"at least {config.min_n} {CLASS[question.rate]} images{_of_units(config)}, and a "
+            "comparison needs two."
         ),
     )

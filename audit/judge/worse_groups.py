@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.data.counts import Floats, Ints
+from audit.data.counts import Floats, Numbers
 from audit.inference.pairwise import (
     adjusted_p,
     deviates_beyond,
@@ -46,8 +46,8 @@ class GroupPairs:
         z: Critical value of a pair, all adjustments included.
     """
 
-    errors: Ints
-    images: Ints
+    errors: Numbers
+    images: Numbers
     deviates: Floats
     gate: float
     shared: int
@@ -132,7 +132,7 @@ class GroupPairs:
         ]
 
 
-def compare_pairs(errors: Ints, images: Ints, gate: float, shared: int, alpha: float) -> GroupPairs:
+def compare_pairs(errors: Numbers, images: Numbers, gate: float, shared: int, alpha: float) -> GroupPairs:
     """Compare every group with every other.
 
     Args:
@@ -147,7 +147,7 @@ def compare_pairs(errors: Ints, images: Ints, gate: float, shared: int, alpha: f
 
 
 def compare_all_pairs(
-    questions: Sequence[tuple[Ints, Ints]], gates: Sequence[float], alpha: float
+    questions: Sequence[tuple[Numbers, Numbers]], gates: Sequence[float], alpha: float
 ) -> list[GroupPairs]:
     """The pairs of every question of an audit, the level divided so that no equal pair is named anywhere.
 

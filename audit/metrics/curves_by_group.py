@@ -12,7 +12,7 @@ longer than everything else together.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,21 +77,69 @@ def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[S
         if curves[-1].two_sided:
             area, influence[rows] = auc_influence(score, fake)
         areas.append(area if curves[-1].two_sided else math.nan)
-    variances = _pair_variance(table, grouping, influence)
-    effective = _effective_images(table, grouping, influence)
-    shared = _pair_covariance(table, grouping, [eer_threshold(curve) for curve in curves])
+    if table.unit is None:
+        variances = _pair_variance(table, grouping, influence)
+        effective = _effective_images(table, grouping, influence)
+        shared = _pair_covariance(table, grouping, [eer_threshold(curve) for curve in curves])
+    else:
+        variances, effective = _unit_variance(table, grouping, influence)
+        shared = _unit_covariance(table, grouping, curves)
+    sizes = _sizes(table, grouping)
     return [
         ScoreMeasures(
             curve=curve,
             auc=area,
-            auc_interval=auc_interval(area, float(variance), curve.n_real, curve.n_fake, float(n), z),
+            auc_interval=auc_interval(area, float(variance), int(size[0]), int(size[1]), float(n), z),
             eer=(rate := eer(curve)),
             eer_interval=eer_interval(curve, rate, float(covariance), z),
         )
-        for curve, area, variance, n, covariance in zip(
-            curves, areas, variances, effective, shared, strict=True
+        for curve, area, variance, n, covariance, size in zip(
+            curves, areas, variances, effective, shared, sizes, strict=True
         )
     ]
+
+
+def _sizes(table: ScoreTable, grouping: Grouping) -> NDArray[np.int64]:
+    """[k, 2]: independent real images and fakes of each group; units of them, where images share units."""
+    group = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
+    if table.unit is not None:
+        group = np.unique(table.unit * (2 * len(grouping)) + group) % (2 * len(grouping))
+    return np.bincount(group, minlength=2 * len(grouping)).reshape(-1, 2)
+
+
+def _unit_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> tuple[Floats, Floats]:
+    """Sum over the units of a group of (sum of influence)^2, over (units - 1) / units; units it rests on."""
+    k, group = len(grouping), grouping.of_cell[table.cell].astype(np.int64)
+    assert table.unit is not None
+    key, row = np.unique(table.unit * k + group, return_inverse=True)
+    sums = np.bincount(row.reshape(-1), weights=influence)
+    n_units = np.bincount(key % k, minlength=k)
+    square, fourth = (np.bincount(key % k, weights=sums**power, minlength=k) for power in (2, 4))
+    scale: Floats = np.divide(n_units, n_units - 1, out=np.ones(k), where=n_units > 1)
+    rests_on: Floats = np.divide(square**2, fourth, out=np.zeros(k), where=fourth > 0)
+    return np.asarray(square * scale, dtype=np.float64), rests_on
+
+
+def _unit_covariance(table: ScoreTable, grouping: Grouping, curves: Sequence[ErrorCurve]) -> Floats:
+    """What units add to the variance of each group's EER, in the place of the covariance of FPR and FNR.
+
+    The EER moves by w (errors of reals - EER) / n_real + (1 - w) (errors of fakes - EER) / n_fake, w the
+    share of fakes in the score density at the threshold.
+    """
+    group = grouping.of_cell[table.cell]
+    at = np.array([eer_threshold(curve) for curve in curves])
+    w = np.array([eer_density_share(curve) if curve.two_sided else 0.5 for curve in curves])
+    n = np.array([[max(curve.n_real, 1), max(curve.n_fake, 1)] for curve in curves], dtype=float)
+    weight = np.stack([w, 1 - w], axis=1) / n
+    own = weight[group, table.fake.astype(np.int64)]
+    wrong = ((table.score >= at[group]) != table.fake).astype(float)
+    key = group.astype(np.int64) * 2 + table.fake
+    share = np.bincount(key, weights=wrong) / np.maximum(np.bincount(key), 1)
+    influence = own * (wrong - share[key])
+    together, _ = _unit_variance(table, grouping, influence)
+    apart = np.bincount(group, weights=influence**2, minlength=len(grouping))
+    twice = 2 * w * (1 - w)
+    return np.divide(together - apart, twice, out=np.zeros(len(grouping)), where=twice > 0)
 
 
 def eer_interval(curve: ErrorCurve, rate: float, covariance: float, z: float) -> tuple[float, float]:

@@ -22,7 +22,13 @@ from functools import cached_property
 import numpy as np
 
 from audit.data.counts import Counts, Floats, Ints, bootstrap
-from audit.inference.effective_sample_size import accuracy_worth, positive_rate_worth
+from audit.inference.clusters import unit_equality_test
+from audit.inference.effective_sample_size import (
+    accuracy_worth,
+    fnr_worth,
+    fpr_worth,
+    positive_rate_worth,
+)
 from audit.inference.equality_test import EqualityTest, equality_test, max_abs_z
 from audit.inference.pairwise import pair_critical
 from audit.inference.two_proportions import extreme_limit
@@ -59,12 +65,16 @@ class Evidence:
     def fpr(self) -> EqualityTest:
         """Equality of the false positive rates."""
         rng = np.random.default_rng([*self.seed, 0])
+        if self.counts.units is not None:
+            return unit_equality_test(self.counts.units, "fpr", self.n_boot, rng)
         return equality_test(self.counts.fp, self.counts.n_real, self.n_boot, rng)
 
     @cached_property
     def fnr(self) -> EqualityTest:
         """Equality of the false negative rates."""
         rng = np.random.default_rng([*self.seed, 1])
+        if self.counts.units is not None:
+            return unit_equality_test(self.counts.units, "fnr", self.n_boot, rng)
         return equality_test(self.counts.fn, self.counts.n_fake, self.n_boot, rng)
 
     @cached_property
@@ -88,7 +98,7 @@ class Evidence:
         pair of images count, the bootstrap may ask for more.
         """
         normal = pair_critical(len(self.counts), alpha)
-        if rate in {"fpr", "fnr", "tpr"}:
+        if rate in {"fpr", "fnr", "tpr"} or self.counts.units is not None:
             return normal
         return max(normal, float(np.quantile(self.nulls[rate], 1 - alpha, method="higher")))
 
@@ -96,9 +106,9 @@ class Evidence:
         """(rate, images it is worth) of each group."""
         rates, counts = group_rates_of(self.counts), self.counts
         return {
-            "fpr": lambda: (rates.fpr, counts.n_real.astype(float)),
-            "fnr": lambda: (rates.fnr, counts.n_fake.astype(float)),
-            "tpr": lambda: (1 - rates.fnr, counts.n_fake.astype(float)),
+            "fpr": lambda: (rates.fpr, fpr_worth(counts)),
+            "fnr": lambda: (rates.fnr, fnr_worth(counts)),
+            "tpr": lambda: (1 - rates.fnr, fnr_worth(counts)),
             "positive_rate": lambda: (rates.positive_rate, positive_rate_worth(counts)),
             "accuracy": lambda: (rates.accuracy, accuracy_worth(counts)),
         }[name]()

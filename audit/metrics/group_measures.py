@@ -5,14 +5,13 @@ Enters: counts and curves of the groups of one grouping. Leaves: `Measures` and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from audit.config import AuditConfig
 from audit.data.counts import Counts
 from audit.data.groups import Grouping
-from audit.inference.effective_sample_size import accuracy_worth
+from audit.inference.effective_sample_size import accuracy_worth, fnr_worth, fpr_worth
 from audit.inference.proportion_intervals import Bounds, wilson, z_value
 from audit.metrics.curves_by_group import ScoreMeasures
 from audit.metrics.error_curves import WORKING_POINTS, average_precision, fnr_at_fpr, fpr_at_fnr, min_dcf
@@ -30,11 +29,12 @@ def measures_of(counts: Counts, measured: Sequence[ScoreMeasures], config: Audit
         config: For the confidence.
     """
     rates = group_rates(counts)
-    z = z_value(config.confidence)
-    fpr = wilson(rates["fpr"], counts.n_real, z)
-    fnr = wilson(rates["fnr"], counts.n_fake, z)
+    z, worth = z_value(config.confidence), (fpr_worth(counts), fnr_worth(counts))
+    fpr = wilson(rates["fpr"], worth[0], z)
+    fnr = wilson(rates["fnr"], worth[1], z)
     accuracy = wilson(rates["accuracy"], accuracy_worth(counts), z)
-    fp, fn, n_real, n_fake = counts.fp, counts.fn, counts.n_real, counts.n_fake
+    n_real, fp, n_fake, fn = counts.images.T
+    by_units = counts.moments is not None
     return [
         Measures(
             n_real=int(n_real[g]),
@@ -45,7 +45,9 @@ def measures_of(counts: Counts, measured: Sequence[ScoreMeasures], config: Audit
             **{name: float(rates[name].iloc[g]) for name in rates.columns},
             acer=1 - float(rates["balanced_accuracy"].iloc[g]),
             fpr_interval=_pick(fpr, g),
+            fpr_worth=float(worth[0][g]) if by_units else math.nan,
             fnr_interval=_pick(fnr, g),
+            fnr_worth=float(worth[1][g]) if by_units else math.nan,
             accuracy_interval=_pick(accuracy, g),
             auc=one.auc,
             auc_interval=one.auc_interval,
@@ -64,7 +66,8 @@ def group_results(
     grouping: Grouping, counts: Counts, measured: Sequence[ScoreMeasures], config: AuditConfig
 ) -> list[GroupResult]:
     """The records of a grouping's groups, with their names."""
-    small = np.minimum(counts.n_real, counts.n_fake) < config.min_n
+    enough_real, enough_fake = counts.enough(config.min_n)
+    small = ~(enough_real & enough_fake)
     return [
         GroupResult(attribute=grouping.attribute, group=name, small=bool(is_small), **dict(measures))
         for name, is_small, measures in zip(

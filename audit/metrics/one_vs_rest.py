@@ -14,8 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.data.counts import Counts, Floats, Ints
-from audit.inference.effective_sample_size import half_sum_worth, positive_rate_worth
+from audit.data.counts import Counts, Floats
+from audit.inference.effective_sample_size import (
+    fnr_worth,
+    fpr_worth,
+    half_sum_worth,
+    positive_rate_worth,
+)
 from audit.inference.proportion_intervals import Bounds, newcombe, ratio_score
 from audit.metrics.disparity import Kind, group_rates_of
 
@@ -32,19 +37,17 @@ class GroupAndRest:
 
 def group_and_rest(counts: Counts) -> GroupAndRest:
     """Each group of an attribute, and what remains without it."""
-    total = counts.total()
-    whole = total.take(np.zeros(len(counts), dtype=np.int64))
-    return GroupAndRest(counts, whole.minus(counts))
+    return GroupAndRest(counts, counts.rest())
 
 
 def fpr_difference_to_rest(split: GroupAndRest, z: float) -> Estimate:
     """FPR_g - FPR_not g, Newcombe's interval; NaN where either side has no real images."""
-    return _difference(split.group.fp, split.group.n_real, split.rest.fp, split.rest.n_real, z)
+    return _difference(_fpr(split.group), _fpr(split.rest), z)
 
 
 def fnr_difference_to_rest(split: GroupAndRest, z: float) -> Estimate:
     """FNR_g - FNR_not g, Newcombe's interval; NaN where either side has no fakes."""
-    return _difference(split.group.fn, split.group.n_fake, split.rest.fn, split.rest.n_fake, z)
+    return _difference(_fnr(split.group), _fnr(split.rest), z)
 
 
 def disparate_impact(split: GroupAndRest, z: float) -> Estimate:
@@ -90,7 +93,17 @@ REST_MEASURES: dict[str, RestMeasure] = {
 """Every measure of one group against all others, by its key in `audit.json`."""
 
 
-def _difference(k1: Ints, n1: Ints, k2: Ints, n2: Ints, z: float) -> Estimate:
-    p = np.divide(k1, n1, out=np.full(len(k1), np.nan), where=n1 > 0)
-    q = np.divide(k2, n2, out=np.full(len(k2), np.nan), where=n2 > 0)
-    return p - q, newcombe(p, n1, q, n2, z)
+RateAndWorth = tuple[Floats, Floats]
+
+
+def _fpr(counts: Counts) -> RateAndWorth:
+    return group_rates_of(counts).fpr, fpr_worth(counts)
+
+
+def _fnr(counts: Counts) -> RateAndWorth:
+    return group_rates_of(counts).fnr, fnr_worth(counts)
+
+
+def _difference(one: RateAndWorth, other: RateAndWorth, z: float) -> Estimate:
+    (p, n), (q, m) = one, other
+    return p - q, newcombe(p, n, q, m, z)

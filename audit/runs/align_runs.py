@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
+from audit.data.sampling_units import one_of_each
 from audit.data.score_table import ScoreTable, score_table
 from audit.errors import ComparisonError
 from audit.metrics.operating_point import calibration_rows
@@ -71,7 +72,7 @@ def aligned_runs(folders: Sequence[Path]) -> tuple[list[Run], dict[str, int]]:
         shared = shared.intersection(frame.index, sort=False)
     if len(shared) == 0:
         raise ComparisonError(f"{' and '.join(map(str, folders))} have no image_id in common")
-    fixed = replace(config, threshold=0.0)
+    fixed = replace(config, threshold=0.0, unit_column=None, weight_column=None)
     tables = [score_table(frame.loc[shared.sort_values()].reset_index(), fixed) for frame in frames]
     _check_same(tables, folders)
     names = _names(results, folders)
@@ -95,6 +96,8 @@ def config_of(result: AuditResult) -> AuditConfig:
         seed=recorded.seed,
         bins=recorded.bins,
         unit_column=recorded.unit_column,
+        independent=recorded.independent,
+        weight_column=recorded.weight_column,
     )
 
 
@@ -113,6 +116,7 @@ def _audited(folder: Path, result: AuditResult) -> pd.DataFrame:
     if parse_rule(config.threshold).kind != "fixed":
         table = score_table(frame, config)
         frame = frame[~calibration_rows(table, config.calibration_share, config.seed)]
+    frame, _ = one_of_each(frame, config)
     frame = frame.assign(image_id=frame["image_id"].astype(str)).set_index("image_id")
     if frame.index.has_duplicates:
         raise ComparisonError(f"{path} holds an image_id twice; images cannot be matched")

@@ -24,6 +24,7 @@ import pandas as pd
 from audit.config import AuditConfig, Columns, parse_rule
 from audit.data.columns import find_attributes, resolved
 from audit.data.groups import cells_of
+from audit.data.sampling_units import with_source_units
 from audit.data.score_table import score_table
 from audit.errors import ConfigError, MissingColumnError
 from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
@@ -99,11 +100,12 @@ def audit_scored(
     """Audit what a detector said about a data set, and write the run folder.
 
     Raises:
-        ExpectedError: of `audit`; `unit_column` is for score tables alone.
+        ExpectedError: of `audit`.
     """
     manifest = manifest_of(Path(scored.data["path"]))
     config = image_config(config, scored.table, scored.attributes, manifest)
     usable = scored.table[scored.table["status"] == "ok"].reset_index(drop=True)
+    config = with_source_units(usable, with_source_units(usable, config), "source")
     fake = score_table(usable, config).fake
     extras = _extras(scored, config, command, manifest)
     result = audit_scores(_with_quality(usable, manifest, config), config, extras)
@@ -129,10 +131,8 @@ def image_config(
         manifest: Of a pairs dataset.
 
     Raises:
-        ConfigError: `unit_column` and columns of other names are for score tables alone.
+        ConfigError: Columns of other names are for score tables alone.
     """
-    if config.unit_column is not None:
-        raise ConfigError("units are drawn from score tables alone: audit the run's scores.parquet with it")
     if config.columns != Columns():
         raise ConfigError("label_column and the like are for score tables alone: images say what they are")
     names = dict.fromkeys([*table.columns, *([] if manifest is None else manifest.columns)])
@@ -163,6 +163,7 @@ def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
             f"{images.root} has no column {', '.join(map(repr, missing))} to audit; it has "
             f"{', '.join(map(repr, usable))}"
         )
+    _require_own_columns(images, manifest, config)
     table = images.table[["image_id", "pair_id", "label", *usable]]
     require_columns(_with_quality(table, manifest, config), merged(config.controls, ()), config)
     rule = parse_rule(config.threshold)
@@ -171,6 +172,18 @@ def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
     names = find_attributes(table, config)
     check_references(cells_of(table, names, config.bins)[0].groupings(), config.references)
     return config
+
+
+def _require_own_columns(images: LabelledImages, manifest: pd.DataFrame | None, config: AuditConfig) -> None:
+    """Refuse units and weights that neither the images nor their manifest name."""
+    known = ["pair_id", "source", *images.attributes, *images.others]
+    known += [str(name) for name in ([] if manifest is None else manifest.columns)]
+    missing = [name for name in (config.unit_column, config.weight_column) if name and name not in known]
+    if missing:
+        raise MissingColumnError(
+            f"{images.root} has no column {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, dict.fromkeys(known)))}"
+        )
 
 
 def _extras(scored: Scored, config: AuditConfig, command: str, manifest: pd.DataFrame | None) -> Extras:
@@ -208,6 +221,7 @@ def _with_quality(table: pd.DataFrame, manifest: pd.DataFrame | None, config: Au
         return table
     of_pair = manifest.set_index("pair_id")
     wanted = [control.column for control in merged(config.controls, OF_PAIRS)]
+    wanted += [name for name in (config.unit_column, config.weight_column) if name]
     if any(name not in of_pair and name not in table for name in wanted):
         wanted = [str(name) for name in of_pair.columns]
     return table.assign(

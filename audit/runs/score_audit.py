@@ -9,6 +9,7 @@ inputs and seed. What may differ between two runs of one audit goes to `run.json
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,9 +26,12 @@ from audit.data.columns import resolved, unaudited
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
 from audit.data.groups import Grouping, whole
-from audit.data.sampling_units import one_of_each, units_note
-from audit.data.score_file import read_scores, unaudited_columns
+from audit.data.sampling_units import refuse_hidden_units, units_note, with_source_units
+from audit.data.score_file import other_columns, read_scores, unaudited_columns
 from audit.data.score_table import ScoreTable, score_table
+from audit.data.unit_totals import IMAGES
+from audit.inference.clusters import worth
+from audit.inference.effective_sample_size import fnr_worth, fpr_worth
 from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
 from audit.inference.proportion_intervals import z_value
 from audit.judge.adjusted_gaps import Control, adjusted_gaps, merged, require_columns
@@ -137,13 +141,14 @@ def audit_table(
         ExpectedError: If an option or the table cannot be used.
     """
     config = (config or AuditConfig()).check()
-    whole_frame, extras = frame, extras or Extras()
+    extras = extras or Extras()
     config = resolved(config, frame.columns)
-    frame, n_more = one_of_each(frame, config)
+    config = with_source_units(frame, config)
     table = score_table(frame, config)
+    independent = refuse_hidden_units(table, (frame[name] for name in frame.columns), config)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
-    left = unaudited(whole_frame, config, known)
-    return _audited(frame, table, config, extras, n_more, left)
+    left = unaudited(frame, config, known)
+    return _audited(frame, table, config, extras, independent, left)
 
 
 def audit_file(
@@ -183,20 +188,26 @@ def audit_score_file(
     config = (config or AuditConfig()).check()
     frame = read_scores(path, config)
     config = resolved(config, frame.columns)
-    frame, n_more = one_of_each(frame, config)
+    config = with_source_units(frame, config)
     table = score_table(frame, config)
+    independent = _refuse_hidden_units(path, frame, table, config)
     data = {"kind": "scores", "path": str(path), "sha256": file_sha256(path)}
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
     left = unaudited_columns(path, config, table.cells.attributes)
-    return _audited(frame, table, config, Extras(provenance), n_more, left)
+    return _audited(frame, table, config, Extras(provenance), independent, left)
 
 
 def _audited(
-    frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: Extras, n_more: int, left: str | None
+    frame: pd.DataFrame,
+    table: ScoreTable,
+    config: AuditConfig,
+    extras: Extras,
+    independent: Sequence[str],
+    left: str | None,
 ) -> AuditedScores:
-    """With notes on the images of a unit that were not drawn, and on the columns that are not audited."""
-    notes = [*units_note(config, n_more), *extras.notes, *([left] if left else [])]
-    extras = replace(extras, notes=notes, left_out={**extras.left_out, **_of_units(config, n_more)})
+    """With notes on what is independent, and on the columns that are not audited."""
+    notes = [*units_note(config, table.unit), *independent, *extras.notes, *([left] if left else [])]
+    extras = replace(extras, notes=notes)
     return AuditedScores(_audit(frame, table, config, extras), frame, table.fake, config)
 
 
@@ -230,16 +241,17 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     measures = measures_of(cells.total(), overall, config)[0]
     verdicts = judge([question for part in parts for question in part.questions], config)
     series = [series_of(everything, overall, axes), *(part.series for part in parts)]
+    units = _units(cells, config)
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
     raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
     return record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config, controls),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
-        data=_summary(audited, left_out, _n_pairs(frame, audited, config)),
+        data=_summary(audited, left_out, _n_pairs(frame, audited, config), units),
         notes=[
             *sentences(measures, threshold, str(rule)),
             *scale_sentences(audited.score, threshold, str(rule)),
-            *repeats_sentences(audited),
+            *(repeats_sentences(audited) if config.unit_column is None else []),
             *extras.notes,
             *raised,
             *([exceeded] if exceeded else []),
@@ -294,16 +306,49 @@ def _part(
     )
 
 
-def _of_units(config: AuditConfig, n_left_out: int) -> dict[str, int]:
-    return {f"another image of the same {config.unit_column}": n_left_out} if n_left_out else {}
+def _refuse_hidden_units(
+    path: str | Path, frame: pd.DataFrame, table: ScoreTable, config: AuditConfig
+) -> list[str]:
+    """`refuse_hidden_units` of the columns that were read, then of those that were left in the file."""
+    if config.unit_column is not None:
+        return []
+    read = refuse_hidden_units(table, (frame[name] for name in frame.columns), config)
+    return read or refuse_hidden_units(table, other_columns(path, frame.columns), config)
 
 
 def _n_pairs(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig) -> int:
-    """Complete pairs: those of the table; where units are drawn, those that were pairs before."""
-    if config.unit_column is None:
-        return len(table.real_row)
+    """Complete pairs: those of the table; where units are named, reals with a fake of the same pair_id."""
     name = config.columns.pair_id
-    return int(frame[name].dropna().duplicated().sum()) if name in frame.columns else 0
+    if config.unit_column is None or name not in frame.columns:
+        return len(table.real_row)
+    real, fake = (frame.loc[table.fake == is_fake, name].dropna() for is_fake in (False, True))
+    return int(fake.isin(set(real)).sum())
+
+
+def _units(cells: Counts, config: AuditConfig) -> record.UnitSummary | None:
+    """How closely images of one unit go together, cell by cell."""
+    if config.unit_column is None or cells.units is None or cells.moments is None:
+        return None
+    images = (
+        cells.units.merge(np.zeros(len(cells), dtype=np.int64), 1).values[:, IMAGES][:, [0, 2]].sum(axis=1)
+    )
+    together = cells.total()
+    effects = [
+        float(n[0] / independent[0]) if independent[0] > 0 else math.nan
+        for n, independent in (
+            (together.n_real, fpr_worth(together)),
+            (together.n_fake, fnr_worth(together)),
+        )
+    ]
+    return record.UnitSummary(
+        column=config.unit_column,
+        n_units=len(images),
+        largest=int(images.max(initial=0)),
+        fpr_correlation=worth(cells.moments, "fpr").correlation,
+        fnr_correlation=worth(cells.moments, "fnr").correlation,
+        fpr_design_effect=effects[0],
+        fnr_design_effect=effects[1],
+    )
 
 
 def _n_sources(table: ScoreTable) -> int:
@@ -326,13 +371,17 @@ def _config_record(
         seed=config.seed,
         calibration_share=0.0 if rule == "fixed" else config.calibration_share,
         unit_column=config.unit_column,
+        independent=config.independent,
+        weight_column=config.weight_column,
         bins={name: list(edges) for name, edges in config.bins.items()},
         controls=[control.column for control in controls],
         references=dict(config.references),
     )
 
 
-def _summary(table: ScoreTable, left_out: dict[str, int], n_pairs: int) -> record.DataSummary:
+def _summary(
+    table: ScoreTable, left_out: dict[str, int], n_pairs: int, units: record.UnitSummary | None
+) -> record.DataSummary:
     n_fake = int(table.fake.sum())
     return record.DataSummary(
         n_images=len(table),
@@ -340,6 +389,7 @@ def _summary(table: ScoreTable, left_out: dict[str, int], n_pairs: int) -> recor
         n_fake=n_fake,
         n_pairs=n_pairs,
         n_left_out=left_out,
+        units=units,
     )
 
 

@@ -74,7 +74,12 @@ class Config(Record):
     controls: list[str] = []
     """Columns held constant in `AuditResult.adjusted_gaps`."""
     unit_column: str | None = None
-    """Column that names what several images share; one real and one fake image of each value were audited."""
+    """Column that names what several images share: intervals and tests take its values for independent. In
+    records before 1.2 one real and one fake image of each value were audited."""
+    independent: bool = False
+    """Whether the user said that each image stands for itself though a column's values repeat."""
+    weight_column: str | None = None
+    """Column of population weights."""
     references: dict[str, str] = {}
     """Attribute to the group that every other group of it is compared with."""
 
@@ -126,9 +131,13 @@ class Measures(Record):
     fpr: Rate
     """Real images flagged as fake / real images (BPCER)."""
     fpr_interval: Interval
+    fpr_worth: Rate = math.nan
+    """Independent reals that the FPR is worth; undefined where each image (or pair) stands for itself."""
     fnr: Rate
     """Fakes that pass / fakes (APCER)."""
     fnr_interval: Interval
+    fnr_worth: Rate = math.nan
+    """Independent fakes that the FNR is worth."""
     positive_rate: Rate
     """Images flagged as fake / images."""
     accuracy: Rate
@@ -387,6 +396,21 @@ class Sample(Record):
     reason: str | None = None
 
 
+class UnitSummary(Record):
+    """How closely images of one unit go together, over all groups of all audited attributes at once."""
+
+    column: str
+    n_units: int
+    largest: int
+    """Images of the largest unit."""
+    fpr_correlation: Rate
+    """Correlation of the errors of two real images of one unit (intraclass correlation), over the cells."""
+    fnr_correlation: Rate
+    fpr_design_effect: Rate
+    """Real images over the independent ones they are worth, all together."""
+    fnr_design_effect: Rate
+
+
 class DataSummary(Record):
     """How many images entered, and what was left out and why."""
 
@@ -397,6 +421,8 @@ class DataSummary(Record):
     """Complete pairs: both halves scored."""
     n_left_out: dict[str, int] = {}
     """Reason to number of source photos, such as 'in the detector's training data'."""
+    units: UnitSummary | None = None
+    """Where several images may share a unit."""
 
 
 class AuditResult(Record):

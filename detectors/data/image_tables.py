@@ -25,14 +25,14 @@ All other columns of text or whole numbers with at most 30 values are taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from detectors.data.labelled_images import REAL, LabelledImages, to_table
+from detectors.data.labelled_images import COLUMNS, REAL, LabelledImages, to_table
 from detectors.errors import DatasetLayoutError, DatasetNotFound
 from pipelines.errors import UnreadableFile
 from pipelines.untrusted import first_line, read_csv, read_parquet, read_toml
@@ -109,8 +109,25 @@ def read_table(
     if attributes is None:
         attributes = {str(column): str(column) for column in _guessed(frame, chosen)}
     _require(path, frame, chosen, attributes)
-    table = _table(path, frame, chosen, attributes)
-    return LabelledImages(table, tuple(attributes), "table", path, origin_rule=chosen.origin or "image")
+    others = _others(frame, chosen, attributes)
+    table = _table(path, frame, chosen, attributes, others)
+    rule = chosen.origin or "image"
+    return LabelledImages(table, tuple(attributes), "table", path, others=others, origin_rule=rule)
+
+
+def _others(frame: pd.DataFrame, layout: TableLayout, attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """Columns that play no part here and may say what several images share."""
+    parts = {
+        layout.image,
+        layout.label,
+        layout.pair,
+        layout.kind,
+        *attributes,
+        *attributes.values(),
+        *COLUMNS,
+    }
+    taken = {str(part).lower() for part in (*parts, "score", "status", "detail")}
+    return tuple(str(name) for name in frame.columns if str(name).lower() not in taken)
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -218,7 +235,11 @@ def _require(path: Path, frame: pd.DataFrame, layout: TableLayout, attributes: M
 
 
 def _table(
-    path: Path, frame: pd.DataFrame, layout: TableLayout, attributes: Mapping[str, str]
+    path: Path,
+    frame: pd.DataFrame,
+    layout: TableLayout,
+    attributes: Mapping[str, str],
+    others: Sequence[str],
 ) -> pd.DataFrame:
     """The columns of `labelled`, from those of the file."""
     names = frame[layout.image].astype(str)
@@ -233,7 +254,9 @@ def _table(
         codes = layout.codes.get(name, {})
         values = frame[column].astype(str).str.strip()
         table[name] = values.map(lambda value, codes=codes: codes.get(value, value)).replace("", UNKNOWN)
-    return to_table(table.to_dict("records"), tuple(attributes))  # type: ignore[arg-type]
+    for name in others:
+        table[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return to_table(table.to_dict("records"), (*attributes, *others))  # type: ignore[arg-type]
 
 
 def _labels(path: Path, frame: pd.DataFrame, layout: TableLayout) -> pd.Series:

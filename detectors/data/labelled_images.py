@@ -62,6 +62,8 @@ class LabelledImages:
     """What the data set says about itself (a pairs dataset's `provenance.json`)."""
     n_left_out: dict[str, int] = field(default_factory=dict)
     """Reason to number of source photos (pairs) or files (others) that are not in the table."""
+    others: tuple[str, ...] = ()
+    """Names of further columns that an image table had, such as a person: carried into the scores."""
     origin_rule: str = "source photo"
     """What an origin is here, for the record."""
 

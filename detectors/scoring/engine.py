@@ -90,7 +90,7 @@ def _table(images: LabelledImages, found: pd.DataFrame, number: int) -> pd.DataF
     scored = table.assign(
         score=found[f"score_{number}"], status=found["status"], detail=found["detail"], sha256=_hashes(found)
     )
-    return scored[[*SCORE_COLUMNS, *images.attributes]]
+    return scored[[*SCORE_COLUMNS, *images.attributes, *images.others]]
 
 
 def _hashes(found: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ audit does not use is wrong.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from audit.schema.result import AuditResult, Dropout
@@ -33,18 +34,35 @@ def _uses_fairface_words(result: AuditResult) -> bool:
     return bool(races & FAIRFACE_RACES)
 
 
+def _closeness(result: AuditResult) -> str:
+    """How closely images of one unit go together, and what they are worth, where that is known."""
+    units = result.data.units
+    if units is None:
+        return ""
+    told = [
+        f"{name} {correlation:.2f} ({kind} count for 1 in {effect:.1f})"
+        for name, kind, correlation, effect in (
+            ("FPR", "real images", units.fpr_correlation, units.fpr_design_effect),
+            ("FNR", "fakes", units.fnr_correlation, units.fnr_design_effect),
+        )
+        if not math.isnan(correlation) and not math.isnan(effect)
+    ]
+    return f" (correlation of the errors within one {units.column}: {', '.join(told)})" if told else ""
+
+
 def _independence(result: AuditResult) -> str:
     """What intervals, tests and verdicts take for granted."""
     if name := result.config.unit_column:
         return (
-            f"Every {name} counts as independent of the others and counts once: one real and one fake image "
-            "of each were drawn. Rates are shares of these draws, not of all images."
+            f"Every {name} counts as independent of the others; the images of one {name} do not. Rates are "
+            f"shares of all images, and intervals, tests and verdicts follow from how {name} values vary"
+            f"{_closeness(result)}."
         )
     unit = "matched pair" if result.data.n_pairs else "image"
     return (
         f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
         "video or copies of one image are not independent: they make intervals too narrow and verdicts too "
-        "certain. For score tables, --unit-column draws one of each."
+        "certain. Name what they share with --unit-column."
     )
 
 

@@ -105,7 +105,7 @@ def test_images_to_an_audit_in_memory_and_on_disk(checkpoint: Path, pairs_dir: P
         ({"references": {"race": "Z"}}, GroupError, "there is no group 'Z'; the groups of race are Black, "),
         ({"references": {"skin": "Z"}}, GroupError, "'skin' is not audited; audited are age, gender, race"),
         ({"tolerence": 1}, ConfigError, r"did you mean 'tolerance'\?"),
-        ({"unit_column": "race"}, ConfigError, "units are drawn from score tables alone"),
+        ({"unit_column": "person"}, MissingColumnError, "has no column 'person'"),
         ({"label_column": "truth"}, ConfigError, "label_column and the like are for score tables alone"),
     ],
 )  # fmt: skip

@@ -40,7 +40,7 @@ def test_nothing_is_worth_nothing(twelve_pairs):
     counts = count(score_table(reals, AuditConfig()), 0.5)
     assert (half_sum_worth(counts) == 0).all()
     assert (positive_rate_worth(counts) > 0).all()
-    assert (positive_rate_worth(counts.minus(counts)) == 0).all()
+    assert (positive_rate_worth(counts.total().rest()) == 0).all()
 
 
 def test_no_error_yet_is_not_certainty(twelve_pairs):

@@ -1,0 +1,238 @@
+"""Rates of images that are not independent: how many independent ones they are worth, and a test by units.
+
+Enters: the sums of the units (`audit.data.unit_totals`). Leaves: for each group the number of independent
+images that its rate is worth, the correlation within units, and a permutation test of equal rates.
+
+Why an effective number of images: with it every interval and pairwise test for proportions holds as it
+stands (Rao & Scott 1992, Biometrics 48:577-585; Korn & Graubard 1998, Survey Methodology 24:193-201). It is
+the smallest of three: the images there are; those that the group's own units show (the linearised variance
+of a ratio); and those that follow from the correlation within units, taken over all groups.
+
+Why the smallest and not one of them: the group's own variance is a poor guide with a dozen persons, and
+zero where none of them errs; the common correlation is wrong where groups differ in it. Among seven groups
+of 20 persons with 10 images each, or a large group beside small ones whose images go together much more
+closely, the first alone names equal groups in 22 to 59 of 100 audits, the second in up to 43; the smallest
+of all in at most 5 (`benchmarks/calibration.py`, "Units").
+
+Why the common correlation is the larger of two averages: weighted by images, one large group would speak
+for the small ones; with all groups equal, a dozen tiny ones for the large.
+
+Sources: Kish 1965, Survey Sampling (effective number, design effect); the estimate of the intraclass
+correlation is its moment estimate over groups; Lohr 2010, Sampling: Design and Analysis (linearised
+variance of a ratio).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from audit.data.unit_totals import FN, FP, N_FAKE, N_REAL, Floats, Ints, Moments, UnitTotals
+from audit.inference.equality_test import EqualityTest, max_abs_z
+from audit.inference.pairwise import adjusted_p, pair_deviates
+
+FEW_ERRING = 5
+"""With fewer units that err at all, nothing is known of how closely their images go together: as one."""
+
+MOST_PERMUTED = 20_000
+"""With more units than this the permutation distribution is its normal limit, to every digit shown."""
+
+CHUNK = 4_000_000
+"""Permuted units held in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A rate as a ratio of two sums over units.
+
+    Attributes:
+        above: float64 [4], weights of (reals, flagged, fakes, missed) in the numerator.
+        below: float64 [4], in the denominator.
+        classes: Which of the two classes' squared weights count below.
+        erring: Which of (units with a flagged real, with a missed fake) count as erring.
+    """
+
+    above: Floats
+    below: Floats
+    classes: Floats
+    unit: int
+    erring: Floats
+
+
+def _linear(above: dict[int, float], below: list[int], unit: int) -> Linear:
+    numerator, denominator = np.zeros(4), np.zeros(4)
+    for place, sign in above.items():
+        numerator[place] = sign
+    denominator[below] = 1.0
+    both = np.array([N_REAL in below, N_FAKE in below], dtype=float)
+    return Linear(numerator, denominator, both, unit, both)
+
+
+RATES = {
+    "fpr": _linear({FP: 1}, [N_REAL], 0),
+    "fnr": _linear({FN: 1}, [N_FAKE], 1),
+    "positive_rate": _linear({FP: 1, N_FAKE: 1, FN: -1}, [N_REAL, N_FAKE], 2),
+    "error": _linear({FP: 1, FN: 1}, [N_REAL, N_FAKE], 2),
+}
+"""Rates of images; the accuracy is worth what the share of errors is."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """How much the images of k groups tell about a rate.
+
+    Attributes:
+        rate: float64 [k], NaN without images.
+        n: float64 [k], independent images they are worth; 0 without images.
+        correlation: Of the errors of two images of one unit, over all groups; NaN where no unit has two.
+    """
+
+    rate: Floats
+    n: Floats
+    correlation: float
+
+
+def worth(moments: Moments, name: str) -> Worth:
+    """Rate and worth of each group.
+
+    Args:
+        moments: Of k groups.
+        name: A key of RATES.
+    """
+    linear = RATES[name]
+    total = moments.first @ linear.below
+    images = moments.images[:, [N_REAL, N_FAKE]] @ linear.classes
+    known = total > 0
+    rate = np.divide(moments.first @ linear.above, total, out=np.full(len(total), np.nan), where=known)
+    own, squares, products = _sums(moments, linear, np.where(known, rate, 0.0))
+    n_units = moments.units[:, linear.unit]
+    unit_variance = np.where(known, rate * (1 - rate), 0.0)
+    own = own * np.divide(n_units, n_units - 1, out=np.ones(len(total)), where=n_units > 1)
+    correlation = _correlation(own, squares, products, unit_variance, moments.erring @ linear.erring)
+    shared = 0.0 if math.isnan(correlation) else correlation
+    spread = squares + shared * (products - squares)
+    by_common = np.divide(total**2, spread, out=np.zeros(len(total)), where=spread > 0)
+    by_own = np.divide(unit_variance * total**2, own, out=np.full(len(total), np.inf), where=own > 0)
+    n = np.minimum(np.minimum(by_common, by_own), images)
+    return Worth(rate, np.where(known, n, 0.0), correlation)
+
+
+def half_sum_worth_by_units(moments: Moments) -> Floats:
+    """Independent images that (FPR + TPR) / 2 is worth, by the linearised variance; 0 without both
+    classes.
+    """
+    fpr, fnr = worth(moments, "fpr"), worth(moments, "fnr")
+    both = (fpr.n > 0) & (fnr.n > 0)
+    p, q = np.where(both, fpr.rate, 0.0), np.where(both, fnr.rate, 0.0)
+    half = (p + 1 - q) / 2
+    apart = np.divide(p * (1 - p), 4 * fpr.n, out=np.zeros(len(p)), where=both)
+    apart += np.divide(q * (1 - q), 4 * fnr.n, out=np.zeros(len(p)), where=both)
+    vector = np.zeros((len(p), 4))
+    n_real, n_fake = (np.where(both, moments.first[:, place], 1.0) for place in (N_REAL, N_FAKE))
+    vector[:, N_REAL], vector[:, FP] = -p / (2 * n_real), 1 / (2 * n_real)
+    vector[:, N_FAKE], vector[:, FN] = q / (2 * n_fake), -1 / (2 * n_fake)
+    own = np.einsum("ki,kij,kj->k", vector, moments.second, vector)
+    variance = np.maximum(own, apart)
+    least = np.minimum(fpr.n, fnr.n)
+    n = np.divide(half * (1 - half), variance, out=least.copy(), where=variance > 0)
+    return np.where(both, n, 0.0)
+
+
+def _sums(moments: Moments, linear: Linear, rate: Floats) -> tuple[Floats, Floats, Floats]:
+    """Sums over units of (errors - rate x images)^2, over images of weight^2, over units of (sum of
+    weights)^2.
+    """
+    residual = linear.above - rate[:, None] * linear.below
+    own = np.maximum(np.einsum("ki,kij,kj->k", residual, moments.second, residual), 0.0)
+    products = np.einsum("i,kij,j->k", linear.below, moments.second, linear.below)
+    return own, moments.squares @ linear.classes, products
+
+
+def _correlation(own: Floats, squares: Floats, products: Floats, variance: Floats, erring: Floats) -> float:
+    """Correlation within units over all groups, in 0-1; 1 where too few units err to tell."""
+    shared = products - squares
+    if not (shared > 1e-9 * products).any():
+        return math.nan
+    if erring.sum() < FEW_ERRING:
+        return 1.0
+    excess, most = own - variance * squares, variance * shared
+    defined = variance * squares > 0
+    by_images = excess.sum() / most.sum() if most.sum() > 0 else 0.0
+    scale = np.divide(1.0, variance * squares, out=np.zeros(len(own)), where=defined)
+    even = (most * scale).sum()
+    by_groups = (excess * scale).sum() / even if even > 0 else 0.0
+    return float(np.clip(max(by_images, by_groups), 0.0, 1.0))
+
+
+def unit_equality_test(
+    totals: UnitTotals, name: str, n_permutations: int, rng: np.random.Generator
+) -> EqualityTest:
+    """Test that k groups share one rate, by giving their units to the groups at random.
+
+    The p-value is never below that of the widest pair at its worth (`worth`), which holds where groups
+    differ in how closely the images of a unit go together; permutations take that for a difference of
+    rates.
+
+    Args:
+        totals: Of k groups.
+        name: "fpr" or "fnr".
+        n_permutations: Number of permutations drawn.
+        rng: Source of randomness.
+    """
+    linear, k = RATES[name], totals.n_groups
+    moments = totals.moments()
+    found = worth(moments, name)
+    if k < 2:
+        return EqualityTest(k, math.nan, np.full((k, k), np.nan), np.zeros(0))
+    images, errors = totals.values[:, :4] @ linear.below, totals.values[:, :4] @ linear.above
+    taking = images > 0
+    images, errors, group = images[taking], errors[taking], totals.group[taking]
+    pooled = float(errors.sum() / images.sum())
+    excess = errors - pooled * images
+    spread = float((excess**2).mean())
+    if pooled in (0.0, 1.0) or spread == 0:
+        return EqualityTest(k, pooled, np.zeros((k, k)), np.zeros(n_permutations))
+    n_units = np.bincount(group, minlength=k)
+    variance = spread * n_units / np.bincount(group, weights=images, minlength=k) ** 2
+    rates = np.bincount(group, weights=excess, minlength=k) / np.bincount(group, weights=images, minlength=k)
+    z = (rates[:, None] - rates[None, :]) / np.sqrt(variance[:, None] + variance[None, :])
+    null = _permuted(excess, images, np.sort(n_units)[::-1], n_permutations, rng)
+    deviates = pair_deviates(found.rate * found.n, found.n)
+    least = adjusted_p(float(np.abs(deviates).max()), k)
+    return EqualityTest(k, pooled, z, np.sort(null), least)
+
+
+def _permuted(excess: Floats, images: Floats, n_units: Ints, n: int, rng: np.random.Generator) -> Floats:
+    """Largest |z| between groups of so many units, drawn without regard to where the units belong.
+
+    Units enter in the order of their values and groups in that of their sizes: names and rows change nothing.
+    """
+    order = np.lexsort((images, excess))
+    excess, images = excess[order], images[order]
+    if len(excess) > MOST_PERMUTED:
+        variance = 1.0 / n_units
+        return max_abs_z(rng.normal(size=(n, len(n_units))) * np.sqrt(variance), variance)
+    starts = np.concatenate([[0], np.cumsum(n_units)[:-1]])
+    spread = (excess**2).mean()
+    rows, found = max(1, CHUNK // len(excess)), []
+    for first in range(0, n, rows):
+        size = min(rows, n - first)
+        drawn = rng.permuted(
+            np.broadcast_to(np.arange(len(excess), dtype=np.int32), (size, len(excess))), axis=1
+        )
+        weights = np.add.reduceat(images[drawn], starts, axis=1)
+        rates = np.add.reduceat(excess[drawn], starts, axis=1) / weights
+        found.append(_largest(rates, spread * n_units / weights**2))
+    return np.concatenate(found)
+
+
+def _largest(rates: Floats, variance: Floats) -> Floats:
+    """[b]: largest |rate_g - rate_h| / sqrt(variance_g + variance_h); both [b, k]."""
+    largest = np.zeros(len(rates))
+    for g in range(rates.shape[1] - 1):
+        apart = np.abs(rates[:, g + 1 :] - rates[:, g : g + 1])
+        apart /= np.sqrt(variance[:, g + 1 :] + variance[:, g : g + 1])
+        np.maximum(largest, apart.max(axis=1), out=largest)
+    return largest
