@@ -300,10 +300,10 @@ def bootstrap_gap_coverage(
     return hits / n_sim
 
 
-def _evidence(k: np.ndarray, n: np.ndarray, rng: np.random.Generator) -> Evidence:
+def _evidence(k: np.ndarray, n: np.ndarray, rng: np.random.Generator, n_boot: int = 999) -> Evidence:
     reals = np.stack([n - k, k], axis=1)
     counts = Counts(np.zeros((len(n), 2, 2), np.int64), reals, np.zeros((len(n), 2), np.int64))
-    return Evidence(counts, 999, (int(rng.integers(2**31)),))
+    return Evidence(counts, n_boot, (int(rng.integers(2**31)),))
 
 
 def verdict_share(word: str, n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
@@ -326,6 +326,41 @@ def proven_beyond_share(n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.random
         [verdict] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
         hits += verdict.beyond_tolerance_proven
     return hits / n_sim
+
+
+def any_said(
+    what: str, n: np.ndarray, p: np.ndarray, n_questions: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often an audit says so of any of its questions: "within tolerance", or "proven" beyond it."""
+    config, hits = AuditConfig(n_boot=299), 0
+    names = [str(g) for g in range(len(n))]
+    for _ in range(n_sim):
+        drawn = [rng.binomial(n, p) for _ in range(n_questions)]
+        asked = [
+            Question(str(i), "fpr", names, k, n, 0, _evidence(k, n, rng, 299)) for i, k in enumerate(drawn)
+        ]
+        found = judge(asked, config)
+        hits += any(v.beyond_tolerance_proven if what == "proven" else v.verdict == what for v in found)
+    return hits / n_sim
+
+
+def bias_left(what: str, n: np.ndarray, p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
+    """Of how much the gap is overstated on average, the share that is left after the correction.
+
+    Of the largest gap over all audits; of the pair that a disparity names over the audits that find one.
+    """
+    config, names = AuditConfig(n_boot=999), [str(g) for g in range(len(n))]
+    over, left = 0.0, 0.0
+    for _ in range(n_sim):
+        k = rng.binomial(n, p)
+        [verdict] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
+        if what == "largest gap":
+            over, left = over + verdict.gap - np.ptp(p), left + verdict.gap_corrected - np.ptp(p)
+        elif verdict.verdict == "disparity":
+            pair = next(w for w in verdict.worse_groups if w.group == verdict.worst_group)
+            true = p[int(pair.group)] - p[int(pair.than)]
+            over, left = over + pair.difference - true, left + pair.corrected_difference - true
+    return abs(left) / over
 
 
 def settled_share(p: np.ndarray, first: int, n_sim: int, rng: np.random.Generator) -> float:
@@ -749,6 +784,26 @@ STUDIES = [
         for rule, n, aim in (
             ("fpr=0.01", 1_000, REPORT), ("fpr<=0.01@95%", 1_000, AT_MOST), ("fpr<=0.01@95%", 350, AT_MOST),
             ("fnr<=0.05@90%", 400, (0.0, 0.1)),
+        )
+    ],
+    *[
+        Study(f'"{word}" wrongly of any of 10', case, AT_MOST,
+              partial(any_said, word, np.array(n), np.array(p), 10), 300)
+        for word, case, n, p in (
+            ("within tolerance", "2 groups of 20,000, gap 2.01", [20_000] * 2, [0.0501, 0.03]),
+            ("within tolerance", "2 groups of 3,000, gap 2.1", [3_000] * 2, [0.031, 0.01]),
+            ("within tolerance", "7 of 10,000, one 2.01 above", [10_000] * 7, planted(7, 0.03, 0.0201)),
+            ("proven", "2 groups of 20,000, gap 1.99", [20_000] * 2, [0.0499, 0.03]),
+            ("proven", "7 of 10,000, four 1.99 above", [10_000] * 7, [0.05] * 3 + [0.0699] * 4),
+        )
+    ],
+    *[
+        Study(f"Bias left of the {what}", case, (0.0, 0.6), partial(bias_left, what, RACES, p), 600)
+        for what in ("largest gap", "gap of a disparity")
+        for case, p in (
+            ("7 races, one at 5 + 1.5 %", planted(7, 0.05, 0.015, 3)),
+            ("7 races, 5 to 6.5 %", np.linspace(0.05, 0.065, 7)),
+            ("7 races, one at 5 + 5 %", planted(7, 0.05, 0.05, 3)),
         )
     ],
 ]  # fmt: skip

@@ -35,8 +35,8 @@ Measure = Literal["difference", "ratio"]
 REACH = 25.0
 """Ratios are looked for between exp(-25) and exp(25)."""
 
-BISECTIONS = 50
-"""Steps of a bisection: the last but one digit."""
+BISECTIONS = 44
+"""Steps of a bisection: twelve digits."""
 
 _TINY = 1e-300
 _NOTHING = 1e-12

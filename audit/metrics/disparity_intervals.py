@@ -119,6 +119,23 @@ class Evidence:
 
     def difference_at(self, name: str, z: float) -> Limits:
         """The same from the limits of all pairs at z. A gap is never negative, so 0 is its least limit."""
+        return self._once(("difference", name, z), self._difference)
+
+    def ratio(self, name: str, alpha: float) -> Limits:
+        """Limits of min / max of a rate."""
+        return self._once(("ratio", name, self.critical(name, alpha)), self._ratio)
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str, float], Limits]:
+        """Limits already found: several measures ask for the same."""
+        return {}
+
+    def _once(self, key: tuple[str, str, float], find: Callable[[str, float], Limits]) -> Limits:
+        if key not in self._known:
+            self._known[key] = find(*key[1:])
+        return self._known[key]
+
+    def _difference(self, name: str, z: float) -> Limits:
         rate, n = self.rate(name)
         g, h = _ordered_pairs(rate)
         pairs = (rate[g], n[g], rate[h], n[h])
@@ -127,11 +144,10 @@ class Evidence:
         reverse = extreme_limit("difference", *pairs, z, smallest=True)
         return max(0.0, low), max(high, -reverse)
 
-    def ratio(self, name: str, alpha: float) -> Limits:
-        """Limits of min / max of a rate."""
+    def _ratio(self, name: str, z: float) -> Limits:
         rate, n = self.rate(name)
         h, g = _ordered_pairs(rate)
-        pairs, z = (rate[g], n[g], rate[h], n[h]), self.critical(name, alpha)
+        pairs = (rate[g], n[g], rate[h], n[h])
         low = extreme_limit("ratio", *pairs, z, smallest=True)
         high = extreme_limit("ratio", *pairs, -z, smallest=True)
         reverse = extreme_limit("ratio", *pairs, -z, smallest=False)
