@@ -337,13 +337,13 @@ def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int]) -> None:
 
 
 def _library_folders() -> list[Path]:
-    """Where the libraries that open models were installed."""
-    found: list[Path] = []
-    for name in _LIBRARIES:
-        spec = importlib.util.find_spec(name)
-        if spec and spec.origin and (folder := Path(spec.origin).resolve().parents[1]) not in found:
-            found.append(folder)
-    return found
+    """Where the libraries that open models were installed, in the order in which this process looks there."""
+    origins = [spec.origin for name in _LIBRARIES if (spec := importlib.util.find_spec(name)) and spec.origin]
+    folders = {Path(origin).resolve().parents[1] for origin in origins}
+    order = [Path(entry).resolve() for entry in sys.path]
+    return sorted(
+        folders, key=lambda folder: (order.index(folder) if folder in order else len(order), folder)
+    )
 
 
 def _readable(files: Sequence[Path], cuda: bool) -> list[str]:

@@ -173,6 +173,16 @@ def test_control_characters_in_its_messages_do_not_reach_the_screen(monkeypatch,
     assert str(found.value).isprintable() and len(str(found.value)) < 1000
 
 
+def test_it_imports_the_libraries_that_this_process_would(monkeypatch, tmp_path):
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").write_text("")
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert child._library_folders()[0] == tmp_path.resolve()
+    monkeypatch.setattr(sys, "path", [*sys.path[1:], str(tmp_path)])
+    assert child._library_folders()[0] != tmp_path.resolve()
+
+
 def test_shared_memory_cannot_shrink_under_our_feet():
     memory, descriptor = child._memory(1 << 16)
     with pytest.raises(PermissionError):
