@@ -170,10 +170,9 @@ def _plan(findings: Findings) -> str:
     if findings.needed is None:
         needed = ""
     else:
-        if_ = "the gap is in truth as large as seen" if findings.worse else "the groups are in truth equal"
+        if_ = "the gap is as large as it looks" if findings.worse else "the groups are equal"
         amount = f"{findings.needed:,} {CLASS[findings.rate]} images in each group"
-        likely = "most likely settle it" if findings.worse else "settle it four times out of five"
-        needed = f" If {if_}, about {amount} would {likely}."
+        needed = f" With about {amount} there would be an 80 % chance of a clear result if {if_}."
     missed = f" A gap under {100 * findings.detectable:.1f} points could go unnoticed here."
     return ("" if findings.worse else missed) + needed
 

@@ -22,6 +22,7 @@ SHOTS = [
     ("answer", "#answer", DESKTOP, "light"),
     ("answer-dark", "#answer", DESKTOP, "dark"),
     ("affected", "#affected", (1280, 900), "light"),
+    ("thresholds", "#thresholds", (1280, 720), "light"),
     ("intersections", "#intersections", (1280, 900), "light"),
     ("explorer", "#explorer", (1280, 1000), "light"),
     ("pairs", "#pairs", (1280, 640), "light"),
@@ -36,7 +37,15 @@ def take(page: Page, name: str, section: str) -> None:
     if not page.locator(section).count():
         print(f"{name}: the report has no {section}")
         return
-    page.evaluate("(id) => document.querySelector(id).scrollIntoView()", section)
+    page.evaluate(
+        """(id) => {
+            const section = document.querySelector(id);
+            const fold = section.closest('#appendix');
+            if (fold) fold.open = true;
+            section.scrollIntoView();
+        }""",
+        section,
+    )
     page.wait_for_timeout(1500)
     path = HERE / f"{name}.png"
     page.screenshot(path=path)

@@ -8,17 +8,14 @@ Why what is missing has a column of its own: whoever signs must not take a repor
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-import reports.text
 from audit.schema.result import AuditResult
+from reports.text.glossary import entries
 from reports.text.numbers import listing, number
 from reports.text.participation import takes_part
 
-FILE = Path(reports.text.__file__).parent / "coverage.toml"
 FOUR_FIFTHS = 0.8
 """Source: Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4 (D), 1978."""
 
@@ -37,7 +34,7 @@ class Covered:
 
 @cache
 def _fixed() -> list[Covered]:
-    return [Covered(**item) for item in tomllib.loads(FILE.read_text(encoding="utf-8"))["item"]]
+    return [Covered(**item) for item in entries("coverage.toml")["item"]]
 
 
 def pass_ratio(result: AuditResult, attribute: str) -> float:
@@ -59,7 +56,7 @@ def _four_fifths(result: AuditResult) -> Covered:
     )
     return Covered(
         "Four-fifths guideline (29 CFR 1607.4 D)",
-        "A group’s selection rate is compared with four fifths (0.8) of the highest group’s",
+        f"A group’s selection rate is compared with four fifths ({FOUR_FIFTHS}) of the highest group’s",
         f"{shown}. Ratios of both error rates, with intervals, are among the numbers",
         "The guideline is about selecting employees; whether it applies to this use is not judged",
         "numbers",

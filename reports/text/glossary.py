@@ -1,6 +1,6 @@
 """The words of the reports that need explaining: terms, and disparity measures.
 
-Enters: `glossary.toml`, `measures.toml`. Leaves: `terms()` and `gap_word()`.
+Enters: `glossary.toml`, `measures.toml`, `coverage.toml`. Leaves: `terms()`, `gap_word()` and `entries()`.
 
 Why the meanings are not in the modules that hold the formulas: there stand definition and source; here
 stands what a reader without statistics needs. A measure without an entry is shown under its own key.
@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 
@@ -34,17 +35,20 @@ class GapWord:
     meaning: str
 
 
+def entries(name: str) -> dict[str, Any]:
+    """The content of a TOML file of this package."""
+    return tomllib.loads((HERE / name).read_text(encoding="utf-8"))
+
+
 @cache
 def terms() -> dict[str, Term]:
     """Key to term, in the order of the glossary."""
-    table = tomllib.loads((HERE / "glossary.toml").read_text(encoding="utf-8"))
-    return {key: Term(**entry) for key, entry in table.items()}
+    return {key: Term(**entry) for key, entry in entries("glossary.toml").items()}
 
 
 @cache
 def _gap_words() -> dict[str, GapWord]:
-    table = tomllib.loads((HERE / "measures.toml").read_text(encoding="utf-8"))
-    return {key: GapWord(**entry) for key, entry in table.items()}
+    return {key: GapWord(**entry) for key, entry in entries("measures.toml").items()}
 
 
 def gap_word(measure: str) -> GapWord:

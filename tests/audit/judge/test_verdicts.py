@@ -134,7 +134,7 @@ def test_what_would_settle_a_proven_inequality_is_measured_from_the_tolerance():
     rates, gap = np.array([47, 77]) / 2_504, 30 / 2_504
     normal = (rates * (1 - rates)).sum() * ((1.96 + 1.2816) / (0.02 - gap)) ** 2
     assert verdict.images_needed == pytest.approx(normal, rel=0.02)
-    assert "If the gap is in truth as large as seen" in verdict.explanation
+    assert "if the gap is as large as it looks" in verdict.explanation
     assert "unnoticed" not in verdict.explanation
 
 

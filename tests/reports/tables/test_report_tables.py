@@ -41,7 +41,7 @@ def test_an_undefined_number_is_an_empty_field_and_no_data_on_the_page():
     assert table.columns[0].sort_value(table.rows[0]) == ""
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2", "@sum", "\tx"])
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-cmd", "@sum"])
 def test_a_name_that_a_spreadsheet_would_run_is_defused(name):
     table = Table("t", "t", [Column("g", "G")], [{"g": name}])
     assert parse(table)[0]["g"] == "'" + name
@@ -52,9 +52,14 @@ def test_negative_numbers_stay_numbers():
     assert parse(table)[0]["x"] == "-0.5"
 
 
-@pytest.mark.parametrize("name", ['a,"b"', "line\nbreak", "<script>alert(1)</script>"])
+@pytest.mark.parametrize("name", ['a,"b"', "<script>alert(1)</script>"])
 def test_awkward_names_survive_csv(name):
     assert parse(Table("t", "t", [Column("g", "G")], [{"g": name}]))[0]["g"] == name
+
+
+@pytest.mark.parametrize(("name", "spelled"), [("line\nbreak", "line\\nbreak"), ("\tx", "'\\tx")])
+def test_control_characters_are_spelled_out_in_csv(name, spelled):
+    assert parse(Table("t", "t", [Column("g", "G")], [{"g": name}]))[0]["g"] == spelled
 
 
 def test_the_download_is_the_table(result):
