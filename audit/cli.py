@@ -1,7 +1,7 @@
 """The command line: `audit COMMAND`. A thin shell; everything it can do, Python can do in one call.
 
 Enters: arguments. Leaves: exit code 0, 1 where `--fail-on` found what it looks for, 2 for an expected error
-(one line, no traceback). Bugs keep their traceback.
+or an impossible option (one line, no traceback). Bugs keep their traceback.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import benchmark, demo, doctor, experiments, pairs, stress
+from audit.commands import benchmark, demo, doctor, experiments, pairs, show, stress
 from audit.commands import run as running
 from audit.commands import score as scoring
 from audit.commands import train as training
-from audit.commands.common import console, typed
+from audit.commands.common import errors, typed
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
 from pipelines.visible import visible
@@ -31,8 +31,23 @@ EXPECTED = tuple(
     module.ExpectedError for module in (audit_errors, detector_errors, pipeline_errors, report_errors)
 )
 """One tree of errors a package; each ends as one line."""
+
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""Arguments that cannot be parsed, of which typer exports the leaves alone."""
+
 MAX_MESSAGE = 1500
-"""Characters of that line: a file may hold names of any length."""
+"""Characters of an error's line: a file may hold names of any length."""
+
+COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
+    "Audit": (running.run, show.compare, benchmark.benchmark, stress.stress, show.report),
+    "Make pairs": (pairs.generate_pairs, pairs.import_pairs),
+    "Detectors": (
+        training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,
+        scoring.explain,
+    ),
+    "Inspect": (demo.demo, doctor.doctor, show.schema),
+}  # fmt: skip
+"""Title of each group in the help to its commands."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,25 +73,9 @@ def audit(
     """The fairness audit for fake-face detectors: who is wrongly accused, whose fakes get through."""
 
 
-for function in (
-    pairs.generate_pairs,
-    pairs.import_pairs,
-    training.train,
-    scoring.score,
-    scoring.check,
-    scoring.explain,
-    benchmark.benchmark,
-    stress.stress,
-    experiments.experiments,
-    experiments.sweep,
-    running.run,
-    running.report,
-    running.compare,
-    running.schema,
-    doctor.doctor,
-    demo.demo,
-):
-    app.command()(function)
+for title, functions in COMMANDS.items():
+    for function in functions:
+        app.command(rich_help_panel=title)(function)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,7 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         with typed(arguments):
-            app(arguments)
+            sys.exit(app(arguments, prog_name="audit", standalone_mode=False) or 0)
+    except UsageError as error:
+        context = getattr(error, "ctx", None)
+        text = error.format_message()
+        if not text:  # no command was named, and its help was shown
+            sys.exit(2)
+        _stop(f"{text} (see {context.command_path if context else 'audit'} --help)")
+    except typer.Abort:
+        errors.print("stopped", style="red")
+        sys.exit(130)
     except EXPECTED as error:
         _stop(str(error))
     except OSError as fault:
@@ -109,7 +117,7 @@ def _of_the_disk(fault: OSError) -> str:
 def _stop(message: str) -> NoReturn:
     line = visible(message)
     line = line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]} ..."
-    console.print(f"error: {line}", style="red", markup=False, soft_wrap=True)
+    errors.print(f"error: {line}", style="red", markup=False, soft_wrap=True)
     sys.exit(2)
 
 

@@ -24,7 +24,7 @@ from detectors.data.origins import parse_group_by
 from detectors.data.preprocessing import fit, to_unit
 from detectors.errors import DatasetLayoutError, TrainingError
 from detectors.models.detector import Detector
-from detectors.models.loading import load_detector
+from detectors.models.loading import load_detector, pick_device
 from detectors.scoring.dataset_scores import score_files
 from detectors.scoring.engine import Options
 from detectors.scoring.score_table import OK
@@ -163,17 +163,20 @@ def train(
     """
     from detectors.training.leakage import train_by_origin
     from detectors.training.settings import Settings
+    from detectors.training.train_detector import refuse_existing
     from detectors.training.train_detector import train as train_once
 
     _refuse_unknown(settings, [field.name for field in fields(Settings)])
-    chosen = Settings(**settings)
+    chosen, target = Settings(**settings), Path(out or f"{arch}.pt")
     chosen.check(arch)
+    pick_device(device)
+    refuse_existing(target, overwrite)
     rule = parse_group_by(group_by) if group_by else None
     sets = [data] if isinstance(data, str | Path) else data
     images = sets if isinstance(sets, LabelledImages) else read_sets(sets, group_by=rule)
     run: Callable[..., Path] = train_by_origin if group_by else train_once
     return run(
-        arch, images, Path(out or f"{arch}.pt"), chosen,
+        arch, images, target, chosen,
         device=device, overwrite=overwrite, progress=progress, say=say or (lambda line: None),
     )  # fmt: skip
 

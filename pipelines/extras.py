@@ -22,6 +22,15 @@ EXTRAS = {
 """Extra to the modules it brings."""
 
 
+def package_of(module: str) -> str:
+    """What a module is installed as.
+
+    >>> package_of("facenet_pytorch"), package_of("cv2")
+    ('facenet-pytorch', 'opencv-python-headless')
+    """
+    return {"cv2": "opencv-python-headless"}.get(module, module.replace("_", "-"))
+
+
 def missing(extra: str) -> list[str]:
     """The modules of an extra that are not installed."""
     return [name for name in EXTRAS[extra] if find_spec(name) is None]
@@ -39,5 +48,5 @@ def require(purpose: str, *extras: str) -> None:
     """
     absent = {extra: names for extra in extras if (names := missing(extra))}
     if absent:
-        packages = ", ".join(name.replace("_", "-") for names in absent.values() for name in names)
+        packages = ", ".join(package_of(name) for names in absent.values() for name in names)
         raise MissingExtra(purpose, packages, ",".join(absent))

@@ -19,12 +19,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-HEAVY = ("torch", "torchvision", "facenet_pytorch", "safetensors", "lightning", "timm", "optuna",
-         "onnxruntime", "ray")  # fmt: skip
+HEAVY = ("torch", "torchvision", "facenet_pytorch", "safetensors", "cv2", "lightning", "timm", "optuna",
+         "onnxruntime", "ray", "diffusers")  # fmt: skip
 NEEDS = {
     "train": "images,train", "sweep": "images,train", "generate-pairs": "images", "demo": "images,train",
     "score --detector x.pt a.png": "images", "check --detector x.pt d": "images",
     "explain --detector x.pt a.png": "images", "benchmark --detector x.pt --data d": "images",
+    "stress --detector x.pt": "images",
     "run --detector x.pt": "images", "import-pairs real fake labels.csv": "images",
 }  # fmt: skip
 """Command line to the extras it asks for; none of the files exist, so whatever else is said came too late."""
@@ -79,7 +80,7 @@ def main() -> None:
         os.chdir(folder)
         write_scores(Path("scores.csv"))
         code, out, err = audit("run", "--scores", "scores.csv", "--out", "run")
-        assert code == 0 and "disparity" in out, (code, out, err)
+        assert code == 0 and "Disparity" in out, (code, out, err)
         assert Path("run/report.html").stat().st_size > 100_000
         assert audit("report", "run")[0] == 0
         assert audit("run", "--scores", "scores.csv", "--out", "again", "--threshold", "0.6")[0] == 0

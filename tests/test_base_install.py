@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import MissingExtra
-from pipelines.extras import EXTRAS, require
+from pipelines.extras import EXTRAS, package_of, require
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,8 +28,8 @@ def test_extras_bring_what_the_messages_say():
     for extra, modules in EXTRAS.items():
         brought = " ".join(optional[extra])
         for module in modules:
-            assert module.replace("_", "-") in brought
-            assert module.replace("_", "-") not in " ".join(project["dependencies"])
+            assert package_of(module) in brought
+            assert package_of(module) not in " ".join(project["dependencies"])
     for extra in set(EXTRAS) - {"images"}:
         assert "fake-face-fairness-audit[images]" in optional[extra]
 

@@ -35,6 +35,8 @@ class AuditOptions(TypedDict, total=False):
     bins: Mapping[str, Sequence[float]]
     controls: str | Sequence[str]
     unit_column: str | None
+    independent: bool
+    weight_column: str | None
     references: Mapping[str, str]
     label_column: str
     score_column: str

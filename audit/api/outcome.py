@@ -8,7 +8,6 @@ lists that reports read; frames, files and HTML are ways to look at it, and none
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, refuse_oth
 from audit.runs.score_audit import AuditedScores
 from audit.schema.json_schema import load_result as load_record
 from audit.schema.result import AuditResult, Gap, GroupResult, Verdict
+from pipelines.visible import isolated
 
 REPORT_FILE = "report.html"
 
@@ -86,9 +86,11 @@ class Audit:
     def summary(self) -> str:
         """The answer as text: what to know first, the answer, one line a verdict."""
         from reports.text.answer import headline, notes, overall_sentence
+        from reports.text.legible import legible
 
-        told = [f"{v.attribute}, {v.rate.upper()}: {v.verdict}. {v.explanation}" for v in self._single()]
-        return "\n".join([*notes(self.record), headline(self.record), overall_sentence(self.record), *told])
+        shown = legible(self.record)
+        told = [f"{v.attribute}, {v.rate.upper()}: {v.verdict}. {v.explanation}" for v in _single(shown)]
+        return "\n".join([*notes(shown), headline(shown), overall_sentence(shown), *told])
 
     def write(self, out_dir: str | Path, overwrite: bool = False) -> Path:
         """Write the run folder: `audit.json`, `scores.parquet`, the sampled faces.
@@ -143,9 +145,6 @@ class Audit:
             raise RunFolderError("this audit is in no folder; write it with result.write('runs/NAME')")
         return place
 
-    def _single(self) -> list[Verdict]:
-        return [v for v in self.record.verdicts if ":" not in v.attribute]
-
     def __repr__(self) -> str:
         data, where = self.record.data, f" in {self.folder}" if self.folder else ""
         by = ", ".join(self.record.config.attributes)
@@ -154,34 +153,40 @@ class Audit:
     def _repr_html_(self) -> str:
         """The first screen: the answer, what to know first, one row a verdict."""
         from reports.text.answer import headline, notes, overall_sentence
+        from reports.text.legible import legible
 
+        shown = legible(self.record)
+        rows = [verdict_row(shown, v) for v in _single(shown)]
         return "".join(
             [
-                f"<h3>{escape(headline(self.record))}</h3>",
-                *(f"<p><b>{escape(note)}</b></p>" for note in notes(self.record)),
-                f"<p>{escape(overall_sentence(self.record))}</p>",
-                html_table(
-                    verdict_columns(self.record.config.confidence), [verdict_row(v) for v in self._single()]
-                ),
+                f"<h3>{escape(headline(shown))}</h3>",
+                *(f"<p><b>{escape(note)}</b></p>" for note in notes(shown)),
+                f"<p>{escape(overall_sentence(shown))}</p>",
+                html_table(verdict_columns(shown), rows),
             ]
         )
 
 
-def verdict_columns(confidence: float) -> tuple[str, ...]:
+def _single(record: AuditResult) -> list[Verdict]:
+    """Verdicts on single attributes."""
+    return [v for v in record.verdicts if ":" not in v.attribute]
+
+
+def verdict_columns(record: AuditResult) -> tuple[str, ...]:
     """What the cells of `verdict_row` are called."""
     from reports.text.numbers import percent
 
-    return ("By", "Rate", "Verdict", f"Gap ({percent(confidence, 0)} interval)", "Between")
+    interval = f"Gap ({percent(record.config.confidence, 0)} interval), corrected p"
+    return ("By", "Rate", "Verdict", interval, "Between")
 
 
-def verdict_row(v: Verdict) -> tuple[str, ...]:
+def verdict_row(record: AuditResult, v: Verdict) -> tuple[str, ...]:
     """One verdict in five cells of text, for a terminal or a notebook; names are as strangers gave them."""
-    from reports.text.numbers import point_interval, points
-    from reports.text.verdict_text import group_label
+    from reports.text.verdict_text import HEADLINES, gap_line, group_label
 
     ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
-    gap = "" if math.isnan(v.gap) else f"{points(v.gap)} ({point_interval(v.gap_interval)})"
-    return (v.attribute.replace(":", " × "), v.rate.upper(), v.verdict, gap, " vs ".join(ends))
+    name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v).removeprefix("gap ")
+    return (name, v.rate.upper(), HEADLINES[v.verdict], gap, " vs ".join(ends))
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -10,10 +10,11 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,10 +32,84 @@ FAIRFACE_PLACES = (Path("fairface"), Path("FairFace"), Path("data/fairface"))
 console = Console(stderr=True, highlight=False)
 """Progress and remarks; results go to standard output."""
 
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images a network sees at once.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
+errors = Console(stderr=True, highlight=False)
+"""What went wrong; never quiet."""
+
+DEVICES = ("auto", "cpu", "cuda")
+THRESHOLDS = ("0.5", "eer", "youden", "fpr=0.01", "fpr=0.05", "fpr<=0.01@95%", "fnr=0.05")
+"""What completion proposes for a threshold."""
+
+
+def complete(words: Sequence[str]) -> Callable[[str], list[str]]:
+    """Shell completion from a list of words."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+def complete_arch(incomplete: str) -> list[str]:
+    """Shell completion of architectures; none where torch is not installed."""
+    from pipelines.extras import missing
+
+    if missing("images"):
+        return []
+    from detectors.models.architectures import ZOO
+
+    return [name for name in sorted(ZOO) if name.startswith(incomplete)]
+
+
+def chosen_from(words: Sequence[str]) -> Callable[[str | None], str | None]:
+    """A check of an option's value, made before the command begins."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in words:
+            near = get_close_matches(value, words, n=1, cutoff=0.7)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise typer.BadParameter(f"'{value}' is none of {', '.join(words)}{hint}")
+        return value
+
+    return check
+
+
+def set_quiet(value: bool) -> bool:
+    """Silence remarks, or let them speak again."""
+    console.quiet = value
+    return value
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu or cuda.", metavar="DEVICE", callback=chosen_from(DEVICES),
+        autocompletion=complete(DEVICES),
+    ),
+]  # fmt: skip
+BatchSize = Annotated[int, typer.Option(min=1, help="Images a network sees at once.", metavar="IMAGES")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.", metavar="NUMBER")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what another run left there.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=set_quiet, help="No progress and no remarks; errors alone."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON, and nothing else.")]
+
+
+def refuse_typed(context: typer.Context, others: Mapping[str, str], why: str) -> None:
+    """Refuse options that another one leaves no meaning.
+
+    Args:
+        context: The command being run.
+        others: Parameter to option as typed.
+        why: The rest of the sentence.
+
+    Raises:
+        typer.BadParameter: Naming those that were typed.
+    """
+    typed_too = [
+        option
+        for name, option in others.items()
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+    if typed_too:
+        raise typer.BadParameter(f"{', '.join(typed_too)} {why}")
 
 
 def say(line: str) -> None:

@@ -19,12 +19,21 @@ N_PHOTOS = 900
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.", metavar="DIR")] = Path(
+        "demo"
+    ),
     fairface: Annotated[
-        Path | None, typer.Option(help="Real labelled photos in FairFace's layout; without, faces are drawn.")
+        Path | None,
+        typer.Option(
+            help="Real labelled photos in FairFace's layout; without, faces are drawn.", metavar="DIR"
+        ),
     ] = None,
-    photos: Annotated[int, typer.Option(min=126, help="How many photos to draw, or to take.")] = N_PHOTOS,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the training; two leave errors to audit.")] = 2,
+    photos: Annotated[
+        int, typer.Option(min=126, help="How many photos to draw, or to take.", metavar="COUNT")
+    ] = N_PHOTOS,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Of the training; two leave errors to audit.", metavar="COUNT")
+    ] = 2,
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:

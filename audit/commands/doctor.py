@@ -11,15 +11,19 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import FAIRFACE_PLACES, PAIRS_PLACE, Device
-from pipelines.extras import EXTRAS, missing, require
+from pipelines.extras import EXTRAS, missing, package_of, require
 
 
 def doctor(
     psp: Annotated[
-        Path | None, typer.Option(help="Compare this pSp checkpoint in our network and in upstream's code.")
+        Path | None,
+        typer.Option(
+            help="Compare this pSp checkpoint in our network and in upstream's code.", metavar="FILE"
+        ),
     ] = None,
     upstream: Annotated[
-        Path | None, typer.Option(help="Upstream's checkout. Default: third_party/pixel2style2pixel.")
+        Path | None,
+        typer.Option(help="Upstream's checkout. Default: third_party/pixel2style2pixel.", metavar="DIR"),
     ] = None,
     device: Device = "cpu",
 ) -> None:
@@ -60,7 +64,7 @@ def _packages() -> None:
     for extra, modules in EXTRAS.items():
         absent = missing(extra)
         for module in modules:
-            name = module.replace("_", "-")
+            name = package_of(module)
             state = f"absent: pip install -e '.[{extra}]'" if module in absent else metadata.version(name)
             print(f"  {name} {state}")
     print(f"foreign model files (ONNX, TorchScript, .pt2): {describe()}")

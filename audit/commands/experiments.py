@@ -7,19 +7,30 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import PAIRS_PLACE, Device, Seed, console, require_file, require_folder, show
+from audit.commands.common import (
+    PAIRS_PLACE,
+    Device,
+    Seed,
+    complete_arch,
+    require_file,
+    require_folder,
+    say,
+    show,
+)
 from pipelines.extras import require
-from pipelines.visible import visible
 
 
 def experiments(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="A folder to list, or two and more trainings (.pt or .training.json) to compare."
+            help="A folder to list, or two and more trainings (.pt or .training.json) to compare.",
+            metavar="PATH...",
         ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write the table to this file.", metavar="FILE")
+    ] = None,
 ) -> None:
     """List the trainings below a folder, best first; or show where given trainings differ."""
     from detectors.training.experiments import compare_experiments, list_experiments
@@ -37,16 +48,28 @@ def experiments(
 
 
 def sweep(
-    arch: Annotated[str, typer.Option(help="Architecture, as for `audit train`.")] = "simplenet",
-    data: Annotated[Path, typer.Option(help="Labelled images, as for `audit train`.")] = PAIRS_PLACE,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints, records and the study.")] = Path("sweep"),
-    trials: Annotated[int, typer.Option(min=1, help="Finished trials wanted, earlier ones included.")] = 20,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each trial.")] = 10,
+    arch: Annotated[
+        str,
+        typer.Option(
+            help="Architecture, as for `audit train`.", metavar="NAME", autocompletion=complete_arch
+        ),
+    ] = "simplenet",
+    data: Annotated[
+        Path, typer.Option(help="Labelled images, as for `audit train`.", metavar="PATH")
+    ] = PAIRS_PLACE,
+    out: Annotated[
+        Path, typer.Option(help="Folder for checkpoints, records and the study.", metavar="DIR")
+    ] = Path("sweep"),
+    trials: Annotated[
+        int, typer.Option(min=1, help="Finished trials wanted, earlier ones included.", metavar="COUNT")
+    ] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each trial.", metavar="COUNT")] = 10,
     storage: Annotated[
-        str | None, typer.Option(help="Database URL shared by several machines. Default: OUT/sweep.db.")
+        str | None,
+        typer.Option(help="Database URL shared by several machines. Default: OUT/sweep.db.", metavar="URL"),
     ] = None,
     size_px: Annotated[
-        int | None, typer.Option(min=32, help="Input size; by default the architecture's.")
+        int | None, typer.Option(min=32, help="Input size; by default the architecture's.", metavar="PIXELS")
     ] = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -60,7 +83,7 @@ def sweep(
     settings = Settings(epochs=epochs, size_px=size_px, seed=seed)
     table = run(
         arch, data, out, trials, settings, storage=storage, device=device,
-        say=lambda line: console.print(visible(line), markup=False),
+        say=say,
     )  # fmt: skip
     show(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
     show(f"best: {out / 'best.pt'}")

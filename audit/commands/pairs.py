@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audit.commands.common import PAIRS_PLACE, BatchSize, Device, Seed, console, find_fairface, show
+from audit.commands.common import (
+    PAIRS_PLACE,
+    BatchSize,
+    Device,
+    Quiet,
+    Seed,
+    chosen_from,
+    complete,
+    console,
+    find_fairface,
+    show,
+)
 from pipelines.extras import require
 from pipelines.visible import visible
 
 if TYPE_CHECKING:
     from pipelines.jobs.generation import PairsPlan, PairsSummary
 
+ENGINES, PRECISIONS = ("local", "ray"), ("auto", "float32", "bfloat16")
+WORK = "How the work is done"
 Generators = Annotated[
     list[str],
     typer.Option(
@@ -22,35 +35,64 @@ Generators = Annotated[
         help="A kind of fake; repeat it for several of each photo. small (embedded network), a pSp "
         "checkpoint such as psp_ffhq_encode.pt, swap, self-blend, vae:FOLDER, or module:factory, which runs "
         "your code.",
+        metavar="KIND", autocompletion=complete(("small", "swap", "self-blend", "vae:")),
     ),
-]
+]  # fmt: skip
 Finish = Annotated[
     str | None,
     typer.Option(
-        help="How both halves are written: png (the default), jpeg=Q, or source (its photo's JPEG tables)."
+        help="How both halves are written: png (the default), jpeg=Q, or source (its photo's JPEG tables).",
+        metavar="FORMAT", autocompletion=complete(("png", "jpeg=90", "source")),
+    ),
+]  # fmt: skip
+Out = Annotated[Path, typer.Option(help="The pairs dataset's folder.", metavar="DIR")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="local, or ray for a cluster (extra \\[ray]).", metavar="ENGINE", callback=chosen_from(ENGINES),
+        autocompletion=complete(ENGINES), rich_help_panel=WORK,
+    ),
+]  # fmt: skip
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAY_ADDRESS", help="The Ray cluster's address.", metavar="ADDRESS", rich_help_panel=WORK
     ),
 ]
-Out = Annotated[Path, typer.Option(help="The pairs dataset's folder.")]
-Engine = Annotated[str, typer.Option(help="local, or ray for a cluster (extra \\[ray]).")]
-RayAddress = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="The Ray cluster's address.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Worker processes; by default one a core, or four a GPU.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Worker processes; by default one a core, or four a GPU.",
+        metavar="COUNT",
+        rich_help_panel=WORK,
+    ),
 ]
 Precision = Annotated[
     str,
-    typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is native and the fakes stay."),
+    typer.Option(
+        help="float32, bfloat16, or auto: bfloat16 where it is native and the fakes stay.",
+        metavar="NAME",
+        callback=chosen_from(PRECISIONS),
+        autocompletion=complete(PRECISIONS),
+        rich_help_panel=WORK,
+    ),
 ]
 Compiled = Annotated[
     bool,
     typer.Option(
         "--compile/--no-compile",
         help="Fuse the generator with torch.compile: a minute at the start; needs a C++ compiler.",
+        rich_help_panel=WORK,
     ),
 ]
 Truncation = Annotated[
     float,
     typer.Option(
-        min=0, max=1, help="Less than 1 draws fakes towards the average face, its skin colour included."
+        min=0,
+        max=1,
+        help="Less than 1 draws fakes towards the average face, its skin colour included.",
+        metavar="SHARE",
     ),
 ]
 StyleMix = Annotated[
@@ -60,26 +102,34 @@ StyleMix = Annotated[
         max=1,
         help="Share of fine styles taken from another person of the same age, gender and race in the shard; "
         "larger shards hold more of them.",
+        metavar="SHARE",
     ),
 ]
 SizePx = Annotated[
-    int | None, typer.Option(min=32, help="Side of both halves; by default the generator's crop.")
+    int | None,
+    typer.Option(min=32, help="Side of both halves; by default the generator's crop.", metavar="PIXELS"),
 ]
-ShardSize = Annotated[int, typer.Option(min=1, help="Photos finished and written together.")]
+ShardSize = Annotated[
+    int,
+    typer.Option(min=1, help="Photos finished and written together.", metavar="PHOTOS", rich_help_panel=WORK),
+]
 
 
 def generate_pairs(
     fairface: Annotated[
         Path | None,
-        typer.Option(help="FairFace's folder. Default: ./fairface, ./FairFace or ./data/fairface."),
+        typer.Option(
+            help="FairFace's folder. Default: ./fairface, ./FairFace or ./data/fairface.", metavar="DIR"
+        ),
     ] = None,
     out: Out = PAIRS_PLACE,
     generator: Generators = ["small"],  # noqa: B006 (typer reads it, nobody changes it)
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most N photos, balanced over age, gender and race.")
+        int | None,
+        typer.Option(min=1, help="At most N photos, balanced over age, gender and race.", metavar="N"),
     ] = None,
     per_cell: Annotated[
-        int | None, typer.Option(min=1, help="At most N photos of each age, gender and race.")
+        int | None, typer.Option(min=1, help="At most N photos of each age, gender and race.", metavar="N")
     ] = None,
     device: Device = "auto",
     batch_size: BatchSize = 16,
@@ -95,12 +145,14 @@ def generate_pairs(
     workers: Workers = None,
     ray_address: RayAddress = None,
     from_latents: Annotated[
-        Path | None, typer.Option(help="Decode a finished dataset's latents again; no photos needed.")
+        Path | None,
+        typer.Option(help="Decode a finished dataset's latents again; no photos needed.", metavar="DIR"),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Make a few, print the plan, its disk need and time; write nothing."),
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make fakes of every labelled photo, of one kind or several: matched pairs to audit a detector on.
 
@@ -132,24 +184,29 @@ def generate_pairs(
     if dry_run:
         _print_plan(plan_pairs(job, workers))
     else:
-        _print_summary(run_job(job, engine, workers, ray_address, show_progress=True), known)
+        _print_summary(run_job(job, engine, workers, ray_address, show_progress=not quiet), known, quiet)
 
 
 def import_pairs(
-    real: Annotated[Path, typer.Argument(help="Folder of real photos.")],
-    fake: Annotated[Path, typer.Argument(help="Folder of fakes, named like the reals.")],
-    labels: Annotated[Path, typer.Argument(help="CSV: file, age, gender, race.")],
+    real: Annotated[Path, typer.Argument(help="Folder of real photos.", metavar="REAL_DIR")],
+    fake: Annotated[Path, typer.Argument(help="Folder of fakes, named like the reals.", metavar="FAKE_DIR")],
+    labels: Annotated[Path, typer.Argument(help="CSV: file, age, gender, race.", metavar="LABELS.csv")],
     out: Out = PAIRS_PLACE,
-    name: Annotated[str, typer.Option(help="What made the fakes, for the report.")] = "imported",
+    name: Annotated[
+        str, typer.Option(help="What made the fakes, for the report.", metavar="NAME")
+    ] = "imported",
     size_px: Annotated[
         int | None,
-        typer.Option(min=32, help="Bring both halves to this side; by default each keeps its own."),
+        typer.Option(
+            min=32, help="Bring both halves to this side; by default each keeps its own.", metavar="PIXELS"
+        ),
     ] = None,
     any_labels: Annotated[
         bool, typer.Option("--any-labels", help="Accept label words that FairFace does not know.")
     ] = False,
     device: Device = "auto",
     workers: Workers = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make a pairs dataset of pairs that exist already, from any generator."""
     require("audit import-pairs", "images")
@@ -157,9 +214,9 @@ def import_pairs(
 
     made = run(
         real, fake, labels, out, generator_name=name, size_px=size_px, any_labels=any_labels,
-        device=device, workers=workers, show_progress=True,
+        device=device, workers=workers, show_progress=not quiet,
     )  # fmt: skip
-    _print_summary(made)
+    _print_summary(made, quiet=quiet)
 
 
 def _refuse(given: dict[str, Any]) -> None:
@@ -185,9 +242,11 @@ def _only(generators: list[str]) -> str:
     return generators[0]
 
 
-def _print_summary(made: PairsSummary, known: Collection[str] = ()) -> None:
+def _print_summary(made: PairsSummary, known: Collection[str] = (), quiet: bool = False) -> None:
     from pipelines.dataset.manifest import OK
 
+    if quiet:
+        return
     state = "were there already" if made.was_complete else "made"
     show(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
     for kind, counts in made.by_kind.items():

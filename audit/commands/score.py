@@ -7,29 +7,41 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import Device, console, require_folder, show
+from audit.commands.common import Device, chosen_from, complete, complete_arch, require_folder, say, show
 from pipelines.extras import require
-from pipelines.visible import visible
 
-Detector = Annotated[str, typer.Option(help="A detector's file, or module:factory to run your own Python.")]
-Arch = Annotated[str | None, typer.Option(help="For a plain state_dict: its architecture.")]
+METHODS = ("grad-cam", "saliency")
+Detector = Annotated[
+    str,
+    typer.Option(
+        help="A detector's file, or module:factory or file.py:factory to run your own Python.", metavar="FILE"
+    ),
+]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        help="For a plain state_dict: its architecture.", metavar="NAME", autocompletion=complete_arch,
+        rich_help_panel="Detector",
+    ),
+]  # fmt: skip
 Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         help="What a foreign detector does not say itself, such as size_px=224 or output=logit; repeat.",
+        metavar="KEY=VALUE", rich_help_panel="Detector",
     ),
-]
-
+]  # fmt: skip
 TRUST_HELP = (
     "SHA-256 of an ONNX, TorchScript or .pt2 file whose maker you trust: it then runs in this process, with "
     "all your rights, instead of an isolated one."
 )
-Trust = Annotated[str | None, typer.Option(help=TRUST_HELP)]
+Trust = Annotated[str | None, typer.Option(help=TRUST_HELP, metavar="SHA256", rich_help_panel="Detector")]
+ImageFiles = Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE...")]
 
 
 def score(
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: ImageFiles,
     detector: Detector,
     arch: Arch = None,
     set_: Set = None,
@@ -38,21 +50,20 @@ def score(
 ) -> None:
     """Print one line an image: its score (0 real to 1 fake) and its path, or why there is none."""
     require("audit score", "images")
-    from detectors.models.loading import load_detector
+    from detectors.api import load
     from detectors.models.sidecar import parse_options
-    from detectors.scoring.dataset_scores import score_files
 
-    options = parse_options(set_ or [])
-    loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
-    table = score_files(loaded, images)
+    table = load(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or [])).score(images)
     for row in table.itertuples():
-        show(f"{row.score:.4f}  {row.path}" if row.status == "ok" else f"{row.status}  {row.path}")
+        show(f"{row.score:.4f}  {row.image}" if row.status == "ok" else f"{row.status}  {row.image}")
     if (table["status"] != "ok").all():
         raise typer.Exit(1)
 
 
 def check(
-    images: Annotated[Path, typer.Argument(help="Labelled images: a pairs dataset, a folder, a table.")],
+    images: Annotated[
+        Path, typer.Argument(help="Labelled images: a pairs dataset, a folder, a table.", metavar="DATA")
+    ],
     detector: Detector,
     arch: Arch = None,
     set_: Set = None,
@@ -61,33 +72,42 @@ def check(
 ) -> None:
     """Try a detector on a handful of labelled images: does it look inverted, constant or saturated?"""
     require("audit check", "images")
+    from detectors.api import loaded
     from detectors.data.datasets import read_images
-    from detectors.models.loading import load_detector
     from detectors.models.sidecar import parse_options
     from detectors.scoring.detector_check import check_detector
 
-    options = parse_options(set_ or [])
-    loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
-    found = check_detector(loaded, read_images(images))
+    options, labelled = parse_options(set_ or []), read_images(images)
+    found = check_detector(loaded(detector, arch=arch, device=device, trust=trust, **options), labelled)
     show("\n".join(found.lines))
     for warning in found.warnings:
-        console.print(f"warning: {visible(warning)}", style="yellow", markup=False)
+        say(f"warning: {warning}")
 
 
 def explain(
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
-    detector: Annotated[str, typer.Option(help="A checkpoint of `audit train`, or a trusted file of torch.")],
-    out: Annotated[Path, typer.Option(help="Folder for one picture an image.")] = Path("explained"),
-    method: Annotated[str, typer.Option(help="grad-cam or saliency.")] = "grad-cam",
+    images: ImageFiles,
+    detector: Annotated[
+        str, typer.Option(help="A checkpoint of `audit train`, or a trusted file of torch.", metavar="FILE")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for one picture an image.", metavar="DIR")] = Path(
+        "explained"
+    ),
+    method: Annotated[
+        str,
+        typer.Option(
+            help="grad-cam or saliency.", metavar="METHOD", callback=chosen_from(METHODS),
+            autocompletion=complete(METHODS),
+        ),
+    ] = "grad-cam",
     trust: Trust = None,
     device: Device = "auto",
-) -> None:
+) -> None:  # fmt: skip
     """Write each image with a map of where the answer "fake" rests."""
     require("audit explain", "images")
-    from detectors.models.loading import load_detector
+    from detectors.api import loaded
     from detectors.scoring.saliency import write_explanation
 
     require_folder(out)
-    loaded = load_detector(detector, device=device, trust=trust)
+    ready = loaded(detector, device=device, trust=trust)
     for path in images:
-        show(write_explanation(loaded, path, out, method))
+        show(write_explanation(ready, path, out, method))

@@ -7,30 +7,52 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import BatchSize, Device, Overwrite, Seed, command_line, console, find_pairs
+from audit.commands.common import (
+    BatchSize,
+    Device,
+    Overwrite,
+    Seed,
+    command_line,
+    console,
+    find_pairs,
+    require_folder,
+)
 from pipelines.extras import require
 
 
 def stress(
-    detector: Annotated[list[str], typer.Option(help="A detector's file, or module:factory; repeat.")],
-    pairs: Annotated[Path | None, typer.Option(help="A pairs dataset. Default: ./pairs.")] = None,
+    detector: Annotated[
+        list[str], typer.Option(help="A detector's file, or module:factory; repeat.", metavar="FILE")
+    ],
+    pairs: Annotated[
+        Path | None, typer.Option(help="A pairs dataset. Default: ./pairs.", metavar="DIR")
+    ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Instead of pairs: a table of labelled images (CSV), or a folder.")
+        Path | None,
+        typer.Option(help="Instead of pairs: a table of labelled images (CSV), or a folder.", metavar="PATH"),
     ] = None,
     transform: Annotated[
         list[str] | None,
-        typer.Option(help="Only this one, such as jpeg; repeat. Default: all 17."),
+        typer.Option(help="Only this one, such as jpeg; repeat. Default: all 17.", metavar="NAME"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("stress"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("stress"),
     threshold: Annotated[
-        str, typer.Option(help="Fake if score >= this: a number, or eer, youden, fpr=0.01, fnr=0.05.")
+        str,
+        typer.Option(
+            help="Fake if score >= this: a number, or eer, youden, fpr=0.01, fnr=0.05.", metavar="NUMBER|RULE"
+        ),
     ] = "0.5",
     attribute: Annotated[
-        list[str] | None, typer.Option(help="Column to audit; repeat. Default: all of the data set's.")
+        list[str] | None,
+        typer.Option(help="Column to audit; repeat. Default: all of the data set's.", metavar="COLUMN"),
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="Difference in harm that nobody minds.")] = 0.02,
-    confidence: Annotated[float, typer.Option(help="Of every interval and verdict.")] = 0.95,
-    min_n: Annotated[int, typer.Option(min=1, help="Smaller groups are not compared.")] = 30,
+    tolerance: Annotated[
+        float, typer.Option(help="Difference in harm that nobody minds.", metavar="SHARE")
+    ] = 0.02,
+    confidence: Annotated[float, typer.Option(help="Of every interval and verdict.", metavar="SHARE")] = 0.95,
+    min_n: Annotated[
+        int, typer.Option(min=1, help="Smaller groups are not compared.", metavar="IMAGES")
+    ] = 30,
     seed: Seed = 0,
     device: Device = "auto",
     batch_size: BatchSize = 32,
@@ -53,6 +75,7 @@ def stress(
     from pipelines.visible import visible
     from reports.pages.stress_page import headline, write_stress_page
 
+    require_folder(out)
     config = AuditConfig(
         attributes=tuple(attribute or ()), threshold=threshold, confidence=confidence, tolerance=tolerance,
         min_n=min_n, seed=seed,

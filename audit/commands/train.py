@@ -11,119 +11,195 @@ from audit.commands.common import (
     PAIRS_PLACE,
     Device,
     Overwrite,
+    Quiet,
     Seed,
+    chosen_from,
     command_line,
-    console,
+    complete,
+    complete_arch,
     require_file,
+    say,
     show,
 )
 from pipelines.extras import require
-from pipelines.visible import visible
+
+OPTIMISERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("cosine", "step", "exponential", "none")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+FACES = ("as is", "crop", "level")
+DATA, TRAINING, INPUT = "Data", "Training", "Input of the network"
+
+Arch = Annotated[
+    str,
+    typer.Option(
+        help="simplenet, resnet50 ...; `audit train --arch list` shows all.", metavar="NAME",
+        autocompletion=complete_arch,
+    ),
+]  # fmt: skip
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data", "--pairs",
+        help="A pairs dataset, a folder with real/ and fake/ (also below train/, valid/, test/), or a table; "
+        "repeat to combine, with =WEIGHT. Default: ./pairs.",
+        metavar="PATH", rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        help="What may not straddle the split: a regular expression on the name, column=NAME or runs=K. "
+        "Trains a second time, on a random split, to say what that would flatter.",
+        metavar="RULE", rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+Fractions = Annotated[
+    str,
+    typer.Option(help="Shares of train, valid and held-out test.", metavar="A,B,C", rich_help_panel=DATA),
+]
+ByKind = Annotated[
+    bool, typer.Option("--by-kind", help="One class for each kind of fake.", rich_help_panel=DATA)
+]
+Out = Annotated[Path | None, typer.Option(help="The detector's file; by default ARCH.pt.", metavar="FILE")]
+Epochs = Annotated[
+    int,
+    typer.Option(min=1, help="Passes over the training part.", metavar="COUNT", rich_help_panel=TRAINING),
+]
+StepSize = Annotated[
+    int, typer.Option(min=1, help="Images per step.", metavar="IMAGES", rich_help_panel=TRAINING)
+]
+LearningRate = Annotated[
+    float,
+    typer.Option(
+        help="Of the head; of everything, from random weights.", metavar="RATE", rich_help_panel=TRAINING
+    ),
+]
+Optimiser = Annotated[
+    str,
+    typer.Option(
+        help="adamw, adam or sgd.", metavar="NAME", callback=chosen_from(OPTIMISERS),
+        autocompletion=complete(OPTIMISERS), rich_help_panel=TRAINING,
+    ),
+]  # fmt: skip
+Schedule = Annotated[
+    str,
+    typer.Option(
+        help="cosine, step, exponential or none.", metavar="NAME", callback=chosen_from(SCHEDULES),
+        autocompletion=complete(SCHEDULES), rich_help_panel=TRAINING,
+    ),
+]  # fmt: skip
+WeightDecay = Annotated[float, typer.Option(help="L2 penalty.", metavar="NUMBER", rich_help_panel=TRAINING)]
+HeadFactor = Annotated[
+    float,
+    typer.Option(help="How many times faster the head learns.", metavar="NUMBER", rich_help_panel=TRAINING),
+]
+FreezeBody = Annotated[
+    bool, typer.Option("--freeze-body", help="Train the head alone.", rich_help_panel=TRAINING)
+]
+Imagenet = Annotated[
+    bool,
+    typer.Option(help="Start from ImageNet weights where they can be had.", rich_help_panel=TRAINING),
+]
+LabelSmoothing = Annotated[
+    float,
+    typer.Option(help="Share of the target spread out.", metavar="SHARE", rich_help_panel=TRAINING),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="auto, 32-true, bf16-mixed or 16-mixed.", metavar="NAME", callback=chosen_from(PRECISIONS),
+        autocompletion=complete(PRECISIONS), rich_help_panel=TRAINING,
+    ),
+]  # fmt: skip
+Patience = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Stop after N epochs without a better one; 0: never.", metavar="EPOCHS",
+        rich_help_panel=TRAINING,
+    ),
+]  # fmt: skip
+Devices = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Graphics processors to share the work.", metavar="COUNT", rich_help_panel=TRAINING
+    ),
+]
+Augment = Annotated[
+    list[str] | None,
+    typer.Option(help="flip, rotate, jpeg, blur ...; repeat.", metavar="NAME", rich_help_panel=INPUT),
+]
+SizePx = Annotated[
+    int | None,
+    typer.Option(
+        min=32, help="Input size; by default the architecture's.", metavar="PIXELS", rich_help_panel=INPUT
+    ),
+]
+Face = Annotated[
+    str,
+    typer.Option(
+        help="'as is' for face crops; crop or level to look for the face first.", metavar="HOW",
+        callback=chosen_from(FACES), autocompletion=complete(FACES), rich_help_panel=INPUT,
+    ),
+]  # fmt: skip
+Gray = Annotated[bool, typer.Option("--gray", help="Look at luminance alone.", rich_help_panel=INPUT)]
 
 
 def train(
-    arch: Annotated[
-        str, typer.Option(help="simplenet, resnet50 ...; `audit train --arch list` shows all.")
-    ] = "resnet50",
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--data",
-            "--pairs",
-            help="A pairs dataset, a folder with real/ and fake/ (also below train/, valid/, test/), or a "
-            "table; repeat to combine, with =WEIGHT. Default: ./pairs.",
-        ),
-    ] = None,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            help="What may not straddle the split: a regular expression on the name, column=NAME or runs=K. "
-            "Trains a second time, on a random split, to say what that would flatter."
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The detector's file; by default ARCH.pt.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
-    learning_rate: Annotated[
-        float, typer.Option(help="Of the head; of everything, from random weights.")
-    ] = 1e-3,
-    optimiser: Annotated[str, typer.Option(help="adamw, adam or sgd.")] = "adamw",
-    schedule: Annotated[str, typer.Option(help="cosine, step, exponential or none.")] = "cosine",
-    weight_decay: Annotated[float, typer.Option(help="L2 penalty.")] = 1e-2,
-    head_factor: Annotated[float, typer.Option(help="How many times faster the head learns.")] = 10.0,
-    freeze_body: Annotated[bool, typer.Option("--freeze-body", help="Train the head alone.")] = False,
-    imagenet: Annotated[bool, typer.Option(help="Start from ImageNet weights where they can be had.")] = True,
-    augment: Annotated[list[str] | None, typer.Option(help="flip, rotate, jpeg, blur ...; repeat.")] = None,
-    size_px: Annotated[
-        int | None, typer.Option(min=32, help="Input size; by default the architecture's.")
-    ] = None,
-    face: Annotated[
-        str, typer.Option(help="'as is' for face crops; crop or level to look for the face first.")
-    ] = "as is",
-    gray: Annotated[bool, typer.Option("--gray", help="Look at luminance alone.")] = False,
-    by_kind: Annotated[bool, typer.Option("--by-kind", help="One class for each kind of fake.")] = False,
-    fractions: Annotated[str, typer.Option(help="Shares of train, valid and held-out test.")] = "0.6,0.1,0.3",
-    label_smoothing: Annotated[float, typer.Option(help="Share of the target spread out.")] = 0.0,
-    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
-    patience: Annotated[
-        int, typer.Option(min=0, help="Stop after N epochs without a better one; 0: never.")
-    ] = 0,
+    arch: Arch = "resnet50",
+    data: Data = None,
+    group_by: GroupBy = None,
+    out: Out = None,
+    epochs: Epochs = 10,
+    batch_size: StepSize = 32,
+    learning_rate: LearningRate = 1e-3,
+    optimiser: Optimiser = "adamw",
+    schedule: Schedule = "cosine",
+    weight_decay: WeightDecay = 1e-2,
+    head_factor: HeadFactor = 10.0,
+    freeze_body: FreezeBody = False,
+    imagenet: Imagenet = True,
+    augment: Augment = None,
+    size_px: SizePx = None,
+    face: Face = "as is",
+    gray: Gray = False,
+    by_kind: ByKind = False,
+    fractions: Fractions = "0.6,0.1,0.3",
+    label_smoothing: LabelSmoothing = 0.0,
+    precision: Precision = "auto",
+    patience: Patience = 0,
     device: Device = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Graphics processors to share the work.")] = 1,
+    devices: Devices = 1,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a detector; both halves of a pair stay in one part, and a held-out part is kept for the audit.
 
     The checkpoint remembers which source photos it learned from: `audit run` leaves those out.
     """
     require("audit train", "images", "train")
-    from detectors.data.datasets import read_sets
-    from detectors.data.origins import parse_group_by
-    from detectors.models.architectures import ZOO
-    from detectors.training.leakage import train_by_origin
-    from detectors.training.settings import Settings
-    from detectors.training.train_detector import train as run
+    from detectors.api import train as run
 
     if arch == "list":
-        print("\n".join(sorted(ZOO)))
+        print("\n".join(complete_arch("")))
         return
-    settings = Settings(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimiser=optimiser,  # type: ignore[arg-type]
-        learning_rate=learning_rate,
-        head_factor=head_factor,
-        weight_decay=weight_decay,
-        schedule=schedule,  # type: ignore[arg-type]
-        freeze_body=freeze_body,
-        imagenet=imagenet,
-        augment=tuple(augment) if augment is not None else ("flip",),
-        size_px=size_px,
-        face=face,  # type: ignore[arg-type]
-        gray=gray,
-        by_kind=by_kind,
-        fractions=_shares(fractions),
-        label_smoothing=label_smoothing,
-        precision=precision,  # type: ignore[arg-type]
-        patience=patience,
-        devices=devices,
-        seed=seed,
-    )
     sets = data or [str(PAIRS_PLACE)]
-    target = out or Path(f"{arch}.pt")
-    require_file(target)
-    images = read_sets(sets, group_by=parse_group_by(group_by) if group_by else None)
-    path = (train_by_origin if group_by else run)(
-        arch, images, target, settings,
-        device=device, overwrite=overwrite, say=lambda line: console.print(visible(line), markup=False),
+    require_file(out or Path(f"{arch}.pt"))
+    path = run(
+        arch, sets, out, group_by=group_by, device=device, overwrite=overwrite, progress=not quiet, say=say,
+        epochs=epochs, batch_size=batch_size, optimiser=optimiser, learning_rate=learning_rate,
+        head_factor=head_factor, weight_decay=weight_decay, schedule=schedule, freeze_body=freeze_body,
+        imagenet=imagenet, augment=tuple(augment) if augment is not None else ("flip",), size_px=size_px,
+        face=face, gray=gray, by_kind=by_kind, fractions=shares(fractions), label_smoothing=label_smoothing,
+        precision=precision, patience=patience, devices=devices, seed=seed,
     )  # fmt: skip
-    first = sets[0] if Path(sets[0]).exists() else sets[0].rpartition("=")[0]
-    following = command_line(["run", "--detector", str(path), "--pairs", first])
-    show(f"{path} written; next: {following}")
+    if not quiet:
+        first = sets[0] if Path(sets[0]).exists() else sets[0].rpartition("=")[0]
+        show(f"{path} written; next: {command_line(['run', '--detector', str(path), '--pairs', first])}")
 
 
-def _shares(text: str) -> tuple[float, float, float]:
+def shares(text: str) -> tuple[float, float, float]:
+    """Three numbers as typed: 0.6,0.1,0.3."""
     try:
         train_part, valid_part, test_part = (float(part) for part in text.split(","))
     except ValueError:

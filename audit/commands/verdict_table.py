@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.schema.result import AuditResult, Verdict
-from pipelines.visible import isolated, visible
+from pipelines.visible import visible
 
 PIPE_WIDTH = 120
 """Characters a line where the output is no terminal."""
 
+VERDICT_CELL = 2
 STYLES = {"disparity": "bold red", "within tolerance": "green", "insufficient evidence": "yellow"}
 
 
@@ -48,17 +49,13 @@ def print_outcome(result: AuditResult, report: Path) -> None:
 
 
 def _table(result: AuditResult, verdicts: list[Verdict]) -> Table:
-    from reports.text.numbers import percent
-    from reports.text.verdict_text import HEADLINES, gap_line, group_label
+    from audit.api.outcome import verdict_columns, verdict_row
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    interval = f"Gap ({percent(result.config.confidence, 0)} interval), corrected p"
-    for name in ("By", "Rate", "Verdict", interval, "Between"):
+    for name in verdict_columns(result):
         table.add_column(name, overflow="fold")
     for v in verdicts:
-        ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
-        gap = gap_line(result, v).removeprefix("gap ")
-        name = isolated(v.attribute.replace(":", " × "))
-        verdict = Text(HEADLINES[v.verdict], style=STYLES[v.verdict], overflow="fold")
-        table.add_row(Text(name), v.rate.upper(), verdict, gap, Text(" vs ".join(ends)))
+        cells = [Text(cell, overflow="fold") for cell in verdict_row(result, v)]
+        cells[VERDICT_CELL].stylize(STYLES[v.verdict])
+        table.add_row(*cells)
     return table

@@ -9,7 +9,6 @@ its rights. A file never does (`foreign_files`).
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,12 +24,13 @@ from detectors.models import architectures as zoo
 from detectors.models.checkpoint import FORMAT, check_fits, load_weights_only
 from detectors.models.detector import Detector
 from detectors.models.sidecar import Sidecar
+from detectors.models.user_code import import_factory
 from pipelines.storage import file_sha256
 
 Network = Callable[[Tensor], Tensor]
 MAX_SIDE_PX = 8192
 MAX_FIXED_BATCH = 4096
-_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_FACTORY = re.compile(r"([^\W\d]\w*(\.[^\W\d]\w*)*|[^:]+\.py):[^\W\d]\w*")
 
 
 def load_state_dict(path: Path, sidecar: Sidecar, device: str) -> Detector:
@@ -84,10 +84,10 @@ def _n_classes(weights: dict[str, Any], head: tuple[str, ...]) -> int:
 
 
 def is_factory(name: str) -> bool:
-    """Whether a text names a function of a module: two names of Python with a colon between them.
+    """Whether a text names a function of a module, or of a Python file, with a colon between the two.
 
-    >>> is_factory("package.module:make")
-    True
+    >>> is_factory("package.module:make"), is_factory("../mydet.py:load")
+    (True, True)
     >>> is_factory("https://host/model.pt"), is_factory("C:model.pt")
     (False, False)
     """
@@ -95,7 +95,7 @@ def is_factory(name: str) -> bool:
 
 
 def load_factory(name: str, sidecar: Sidecar, device: str) -> Detector:
-    """Call `module:factory`, which the user named, and take what it gives.
+    """Call `module:factory` or `file.py:factory`, which the user named, and take what it gives.
 
     The factory takes no arguments and gives a `Detector`, or anything that maps a batch to outputs. It runs
     in this process: whoever names it vouches for it.
@@ -106,11 +106,12 @@ def load_factory(name: str, sidecar: Sidecar, device: str) -> Detector:
     """
     if not is_factory(name):
         raise DetectorNotFound(
-            f"no detector at {name!r}: give a file (nothing is downloaded), or module:factory"
+            f"no detector at {name!r}: give a file (nothing is downloaded), module:factory or file.py:factory"
         )
-    module_name, _, attribute = name.partition(":")
     try:
-        made = getattr(importlib.import_module(module_name), attribute)()
+        made = import_factory(name)()
+    except ForeignDetectorError:
+        raise
     except (Exception, SystemExit) as error:  # the user's code: whatever it raises is for the user to read
         raise ForeignDetectorError(f"{name} raised {type(error).__name__}: {first_line(error)}") from None
     if isinstance(made, Detector):

@@ -80,8 +80,7 @@ def train(
     started = time.monotonic()
     settings, out, device = settings or Settings(), Path(out), pick_device(device)
     settings.check(arch)
-    if out.exists() and not overwrite:
-        raise OutputExists(f"{out} exists: choose another name, or say that it may be overwritten")
+    refuse_existing(out, overwrite)
     images = data if isinstance(data, LabelledImages) else read_images(data)
     prepared = prepare(images, settings.preprocessing(arch), settings, progress)
     say(prepared.describe())
@@ -98,6 +97,21 @@ def train(
     write_json(training_record_path(out), record | held_out | environment() | {"seconds": seconds})
     say(_summary(epochs, held_out))
     return out
+
+
+def refuse_existing(out: Path, overwrite: bool) -> None:
+    """See that a checkpoint may be written.
+
+    Raises:
+        OutputExists: It is there already, or is a folder, or lies below a file.
+    """
+    if out.is_dir():
+        raise OutputExists(f"{out} is a folder: name the file to write, such as {out / 'detector.pt'}")
+    for folder in out.parents:
+        if folder.exists() and not folder.is_dir():
+            raise OutputExists(f"{folder} is a file, so {out} cannot be written: choose another name")
+    if out.exists() and not overwrite:
+        raise OutputExists(f"{out} exists: choose another name, or say that it may be overwritten")
 
 
 def training_record_path(out: str | Path) -> Path:

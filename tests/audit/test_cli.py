@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ import pytest
 import typer
 
 from audit.cli import app, main
+from audit.commands.run_options import GATES
+from audit.runs.junit import FailOn
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -48,6 +51,8 @@ def test_every_command_and_option_has_help(command: str, capsys: pytest.CaptureF
     described = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
     assert described.help
     assert [p.name for p in described.params if not getattr(p, "help", None)] == []
+    takes_a_value = [p for p in described.params if not getattr(p, "is_flag", False)]
+    assert [p.name for p in takes_a_value if not p.metavar] == [], "a value without a readable name"
 
 
 def test_help_shows_what_stands_in_brackets(capsys: pytest.CaptureFixture[str]):
@@ -142,7 +147,7 @@ def test_what_is_missing_is_said_in_one_line(
     ("given", "message"),
     [
         (["race=Z"], "there is no group 'Z'; the groups of race are A, B"),
-        (["race"], "--reference race: write ATTRIBUTE=GROUP, such as race=White"),
+        (["race"], "--reference race: write COLUMN=GROUP, such as race=White"),
         (["race=A", "race=B"], "--reference names two groups of race"),
     ],
 )
@@ -178,6 +183,141 @@ def test_permutations_that_are_too_few_are_raised_and_said(
     assert "100 permutations are too few for 22 comparisons" in shown and "1,100 were drawn" in shown
 
 
+PANELS = {
+    "Audit": ["run", "compare", "benchmark", "stress", "report"],
+    "Make pairs": ["generate-pairs", "import-pairs"],
+    "Detectors": ["train", "sweep", "experiments", "score", "check", "explain"],
+    "Inspect": ["demo", "doctor", "schema"],
+}
+
+
+def test_commands_stand_in_groups(capsys: pytest.CaptureFixture[str]):
+    _, out, _ = ended(capsys, "--help")
+    panels = re.split(r"╭─ ([A-Z][a-z ]+?) ─+╮", out)
+    shown = dict(zip(panels[1::2], panels[2::2], strict=True))
+    assert {name: re.findall(r"^│ ([a-z][a-z-]+) ", shown[name], re.MULTILINE) for name in PANELS} == PANELS
+    assert sorted(name for names in PANELS.values() for name in names) == COMMANDS
+
+
+def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
+    _, out, _ = ended(capsys, "run", "--help")
+    titles = re.findall(r"╭─ ([A-Z][a-z]+) ─", out)
+    assert titles == ["Options", "Data", "Detector", "Statistics", "Gate", "Output"]
+    assert re.findall(r"│ --[a-z-]+", out.split("╭─ Data")[0]) == ["│ --help"], "every option has its panel"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--scores", "s.csv", "--fail-on", "disparty"],
+         "error: Invalid value for '--fail-on': 'disparty' is none of proven, disparity, insufficient; did "
+         "you mean disparity? (see audit run --help)"),
+        (["run", "--scores", "s.csv", "--detector", "x.pt", "--pairs", "p"],
+         "error: Invalid value: --detector, --pairs cannot stand beside --scores: give one or the other "
+         "(see audit run --help)"),
+        (["run", "--scores", "s.csv", "--device", "cpu"],
+         "error: Invalid value: --device cannot stand beside --scores: give one or the other "
+         "(see audit run --help)"),
+        (["run", "--pairs", "p", "--images", "i"],
+         "error: Invalid value: --pairs and --images name two data sets; give one (see audit run --help)"),
+        (["run", "--detector", "x.pt", "--device", "gpu"],
+         "error: Invalid value for '--device': 'gpu' is none of auto, cpu, cuda "
+         "(see audit run --help)"),
+        (["run", "--scores", "s.csv", "--attribute", "Skin"],
+         "error: the score table has no column 'Skin'; it has 'image_id', 'label', 'score', 'race'"),
+        (["run", "--scores", "s.csv", "--tolerance", "2"], "error: tolerance 2.0 is not between 0 and 1"),
+        (["run", "--scores", "s.csv", "--bins", "age"],
+         "error: Invalid value: --bins age: write COLUMN=18,40,65 (see audit run --help)"),
+        (["run", "--scores", "s.csv", "--out", "s.csv"],
+         "error: s.csv is a file, and s.csv is to be a folder: name another place"),
+        (["compare", "a", "b", "--out", "s.csv"],
+         "error: s.csv is a file, and s.csv is to be a folder: name another place"),
+        (["train", "--optimiser", "adamx"],
+         "error: Invalid value for '--optimiser': 'adamx' is none of adamw, adam, sgd; did you mean adam? "
+         "(see audit train --help)"),
+        (["train", "--fractions", "1"],
+         "error: Invalid value: '1' is not three numbers such as 0.6,0.1,0.3 (see audit train --help)"),
+        (["train", "--arch", "simplenet", "--out", "s.csv"],
+         "error: s.csv exists: choose another name, or say that it may be overwritten"),
+        (["train", "--arch", "simplenet", "--out", "s.csv/x.pt"],
+         "error: {here}/s.csv is a file, and {here}/s.csv is to be a folder: name another place"),
+        (["explain", "a.png", "--detector", "x.pt", "--method", "gradcam"],
+         "error: Invalid value for '--method': 'gradcam' is none of grad-cam, saliency; did you mean "
+         "grad-cam? (see audit explain --help)"),
+        (["runn"], "error: No such command 'runn'. Did you mean 'run'? (see audit --help)"),
+    ],
+)  # fmt: skip
+def test_what_no_option_can_be_is_refused_in_one_line_before_any_work(
+    score_file: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.chdir(score_file.parent)
+    score_file.rename("s.csv")
+    code, out, err = ended(capsys, *arguments)
+    assert (code, out, err) == (2, "", message.replace("{here}", str(Path.cwd())))
+    assert [path.name for path in Path().iterdir()] == ["s.csv"]
+
+
+def test_no_gpu_is_one_line_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    said = "error: device is cuda, but PyTorch sees no GPU here; use auto or cpu"
+    assert ended(capsys, "train", "--arch", "simplenet", "--device", "cuda") == (2, "", said)
+    assert ended(capsys, "score", "a.png", "--detector", "x.pt", "--device", "cuda") == (2, "", said)
+
+
+def test_json_alone_on_standard_output(score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    common = ("--scores", str(score_file), "--n-boot", "200", "--attribute", "Race")
+    gate = ("--out", str(tmp_path / "a"), "--json", "--fail-on", "disparity")
+    code, out, _ = ended(capsys, "run", *common, *gate)
+    assert code == 1 and out == (tmp_path / "a/audit.json").read_text()
+    assert json.loads(out)["config"]["attributes"] == ["race"]
+    assert (tmp_path / "a/report.html").is_file()
+    ended(capsys, "run", *common, "--out", str(tmp_path / "b"), "--threshold", "0.6")
+    both = [str(tmp_path / name) for name in "ab"]
+    code, out, _ = ended(capsys, "compare", *both, "--out", str(tmp_path / "c"), "--json")
+    assert code == 0 and out == (tmp_path / "c/comparison.json").read_text()
+
+
+def test_quiet_says_nothing_but_errors(score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    common = ("run", "--scores", str(score_file), "--n-boot", "200", "--out", str(tmp_path / "a"))
+    assert ended(capsys, *common, "--quiet") == (0, "", "")
+    code, out, err = ended(capsys, *common, "-q", "--min-n", "5")
+    assert (code, out) == (2, "") and "already holds another run" in err
+    shown = ended(capsys, *common, "--overwrite")[1]
+    assert shown.endswith(f"report: {tmp_path / 'a/report.html'}\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "start", "proposed"),
+    [
+        ("fail_on", "d", ["disparity"]),
+        ("threshold", "f", ["fpr=0.01", "fpr=0.05", "fpr<=0.01@95%", "fnr=0.05"]),
+        ("device", "", ["auto", "cpu", "cuda"]),
+        ("arch", "simplen", ["simplenet"]),
+    ],
+)
+def test_values_are_completed(option: str, start: str, proposed: list[str]):
+    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    [parameter] = [p for p in command.params if p.name == option]
+    items = parameter.shell_complete(typer.Context(command), start)
+    assert [item.value for item in items] == [p for p in proposed if p.startswith(start)]
+
+
+def test_the_gates_are_those_that_can_fail():
+    assert get_args(FailOn) == GATES
+
+
+def test_the_programs_version_and_nothing_else(capsys: pytest.CaptureFixture[str]):
+    code, out, _ = ended(capsys, "--version")
+    assert code == 0 and re.fullmatch(r"\d+\.\d+\.\d+\n", out)
+    assert ended(capsys, "run", "--version", "2")[2].startswith("error: No such option: --version")
+
+
 def test_an_unknown_option_exits_with_two(capsys: pytest.CaptureFixture[str]):
     assert ended(capsys, "run", "--colour", "red")[0] == 2
 
@@ -202,7 +342,7 @@ def test_the_detector_behind_a_table_can_be_named(
     score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "run"
-    named = ["--name", "Acme <Shield>", "--version", "2.1"]
+    named = ["--name", "Acme <Shield>", "--detector-version", "2.1"]
     assert ended(capsys, "run", "--scores", str(score_file), "--out", str(out), *named)[0] == 0
     record = json.loads((out / "audit.json").read_text())
     assert record["provenance"]["detector"] == {"name": "Acme <Shield>", "version": "2.1"}
@@ -214,4 +354,4 @@ def test_the_detector_behind_a_table_can_be_named(
     for blank in ("Reviewer", "Date", "Signature"):
         assert blank in signoff
     code, _, err = ended(capsys, "run", "--detector", "x.pt", *named)
-    assert code == 2 and "go with --scores" in err
+    assert code == 2 and "go with --scores, not with a detector on images" in err

@@ -56,7 +56,7 @@ def leftovers(folder: Path) -> list[Path]:
         ),
         (
             ["run", "--scores", "{scores}", "--out", "{new}", "--fail-on", "all"],
-            "--fail-on is 'all'; it must be one of",
+            "'all' is none of proven, disparity, insufficient",
         ),
         (
             ["run", "--scores", "{scores}", "--out", "{new}", "--n-boot", "100000000000"],
