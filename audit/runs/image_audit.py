@@ -29,9 +29,19 @@ from audit.data.score_table import score_table
 from audit.errors import ConfigError, MissingColumnError
 from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
 from audit.judge.attrition import dropout_by_group
+from audit.judge.kinds_agreement import kinds_agreement
 from audit.judge.reference_group import check_references
 from audit.metrics.operating_point import check_promise
 from audit.runs.example_pairs import Pictures, pick_samples, with_pictures
+from audit.runs.kinds_of_fake import (
+    FOLDER,
+    kinds_in,
+    left_out_of,
+    mixture,
+    mixture_note,
+    of_kind,
+    rows_for,
+)
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AuditResult, Provenance, Sample
@@ -103,12 +113,69 @@ def audit_scored(
         ExpectedError: of `audit`.
     """
     manifest = manifest_of(Path(scored.data["path"]))
+    kinds = kinds_in(scored.table, manifest)
+    if len(kinds) < 2:
+        return _audit_one(scored, out, config, command, overwrite, manifest)
+    assert manifest is not None
+    usable = scored.table[scored.table["status"] == "ok"]
+    mixed = mixture(usable, config.seed)
+    notes = [mixture_note(kinds, config.seed)]
+    part = replace(scored, table=mixed, n_left_out=_unreadable(scored))
+    rows = rows_for(manifest, mixed)
+    main = _audit_one(part, out, config, command, overwrite, rows, notes, usable)
+    for kind in kinds:
+        left = left_out_of(dict(scored.n_left_out), kind, kinds)
+        part = replace(
+            scored, table=of_kind(scored.table, kind), n_left_out=left, data=_of_kind(scored, kind)
+        )
+        rows = manifest[manifest["kind"] == kind].reset_index(drop=True)
+        _audit_one(part, out / FOLDER / kind, config, command, overwrite, rows)
+    return main
+
+
+def _unreadable(scored: Scored) -> dict[str, int]:
+    """What is left out of a mixture: what was left out, and images that could not be scored."""
+    bad = scored.table.loc[scored.table["status"] != "ok", "status"].value_counts()
+    return dict(scored.n_left_out) | {str(k): int(v) for k, v in bad.items()}
+
+
+def _of_kind(scored: Scored, kind: str) -> dict[str, Any]:
+    """What is known of the data, its provenance narrowed down to one kind."""
+    provenance = dict(scored.data.get("provenance") or {})
+    makers = [m for m in provenance.get("generators", []) if m.get("kind") == kind]
+    return {**scored.data, "provenance": {**provenance, "generators": makers}}
+
+
+def _agreement(usable: pd.DataFrame, result: AuditResult, config: AuditConfig) -> AuditResult:
+    """The record, with whether its gaps agree across the kinds of fake that were scored."""
+    fakes = usable[usable["label"] == 1]
+    fakes = fakes.assign(missed=fakes["score"] < result.config.threshold)
+    single = [name for name in result.config.attributes if name in fakes]
+    found = kinds_agreement(fakes, single, config)
+    notes = [*(each.sentence for each in found), *result.notes]
+    return result.model_copy(update={"kinds": found, "notes": notes})
+
+
+def _audit_one(
+    scored: Scored,
+    out: Path,
+    config: AuditConfig,
+    command: str,
+    overwrite: bool,
+    manifest: pd.DataFrame | None,
+    notes: Sequence[str] = (),
+    all_kinds: pd.DataFrame | None = None,
+) -> AuditResult:
+    """Audit images of which a photo has at most one fake, and write the run folder."""
     config = image_config(config, scored.table, scored.attributes, manifest)
     usable = scored.table[scored.table["status"] == "ok"].reset_index(drop=True)
     config = with_source_units(usable, with_source_units(usable, config), "source")
     fake = score_table(usable, config).fake
     extras = _extras(scored, config, command, manifest)
+    extras = replace(extras, notes=[*notes, *extras.notes])
     result = audit_scores(_with_quality(usable, manifest, config), config, extras)
+    if all_kinds is not None:
+        result = _agreement(all_kinds, result, config)
     samples = pick_samples(usable, manifest, result.config)
     pictures = Pictures(Path(scored.data["folder"]), out / THUMBNAILS, THUMBNAILS)
     result = result.model_copy(update={"samples": _planned(samples, pictures)})
@@ -165,6 +232,7 @@ def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
         )
     _require_own_columns(images, manifest, config)
     table = images.table[["image_id", "pair_id", "label", *usable]]
+    manifest = None if manifest is None else manifest.drop_duplicates("pair_id")
     require_columns(_with_quality(table, manifest, config), merged(config.controls, ()), config)
     rule = parse_rule(config.threshold)
     of_class = (table["label"] == 1) == (rule.kind == "fnr")

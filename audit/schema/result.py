@@ -425,6 +425,44 @@ class DataSummary(Record):
     """Where several images may share a unit."""
 
 
+class KindGap(Record):
+    """One kind of fake: its gap between the two groups that differ most on the mean over kinds."""
+
+    kind: str
+    gap: Rate
+    """Missed of `KindAgreement.most_missed` minus `least_missed`."""
+    interval: Interval
+    """Of this gap alone."""
+    fnr: Rate
+    """Missed of all compared groups."""
+    worst_group: str
+    """The group whose fakes of this kind are missed most."""
+    worst_fnr: Rate
+
+
+class KindAgreement(Record):
+    """Whether the gap of one attribute in missed fakes follows the people or the kind of fake."""
+
+    attribute: str
+    kinds: list[str]
+    verdict: str
+    """'follows the people', 'depends on the kind' or 'insufficient evidence'."""
+    p_interaction: Rate = math.nan
+    """Holm-adjusted: do the differences between kinds vary with the group?"""
+    p_people: Rate = math.nan
+    """Holm-adjusted: do the means over kinds vary with the group?"""
+    most_missed: str | None = None
+    least_missed: str | None = None
+    same_direction: bool | None = None
+    """Whether every kind's gap between these two points the same way."""
+    gaps: list[KindGap] = []
+    worst_kind: dict[str, str] = {}
+    """Group to the kind of fake that is missed most in it."""
+    left_out: list[str] = []
+    """Groups with too few fakes of some kind."""
+    sentence: str
+
+
 class AuditResult(Record):
     """Everything an audit found; the content of `audit.json`."""
 
@@ -448,6 +486,8 @@ class AuditResult(Record):
     sweep: list[Sweep] = []
     dropout: list[Dropout] = []
     samples: list[Sample] = []
+    kinds: list[KindAgreement] = []
+    """Several kinds of fake: for each attribute, whether its gap agrees across them."""
     n_tests: int = 0
     """Size of the family the p-values are adjusted for."""
 

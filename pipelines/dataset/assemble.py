@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from pipelines.dataset.difficulty import difficulty_of
 from pipelines.dataset.file_traces import file_auc
 from pipelines.dataset.job import Job, versions_used
 from pipelines.dataset.manifest import (
@@ -29,8 +30,9 @@ from pipelines.dataset.manifest import (
     write_table,
 )
 from pipelines.dataset.shards import IMAGES, LATENTS, ROWS
-from pipelines.dataset.summary import summarise
+from pipelines.dataset.summary import summarise_kinds
 from pipelines.generators import latents
+from pipelines.generators.compute import exact
 from pipelines.storage import remove_leftovers, remove_tree, storing, sync_folder, write_json
 
 
@@ -57,7 +59,7 @@ def finish(job: Job) -> None:
         table = table_of(pa.concat_tables(tables).to_pylist())
         write_table(job.out_dir / MANIFEST, table)
         manifest = table.to_pandas()
-        write_json(job.out_dir / SUMMARY, summarise(manifest))
+        write_json(job.out_dir / SUMMARY, summarise_kinds(manifest, _difficulties(job, manifest)))
         write_provenance(job.out_dir, _provenance(job, manifest))
         remove_tree(job.work_dir)
 
@@ -120,6 +122,16 @@ def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
     if job.kind == "latents":
         notes.append("Fakes were decoded again from saved latents, without the photos.")
     return notes
+
+
+def _difficulties(job: Job, manifest: pd.DataFrame) -> dict[str, Any]:
+    """Of each kind, how hard its fakes are to tell for a fixed small detector after a fixed budget."""
+    ok = manifest[manifest["status"] == OK]
+    found = {}
+    with exact():
+        for kind in job.kinds if job.settings.difficulty else ():
+            found[kind] = difficulty_of(job.out_dir, ok[ok["kind"] == kind])
+    return found
 
 
 def _file_auc(job: Job, manifest: pd.DataFrame) -> dict[str, float | None]:

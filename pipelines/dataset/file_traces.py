@@ -52,7 +52,7 @@ def file_auc(reals: Sequence[Path], fakes: Sequence[Path]) -> float | None:
     score = cross_val_predict(
         model, features, label, groups=pair, cv=GroupKFold(_FOLDS), method="decision_function"
     )
-    return round(_auc(score[label == 0], score[label == 1]), 4)
+    return round(auc(score[label == 0], score[label == 1]), 4)
 
 
 def file_features(data: bytes, name: str) -> list[float]:
@@ -76,8 +76,12 @@ def _grid_steps(luma: np.ndarray) -> float:
     return float(np.log((steps[on].mean() + 0.1) / (steps[~on].mean() + 0.1)))
 
 
-def _auc(real: np.ndarray, fake: np.ndarray) -> float:
-    """Share of (real, fake) couples in which the fake scores higher, ties counting half."""
+def auc(real: np.ndarray, fake: np.ndarray) -> float:
+    """Share of (real, fake) couples in which the fake scores higher, ties counting half.
+
+    >>> auc(np.array([0.1, 0.2]), np.array([0.2, 0.3]))
+    0.875
+    """
     order = np.sort(real)
     below = np.searchsorted(order, fake, "left") + np.searchsorted(order, fake, "right")
     return float(below.mean() / (2 * len(real)))

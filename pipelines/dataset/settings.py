@@ -45,6 +45,8 @@ class PairSettings:
     """How far, 0 to 1, the fine half of a latent goes over to that of another person of the same cell."""
     finish: str = DEFAULT
     """How both halves are written, see `pipelines.sources.finish`."""
+    difficulty: bool = True
+    """Whether `pipelines.dataset.difficulty` measures each kind in the end."""
 
     def __post_init__(self) -> None:
         for name, low, high in (

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from pipelines.dataset.summary import summarise
+from pipelines.dataset.summary import summarise, summarise_kinds
 
 
 def test_counts_and_means_by_hand():
@@ -32,3 +32,25 @@ def test_counts_and_means_by_hand():
     assert groups["race", "Black"]["drop_out"] == 1 / 3
     assert np.isclose(groups["gender", "Male"]["mean_reconstruction_l1"], 0.2)
     json.dumps(summary, allow_nan=False)
+
+
+def test_each_kind_is_summed_up_alone():
+    rows = pd.DataFrame(
+        {
+            "kind": ["swap", "swap", "small"],
+            "age": "20-29",
+            "gender": "Male",
+            "race": ["White", "Black", "White"],
+            "status": ["ok", "no donor", "ok"],
+            **dict.fromkeys(["confidence", "border_share", "reconstruction_l1"], 0.5),
+            **dict.fromkeys(["reconstruction_ms_ssim", "real_confidence", "fake_confidence"], 0.9),
+            "psnr_db": [20.0, np.nan, np.inf],
+        }
+    )
+    found = summarise_kinds(rows, {"swap": {"auc": 0.5}})["kinds"]
+    assert list(found) == ["small", "swap"]
+    assert found["swap"]["overall"]["reasons"] == {"no donor": 1}
+    assert found["swap"]["overall"]["psnr_db"] == 20.0
+    assert found["small"]["overall"]["psnr_db"] is None
+    assert (found["swap"]["difficulty"], found["small"]["difficulty"]) == ({"auc": 0.5}, None)
+    json.dumps(found, allow_nan=False)

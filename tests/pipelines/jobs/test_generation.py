@@ -69,8 +69,8 @@ def test_provenance_says_what_made_it(made, drawn):
     assert record["parameters"]["size_px"] == 32
     assert any("rendered" in note for note in record["notes"])
     summary = json.loads((made.out_dir / "summary.json").read_text())
-    assert summary["overall"]["n_pairs"] == made.n_pairs
-    assert {g["attribute"] for g in summary["groups"]} == {"age", "gender", "race"}
+    assert summary["kinds"]["tiny"]["overall"]["n_pairs"] == made.n_pairs
+    assert {g["attribute"] for g in summary["kinds"]["tiny"]["groups"]} == {"age", "gender", "race"}
 
 
 def test_same_command_same_bytes(made, drawn, tiny_generator, tmp_path, tree):
@@ -340,4 +340,7 @@ def test_no_pair_at_all_is_a_result_too(tiny_generator, tmp_path):
     assert (made.n_attempted, made.n_pairs, made.reasons) == (1, 0, {"no face found": 1})
     row = read_manifest(made.out_dir).iloc[0]
     assert row["pair_id"] == "val-odd näme"
-    assert json.loads((made.out_dir / "summary.json").read_text())["overall"]["mean_confidence"] is None
+    assert (
+        json.loads((made.out_dir / "summary.json").read_text())["kinds"]["tiny"]["overall"]["mean_confidence"]
+        is None
+    )

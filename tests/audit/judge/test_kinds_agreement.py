@@ -1,0 +1,102 @@
+"""People or generator: planted gaps are found as what they are, and equality is not called a finding."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2_contingency
+
+from audit.config import AuditConfig
+from audit.judge.kinds_agreement import DEPENDS, OPEN, PEOPLE, _covariance, kinds_agreement
+
+KINDS = ("small", "self-blend", "swap")
+CONFIG = AuditConfig(min_n=30)
+
+
+def fakes(rates, n=200, seed=0, share=0.5, absent=0.0):
+    """Photos of each group; with probability `share` all kinds of a photo follow one draw."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for group, of_kind in rates.items():
+        for i in range(n):
+            common = rng.random()
+            together = rng.random() < share
+            for kind, rate in zip(KINDS, of_kind, strict=True):
+                if rng.random() >= absent:
+                    missed = (common if together else rng.random()) < rate
+                    rows.append((f"{group}-{i}", kind, missed, group))
+    return pd.DataFrame(rows, columns=["pair_id", "kind", "missed", "race"])
+
+
+def judged(rates, **how):
+    (found,) = kinds_agreement(fakes(rates, **how), ["race"], CONFIG)
+    return found
+
+
+def test_a_gap_of_the_people_has_one_direction_and_no_interaction():
+    found = judged({"A": (0.1, 0.2, 0.3), "B": (0.3, 0.4, 0.5), "C": (0.1, 0.2, 0.3)}, n=400)
+    assert (found.verdict, found.most_missed, found.same_direction) == (PEOPLE, "B", True)
+    assert [gap.worst_group for gap in found.gaps] == ["B"] * 3
+    assert found.sentence.startswith("By race the gap in missed fakes follows the people: the same direction")
+
+
+def test_a_gap_of_one_generator_is_not_the_peoples():
+    found = judged({"A": (0.1, 0.2, 0.3), "B": (0.1, 0.2, 0.6), "C": (0.1, 0.2, 0.3)}, n=400)
+    assert found.verdict == DEPENDS
+    assert found.worst_kind["B"] == "swap"
+    assert "depends on the kind of fake" in found.sentence
+
+
+def test_opposite_gaps_are_never_the_peoples():
+    found = judged({"A": (0.1, 0.3, 0.2), "B": (0.3, 0.1, 0.2)}, n=400)
+    assert found.verdict == DEPENDS
+
+
+def test_few_photos_prove_nothing():
+    assert judged({"A": (0.1, 0.2, 0.3), "B": (0.15, 0.2, 0.3)}, n=40).verdict == OPEN
+
+
+@pytest.mark.parametrize("absent", [0.0, 0.3])
+def test_under_no_interaction_it_is_found_in_about_one_of_twenty(absent):
+    """Groups differ and kinds differ, but the gap is the same in each kind: 5 % of 400 runs is 20."""
+    rates = {"A": (0.1, 0.3, 0.4), "B": (0.2, 0.4, 0.5), "C": (0.1, 0.3, 0.4), "D": (0.15, 0.35, 0.45)}
+    p = [judged(rates, n=120, seed=s, absent=absent).p_interaction for s in range(200)]
+    raw = np.mean([x <= 0.05 for x in p])  # Holm over two: at most the level
+    assert raw <= 0.075
+
+
+def test_under_equality_people_are_rarely_called_unequal():
+    p = [judged({g: (0.02, 0.1, 0.3) for g in "ABCD"}, n=80, seed=s).p_people for s in range(200)]
+    assert np.mean([x <= 0.05 for x in p]) <= 0.075
+
+
+def test_a_single_contrast_agrees_with_a_foreign_oracle():
+    """With two groups and kinds that are all one draw, the mean gap is a 2 x 2 table."""
+    table = fakes({"A": (0.35,) * 3, "B": (0.4,) * 3}, n=600, share=1.0)
+    (found,) = kinds_agreement(table, ["race"], CONFIG)
+    one = table[table["kind"] == "small"]
+    oracle = chi2_contingency(pd.crosstab(one["race"], one["missed"]), correction=False).pvalue
+    assert found.p_people / 2 == pytest.approx(oracle, rel=0.15)
+
+
+def test_covariance_of_complete_photos_is_the_textbooks():
+    rng = np.random.default_rng(3)
+    outcome = (rng.random((500, 2)) < 0.4).astype(float)
+    outcome[:, 1] = np.where(rng.random(500) < 0.6, outcome[:, 0], outcome[:, 1])
+    assert np.allclose(_covariance(outcome), np.cov(outcome.T) / 500, rtol=0.03)
+
+
+def test_groups_with_too_few_fakes_of_a_kind_are_named_and_left_out():
+    table = fakes({"A": (0.1, 0.2, 0.3), "B": (0.3, 0.4, 0.5), "C": (0.1, 0.2, 0.3)}, n=100)
+    table = table[~((table["race"] == "C") & (table["kind"] == "swap"))]
+    (found,) = kinds_agreement(table, ["race"], CONFIG)
+    assert found.left_out == ["C"]
+    assert set(found.worst_kind) == {"A", "B"}
+    table = table[(table["race"] == "A") | (table["kind"] != "swap")]
+    (found,) = kinds_agreement(table, ["race"], CONFIG)
+    assert found.verdict == OPEN
+    assert "fewer than two groups have 30 fakes of every kind" in found.sentence
+
+
+def test_one_kind_has_nothing_to_agree_with():
+    table = fakes({"A": (0.1, 0.2, 0.3), "B": (0.3, 0.4, 0.5)})
+    assert kinds_agreement(table[table["kind"] == "swap"], ["race"], CONFIG) == []

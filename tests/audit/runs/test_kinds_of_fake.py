@@ -1,0 +1,116 @@
+"""An audit of several kinds of fake: a mixture, each kind alone, and whether they agree."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from audit.config import AuditConfig
+from audit.runs.image_audit import audit_scored, check_request
+from audit.runs.kinds_of_fake import left_out_of, mixture, of_kind
+from audit.schema.result import AuditResult
+from detectors.data.datasets import read_images
+from detectors.scoring.dataset_scores import Scored
+from pipelines.dataset.manifest import MANIFEST, table_of, write_provenance, write_table
+
+KINDS = ("self-blend", "swap")
+RACES = ("Black", "White")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """160 photos with two kinds of fake; every tenth has no swap."""
+    root = tmp_path_factory.mktemp("pairs")
+    for folder in ("real", *(f"fake/{kind}" for kind in KINDS)):
+        (root / folder).mkdir(parents=True)
+    rows, image = [], Image.new("RGB", (16, 16), (90, 80, 70))
+    for i in range(160):
+        pair_id = f"train-{i:06d}"
+        image.save(root / "real" / f"{pair_id}.png")
+        for kind in KINDS:
+            row = {
+                "pair_id": pair_id, "kind": kind, "source": f"train/{i}.jpg", "source_sha256": f"{i:064d}",
+                "age": "20-29", "gender": ("Female", "Male")[i // 2 % 2], "race": RACES[i % 2], "seed": 0,
+            }  # fmt: skip
+            if kind == "swap" and i % 10 == 0:
+                rows.append({**row, "status": "no donor", "detail": "alone in its cell"})
+                continue
+            image.save(root / "fake" / kind / f"{pair_id}.png")
+            rows.append({**row, "status": "ok", "detail": "", "real": f"real/{pair_id}.png",
+                         "fake": f"fake/{kind}/{pair_id}.png", "reconstruction_l1": 0.01 * (i % 7),
+                         "real_confidence": 0.9, "fake_confidence": 0.9})  # fmt: skip
+    write_table(root / MANIFEST, table_of(rows))
+    makers = [{"kind": kind, "name": f"maker of {kind}"} for kind in KINDS]
+    write_provenance(root, {"generators": makers, "notes": []})
+    return root
+
+
+@pytest.fixture(scope="module")
+def scored(pairs):
+    """Swaps of one group are missed far more often; self-blends are missed alike."""
+    images = read_images(pairs)
+    rng = np.random.default_rng(0)
+    table = images.table.copy()
+    missed = np.where(table["kind"] == "swap", np.where(table["race"] == "White", 0.7, 0.1), 0.2)
+    flagged = np.where(table["label"] == 1, rng.random(len(table)) >= missed, rng.random(len(table)) < 0.1)
+    table["score"] = np.where(flagged, 0.9, 0.1)
+    table = table.assign(status="ok", detail="")
+    data = {"layout": "pairs", "path": str(pairs), "folder": str(pairs), "provenance": images.provenance}
+    return Scored(table, images.attributes, images.n_left_out, {"name": "made up"}, data)
+
+
+@pytest.fixture(scope="module")
+def audited(scored, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    config = AuditConfig(n_boot=500)
+    return out, audit_scored(scored, out, config)
+
+
+def test_the_first_page_takes_one_fake_a_photo(audited, scored):
+    _, result = audited
+    assert result.data.n_real == result.data.n_fake == result.data.n_pairs == 160
+    assert any(
+        "This audit takes one fake a photo, of a kind drawn at random (seed 0)" in n for n in result.notes
+    )
+    drawn = mixture(scored.table, 0)
+    assert drawn["pair_id"].value_counts().eq(2).all()
+    assert drawn.query("label == 1")["kind"].nunique() == 2
+    shuffled = mixture(scored.table.sample(frac=1, random_state=1), 0)
+    pd.testing.assert_frame_equal(drawn, shuffled)
+
+
+def test_every_kind_has_a_run_of_its_own(audited):
+    out, _ = audited
+    swap = AuditResult.load(out / "kinds" / "swap")
+    assert swap.data.n_fake == swap.data.n_real == 144
+    assert swap.data.n_left_out == {"no donor": 16}
+    assert swap.provenance.generator["name"] == "maker of swap"
+    assert AuditResult.load(out / "kinds" / "self-blend").data.n_fake == 160
+    (whole,) = [d for d in swap.dropout if d.attribute == "overall"]
+    assert (whole.n_attempted, whole.n_ok) == (160, 144)
+
+
+def test_the_record_says_whom_the_gap_follows_and_survives_the_disk(audited):
+    out, result = audited
+    by = {each.attribute: each for each in result.kinds}
+    assert by["race"].verdict == "depends on the kind"
+    assert by["race"].worst_kind["White"] == "swap"
+    assert result.notes[: len(result.kinds)] == [each.sentence for each in result.kinds]
+    assert AuditResult.load(out).kinds == result.kinds
+
+
+def test_what_is_asked_for_is_checked_before_the_scoring(pairs):
+    config = check_request(read_images(pairs), AuditConfig(attributes=("race",)))
+    assert config.attributes == ("race",)
+
+
+def test_pairs_of_a_kind_are_whole(scored):
+    pairs = of_kind(scored.table, "swap")
+    labels = pairs.groupby("pair_id")["label"].agg(["size", "sum"])
+    assert labels["size"].eq(2).all()
+    assert labels["sum"].eq(1).all()
+
+
+def test_reasons_are_told_under_their_kind():
+    reasons = {"swap: no donor": 3, "self-blend: no face found": 1, "in the detector's training data": 9}
+    assert left_out_of(reasons, "swap", list(KINDS)) == {"no donor": 3, "in the detector's training data": 9}
