@@ -44,7 +44,7 @@ class Findings:
         best: The group with the lower rate; None where all groups have the same.
         worst: The group with the higher rate.
         limits: Simultaneous interval of the max-min gap.
-        highest_ratio: Upper limit of min / max rate.
+        highest_ratio: Upper limit of min / max rate; 1 where the groups are not within tolerance.
         worse: Groups proven worse than the better one of the pair that stands for the verdict.
         detectable: Smallest gap found with 80 % power.
         needed: Images per group that would most likely settle it, as `Verdict.images_needed`.

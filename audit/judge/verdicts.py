@@ -117,13 +117,16 @@ def _answer(
     reference = proven[0] if proven else int(pairs.rates.argmin())
     z = z_within if word == "within tolerance" else pairs.z
     corrected = float(np.ptp(shrunken_rates(question.errors, question.images)[1]))
+    highest_ratio = 1.0
+    if word == "within tolerance" and gap > 0:
+        highest_ratio = evidence.ratio(question.rate, config.alpha)[1]
     findings = Findings(
         rate=question.rate,
         word=word,
         best=_seen(question, best),
         worst=_seen(question, worst),
         limits=limits,
-        highest_ratio=evidence.ratio(question.rate, config.alpha)[1] if gap > 0 else 1.0,
+        highest_ratio=highest_ratio,
         worse=worse,
         detectable=detectable_gap(near, question.images, test.critical(config.alpha / n_tests)),
         needed=_needed(question, pairs, proven, n_tests, config) if word == "insufficient evidence" else None,

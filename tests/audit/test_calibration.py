@@ -20,7 +20,7 @@ QUICK = {
     "Comparison, any false winner": 0.025,
     "Each group minus the reference, at once": 0.1,
     "Equality test, size": 0.1,
-    "Any truly equal pair named": 0.03,
+    "Any truly equal pair named": 0.02,
     "Differences and ratios of all pairs at once": 0.1,
     '"within tolerance" although wrong': 0.03,
     '"proven beyond" of a gap inside the tolerance': 0.02,
