@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipelines.rendered import render_population
 
     home = tmp_path_factory.mktemp("home")
-    render_population(home / "fairface", 60, 40, seed=0)
+    render_population(home / "fairface", 36, 24, seed=0)
     table = score_table(400)
     table.drop(columns="person").to_csv(home / "scores.csv", index=False)
     vendor = table.assign(truth=np.where(table["label"] == 1, "FAKE", "REAL"), p_fake=table["score"])
@@ -72,7 +72,7 @@ def test_what_a_page_tells_to_type_works(page: Path, home: Path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
