@@ -23,7 +23,7 @@ import torch
 from pipelines.dataset.face_crops import at_size
 from pipelines.dataset.quality import mean_absolute_difference, ms_ssim
 from pipelines.faces.align import FaceFinder, align_face, nearest_centre
-from pipelines.generators.psp import load_psp
+from pipelines.generators.loading import load_generator
 from pipelines.jobs.generation import generate_pairs
 from pipelines.rendered import render_population
 from pipelines.sources.fairface import read_fairface
@@ -51,7 +51,7 @@ def stages(folder: Path, generator: str, size_px: int | None) -> dict[str, float
     torch.set_num_threads(1)
     table = read_fairface(folder)
     rows = select(table.rows, limit=N_STAGE)
-    network, finder, seconds = load_psp(generator), FaceFinder(), {}
+    network, finder, seconds = load_generator(generator), FaceFinder(), {}
     crop = at_size(network.crop, size_px or network.crop.size_px)
     paths = [table.photo_path(s) for s in rows["source"]]
     photos = timed(seconds, "read photos", lambda: [read_photo(p).pixels for p in paths])

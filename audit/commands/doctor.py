@@ -79,9 +79,9 @@ def _devices() -> None:
 
 
 def _generator() -> None:
-    from pipelines.generators.psp import load_psp
+    from pipelines.generators.loading import load_generator
 
-    network = load_psp("small")
+    network = load_generator()
     print(f"embedded generator: {network.output_size_px} px, sha256 {network.sha256[:16]}…")
 
 

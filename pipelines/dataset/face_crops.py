@@ -34,7 +34,7 @@ class Attempt:
     crop: np.ndarray | None = None
     """uint8 [S,S,3], the real half; None for a reject."""
     latent: np.ndarray | None = field(default=None, repr=False)
-    """float32 [n_styles,style_dim], where an earlier run saved it."""
+    """float32 [n_rows,style_dim], where an earlier run saved it."""
     fake: np.ndarray | None = field(default=None, repr=False)
     """uint8 [S,S,3], the fake half, where it was given and not made."""
     tables: Tables | None = None

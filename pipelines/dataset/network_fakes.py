@@ -16,16 +16,16 @@ from pipelines.dataset.settings import PairSettings
 from pipelines.errors import CheckpointFormatError, PhotoError
 from pipelines.generators import latents
 from pipelines.generators.compute import Fitting
+from pipelines.generators.encoder_decoder import EncoderDecoder, resized
+from pipelines.generators.loading import load_generator
 from pipelines.generators.mean_latent import centre_of, digest_of
 from pipelines.generators.precision import PRECISIONS
 from pipelines.generators.protocol import FaceCrop, Fake
-from pipelines.generators.psp import PSP, load_psp
-from pipelines.generators.psp.model import area_resized
 from pipelines.generators.training_photos import training_list
 
 
 class Networked:
-    """A `Generator` of a pSp network, from photos or from saved latents.
+    """A `Generator` of a network that encodes and decodes, from photos or from saved latents.
 
     Args:
         about: what the plan says of it: path, sha256, centre_sha256.
@@ -38,7 +38,7 @@ class Networked:
 
     def __init__(self, about: dict[str, Any], settings: PairSettings, device: str) -> None:
         self.settings = settings
-        self.generator: PSP = load_psp(
+        self.generator: EncoderDecoder = load_generator(
             about["path"], device, PRECISIONS[settings.precision], compiled=settings.compiled
         )
         if self.generator.sha256 != about["sha256"]:
@@ -82,10 +82,11 @@ class Networked:
         other = latents.partners([face.cell for face in faces], rng)
         names = [None if i == place else faces[i].pair_id for place, i in enumerate(other.tolist())]
         notes = [latents.with_mixing("", name) for name in names]
-        return latents.mix(codes, other, self.settings.style_mix), notes
+        n_styles = self.generator.style_shape[0]
+        return latents.mix(codes, other, self.settings.style_mix, n_styles), notes
 
     def _encoded(self, faces: Sequence[FaceCrop]) -> np.ndarray:
-        """Latents float32 [N,n_styles,style_dim]: those that were saved, or the encoder's."""
+        """Latents float32 [N,n_rows,style_dim]: those that were saved, or the encoder's."""
         codes = {i: face.latent for i, face in enumerate(faces) if face.latent is not None}
         left = [i for i in range(len(faces)) if i not in codes]
         size, side = self.settings.batch_size, self.generator.input_size_px
@@ -93,7 +94,7 @@ class Networked:
             part = left[start : start + size]
             crops = np.stack([faces[i].pixels for i in part])
             images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
-            made = self.fitting.run(lambda x: self.generator.encode(area_resized(x, side)), images)
+            made = self.fitting.run(lambda x: self.generator.encode(resized(x, side)), images)
             codes |= dict(zip(part, made.numpy(), strict=True))
         return np.stack([codes[i] for i in range(len(faces))])
 

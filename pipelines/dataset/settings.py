@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from pipelines.errors import SelectionError, SettingError
+from pipelines.generators.encoder_decoder import EncoderDecoder
 from pipelines.generators.precision import PRECISIONS
-from pipelines.generators.psp import PSP
 from pipelines.sources.finish import DEFAULT, parse_finish
 
 
@@ -27,7 +27,7 @@ class PairSettings:
     per_cell: int | None = None
     """At most this many photos of each cell."""
     seed: int = 0
-    size_px: int = 128
+    size_px: int = 256
     """Side of both halves."""
     shard_size: int = 200
     """Photos that are made, written and renamed into place together."""
@@ -94,7 +94,7 @@ def choose_device(asked: str, elsewhere: bool = False) -> str:
     return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def check_generator(settings: PairSettings, generator: PSP, centre: torch.Tensor | None) -> None:
+def check_generator(settings: PairSettings, generator: EncoderDecoder, centre: torch.Tensor | None) -> None:
     """See that a generator can follow the settings.
 
     Args:

@@ -106,7 +106,9 @@ class ShardMaker:
         coded = [(real.attempt.row["pair_id"], real.latent) for real in good if real.latent is not None]
         with storing(self.job.out_dir):
             if coded:
-                packed = latents.pack(np.stack([code for _, code in coded]), [pair for pair, _ in coded])
+                n_styles = next((about["n_styles"] for about, _ in self.kinds if "n_styles" in about), None)
+                codes = np.stack([code for _, code in coded])
+                packed = latents.pack(codes, [pair for pair, _ in coded], n_styles)
                 (folder / LATENTS).write_bytes(packed)
             write_table(folder / ROWS, table_of(rows))
 

@@ -60,7 +60,7 @@ class Face:
 
 FFHQ = Crop("ffhq", 256, reach=1.0, drop=0.1, max_border_share=0.6)
 """The frame of FFHQ and of the official pSp checkpoint."""
-TIGHT = Crop("tight", 128, reach=0.52, drop=0.45, max_border_share=0.3)
+TIGHT = Crop("tight", 256, reach=0.52, drop=0.45, max_border_share=0.3)
 """Brows to chin and a little around: contained in FairFace chips of padding 0.25."""
 CROPS = {crop.name: crop for crop in (FFHQ, TIGHT)}
 """Every geometry by name."""

@@ -1,7 +1,12 @@
 """Latents: saved, read back, and changed on purpose.
 
-W+ latents float32 [N,n_styles,style_dim] enter and leave. One safetensors file a shard holds the
-encoder's own latents, before truncation or mixing, so that they can be decoded again differently.
+Latents float32 [N,n_rows,style_dim] enter and leave: first W+, a row for each style; then, where a generator
+has a spatial code too, that code in rows of the same length. One safetensors file a shard holds the encoder's
+own latents, before truncation or mixing, so that they can be decoded again differently: W+ as the tensor
+`w_plus`, the spatial code as `spatial`.
+
+Why truncation and mixing leave the spatial code alone: it says where things are, and half of one face's
+places with half of another's is two faces. Styles are what may be averaged (Karras et al., CVPR 2019).
 
 Why one metadata key: a safetensors header keeps no order between keys, and the same latents must
 give the same bytes.
@@ -11,7 +16,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -23,15 +28,25 @@ from pipelines.errors import PairsNotFound, SourceLost
 FOLDER: Final = "latents"
 _FINE_SHARE: Final = 4 / 9
 """Style mixing leaves the coarse styles alone: the first 8 of 18 in the published networks."""
-_TENSOR: Final = "w_plus"
+_STYLES: Final = "w_plus"
+_SPATIAL: Final = "spatial"
 _MIXED: Final = "mixed with "
 UNMIXED: Final = "not mixed: nobody else of this age, gender and race in the shard"
 _CLAIM: Final = re.compile(rf"(?:^|; )(?:{_MIXED}[^;]*|{UNMIXED})$")
 
 
-def pack(latents: np.ndarray, pair_ids: list[str]) -> bytes:
-    """Latents float32 [N,n_styles,style_dim] and their pair_ids as the bytes of a safetensors file."""
-    return save({_TENSOR: np.ascontiguousarray(latents)}, {"pair_ids": json.dumps(pair_ids)})
+def pack(latents: np.ndarray, pair_ids: list[str], n_styles: int | None = None) -> bytes:
+    """Latents as the bytes of a safetensors file.
+
+    Args:
+        latents: float32 [N,n_rows,style_dim].
+        pair_ids: of each.
+        n_styles: rows of W+; None where there are no others.
+    """
+    tensors = {_STYLES: np.ascontiguousarray(latents[:, :n_styles])}
+    if n_styles is not None and n_styles < latents.shape[1]:
+        tensors[_SPATIAL] = np.ascontiguousarray(latents[:, n_styles:])
+    return save(tensors, {"pair_ids": json.dumps(pair_ids)})
 
 
 def index(folder: Path) -> dict[str, tuple[Path, int]]:
@@ -51,9 +66,10 @@ def index(folder: Path) -> dict[str, tuple[Path, int]]:
         try:
             with safe_open(path, framework="np") as file:
                 ids = json.loads((file.metadata() or {})["pair_ids"])
-                shape = file.get_slice(_TENSOR).get_shape()
-            if len(shape) != 3 or shape[0] != len(ids):
-                raise ValueError(f"{shape} numbers for {len(ids)} pairs")
+                for tensor in _tensors(file):
+                    shape = file.get_slice(tensor).get_shape()
+                    if len(shape) != 3 or shape[0] != len(ids):
+                        raise ValueError(f"{shape} numbers for {len(ids)} pairs")
         except (SafetensorError, OSError, KeyError, ValueError) as fault:
             raise PairsNotFound(f"{path} does not hold latents of pairs: {fault}") from fault
         places.update({pair_id: (path, row) for row, pair_id in enumerate(ids)})
@@ -63,10 +79,10 @@ def index(folder: Path) -> dict[str, tuple[Path, int]]:
 
 
 def shape_of(path: Path) -> tuple[int, int]:
-    """Styles and their dimension of the latents in a file that `index` has found."""
+    """Rows and their length of the latents in a file that `index` has found."""
     with safe_open(path, framework="np") as file:
-        _, n_styles, style_dim = file.get_slice(_TENSOR).get_shape()
-    return n_styles, style_dim
+        shapes = [file.get_slice(tensor).get_shape() for tensor in _tensors(file)]
+    return sum(shape[1] for shape in shapes), shapes[0][2]
 
 
 def fetch(places: list[tuple[str, int]]) -> np.ndarray:
@@ -76,7 +92,7 @@ def fetch(places: list[tuple[str, int]]) -> np.ndarray:
         places: file and row of each.
 
     Returns:
-        float32 [N,n_styles,style_dim], in the order asked for.
+        float32 [N,n_rows,style_dim], in the order asked for.
 
     Raises:
         SourceLost: a file went away, or was changed, since it was found.
@@ -85,8 +101,8 @@ def fetch(places: list[tuple[str, int]]) -> np.ndarray:
     for path in dict.fromkeys(path for path, _ in places):
         try:
             with safe_open(path, framework="np") as file:
-                loaded[path] = file.get_tensor(_TENSOR)
-        except (SafetensorError, OSError) as fault:
+                loaded[path] = np.concatenate([file.get_tensor(tensor) for tensor in _tensors(file)], 1)
+        except (SafetensorError, OSError, ValueError) as fault:
             raise SourceLost(
                 f"{path} cannot be read any more: {fault}; bring it back and run the same command again "
                 "to continue"
@@ -94,15 +110,26 @@ def fetch(places: list[tuple[str, int]]) -> np.ndarray:
     return np.stack([loaded[path][row] for path, row in places])
 
 
+def _tensors(file: Any) -> list[str]:
+    """Names of a file's tensors in a latent's order."""
+    return [_STYLES, _SPATIAL] if _SPATIAL in file.keys() else [_STYLES]  # noqa: SIM118 (not a dict)
+
+
 def truncate(latents: torch.Tensor, average: torch.Tensor | None, psi: float) -> torch.Tensor:
-    """Draw latents towards the average face: average + psi (latent - average).
+    """Draw styles towards the average face's: average + psi (style - average).
+
+    Args:
+        latents: [N,n_rows,style_dim].
+        average: [n_styles,style_dim]; rows beyond these are left as they are.
+        psi: 1 changes nothing, 0 makes every style the average's.
 
     Source: Karras et al., "A style-based generator architecture", CVPR 2019, appendix B.
     """
     if psi == 1.0 or average is None:
         return latents
     centre = average.to(latents)
-    return centre + psi * (latents - centre)
+    styles = centre + psi * (latents[:, : len(centre)] - centre)
+    return torch.cat([styles, latents[:, len(centre) :]], 1)
 
 
 def partners(cells: Sequence[tuple[str, ...]], rng: np.random.Generator) -> np.ndarray:
@@ -139,11 +166,27 @@ def without_mixing(detail: str) -> str:
     return _CLAIM.sub("", detail)
 
 
-def mix(latents: torch.Tensor, other: np.ndarray, share: float) -> torch.Tensor:
-    """Move the fine styles of each latent a `share` of the way to those of its partner."""
+def n_coarse_styles(n_styles: int) -> int:
+    """How many styles, the coarsest, mixing leaves alone.
+
+    >>> n_coarse_styles(18)
+    8
+    """
+    return round(n_styles * _FINE_SHARE)
+
+
+def mix(latents: torch.Tensor, other: np.ndarray, share: float, n_styles: int | None = None) -> torch.Tensor:
+    """Move the fine styles of each latent a `share` of the way to those of its partner.
+
+    Args:
+        latents: [N,n_rows,style_dim].
+        other: int [N], each one's partner.
+        share: 0 to 1.
+        n_styles: rows that are styles; None for all.
+    """
     if share == 0.0:
         return latents
-    first = round(latents.shape[1] * _FINE_SHARE)
-    mixed = latents.clone()
-    mixed[:, first:] += share * (latents[torch.from_numpy(other)][:, first:] - latents[:, first:])
+    n = latents.shape[1] if n_styles is None else n_styles
+    fine, mixed = slice(n_coarse_styles(n), n), latents.clone()
+    mixed[:, fine] += share * (latents[torch.from_numpy(other)][:, fine] - latents[:, fine])
     return mixed

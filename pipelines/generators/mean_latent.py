@@ -4,7 +4,7 @@ A generator and its weights' path enter; its centre leaves, float32 [n_styles,st
 where it has none.
 
 Why a file beside the weights: the published checkpoints hold an average latent, the embedded one
-was trained without. Its centre was measured afterwards (`pipelines.training.centre`), and the file
+was trained without. Its centre was measured afterwards (`pipelines.training.mean_latent`), and the file
 names the sha256 of the weights it belongs to. It cannot be measured in a run: a shard's fakes must
 not depend on the other shards.
 """
@@ -18,14 +18,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from pipelines.errors import CheckpointFormatError
-from pipelines.generators.psp import PSP
+from pipelines.generators.encoder_decoder import EncoderDecoder
 
 SUFFIX: Final = ".centre.safetensors"
 """Beside `small.safetensors` lies `small.centre.safetensors`."""
 TENSOR: Final = "centre"
 
 
-def centre_of(weights: str | Path, network: PSP) -> torch.Tensor | None:
+def centre_of(weights: str | Path, network: EncoderDecoder) -> torch.Tensor | None:
     """Find the centre of a generator.
 
     Args:
@@ -52,7 +52,7 @@ def centre_of(weights: str | Path, network: PSP) -> torch.Tensor | None:
         raise CheckpointFormatError(
             f"{beside} does not hold an average latent ({fault}); bring the right file back, or take it away"
         ) from fault
-    fits = tuple(centre.shape) == (network.config.n_styles, network.config.style_dim)
+    fits = tuple(centre.shape) == network.style_shape
     return centre if fits and about.get("weights_sha256") == network.sha256 else None
 
 

@@ -3,12 +3,12 @@
 A network and the device it will run on enter; "float32" or "bfloat16" leaves.
 
 Why it is measured on the very weights: bfloat16 keeps eight bits of every product. Whether that is enough
-depends on the trained numbers, not on the architecture: latents of the embedded network drift by 0.09, those
-of random weights of the 1024 px shape by 0.21. Four drawn faces are encoded and decoded both ways, always the
-same four, so the answer hangs on the weights and not on which photos a run begins with.
+depends on the trained numbers, not on the architecture: latents of a trained small network drifted by 0.09,
+those of random weights of the 1024 px shape by 0.21. Four drawn faces are encoded and decoded both ways,
+always the same four, so the answer hangs on the weights and not on which photos a run begins with.
 
-Why a small network on a CPU stays in float32 whatever it drifts: its runs take minutes, and the same bytes
-whether or not a processor knows bfloat16 are worth more.
+Why a network made for CPUs stays in float32 there whatever it drifts: its runs take minutes, and the same
+bytes whether or not a processor knows bfloat16 are worth more.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional as F
 
 from pipelines.errors import SettingError
-from pipelines.generators.psp import PSP
+from pipelines.generators.encoder_decoder import EncoderDecoder
 from pipelines.rendered import render_face
 
 PRECISIONS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -27,7 +27,6 @@ CODE_TOLERANCE: Final = 0.15
 """Largest difference of a latent's entry, whose values are of order 1."""
 IMAGE_TOLERANCE: Final = 0.06
 """Largest difference of a finished fake's value in [-1,1]: under 8 of 255 levels."""
-_LARGE_PX: Final = 256
 _FACES: Final = (
     ("20-29", "Female", "Black"),
     ("30-39", "Male", "White"),
@@ -64,7 +63,7 @@ def bfloat16_is_native(device: str) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def bfloat16_drift(network: PSP) -> Drift:
+def bfloat16_drift(network: EncoderDecoder) -> Drift:
     """Encode and decode four drawn faces in both precisions, on the network's own device."""
     rng = np.random.default_rng(0)
     faces = np.stack([render_face(*who, rng=rng, size_px=network.input_size_px) for who in _FACES])
@@ -83,7 +82,7 @@ def bfloat16_drift(network: PSP) -> Drift:
         network.dtype = before
 
 
-def choose_precision(asked: str, device: str, network: PSP) -> tuple[str, Drift | None]:
+def choose_precision(asked: str, device: str, network: EncoderDecoder) -> tuple[str, Drift | None]:
     """Resolve "auto" to what the device and the weights allow.
 
     Args:
@@ -101,13 +100,12 @@ def choose_precision(asked: str, device: str, network: PSP) -> tuple[str, Drift 
         raise SettingError(f"--precision is {asked!r}; it must be one of auto, {', '.join(PRECISIONS)}")
     if asked != "auto":
         return asked, None
-    small = network.output_size_px < _LARGE_PX
-    if not bfloat16_is_native(device) or (device == "cpu" and small):
+    if not bfloat16_is_native(device) or (device == "cpu" and network.is_light):
         return "float32", None
     drift = bfloat16_drift(network)
     return "bfloat16" if drift.is_tolerable else "float32", drift
 
 
-def _finished(network: PSP, codes: torch.Tensor) -> torch.Tensor:
+def _finished(network: EncoderDecoder, codes: torch.Tensor) -> torch.Tensor:
     """Fakes of the crop's size, [B,3,C,C] in [-1,1], not yet rounded."""
     return F.adaptive_avg_pool2d(network.decode(codes), network.crop.size_px).clamp(-1, 1)

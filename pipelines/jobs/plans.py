@@ -20,11 +20,12 @@ from pipelines.dataset.settings import PairSettings, check_generator, choose_dev
 from pipelines.errors import PairsNotFound, PhotoError, SelectionError, SettingError
 from pipelines.faces.align import FFHQ, TIGHT
 from pipelines.generators import latents
+from pipelines.generators.encoder_decoder import EncoderDecoder
 from pipelines.generators.kinds import NETWORKS, about_kind, check_words, form_of, plan_kind, slug
+from pipelines.generators.loading import load_generator, weights_of
 from pipelines.generators.mean_latent import centre_of, digest_of
 from pipelines.generators.precision import Drift, choose_precision
-from pipelines.generators.psp import PSP, load_psp
-from pipelines.generators.psp.model import SMALL_WEIGHTS
+from pipelines.generators.small import SMALL_WEIGHTS
 from pipelines.sources.fairface import FaceTable, read_fairface
 from pipelines.sources.photos import read_photo
 from pipelines.sources.selection import select
@@ -33,7 +34,8 @@ from pipelines.storage import file_sha256
 _LOOKED_AT, _TIGHT_CHIP_PX = 12, 256
 """Photos looked at before a run, and the side up to which they are taken for chips of padding 0.25."""
 SMALL_NOTE = (
-    "Fakes come from the small embedded generator, a reduced pSp; they are not StyleGAN2 at full size."
+    "Fakes come from the small embedded generator, a StyleGAN2 decoder with W+ and a spatial code, trained "
+    "on few photos; they are not the official pSp's."
 )
 RENDERED_NOTE = "The faces are rendered: drawn by a program, no photographs of people."
 _OF_FAKES = (
@@ -91,8 +93,8 @@ def _kinds(words: Sequence[str], options: dict[str, Any]) -> tuple[PairSettings,
             "make a dataset of each"
         )
     if networks:
-        network = load_psp(networks[0])
-        centre = centre_of(_weights(networks[0]), network)
+        network = load_generator(networks[0])
+        centre = centre_of(weights_of(networks[0]), network)
         settings, drift = _settle(options, network, centre)
         first, crop = [_about(network, networks[0], drift, centre)], network.crop.name
     else:
@@ -141,10 +143,10 @@ def latents_job(
     folder = Path(latents_dir)
     if folder.resolve() == _folder(out_dir):
         raise SelectionError(f"--out is {out_dir}, the dataset the latents come from; name another folder")
-    before, network, places = read_provenance(folder), load_psp(generator), latents.index(folder)
+    before, network, places = read_provenance(folder), load_generator(generator), latents.index(folder)
     files = sorted({file for file, _ in places.values()})
     _check_shapes(files, network)
-    centre = centre_of(_weights(generator), network)
+    centre = centre_of(weights_of(generator), network)
     taken_over = {
         "size_px": before["parameters"]["size_px"],
         "finish": before["parameters"].get("finish", "png"),
@@ -170,13 +172,13 @@ def _of_latents(before: dict[str, Any]) -> dict[str, Any]:
     return next((m for m in makers if m.get("form", "checkpoint") in NETWORKS), makers[0])
 
 
-def _check_shapes(files: list[Path], network: PSP) -> None:
+def _check_shapes(files: list[Path], network: EncoderDecoder) -> None:
     """Refuse latents that a network cannot decode.
 
     Raises:
         SettingError: they are of another shape.
     """
-    wanted = (network.config.n_styles, network.config.style_dim)
+    wanted = network.latent_shape
     for file in files:
         shape = latents.shape_of(file)
         if shape != wanted:
@@ -191,7 +193,7 @@ def _digest(photos: str, files: list[Path]) -> str:
     return hashlib.sha256("\n".join([photos, *map(file_sha256, files)]).encode()).hexdigest()
 
 
-def _origin_of_latents(before: dict[str, Any], network: PSP) -> dict[str, Any]:
+def _origin_of_latents(before: dict[str, Any], network: EncoderDecoder) -> dict[str, Any]:
     """What still holds of a dataset's source when its latents are decoded again.
 
     Its other notes told of its own fakes, and do not.
@@ -255,13 +257,8 @@ def _folder(out_dir: str | Path) -> Path:
     return Path(out_dir).resolve()
 
 
-def _weights(asked: str | Path) -> Path:
-    """The file of a generator's weights."""
-    return SMALL_WEIGHTS if str(asked) == "small" else Path(asked)
-
-
 def _settle(
-    options: dict[str, Any], network: PSP, centre: Tensor | None
+    options: dict[str, Any], network: EncoderDecoder, centre: Tensor | None
 ) -> tuple[PairSettings, Drift | None]:
     """Options to settings: what was left open is decided here, once."""
     device = choose_device(options.get("device", "auto"), options.pop("elsewhere", False))
@@ -277,17 +274,20 @@ def _settle(
     return settings, drift
 
 
-def _about(network: PSP, asked: str | Path, drift: Drift | None, centre: Tensor | None) -> dict[str, Any]:
+def _about(
+    network: EncoderDecoder, asked: str | Path, drift: Drift | None, centre: Tensor | None
+) -> dict[str, Any]:
     """What the provenance says of a generator, and where its weights lie."""
     form = "small" if str(asked) == "small" else "checkpoint"
     return {
         **about_kind(form, form if form == "small" else slug(network.name)),
         "name": network.name,
         "sha256": network.sha256,
-        "path": str(_weights(asked).resolve()),
+        "path": str(weights_of(asked).resolve()),
         "output_size_px": network.output_size_px,
         "input_size_px": network.input_size_px,
         "crop": network.crop.name,
+        "n_styles": network.style_shape[0],
         "centre_sha256": digest_of(centre),
         "bfloat16_drift": None if drift is None else asdict(drift),
         **{k: v for k, v in network.provenance.items() if k not in ("trained_on", "notes")},

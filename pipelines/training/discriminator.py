@@ -1,6 +1,6 @@
 """The adversary of the small generator: is this patch of a face photographed or generated?
 
-Enters: float [B,3,128,128] in [-1,1]. Leaves: a map of scores (higher: photographed) and its feature maps.
+Enters: float [B,3,256,256] in [-1,1]. Leaves: a map of scores (higher: photographed) and its feature maps.
 Only training uses it; it is not the detector that an audit judges, and it is not kept.
 """
 
@@ -25,7 +25,7 @@ class PatchDiscriminator(nn.Module):
         self.activation = nn.LeakyReLU(0.2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores [B,1,8,8] and the features of every stage."""
+        """Scores [B,1,16,16] and the features of every stage."""
         features = []
         for stage in self.stages:
             x = self.activation(stage(x))

@@ -1,7 +1,8 @@
-"""How good the small generator is on photos its training never saw.
+"""How good the embedded generator is on photos that its training never saw, and how its fakes can be told.
 
-Enters: the finished weights and the crops folders. Leaves: a JSON record (PSNR, sharpness, faces still found,
-by group) and a contact sheet, real above fake.
+Enters: finished weights and a folder of crops. Leaves: a JSON record and a contact sheet, real above fake.
+The record holds, over all faces and by group, PSNR, sharpness, MS-SSIM, spectrum distance and faces still
+found; how far styles reach; and the traces by which a reader can tell a fake.
 
 Measured as the audit uses it: uint8 crops in, uint8 fakes out, float32 on the CPU.
 """
@@ -18,12 +19,20 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from pipelines.dataset.quality import ms_ssim, psnr_db
 from pipelines.faces.align import FaceFinder
-from pipelines.generators.psp import load_psp
+from pipelines.generators import latents
+from pipelines.generators.encoder_decoder import EncoderDecoder, resized
+from pipelines.generators.loading import load_generator
+from pipelines.generators.mean_latent import centre_of
 from pipelines.sources.fairface import read_fairface
-from pipelines.training.losses import gradient_magnitude, psnr_db
+from pipelines.training.losses import gradient_magnitude
+from pipelines.training.spectra import N_BANDS, band_distance_db, grid_peak_db, radial_power, ring_power
 
 _BATCH = 32
+_GRIDS_PX = (4, 8)
+"""Periods of the grids that layers which enlarge four and two times leave in a 256 px image."""
+SHEET_COLUMNS, SHEET_ROWS = 12, 4
 
 
 def held_out(folder: Path) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -34,26 +43,39 @@ def held_out(folder: Path) -> tuple[list[dict[str, Any]], np.ndarray]:
     return [rows[i] for i in places], np.stack([crops[i, 0] for i in places])
 
 
-def measure(weights: str | Path, reals: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Fakes of crops, and for each: PSNR (dB), mean gradient of both halves, faces found (bool)."""
-    network, finder, fakes, parts = load_psp(weights), FaceFinder(), [], []
+def encoded(network: EncoderDecoder, reals: np.ndarray) -> torch.Tensor:
+    """Latents of crops (uint8 [N,S,S,3]), float32 [N,n_rows,style_dim]."""
+    parts = []
     for start in range(0, len(reals), _BATCH):
-        real = reals[start : start + _BATCH]
-        fake, _ = network.fake_twins(real)
-        fakes.append(fake)
-        a, b = _signed(real), _signed(fake)
+        images = resized(_signed(reals[start : start + _BATCH]), network.input_size_px)
+        parts.append(network.encode(images).cpu())
+    return torch.cat(parts)
+
+
+def decoded(network: EncoderDecoder, codes: torch.Tensor) -> np.ndarray:
+    """Fakes of latents, uint8 [N,S,S,3], S the crop's side."""
+    return np.concatenate([network.fakes_from(c, network.crop.size_px).numpy() for c in codes.split(_BATCH)])
+
+
+def measure(reals: np.ndarray, fakes: np.ndarray) -> pd.DataFrame:
+    """Quality of each pair of uint8 [N,S,S,3]: a row a pair, columns as the code has them."""
+    finder, parts = FaceFinder(), []
+    for start in range(0, len(reals), _BATCH):
+        real, fake = reals[start : start + _BATCH], fakes[start : start + _BATCH]
         parts.append(
             pd.DataFrame(
                 {
-                    "psnr_db": psnr_db(b, a).numpy(),
-                    "real_gradient": gradient_magnitude(a).mean((1, 2, 3)).numpy(),
-                    "fake_gradient": gradient_magnitude(b).mean((1, 2, 3)).numpy(),
+                    "psnr_db": psnr_db(real, fake),
+                    "ms_ssim": ms_ssim(real, fake),
+                    "band_distance_db": band_distance_db(real, fake),
+                    "real_gradient": gradient_magnitude(_signed(real)).mean((1, 2, 3)).numpy(),
+                    "fake_gradient": gradient_magnitude(_signed(fake)).mean((1, 2, 3)).numpy(),
                     "real_face": [bool(f) for f in finder.find(list(real))],
                     "fake_face": [bool(f) for f in finder.find(list(fake))],
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True), np.concatenate(fakes)
+    return pd.concat(parts, ignore_index=True)
 
 
 def summary(measured: pd.DataFrame) -> dict[str, float | int]:
@@ -61,24 +83,16 @@ def summary(measured: pd.DataFrame) -> dict[str, float | int]:
     seen = measured[measured["real_face"]]
     return {
         "n_faces": len(measured),
-        "psnr_db": round(float(measured["psnr_db"].mean()), 3),
-        "psnr_db_worst_tenth": round(float(measured["psnr_db"].quantile(0.1)), 3),
+        "psnr_db": round(float(measured["psnr_db"].mean()), 2),
+        "psnr_db_worst_tenth": round(float(measured["psnr_db"].quantile(0.1)), 2),
         "gradient_ratio": round(
-            float(measured["fake_gradient"].mean() / measured["real_gradient"].mean()), 4
+            float(measured["fake_gradient"].mean() / measured["real_gradient"].mean()), 3
         ),
+        "ms_ssim": round(float(measured["ms_ssim"].mean()), 4),
+        "band_distance_db": round(float(measured["band_distance_db"].mean()), 2),
+        "n_real_face_found": len(seen),
         "fake_face_found": round(float(seen["fake_face"].mean()), 4),
     }
-
-
-def _signed(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def contact_sheet(reals: np.ndarray, fakes: np.ndarray, columns: int = 12, rows: int = 4) -> Image.Image:
-    """Pairs in a grid: each row of reals above the row of their fakes."""
-    picks = np.linspace(0, len(reals) - 1, columns * rows).astype(int).reshape(rows, columns)
-    lines = [np.concatenate(list(half[line]), axis=1) for line in picks for half in (reals, fakes)]
-    return Image.fromarray(np.concatenate(lines, axis=0))
 
 
 def by_group(rows: list[dict[str, Any]], measured: pd.DataFrame, fairface: Path) -> dict[str, Any]:
@@ -91,24 +105,93 @@ def by_group(rows: list[dict[str, Any]], measured: pd.DataFrame, fairface: Path)
     }
 
 
+def reach_of_styles(network: EncoderDecoder, codes: torch.Tensor, weights: Path) -> dict[str, float]:
+    """Mean absolute change of an image, in levels of 255, when its styles are another's or the mean's."""
+    n_styles, own = network.style_shape[0], decoded(network, codes)
+    swapped = codes.clone()
+    swapped[:, :n_styles] = codes.roll(1, 0)[:, :n_styles]
+    other = np.roll(np.arange(len(codes)), 1)
+    centre = centre_of(weights, network)
+    changed = {
+        "all_styles_swapped": swapped,
+        "fine_styles_swapped": latents.mix(codes, other, 1.0, n_styles),
+        "truncation_0.5": latents.truncate(codes, centre, 0.5),
+        "truncation_0": latents.truncate(codes, centre, 0.0),
+    }
+    return {
+        name: round(float(np.abs(decoded(network, c).astype(int) - own.astype(int)).mean()), 2)
+        for name, c in changed.items()
+    }
+
+
+def traces(reals: np.ndarray, fakes: np.ndarray) -> dict[str, Any]:
+    """By what a fake can be told: power missing at high frequencies, grids, and what its photo has more."""
+    real, fake = radial_power(reals).mean(0), radial_power(fakes).mean(0)
+    residual = reals.astype(np.float64) - fakes
+    power = ring_power(residual.mean(3)).mean(0) * (np.arange(N_BANDS) + 0.5)  # a ring's area grows outwards
+    return {
+        "power_ratio_db": {
+            f"{k / 2 / N_BANDS:.3f}-{(k + 4) / 2 / N_BANDS:.3f}": round(
+                float(10 * np.log10(fake[k : k + 4].sum() / real[k : k + 4].sum())), 2
+            )
+            for k in range(0, N_BANDS, 4)
+        },
+        "grid_peak_db": {
+            f"{period} px": {
+                "real": round(grid_peak_db(reals, period), 2), "fake": round(grid_peak_db(fakes, period), 2)
+            }
+            for period in _GRIDS_PX
+        },
+        "residual_rms_levels": round(float(np.sqrt((residual**2).mean())), 2),
+        "residual_mean_levels": [round(float(v), 2) for v in residual.mean((0, 1, 2))],
+        "residual_share_above_quarter_cycle": round(float(power[N_BANDS // 2 :].sum() / power.sum()), 3),
+    }  # fmt: skip
+
+
+def contact_sheet(reals: np.ndarray, fakes: np.ndarray, side_px: int = 128) -> Image.Image:
+    """48 pairs in a grid: each row of reals above the row of their fakes."""
+    picks = np.linspace(0, len(reals) - 1, SHEET_COLUMNS * SHEET_ROWS).astype(int)
+    lines = [
+        np.concatenate([_shrunk(image, side_px) for image in half[line]], axis=1)
+        for line in picks.reshape(SHEET_ROWS, SHEET_COLUMNS)
+        for half in (reals, fakes)
+    ]
+    return Image.fromarray(np.concatenate(lines, axis=0))
+
+
+def _shrunk(image: np.ndarray, side_px: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((side_px, side_px), Image.Resampling.BOX))
+
+
+def _signed(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("weights", help="small.safetensors")
+    parser.add_argument("weights", type=Path, help="small.safetensors, its mean latent beside it")
     parser.add_argument(
         "--crops", type=Path, required=True, help="folder written by pipelines.training.crops"
     )
     parser.add_argument("--fairface", type=Path, help="the photos' folder, for figures by group")
-    parser.add_argument("--out", type=Path, required=True, help="JSON record; the sheet goes beside it")
+    parser.add_argument("--out", type=Path, required=True, help="JSON record")
+    parser.add_argument("--sheet", type=Path, help="contact sheet, PNG or JPEG")
     given = parser.parse_args()
     rows, reals = held_out(given.crops)
-    measured, fakes = measure(given.weights, reals)
+    network = load_generator(given.weights)
+    codes = encoded(network, reals)
+    fakes = decoded(network, codes)
+    measured = measure(reals, fakes)
     record: dict[str, Any] = {"overall": summary(measured)}
     if given.fairface:
         record["groups"] = by_group(rows, measured, given.fairface)
+    record["styles"] = reach_of_styles(network, codes[:: max(1, len(codes) // 64)], given.weights)
+    record["traces"] = traces(reals, fakes)
     given.out.write_text(json.dumps(record, indent=1) + "\n")
-    contact_sheet(reals, fakes).save(given.out.with_suffix(".png"))
-    print(json.dumps(record["overall"]))
+    if given.sheet:
+        contact_sheet(reals, fakes).save(given.sheet, quality=88)
+    print(json.dumps({k: v for k, v in record.items() if k != "groups"}, indent=1))
 
 
 if __name__ == "__main__":

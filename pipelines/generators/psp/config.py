@@ -1,9 +1,9 @@
-"""The shape of one pSp network: every size that differs between the official models and the small one.
+"""The shape of one pSp network: every size that differs between models.
 
-Enters: nothing. Leaves: `PSPConfig`, frozen, `official` to make the published ones, and `SMALL_128`.
+Enters: nothing. Leaves: `PSPConfig`, frozen, and `official` to make the published ones.
 
-Why one class for both: the embedded generator must be the published architecture made smaller, not a
-look-alike, so that what is proven of one (parity with the reference) is proven of the code of the other.
+Why a class and not the published sizes alone: a network with few channels is the same code, so what is proven
+of one (parity with the reference) is proven of the other.
 """
 
 from __future__ import annotations
@@ -55,15 +55,3 @@ def official(output_size_px: int) -> PSPConfig:
         raise ValueError(f"output size {output_size_px} px is not a power of two from 32 to 1024")
     widths = (512, 512, 512, 512, 512, 256, 128, 64, 32)
     return PSPConfig(output_size_px, decoder_channels=widths[: int(math.log2(output_size_px)) - 1])
-
-
-SMALL_128 = PSPConfig(
-    output_size_px=128,
-    input_size_px=64,
-    style_dim=96,
-    encoder_channels=(32, 32, 64, 112, 152),
-    encoder_units=(2, 2, 3, 2),
-    decoder_channels=(192, 192, 192, 128, 64, 32),
-    n_mapping_layers=0,
-)
-"""The embedded generator: the same network at 128 px with few channels."""

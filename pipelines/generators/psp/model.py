@@ -1,11 +1,11 @@
-"""A pSp network ready to use: face crops in, latents and fake twins out.
+"""A pSp network ready to use: face crops in, latents and fakes out.
 
-Enters: a checkpoint's path. Leaves: `PSP` with `encode`, `decode` and `fake_twins`.
+Enters: a checkpoint's path. Leaves: `PSP` with `encode`, `decode` and `fakes_from`.
 
 Why the fake is brought to the crop's size before anything else sees it: the pair is judged at one size, and
 the real half exists at the crop's. The 1024 px official model is area-averaged to 256 px (as upstream does
-for its own comparisons); the small model's 128 px output is the crop's size already. Values are rounded to
-uint8, never truncated: upstream's truncation darkens every fake by half a level, which a detector can learn.
+for its own comparisons). Values are rounded to uint8, never truncated: upstream's truncation darkens every
+fake by half a level, which a detector can learn.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from pipelines.errors import EngineError
 from pipelines.faces.align import Crop
+from pipelines.generators.encoder_decoder import finished
 from pipelines.generators.psp.checkpoint import Checkpoint, read_checkpoint
 from pipelines.generators.psp.compiled import Compiled
 from pipelines.generators.psp.config import PSPConfig
@@ -32,8 +30,7 @@ from pipelines.generators.psp.fuse import fold_norms, group_heads
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Options of glibc's mallopt(3)."""
-SMALL_WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "small.safetensors"
-"""The embedded generator."""
+_LARGE_PX = 256
 
 
 class PSP:
@@ -84,6 +81,19 @@ class PSP:
         """Side of the decoder's output."""
         return self.config.output_size_px
 
+    @property
+    def is_light(self) -> bool:
+        """Whether float32 takes milliseconds an image on a CPU: no published network does."""
+        return self.output_size_px < _LARGE_PX
+
+    @property
+    def style_shape(self) -> tuple[int, int]:
+        """Rows of W+, and their length."""
+        return self.config.n_styles, self.config.style_dim
+
+    latent_shape = style_shape
+    """W+ is all that there is."""
+
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:
         """Images float32 [B,3,N,N] in [-1,1], N the input size, to W+ float32 [B,n_styles,style_dim].
@@ -106,34 +116,13 @@ class PSP:
         with self._precision():
             return torch.cat([self._run_decoder(part).float() for part in parts])
 
-    def fake_twins(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Re-create face crops.
-
-        Args:
-            crops: uint8 [B,C,C,3] RGB, C the side of `crop`.
-
-        Returns:
-            The fakes, uint8 [B,C,C,3], and their latents W+, float32 [B,n_styles,style_dim].
-        """
-        images = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        w_plus = self.encode(area_resized(images, self.input_size_px))
-        return self.fakes_from(w_plus, self.crop.size_px).numpy(), w_plus.cpu().numpy()
-
-    @torch.inference_mode()
     def fakes_from(self, w_plus: Tensor, side_px: int) -> Tensor:
         """Decode latents [B,n_styles,style_dim] to finished fakes, uint8 [B,side_px,side_px,3] on the CPU.
 
         Raises:
-            EngineError: a value is not a number: such an image would turn black without a word.
+            EngineError: a value is not a number.
         """
-        images = area_resized(self.decode(w_plus), side_px)
-        if not images.isfinite().all():
-            raise EngineError(
-                "the generator gave values that are not numbers; try --precision float32, and audit doctor "
-                "--psp to check the weights and the device"
-            )
-        levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().cpu()
+        return finished(self.decode(w_plus), side_px)
 
     @property
     def _one_by_one(self) -> bool:
@@ -159,7 +148,7 @@ def keep_memory() -> bool:
 
 
 def load_psp(
-    path: str | Path = "small",
+    path: str | Path,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     compiled: bool = False,
@@ -167,7 +156,7 @@ def load_psp(
     """Load a pSp network.
 
     Args:
-        path: a checkpoint (`.pt` official, `.safetensors` ours), or "small" for the embedded one.
+        path: a checkpoint, `.pt` official or `.safetensors` of this project's own training.
         device: torch device name.
         dtype: torch.float32, or torch.bfloat16 for autocast.
         compiled: let torch.compile fuse the network's operations, on its first use (see `psp.compiled`).
@@ -175,12 +164,7 @@ def load_psp(
     Raises:
         CheckpointFormatError: the file is missing, damaged or not a pSp checkpoint.
     """
-    return PSP(read_checkpoint(SMALL_WEIGHTS if str(path) == "small" else path), device, dtype, compiled)
-
-
-def area_resized(images: Tensor, side_px: int) -> Tensor:
-    """Average [B,C,H,W] down to [B,C,side_px,side_px]; the same images where that is their size."""
-    return images if images.shape[-1] == side_px else F.adaptive_avg_pool2d(images, side_px)
+    return PSP(read_checkpoint(path), device, dtype, compiled)
 
 
 def _channels_last(net: torch.nn.Module) -> None:

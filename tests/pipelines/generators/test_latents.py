@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 
 from pipelines.errors import PairsNotFound, SourceLost
 from pipelines.generators.latents import fetch, index, mix, pack, partners, shape_of, truncate, without_mixing
@@ -24,6 +25,20 @@ def test_round_trip(tmp_path):
     again = fetch([(str(places[k][0]), places[k][1]) for k in ("c", "a")])
     assert np.array_equal(again, codes[[2, 0]])
     assert pack(codes, ["a", "b", "c"]) == pack(codes.copy(), ["a", "b", "c"])
+
+
+def test_styles_and_spatial_code_are_two_tensors_of_one_latent(tmp_path):
+    codes = np.random.default_rng(0).normal(size=(2, 11, 4)).astype(np.float32)
+    (tmp_path / "latents").mkdir()
+    file = tmp_path / "latents" / "x.safetensors"
+    file.write_bytes(pack(codes, ["a", "b"], n_styles=3))
+    assert {k: v.shape for k, v in load_file(file).items()} == {"w_plus": (2, 3, 4), "spatial": (2, 8, 4)}
+    assert shape_of(file) == (11, 4)
+    assert set(index(tmp_path)) == {"a", "b"}
+    assert np.array_equal(fetch([(str(file), 1), (str(file), 0)]), codes[::-1])
+    assert pack(codes, ["a", "b"], 11) == pack(codes, ["a", "b"]), (
+        "no rows beyond the styles: no second tensor"
+    )
 
 
 def test_missing_or_foreign_files_are_named(tmp_path):
@@ -80,6 +95,17 @@ def test_mixing_moves_fine_styles_alone():
     assert torch.allclose(half[0, 8:], (codes[0, 8:] + codes[1, 8:]) / 2)
     assert torch.equal(mix(codes, np.array([1, 0]), 1.0)[0, 8:], codes[1, 8:])
     assert mix(codes, np.array([1, 0]), 0.0) is codes
+
+
+def test_truncation_and_mixing_leave_the_spatial_code_alone():
+    codes = torch.arange(2 * 12 * 4, dtype=torch.float32).reshape(2, 12, 4)
+    drawn = truncate(codes, torch.zeros(9, 4), 0.0)
+    assert not drawn[:, :9].any()
+    assert torch.equal(drawn[:, 9:], codes[:, 9:])
+    mixed = mix(codes, np.array([1, 0]), 1.0, n_styles=9)
+    assert torch.equal(mixed[:, :4], codes[:, :4])
+    assert torch.equal(mixed[:, 4:9], codes.flip(0)[:, 4:9])
+    assert torch.equal(mixed[:, 9:], codes[:, 9:])
 
 
 @given(st.lists(st.sampled_from("abcde"), max_size=60), st.integers(0, 100))

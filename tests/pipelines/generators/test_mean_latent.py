@@ -14,13 +14,15 @@ from safetensors.torch import save_file
 from pipelines.dataset.manifest import read_provenance
 from pipelines.dataset.network_fakes import Networked
 from pipelines.errors import CheckpointFormatError, OutputHoldsAnotherRun
+from pipelines.generators.loading import load_generator
 from pipelines.generators.mean_latent import TENSOR, centre_of, digest_of
 from pipelines.generators.psp import load_psp
 from pipelines.generators.psp.config import PSPConfig
-from pipelines.generators.psp.model import SMALL_WEIGHTS
+from pipelines.generators.small import SMALL_WEIGHTS
+from pipelines.generators.training_photos import training_list
 from pipelines.jobs.generation import generate_pairs
 from pipelines.jobs.plans import photo_job
-from pipelines.training.centre import write_centre
+from pipelines.training.mean_latent import training_crops, write_centre
 from tests.pipelines.conftest import write_generator
 
 DRAWN, OTHER, FIRST, SECOND = ("d" * 64, "e" * 64, "a" * 64, "b" * 64)
@@ -53,6 +55,13 @@ def test_the_centre_is_the_mean_latent_of_the_training_photos(trained, tmp_path)
     assert torch.allclose(centre_of(weights, network), network.encode(images).mean(0), atol=1e-4)
 
 
+def test_a_limit_takes_evenly_spaced_photos(trained, tmp_path):
+    weights, crops = trained
+    known = training_list(weights, load_psp(weights).provenance)
+    assert np.array_equal(training_crops(tmp_path, known, limit=1), crops[[0], 0])
+    assert np.array_equal(training_crops(tmp_path, known, limit=9), crops[[0, 3], 0])
+
+
 def test_photos_that_trained_nothing_have_no_centre(trained, tmp_path):
     (tmp_path / "crops.json").write_text(json.dumps([{"sha256": OTHER, "rendered": False}]))
     with pytest.raises(ValueError, match=r"no photo in .* is one that trained the generator"):
@@ -79,9 +88,9 @@ def test_a_damaged_centre_is_named(trained, tmp_path):
 
 
 def test_the_embedded_generator_has_its_centre():
-    network = load_psp("small")
+    network = load_generator()
     centre = centre_of(SMALL_WEIGHTS, network)
-    assert centre.shape == (network.config.n_styles, network.config.style_dim)
+    assert centre.shape == network.style_shape
     with safe_open(SMALL_WEIGHTS.with_suffix(".centre.safetensors"), framework="pt") as file:
         about = json.loads(file.metadata()["about"])
     assert about["weights_sha256"] == hashlib.sha256(SMALL_WEIGHTS.read_bytes()).hexdigest()

@@ -5,6 +5,7 @@ import torch
 
 from pipelines.errors import SettingError
 from pipelines.generators import precision
+from pipelines.generators.loading import load_generator
 from pipelines.generators.precision import bfloat16_drift, choose_precision
 from pipelines.generators.psp import load_psp
 from pipelines.generators.psp.config import PSPConfig
@@ -50,7 +51,7 @@ def test_imitated_bfloat16_is_not_worth_measuring(large, monkeypatch):
 
 def test_a_small_network_gives_the_same_bytes_on_every_cpu(monkeypatch):
     native(monkeypatch, True)
-    assert choose_precision("auto", "cpu", load_psp("small")) == ("float32", None)
+    assert choose_precision("auto", "cpu", load_generator()) == ("float32", None)
 
 
 def test_a_word_is_taken_at_its_word(large):

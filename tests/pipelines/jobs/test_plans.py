@@ -8,7 +8,7 @@ from pipelines.dataset.job import claimed, load_job
 from pipelines.dataset.settings import choose_device
 from pipelines.errors import CheckpointFormatError, PairsNotFound, SettingError
 from pipelines.generators.psp.config import PSPConfig
-from pipelines.generators.psp.model import SMALL_WEIGHTS
+from pipelines.generators.small import SMALL_WEIGHTS
 from pipelines.jobs.generation import generate_pairs, regenerate_pairs
 from pipelines.jobs.plans import SMALL_NOTE, latents_job, photo_job
 from tests.pipelines import psp_reference
