@@ -116,12 +116,18 @@ class GroupPairs:
         ]
 
     def differences(self, best: int, names: Sequence[str], z: float) -> list[GroupDifference]:
-        """Every other group's rate minus that of `best`, with limits at z, the highest rate first."""
+        """Every other group's rate minus that of `best`, with limits at z, the highest rate first.
+
+        Where the two are not proven unequal the limits reach 0, also if the pair alone would say otherwise:
+        the test of all groups together is the gate, and an interval claims nothing that it does not let pass.
+        """
         others = np.argsort(-self.rates, kind="stable")
         others = others[others != best]
         low, high = difference_limits(
             self.rates[others], self.images[others], self.rates[best], self.images[best], z
         )
+        low = np.where(self.higher[others, best], low, np.minimum(low, 0.0))
+        high = np.where(self.higher[best, others], high, np.maximum(high, 0.0))
         return [
             GroupDifference(
                 group=names[g],

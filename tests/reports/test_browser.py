@@ -14,8 +14,8 @@ from audit.metrics.false_discovery import false_discovery
 from audit.runs.compare_runs import compare_runs, write_comparison
 from audit.runs.score_audit import audit_file
 from reports.pages.comparison_page import write_comparison_page
-from reports.pages.report_page import write_report
-from reports.text.numbers import of_thousand, of_thousand_interval, percent_interval
+from reports.pages.report_page import build, write_report
+from reports.text.numbers import of_thousand, of_thousand_interval, percent, percent_interval
 from reports.text.verdict_text import gap_line
 
 pytestmark = pytest.mark.browser
@@ -64,7 +64,7 @@ expect.set_options(timeout=PATIENCE_MS)
 class Visit:
     """One page with its complaints: console messages, errors, and requests that tried to leave."""
 
-    def __init__(self, browser, path, appendix=False, **context):
+    def __init__(self, browser, path, appendix=False, content=False, **context):
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
         self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
@@ -73,7 +73,10 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
         self.page.route(lambda url: not url.startswith(("file:", "data:", "blob:")), self._cut)
-        self.page.goto(f"file://{path}")
+        if content:
+            self.page.set_content(path)
+        else:
+            self.page.goto(f"file://{path}")
         if appendix:
             self.page.locator("#appendix > summary").click()
 
@@ -91,8 +94,8 @@ class Visit:
 def visit(browser, report):
     made = []
 
-    def start(path=report, appendix=False, **context):
-        made.append(Visit(browser, path, appendix, **context))
+    def start(path=report, appendix=False, content=False, **context):
+        made.append(Visit(browser, path, appendix, content, **context))
         return made[-1]
 
     yield start
@@ -256,6 +259,16 @@ def test_the_intervals_of_the_slider_are_those_of_the_audit(visit, small):
     for group in (g for g in small.groups if g.attribute == "race"):
         row = next(r for r in rows if r.startswith(group.group))
         assert f"({percent_interval(group.fpr_interval)})" in row
+
+
+@pytest.mark.parametrize("errors", [10, 30, 1])
+def test_the_slider_rounds_as_the_rest_of_the_page_does(visit, small, errors):
+    """10 of 160 is 6.25%: one text for one number."""
+    everyone = next(s for s in small.sweep if s.attribute == "overall")
+    half = everyone.model_copy(update={"n_real": 160, "fp": [errors] * len(everyone.fp)})
+    changed = small.model_copy(update={"sweep": [half if s is everyone else s for s in small.sweep]})
+    page = visit(build(Path("."), changed, {}, images=False), appendix=True, content=True).page
+    expect(page.locator("#explorer-summary")).to_contain_text(f": {percent(errors / 160)} of real images")
 
 
 def discovered(result, group, at, share):

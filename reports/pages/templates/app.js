@@ -92,10 +92,17 @@
 
   // ---- threshold explorer ----
   // Only what is zero or all reads as zero or all, as in reports/numbers.py.
+  // Halves go to the even digit, as in Python: 6.25 is 6.2 on the whole page.
+  function fixed(x, digits) {
+    const halves = x * 2 ** (digits + 1), down = Math.floor(x * 10 ** digits);
+    const even = Number.isInteger(halves) && halves % 2 !== 0 && digits > 0;
+    return even ? ((down + (Math.abs(down) % 2)) / 10 ** digits).toFixed(digits) : x.toFixed(digits);
+  }
+
   function hundredths(v) {
     const rest = Math.min(Math.abs(v), Math.abs(1 - v));
     if (rest === 0) return (100 * v).toFixed(0);
-    return (100 * v).toFixed(rest >= 0.0005 ? 1 : Math.min(9, -Math.floor(Math.log10(100 * rest))));
+    return fixed(100 * v, rest >= 0.0005 ? 1 : Math.min(9, -Math.floor(Math.log10(100 * rest))));
   }
   const percent = (v) => (isFinite(v) ? hundredths(v) + "%" : "no data");
   const points = (v) => hundredths(v).replace(/\.0$/, "") + " points";

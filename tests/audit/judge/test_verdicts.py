@@ -14,6 +14,7 @@ from audit.data.counts import Counts
 from audit.inference.pairwise import pair_critical
 from audit.inference.two_proportions import difference_limits, ratio_limits
 from audit.judge.verdicts import Question, judge
+from audit.judge.worse_groups import compare_pairs
 from audit.metrics.disparity_intervals import Evidence
 
 CONFIG = AuditConfig(n_boot=2000)
@@ -104,6 +105,19 @@ def test_every_group_is_compared_with_one_and_no_interval_contradicts_another(k,
     assert unequal == {g.group for g in verdict.worse_groups}
     inside = all(max(map(abs, d.interval)) <= CONFIG.tolerance for d in verdict.differences)
     assert inside == (word == "within tolerance")
+
+
+def test_an_interval_reaches_zero_where_the_gate_does_not_let_the_pair_pass():
+    """Eight comparisons beside it raise the gate's p-value; the pair alone would still exclude 0."""
+    k, n = np.array([20, 60, 40]), np.array([1000, 1000, 1000])
+    closed = compare_pairs(k, n, gate=0.2, shared=1, alpha=0.05)
+    opened = compare_pairs(k, n, gate=0.001, shared=1, alpha=0.05)
+    names = ["g0", "g1", "g2"]
+    shut, free = (p.differences(0, names, p.z) for p in (closed, opened))
+    assert [d.group for d in shut] == ["g1", "g2"] and free[0].interval[0] > 0
+    assert shut[0].interval == (0.0, free[0].interval[1])
+    back = closed.differences(1, names, closed.z)
+    assert all(d.interval[0] <= 0.0 <= d.interval[1] for d in back)
 
 
 def test_the_ratio_to_a_rate_of_zero_has_no_upper_limit():
