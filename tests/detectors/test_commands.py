@@ -106,9 +106,10 @@ def test_foreign_detectors_are_audited_end_to_end(pairs_dir, tmp_path, capsys):
             "--no-images",
         )
         record = json.loads((run / "audit.json").read_text())
-        assert code == 0 and re.search(r"race +FPR +insufficient evidence", out)
+        assert code == 0 and re.search(r"race +FPR +Inconclusive", out)
         assert record["overall"]["n_real"] == record["overall"]["n_fake"] == 40
         assert record["provenance"]["detector"]["arch"] in ("onnx", "torchscript")
+        assert record["provenance"]["detector"]["provenance"]["isolated"] is True
     assert record["overall"]["auc"] > 0.9
 
 
