@@ -22,16 +22,22 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.counts import Counts
+from audit.data.counts import Counts, of_units
 from audit.data.groups import Cells, whole
 from audit.data.score_table import ScoreTable
+from audit.data.unit_totals import unit_totals
 from audit.inference.adjustment import (
     Standardised,
     in_common,
     least_worth,
     standardised_difference,
 )
-from audit.inference.effective_sample_size import accuracy_worth, half_sum_worth, positive_rate_worth
+from audit.inference.effective_sample_size import (
+    accuracy_worth,
+    fpr_worth,
+    half_sum_worth,
+    positive_rate_worth,
+)
 from audit.inference.equality_test import equality_test
 from audit.inference.paired_tests import auc_difference, gap_difference, rate_difference
 from audit.inference.pairwise import pair_critical
@@ -48,7 +54,7 @@ from audit.metrics.operating_point import pick_threshold
 from audit.runs.align_runs import Run
 from audit.runs.compare_runs import paired_tests
 from audit.runs.score_audit import audit_scores
-from audit.schema.result import AuditResult
+from audit.schema.result import AuditResult, Verdict
 
 Z = z_value(0.95)
 ALPHA = 0.05
@@ -518,6 +524,84 @@ def control_inseparable(
     return float(np.mean([isinstance(standardised(n, shift, shape, 0.0, rng), str) for _ in range(n_sim)]))
 
 
+Sizes = tuple[int, ...]
+
+
+def clustered(
+    sizes: Sizes, rates: np.ndarray, together: float | np.ndarray, n_each: int, rng: np.random.Generator
+) -> Counts:
+    """Reals of sizes[g] units in group g, n_each of a unit; errors within it correlate by `together`."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    spread = (1 / np.broadcast_to(together, len(sizes)) - 1)[group]
+    chance = rng.beta(rates[group] * spread, (1 - rates[group]) * spread)
+    unit = np.repeat(np.arange(len(group)), n_each)
+    wrong = rng.random(len(unit)) < chance[unit]
+    return of_units(unit_totals(unit, group[unit], len(sizes), np.zeros(len(unit), bool), wrong, None))
+
+
+def unit_verdict(counts: Counts, rng: np.random.Generator) -> Verdict:
+    """One attribute and one rate of images that share units."""
+    n = fpr_worth(counts)
+    names, rates = [str(g) for g in range(len(n))], counts.fp / counts.n_real
+    evidence = Evidence(counts, 499, (int(rng.integers(2**31)),))
+    question = Question("a", "fpr", names, rates * n, n, 0, evidence, counts.images[:, [1, 0]])
+    return judge([question], AuditConfig(n_boot=499))[0]
+
+
+def unit_share(
+    what: str, sizes: Sizes, rates: np.ndarray, together: float | np.ndarray, n_each: int,
+    n_sim: int, rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """How often an audit by units says "disparity", or names two groups as unequal that are equal."""
+    hits = 0
+    for _ in range(n_sim):
+        verdict = unit_verdict(clustered(sizes, rates, together, n_each, rng), rng)
+        equal = any(rates[int(one.group)] == rates[int(one.than)] for one in verdict.worse_groups)
+        hits += verdict.verdict == "disparity" if what == "disparity" else equal
+    return hits / n_sim
+
+
+def unit_power_ratio(
+    sizes: Sizes, rates: np.ndarray, together: float, n_each: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """Disparities found, over those that a permutation of the units' means finds (two groups)."""
+    ours, exact = 0, 0
+    for _ in range(n_sim):
+        counts = clustered(sizes, rates, together, n_each, rng)
+        ours += unit_verdict(counts, rng).verdict == "disparity"
+        means = counts.units.values[:, 1] / counts.units.values[:, 0]
+        first = counts.units.group == 0
+        shuffled = rng.permuted(np.tile(means, (499, 1)), axis=1)
+        null = np.abs(shuffled[:, first].mean(axis=1) - shuffled[:, ~first].mean(axis=1))
+        exact += (null >= abs(means[first].mean() - means[~first].mean())).mean() <= ALPHA
+    return ours / max(exact, 1)
+
+
+def unit_rate_coverage(
+    size: int, rate: float, together: float, n_each: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    hits = 0
+    for _ in range(n_sim):
+        counts = clustered((size,), np.array([rate]), together, n_each, rng)
+        low, high = wilson(counts.fp / counts.n_real, fpr_worth(counts), Z)
+        hits += low[0] <= rate <= high[0]
+    return hits / n_sim
+
+
+def weighted_coverage(n: int, rates: tuple[float, float], n_sim: int, rng: np.random.Generator) -> float:
+    """Half of the images come from a stratum that is a tenth of the population."""
+    hits, truth = 0, 0.1 * rates[0] + 0.9 * rates[1]
+    for _ in range(n_sim):
+        rare = rng.random(n) < 0.5
+        wrong = rng.random(n) < np.where(rare, *rates)
+        weight = np.where(rare, 0.2, 1.8)
+        none = np.zeros(n, dtype=int)
+        counts = of_units(unit_totals(np.arange(n), none, 1, none.astype(bool), wrong, weight))
+        low, high = wilson(counts.fp / counts.n_real, fpr_worth(counts), Z)
+        hits += low[0] <= truth <= high[0]
+    return hits / n_sim
+
+
 def planted(k: int, base: float, gap: float, where: int = 0) -> np.ndarray:
     """k equal rates, one of them raised."""
     rates = np.full(k, base)
@@ -805,6 +889,38 @@ STUDIES = [
             ("7 races, 5 to 6.5 %", np.linspace(0.05, 0.065, 7)),
             ("7 races, one at 5 + 5 %", planted(7, 0.05, 0.05, 3)),
         )
+    ],
+    *[
+        Study("Units, disparity although equal", f"{case}, 10 images each", AT_MOST,
+              partial(unit_share, "disparity", sizes, np.full(len(sizes), rate), together, 10), 400)
+        for case, sizes, rate, together in (
+            ("60 + 60 persons, 10 %, correlation 0.4", (60, 60), 0.1, 0.4),
+            ("7 x 20 persons, 5 %, correlation 0.4", (20,) * 7, 0.05, 0.4),
+            ("400 and 5 x 12 persons, 5 %, correlation 0.3", (400, 12, 12, 12, 12, 12), 0.05, 0.3),
+            ("200 and 40 persons, 10 %, correlations 0.05, 0.6", (200, 40), 0.1, np.array([0.05, 0.6])),
+            ("300 and 3 x 20 persons, 10 %, correlations 0.05, 0.6", (300, 20, 20, 20), 0.1,
+             np.array([0.05, 0.6, 0.6, 0.6])),
+        )
+    ],
+    Study("Units, disparity although equal", "300 source photos, five fakes each, 10 %, correlation 0.4",
+          AT_MOST, partial(unit_share, "disparity", (150, 150), np.full(2, 0.1), 0.4, 5), 400),
+    Study("Units, any truly equal pair named", "300 and 4 x 15 persons, 1 and 5 %, correlation 0.4",
+          AT_MOST,
+          partial(unit_share, "named", (300, 15, 15, 15, 15), np.repeat([0.01, 0.05], [1, 4]), 0.4, 10), 400),
+    *[
+        Study("Units, power over that of permuted person means", f"{case}, gap 4.2 points", (0.9, 1.1),
+              partial(unit_power_ratio, sizes, np.array([0.05, 0.092]), 0.3, 10), 200)
+        for case, sizes in (("200 + 200 persons", (200, 200)), ("400 + 400 persons", (400, 400)))
+    ],
+    *[
+        Study("Units, rate", f"{size} persons, 10 images each, {rate}, correlation {together}", AT_LEAST,
+              partial(unit_rate_coverage, size, rate, together, 10), 2_000)
+        for size, rate, together in ((40, 0.1, 0.4), (200, 0.05, 0.3), (200, 0.02, 0.6))
+    ],
+    *[
+        Study("Weights, rate", f"{n} images, rates {p} and {q}", AT_LEAST,
+              partial(weighted_coverage, n, (p, q)), 2_000)
+        for n, p, q in ((400, 0.2, 0.05), (2000, 0.1, 0.02))
     ],
 ]  # fmt: skip
 

@@ -127,6 +127,17 @@ def units_note(config: AuditConfig, unit: Ints | None) -> list[str]:
     ]
 
 
+def weights_note(config: AuditConfig) -> list[str]:
+    """What the reader must know of the weights: none or one sentence."""
+    if config.weight_column is None:
+        return []
+    return [
+        f"Rates, gaps and verdicts are those of the population that the weights in {config.weight_column} "
+        "stand for; intervals follow from how the weights differ. AUC, EER, curves and threshold rules count "
+        "every image once."
+    ]
+
+
 def _spoken_of(name: str, table: ScoreTable, config: AuditConfig) -> bool:
     """Whether the column plays a part that the user, or this program, has given it."""
     roles = config.columns

@@ -26,7 +26,12 @@ from audit.data.columns import resolved, unaudited
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
 from audit.data.groups import Grouping, whole
-from audit.data.sampling_units import refuse_hidden_units, units_note, with_source_units
+from audit.data.sampling_units import (
+    refuse_hidden_units,
+    units_note,
+    weights_note,
+    with_source_units,
+)
 from audit.data.score_file import other_columns, read_scores, unaudited_columns
 from audit.data.score_table import ScoreTable, score_table
 from audit.data.unit_totals import IMAGES
@@ -206,7 +211,13 @@ def _audited(
     left: str | None,
 ) -> AuditedScores:
     """With notes on what is independent, and on the columns that are not audited."""
-    notes = [*units_note(config, table.unit), *independent, *extras.notes, *([left] if left else [])]
+    notes = [
+        *units_note(config, table.unit),
+        *weights_note(config),
+        *independent,
+        *extras.notes,
+        *([left] if left else []),
+    ]
     extras = replace(extras, notes=notes)
     return AuditedScores(_audit(frame, table, config, extras), frame, table.fake, config)
 
