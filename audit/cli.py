@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import benchmark, demo, doctor, experiments, pairs, show, stress
+from audit.commands import benchmark, demo, doctor, experiments, pairs, show, stress, verify
 from audit.commands import run as running
 from audit.commands import score as scoring
 from audit.commands import train as training
@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
         training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,
         scoring.explain,
     ),
-    "Inspect": (demo.demo, doctor.doctor, show.schema),
+    "Inspect": (demo.demo, doctor.doctor, verify.verify, show.schema),
 }  # fmt: skip
 """Title of each group in the help to its commands."""
 

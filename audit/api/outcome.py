@@ -18,6 +18,7 @@ from markupsafe import escape
 
 from audit.api.frames import curve_frame, frame_of
 from audit.errors import RunFolderError
+from audit.runs.checksums import enter
 from audit.runs.image_audit import THUMBNAILS
 from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, refuse_other_run
 from audit.runs.score_audit import AuditedScores
@@ -219,3 +220,5 @@ def _copy(source: Path, target: Path) -> None:
     for name in (SCORES_FILE, RUN_FILE, RESULT_FILE):
         if (source / name).is_file():
             replace_file(target / name, lambda path, name=name: shutil.copyfile(source / name, path))  # type: ignore[misc]
+    copied = [target / SCORES_FILE, target / RUN_FILE, target / RESULT_FILE, *(target / THUMBNAILS).glob("*")]
+    enter(target, [path for path in copied if path.is_file()], anew=True)

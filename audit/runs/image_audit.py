@@ -42,7 +42,7 @@ from audit.runs.kinds_of_fake import (
     of_kind,
     rows_for,
 )
-from audit.runs.run_folder import refuse_other_run, write_result, write_scores
+from audit.runs.run_folder import THUMBNAILS, refuse_other_run, write_result, write_scores
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AuditResult, Provenance, Sample
 from pipelines.dataset.manifest import MANIFEST, read_manifest
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from detectors.data.datasets import LabelledImages
     from detectors.models.detector import Detector
     from detectors.scoring.dataset_scores import Scored
-
-THUMBNAILS = "thumbnails"
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,8 @@ def _audit_one(
     fake = score_table(usable, config).fake
     extras = _extras(scored, config, command, manifest)
     extras = replace(extras, notes=[*notes, *extras.notes])
-    result = audit_scores(_with_quality(usable, manifest, config), config, extras)
+    judged = _with_quality(usable, manifest, config)
+    result = audit_scores(judged, config, extras)
     if all_kinds is not None:
         result = _agreement(all_kinds, result, config)
     samples = pick_samples(usable, manifest, result.config)
@@ -181,7 +180,7 @@ def _audit_one(
     result = result.model_copy(update={"samples": _planned(samples, pictures)})
     refuse_other_run(result, out, overwrite)
     _write_pictures(samples, pictures)
-    write_scores(usable, config, fake, out)
+    write_scores(judged, config, fake, out)
     write_result(result, out, overwrite=overwrite)
     return result
 

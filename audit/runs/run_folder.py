@@ -19,6 +19,7 @@ import pandas as pd
 from audit.config import AuditConfig
 from audit.data.columns import resolved
 from audit.errors import RunFolderError
+from audit.runs.checksums import enter
 from audit.schema.result import AuditResult
 from detectors.scoring.score_table import write_score_table
 from pipelines.storage import write_text
@@ -26,10 +27,11 @@ from pipelines.storage import write_text
 RESULT_FILE = "audit.json"
 SCORES_FILE = "scores.parquet"
 RUN_FILE = "run.json"
+THUMBNAILS = "thumbnails"
 
 
 def write_result(result: AuditResult, out_dir: str | Path, overwrite: bool = False) -> Path:
-    """Write `audit.json`.
+    """Write `audit.json`, and `SHA256SUMS` over it and over the scores and pictures already there.
 
     Args:
         result: What the audit found.
@@ -46,6 +48,8 @@ def write_result(result: AuditResult, out_dir: str | Path, overwrite: bool = Fal
     text = refuse_other_run(result, folder, overwrite)
     target = folder / RESULT_FILE
     write_text(target, text)
+    written = [target, folder / SCORES_FILE, *(folder / THUMBNAILS).glob("*")]
+    enter(folder, [path for path in written if path.is_file()], anew=True)
     return target
 
 
@@ -53,6 +57,7 @@ def write_circumstances(run: Mapping[str, Any], out_dir: str | Path) -> Path:
     """Write `run.json`: when, where and how long, whatever may differ between two runs of the same audit."""
     target = Path(out_dir) / RUN_FILE
     write_text(target, json.dumps(dict(run), indent=2) + "\n")
+    enter(target.parent, [target])
     return target
 
 

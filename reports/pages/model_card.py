@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult, Measures
 from pipelines.storage import write_text
@@ -194,4 +195,6 @@ def write_model_card(run_dir: str | Path) -> Path:
     Raises:
         ResultFormatError: there is no `audit.json` in the folder, or it cannot be read.
     """
-    return write_text(Path(run_dir) / "model_card.md", model_card(load_result(run_dir)))
+    path = write_text(Path(run_dir) / "model_card.md", model_card(load_result(run_dir)))
+    enter(Path(run_dir), [path])
+    return path

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult
 from pipelines.storage import write_text
@@ -197,4 +198,6 @@ def write_report(run_dir: str | Path, images: bool = True) -> Path:
     """
     folder = Path(run_dir)
     result = load_result(folder)
-    return write_text(folder / "report.html", build(folder, result, load_json(folder / "run.json"), images))
+    path = write_text(folder / "report.html", build(folder, result, load_json(folder / "run.json"), images))
+    enter(folder, [path])
+    return path

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
 from pipelines.storage import write_text
@@ -301,4 +302,7 @@ def write_tables(run_dir: str | Path) -> list[Path]:
         _dropout_file(result),
         _samples_file(result),
     ]
-    return [write_text(Path(run_dir) / "tables" / f"{t.name}.csv", t.to_csv()) for t in tables if t.rows]
+    folder = Path(run_dir)
+    paths = [write_text(folder / "tables" / f"{t.name}.csv", t.to_csv()) for t in tables if t.rows]
+    enter(folder, paths)
+    return paths

@@ -251,6 +251,7 @@ def test_run_folder(frame, tmp_path):
     assert write_circumstances({"seconds": 1}, tmp_path / "run").read_text() == '{\n  "seconds": 1\n}\n'
     assert AuditResult.load(tmp_path / "run").to_json() == found.to_json()
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "SHA256SUMS",
         "audit.json",
         "run.json",
         "scores.parquet",

@@ -1,0 +1,257 @@
+"""Whether a run folder is what `audit run` wrote, and whether its numbers follow from its scores.
+
+Enters: a run folder, and where its detector and data are now. Leaves: one `Check` for everything looked at.
+
+Why the numbers are derived again and not only hashed: a hash says that a file was not changed since it was
+hashed; only the derivation says that the record follows from the scores. Floating-point numbers are compared
+bit by bit where the libraries are those of the record, else to nine digits.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from audit.errors import ExpectedError, RunFolderError
+from audit.judge.adjusted_gaps import OF_PAIRS
+from audit.runs.align_runs import config_of
+from audit.runs.checksums import SUMS_FILE, read_sums
+from audit.runs.run_folder import RESULT_FILE, SCORES_FILE
+from audit.runs.score_audit import Extras, audit_scores, versions
+from audit.schema.json_schema import load_result
+from audit.schema.result import SCHEMA_VERSION, AuditResult
+from pipelines.errors import UnreadableFile
+from pipelines.storage import file_sha256
+from pipelines.untrusted import read_parquet, read_text
+
+State = Literal["ok", "changed", "not checked"]
+N_NAMED = 5
+"""Changed images, and differing numbers, that are named; the rest are counted."""
+_GIVEN = ("schema_version", "provenance", "notes", "dropout", "samples", "kinds")
+"""Parts of a record that do not follow from its scores."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    state: State
+    what: str
+    """Its name: a file, or "numbers of audit.json"."""
+    detail: str = ""
+
+
+def verify_run(
+    folder: str | Path, detector: str | Path | None = None, data: str | Path | None = None
+) -> list[Check]:
+    """Check everything in a run folder that can be checked.
+
+    Args:
+        folder: What `audit run` wrote.
+        detector: The detector's file; by default where the recorded command found it.
+        data: The data set or score file; by default where the record says it was.
+
+    Returns:
+        One check a file, one for the spelling of the record, its numbers, the detector and the data.
+
+    Raises:
+        ResultFormatError: there is no `audit.json`, or it cannot be read.
+    """
+    place = Path(folder)
+    checks = list(_files(place))
+    try:
+        result = load_result(place)
+    except ExpectedError as error:
+        if not checks:
+            raise
+        return [*checks, Check("changed", RESULT_FILE, str(error))]
+    scores = _scores(place)
+    return [
+        *checks,
+        _spelling(place, result),
+        _numbers(result, scores),
+        _detector(result, detector),
+        *_data(result, scores, data),
+    ]
+
+
+def _files(folder: Path) -> Iterator[Check]:
+    """Every file of SHA256SUMS, and those it does not know."""
+    if not (folder / SUMS_FILE).is_file():
+        if not (folder / RESULT_FILE).is_file():
+            return
+        yield Check("not checked", SUMS_FILE, "it is not there: files are compared with no earlier hash")
+        return
+    try:
+        sums = read_sums(folder)
+    except RunFolderError as error:
+        yield Check("changed", SUMS_FILE, str(error))
+        return
+    for name, digest in sums.items():
+        try:
+            found = file_sha256(folder / name)
+        except OSError as fault:
+            yield Check("changed", name, f"it cannot be read: {fault.strerror or fault}")
+            continue
+        same = found == digest
+        yield Check("ok" if same else "changed", name, "" if same else f"its SHA-256 is {found[:16]}…")
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    for name in sorted(present - set(sums) - {SUMS_FILE}):
+        yield Check("not checked", name, f"{SUMS_FILE} does not know it")
+
+
+def _scores(folder: Path) -> pd.DataFrame | str:
+    """The scores, or why they cannot be read."""
+    try:
+        return read_parquet(folder / SCORES_FILE)
+    except UnreadableFile as error:
+        return str(error)
+
+
+def _spelling(folder: Path, result: AuditResult) -> Check:
+    """Whether the record is spelled as this program spells it: nothing was added, reordered or rounded."""
+    what = f"spelling of {RESULT_FILE}"
+    text = read_text(folder / RESULT_FILE)
+    if f'"schema_version": "{SCHEMA_VERSION}"' not in text:
+        return Check("not checked", what, "it is of another version of the format")
+    same = text == result.to_json()
+    return Check("ok" if same else "changed", what, "" if same else "written again, it is another text")
+
+
+def _numbers(result: AuditResult, scores: pd.DataFrame | str) -> Check:
+    """Whether every number follows from the scores by the recorded options."""
+    what = f"numbers of {RESULT_FILE}"
+    if isinstance(scores, str):
+        return Check("changed", what, f"they cannot be derived: {scores}")
+    try:
+        derived = derived_again(result, scores)
+    except ExpectedError as error:
+        return Check("changed", what, f"the scores give no such audit: {error}")
+    here, there = versions(), result.provenance.versions
+    exact = all(here[name] == there.get(name) for name in here)
+    found = list(_differences(_derivable(result), _derivable(derived), exact))
+    if found:
+        more = f", and {len(found) - N_NAMED} more" if len(found) > N_NAMED else ""
+        return Check("changed", what, "; ".join(found[:N_NAMED]) + more)
+    others = [
+        f"{name} {there.get(name)}, here {here[name]}" for name in here if here[name] != there.get(name)
+    ]
+    return Check("ok", what, f"to nine digits, with other libraries: {', '.join(others)}" if others else "")
+
+
+def derived_again(result: AuditResult, scores: pd.DataFrame) -> AuditResult:
+    """The audit of a run's scores, with the options of its record.
+
+    Raises:
+        ExpectedError: the scores cannot be audited so.
+    """
+    usual = OF_PAIRS if result.provenance.data.get("kind") == "pairs" else ()
+    asked = [name for name in result.config.controls if name not in {control.column for control in usual}]
+    config = replace(config_of(result), controls=asked, references=result.config.references)
+    extras = Extras(result.provenance, left_out=result.data.n_left_out, controls=usual)
+    return audit_scores(scores, config, extras)
+
+
+def _derivable(result: AuditResult) -> dict[str, Any]:
+    """The parts of a record that follow from its scores."""
+    parts = {name: value for name, value in result.model_dump().items() if name not in _GIVEN}
+    if result.config.unit_column is not None:  # pairs are counted before one image of each unit is drawn
+        parts["data"] = {name: value for name, value in parts["data"].items() if name != "n_pairs"}
+    return parts
+
+
+def _differences(recorded: Any, derived: Any, exact: bool, place: str = "") -> Iterator[str]:
+    """Places where two plain values differ, with both values."""
+    if isinstance(recorded, dict) and isinstance(derived, dict) and recorded.keys() == derived.keys():
+        for key in recorded:
+            yield from _differences(recorded[key], derived[key], exact, f"{place}.{key}".lstrip("."))
+    elif (
+        isinstance(recorded, (list, tuple))
+        and isinstance(derived, (list, tuple))
+        and len(recorded) == len(derived)
+    ):
+        for number, pair in enumerate(zip(recorded, derived, strict=True)):
+            yield from _differences(*pair, exact, f"{place}.{number}")
+    elif not _same(recorded, derived, exact):
+        yield f"{place} is {_short(recorded)}, the scores give {_short(derived)}"
+
+
+def _same(recorded: Any, derived: Any, exact: bool) -> bool:
+    if not isinstance(recorded, float) or not isinstance(derived, float):
+        return bool(recorded == derived)
+    if math.isnan(recorded) or math.isnan(derived):
+        return math.isnan(recorded) and math.isnan(derived)
+    if math.isinf(recorded) or math.isinf(derived) or exact:
+        return recorded == derived
+    return math.isclose(recorded, derived, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def _short(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:40]}…"
+
+
+def _detector(result: AuditResult, given: str | Path | None) -> Check:
+    """Whether the detector's file is the one that was audited."""
+    wanted = str(result.provenance.detector.get("sha256") or "")
+    if not wanted:
+        return Check("not checked", "detector", "the record has no hash of it")
+    path = Path(given) if given is not None else _named(result.provenance.command, "--detector")
+    if path is None or not path.is_file():
+        return Check("not checked", "detector", f"no file at {path}; say where it is with --detector")
+    found = _hash_of_detector(path)
+    same = found == wanted
+    detail = str(path) if same else f"{path} has the SHA-256 {found[:16]}…, audited was {wanted[:16]}…"
+    return Check("ok" if same else "changed", "detector", detail)
+
+
+def _hash_of_detector(path: Path) -> str:
+    """Of the file; of a foreign model with files beside it, over all of them."""
+    if path.suffix != ".onnx":
+        return file_sha256(path)
+    from detectors.models.foreign_files import kind_of, look_at
+
+    kind = kind_of(path)
+    return look_at(path, kind).sha256 if kind else file_sha256(path)
+
+
+def _named(command: str, option: str) -> Path | None:
+    """The value of an option in a recorded command line."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    return next((Path(value) for name, value in pairwise(words) if name == option), None)
+
+
+def _data(result: AuditResult, scores: pd.DataFrame | str, given: str | Path | None) -> Iterator[Check]:
+    """Whether the score file, or every image, is the one that was audited."""
+    about = result.provenance.data
+    path = Path(given if given is not None else str(about.get("path") or ""))
+    if not about.get("path") or not path.exists():
+        yield Check("not checked", "data", f"nothing at {about.get('path')}; say where it is with --data")
+    elif about.get("kind") == "scores":
+        same = path.is_file() and file_sha256(path) == about.get("sha256")
+        yield Check("ok" if same else "changed", "data", str(path) if same else f"{path} is another file now")
+    elif isinstance(scores, str) or not {"sha256", "image_id"} <= set(scores.columns):
+        yield Check("not checked", "data", f"{SCORES_FILE} has no hashes of the images")
+    else:
+        folder = path.parent if about.get("kind") == "table" else path
+        changed = [name for name, wanted in zip(scores["image_id"], scores["sha256"], strict=True)
+                   if _hash_or_none(folder / str(name)) != wanted]  # fmt: skip
+        more = f" and {len(changed) - N_NAMED} more" if len(changed) > N_NAMED else ""
+        detail = f"other images now: {', '.join(map(str, changed[:N_NAMED]))}{more}" if changed else str(path)
+        yield Check("changed" if changed else "ok", "data", detail)
+
+
+def _hash_or_none(path: Path) -> str | None:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
