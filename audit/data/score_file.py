@@ -76,20 +76,11 @@ def other_columns(path: str | Path, loaded: Collection[str]) -> Iterator[pd.Seri
         head = _head(path)
         names = [name for name in head.columns if name not in loaded and _may_name(head[name])]
         if not _is_parquet(path):
-            frame = pd.read_csv(
-                path,
-                sep=_separator(path),
-                usecols=names,
-                dtype="category",
-                keep_default_na=False,
-                na_values=[""],
-            )
+            frame = read_csv(path, _separator(path), usecols=names, dtype="category", na_values=[""])
             yield from (frame[name] for name in names)
             return
-        import pyarrow.parquet as pq
-
         for name in names:
-            yield pq.read_table(path, columns=[name], partitioning=None).to_pandas()[name]
+            yield open_parquet(path).read(columns=[name]).to_pandas()[name]
 
 
 def _may_name(column: pd.Series) -> bool:

@@ -61,7 +61,7 @@ class Finish:
         """The pixels that a reader of the file gets, uint8 [H,W,3]."""
         if self._plain(tables):
             return pixels
-        with Image.open(io.BytesIO(self.encode(pixels, tables))) as image:
+        with Image.open(io.BytesIO(self.encode(pixels, tables)), formats=("JPEG",)) as image:
             return np.asarray(image.convert("RGB"))
 
     def _plain(self, tables: Tables | None) -> bool:
