@@ -208,6 +208,8 @@ def read_csv(
     import pandas as pd
 
     shape = csv_shape(path, separator)
+    if usecols is not None and not usecols:
+        return pd.DataFrame(index=range(shape.n_rows))
     frame = pd.read_csv(
         path, sep=separator, usecols=usecols, dtype=dtype, na_values=list(na_values), nrows=n_head,
         keep_default_na=False, encoding="utf-8-sig", index_col=False,

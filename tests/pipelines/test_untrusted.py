@@ -105,6 +105,7 @@ def test_not_a_table_but_all_the_same_read(tmp_path):
     frame = read_csv(tmp_path / "bom.csv", na_values=[""])
     assert frame["a"].tolist() == ["1", "NA"] and frame["b"].isna().tolist() == [False, True]
     assert len(read_csv(tmp_path / "bom.csv", n_head=1)) == 1
+    assert len(read_csv(tmp_path / "bom.csv", usecols=[])) == 2
 
 
 def pipe(tmp_path):
