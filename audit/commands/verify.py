@@ -11,12 +11,18 @@ from audit.commands.common import show
 
 
 def verify(
-    run_dir: Annotated[Path, typer.Argument(help="A run folder, holding audit.json.")],
+    run_dir: Annotated[Path, typer.Argument(help="A run folder, holding audit.json.", metavar="RUN_DIR")],
     detector: Annotated[
-        Path | None, typer.Option(help="The detector's file. Default: where the recorded command found it.")
+        Path | None,
+        typer.Option(
+            help="The detector's file. Default: where the recorded command found it.", metavar="FILE"
+        ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="The data set or score file. Default: where the record says it was.")
+        Path | None,
+        typer.Option(
+            help="The data set or score file. Default: where the record says it was.", metavar="PATH"
+        ),
     ] = None,
 ) -> None:
     """Hash every file of a run again, and derive every number of it from its scores again.
