@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -162,22 +162,14 @@ def generate_pairs(
     require("audit generate-pairs", "images", *(["ray"] if engine == "ray" else []))
     from pipelines.generators.psp.model import keep_memory
     from pipelines.jobs.generation import plan_pairs, run_job
-    from pipelines.jobs.plans import latents_job, photo_job
+    from pipelines.jobs.plans import pairs_job
 
-    made: dict[str, Any] = {
-        "elsewhere": engine == "ray",
-        "device": device, "batch_size": batch_size, "seed": seed, "shard_size": shard_size,
-        "precision": precision, "compiled": compiled, "truncation": truncation, "style_mix": style_mix,
-    }  # fmt: skip
-    if from_latents:
-        given = {"--fairface": fairface, "--limit": limit, "--per-cell": per_cell, "--size-px": size_px}
-        _refuse({**given, "--finish": finish})
-        job = latents_job(from_latents, out, _only(generator), **made)
-    else:
-        job = photo_job(
-            find_fairface(fairface), out, generator, limit=limit, per_cell=per_cell, size_px=size_px,
-            **({"finish": finish} if finish else {}), **made,
-        )  # fmt: skip
+    job = pairs_job(
+        fairface if from_latents else find_fairface(fairface), out, generator, from_latents=from_latents,
+        limit=limit, per_cell=per_cell, size_px=size_px, finish=finish, device=device, batch_size=batch_size,
+        seed=seed, shard_size=shard_size, precision=precision, compiled=compiled, truncation=truncation,
+        style_mix=style_mix, elsewhere=engine == "ray",
+    )  # fmt: skip
     keep_memory()
     known = [note for about in job.generators for note in about["notes"]]
     _print_notes(known)
@@ -217,29 +209,6 @@ def import_pairs(
         device=device, workers=workers, show_progress=not quiet,
     )  # fmt: skip
     _print_summary(made, quiet=quiet)
-
-
-def _refuse(given: dict[str, Any]) -> None:
-    """Stop where an option was given that latents leave no choice of."""
-    from pipelines.errors import SelectionError
-
-    named = [name for name, value in given.items() if value is not None]
-    if named:
-        raise SelectionError(
-            f"{', '.join(named)} cannot be given with --from-latents: every pair of that dataset is decoded "
-            "again, at its size"
-        )
-
-
-def _only(generators: list[str]) -> str:
-    """The one generator that can decode latents."""
-    from pipelines.errors import SettingError
-
-    if len(generators) != 1:
-        raise SettingError(
-            f"--from-latents decodes latents with one network; --generator names {', '.join(generators)}"
-        )
-    return generators[0]
 
 
 def _print_summary(made: PairsSummary, known: Collection[str] = (), quiet: bool = False) -> None:

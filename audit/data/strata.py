@@ -77,11 +77,6 @@ def plain(column: pd.Series) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(of_value[codes], dtype=kind), column.index, name=column.name)
 
 
-def strata_of(column: pd.Series) -> Strata:
-    """Cut any column into strata, or refuse it as `plain` does."""
-    return cut(plain(column))
-
-
 def cut(column: pd.Series) -> Strata:
     """Cut rows of a column that `plain` returned into strata."""
     if isinstance(column.dtype, pd.CategoricalDtype):

@@ -23,9 +23,8 @@ from pipelines.engines.local import devices_for, run_local
 from pipelines.engines.ray_cluster import run_ray
 from pipelines.errors import SettingError
 from pipelines.generators.compute import exact
-from pipelines.jobs.plans import latents_job, photo_job
+from pipelines.jobs.plans import pairs_job
 from pipelines.jobs.progress import progress_bar
-from pipelines.sources.finish import DEFAULT
 from pipelines.storage import remove_tree
 
 ENGINES = ("local", "ray")
@@ -79,10 +78,11 @@ class PairsPlan:
 
 
 def generate_pairs(
-    fairface_dir: str | Path,
-    out_dir: str | Path,
+    fairface_dir: str | Path | None = None,
+    out_dir: str | Path = "pairs",
     generator: str | Path | Sequence[str | Path] = "small",
     *,
+    from_latents: str | Path | None = None,
     limit: int | None = None,
     per_cell: int | None = None,
     device: str = "auto",
@@ -94,7 +94,7 @@ def generate_pairs(
     compiled: bool = False,
     truncation: float = 1.0,
     style_mix: float = 0.0,
-    finish: str = DEFAULT,
+    finish: str | None = None,
     engine: str = "local",
     workers: int | None = None,
     ray_address: str | None = None,
@@ -107,6 +107,8 @@ def generate_pairs(
         out_dir: the dataset's folder; new, empty, or holding the same run.
         generator: one or several kinds of fake: "small" for the embedded network, a pSp checkpoint, "swap",
             "self-blend", "vae:FOLDER", "module:factory".
+        from_latents: instead of photos: a finished pairs dataset whose latents are decoded again, by a
+            generator that fits them; real halves are taken over.
         limit: at most this many photos, balanced over age, gender and race.
         per_cell: at most this many photos of each cell.
         device: "auto", "cpu" or "cuda".
@@ -121,7 +123,7 @@ def generate_pairs(
         truncation: 1 leaves latents alone, less draws them towards the average face.
         style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
             gender and race in the shard.
-        finish: how both halves are written: "png", "jpeg=Q" or "source".
+        finish: how both halves are written: "png" (None), "jpeg=Q" or "source".
         engine: "local" or "ray".
         workers: worker processes; None for one a core, or four a GPU. Never changes a byte.
         ray_address: the Ray cluster's address; None to start one on this machine.
@@ -133,63 +135,10 @@ def generate_pairs(
     Raises:
         ExpectedError: one of the package's errors, for everything a user can put right.
     """
-    job = photo_job(
-        fairface_dir, out_dir, generator, limit=limit, per_cell=per_cell, device=device,
-        batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size, precision=precision,
-        compiled=compiled, truncation=truncation, style_mix=style_mix, finish=finish,
-        elsewhere=engine == "ray",
-    )  # fmt: skip
-    return run_job(job, engine, workers, ray_address, show_progress)
-
-
-def regenerate_pairs(
-    latents_dir: str | Path,
-    out_dir: str | Path,
-    generator: str | Path = "small",
-    *,
-    device: str = "auto",
-    batch_size: int = 16,
-    seed: int = 0,
-    shard_size: int = 200,
-    precision: str = "auto",
-    compiled: bool = False,
-    truncation: float = 1.0,
-    style_mix: float = 0.0,
-    engine: str = "local",
-    workers: int | None = None,
-    ray_address: str | None = None,
-    show_progress: bool = False,
-) -> PairsSummary:
-    """Decode the latents of a pairs dataset again, without the photos; real halves are taken over.
-
-    Args:
-        latents_dir: a finished pairs dataset with `latents/`.
-        out_dir: the dataset's folder; new, empty, or holding the same run.
-        generator: "small" for the embedded one, or a pSp checkpoint; it must fit the latents.
-        device: "auto", "cpu" or "cuda".
-        batch_size: images a network sees at once.
-        seed: of style mixing.
-        shard_size: pairs that are made and written together.
-        precision: "float32", "bfloat16", or "auto".
-        compiled: fuse the generator's operations with torch.compile.
-        truncation: 1 leaves latents alone, less draws them towards the average face.
-        style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
-            gender and race in the shard.
-        engine: "local" or "ray".
-        workers: worker processes; None for one a core, or four a GPU.
-        ray_address: the Ray cluster's address; None to start one on this machine.
-        show_progress: draw a progress bar.
-
-    Returns:
-        What was made.
-
-    Raises:
-        ExpectedError: one of the package's errors, for everything a user can put right.
-    """
-    job = latents_job(
-        latents_dir, out_dir, generator, device=device, batch_size=batch_size, seed=seed,
-        shard_size=shard_size, precision=precision, compiled=compiled, truncation=truncation,
-        style_mix=style_mix,
+    job = pairs_job(
+        fairface_dir, out_dir, generator, from_latents=from_latents, limit=limit, per_cell=per_cell,
+        device=device, batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size,
+        precision=precision, compiled=compiled, truncation=truncation, style_mix=style_mix, finish=finish,
         elsewhere=engine == "ray",
     )  # fmt: skip
     return run_job(job, engine, workers, ray_address, show_progress)

@@ -45,6 +45,59 @@ _OF_FAKES = (
 """Columns that are filled anew when a pair is made."""
 
 
+def pairs_job(
+    fairface_dir: str | Path | None,
+    out_dir: str | Path,
+    generator: str | Path | Sequence[str | Path] = "small",
+    *,
+    from_latents: str | Path | None = None,
+    limit: int | None = None,
+    per_cell: int | None = None,
+    size_px: int | None = None,
+    finish: str | None = None,
+    **options: Any,
+) -> Job:
+    """Plan pairs from labelled photos, or from the latents of a finished dataset.
+
+    Args:
+        fairface_dir: photos and labels in FairFace's layout; None with latents.
+        out_dir: the dataset's folder.
+        generator: one or several kinds of fake; with latents, the one network that fits them.
+        from_latents: a finished pairs dataset, instead of photos.
+        limit: at most this many photos.
+        per_cell: at most this many photos of each cell.
+        size_px: side of both halves.
+        finish: how both halves are written.
+        **options: as in `photo_job`.
+
+    Returns:
+        The job.
+
+    Raises:
+        SelectionError: neither photos nor latents, or a choice of photos that latents leave no room for.
+        ExpectedError: as `photo_job` and `latents_job`.
+    """
+    of_photos = {"limit": limit, "per_cell": per_cell, "size_px": size_px, "finish": finish}
+    chosen = {name: value for name, value in of_photos.items() if value is not None}
+    if from_latents is None:
+        if fairface_dir is None:
+            raise SelectionError("no photos: give a folder in FairFace's layout, or a dataset with latents")
+        return photo_job(fairface_dir, out_dir, generator, **chosen, **options)
+    given = [*(["fairface"] if fairface_dir is not None else []), *chosen]
+    if given:
+        raise SelectionError(
+            f"{', '.join('--' + name.replace('_', '-') for name in given)} cannot be given with "
+            "--from-latents: every pair of that dataset is decoded again, at its size"
+        )
+    if not isinstance(generator, str | Path) and len(generator) != 1:
+        raise SettingError(
+            "--from-latents decodes latents with one network; --generator names "
+            f"{', '.join(map(str, generator))}"
+        )
+    network = generator if isinstance(generator, str | Path) else generator[0]
+    return latents_job(from_latents, out_dir, network, **options)
+
+
 def photo_job(
     fairface_dir: str | Path,
     out_dir: str | Path,

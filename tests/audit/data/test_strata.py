@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.data.strata import NO_STRATUM, cut, fifths, plain, strata_of
+from audit.data.strata import NO_STRATUM, Strata, cut, fifths, plain
 from audit.errors import GroupError
+
+
+def strata_of(column: pd.Series) -> Strata:
+    return cut(plain(column))
 
 
 def sizes(strata):

@@ -21,7 +21,7 @@ from pipelines.errors import (
     StorageError,
 )
 from pipelines.generators.latents import fetch, index
-from pipelines.jobs.generation import generate_pairs, plan_pairs, regenerate_pairs, run_job
+from pipelines.jobs.generation import generate_pairs, plan_pairs, run_job
 from pipelines.jobs.plans import latents_job, photo_job
 
 OPTIONS = {"size_px": 32, "shard_size": 12, "batch_size": 5, "device": "cpu", "workers": 1}
@@ -179,7 +179,7 @@ def test_lost_output_folder_stops_the_run(drawn, tiny_generator, tmp_path):
 
 
 def test_from_latents_gives_the_same_fakes(made, tiny_generator, tmp_path, tree):
-    again = regenerate_pairs(made.out_dir, tmp_path / "again", tiny_generator, **AGAIN)
+    again = generate_pairs(None, tmp_path / "again", tiny_generator, from_latents=made.out_dir, **AGAIN)
     old, new = tree(made.out_dir), tree(again.out_dir)
     images = [name for name in old if name.endswith(".png")]
     assert {k: new.get(k) for k in images} == {k: old[k] for k in images}
@@ -202,7 +202,9 @@ def alike(drawn, tiny_generator, tmp_path_factory):
 
 def test_styles_are_mixed_within_age_gender_and_race(alike, tiny_generator, tmp_path, tree):
     """A fake keeps its photo's labels, so it must not take on another group's styles."""
-    mixed = regenerate_pairs(alike.out_dir, tmp_path / "mixed", tiny_generator, style_mix=1.0, **AGAIN)
+    mixed = generate_pairs(
+        None, tmp_path / "mixed", tiny_generator, from_latents=alike.out_dir, style_mix=1.0, **AGAIN
+    )
     rows = read_manifest(mixed.out_dir).query("status == 'ok'").set_index("pair_id")
     alone = rows.index == "train-000013"
     told = rows["detail"][~alone]
@@ -226,11 +228,11 @@ def test_styles_are_mixed_within_age_gender_and_race(alike, tiny_generator, tmp_
 
 def test_decoded_again_nothing_is_claimed_that_no_longer_holds(alike, tiny_generator, tmp_path):
     mixed, plain, more = (tmp_path / name for name in ("mixed", "plain", "more"))
-    regenerate_pairs(alike.out_dir, mixed, tiny_generator, style_mix=0.5, **AGAIN)
-    again = regenerate_pairs(mixed, plain, tiny_generator, **AGAIN)
+    generate_pairs(None, mixed, tiny_generator, from_latents=alike.out_dir, style_mix=0.5, **AGAIN)
+    again = generate_pairs(None, plain, tiny_generator, from_latents=mixed, **AGAIN)
     assert not any("mixed" in note for note in again.notes)
     assert read_manifest(plain).query("status == 'ok'")["detail"].eq("").all()
-    third = regenerate_pairs(mixed, more, tiny_generator, style_mix=0.9, **AGAIN)
+    third = generate_pairs(None, more, tiny_generator, from_latents=mixed, style_mix=0.9, **AGAIN)
     assert [note for note in third.notes if "mixed" in note] == [
         note.replace("50%", "90%") for note in read_provenance(mixed)["notes"] if "mixed" in note
     ]
@@ -238,8 +240,8 @@ def test_decoded_again_nothing_is_claimed_that_no_longer_holds(alike, tiny_gener
 
 
 def test_what_the_photos_are_is_told_through_every_generation(made, tiny_generator, tmp_path):
-    one = regenerate_pairs(made.out_dir, tmp_path / "one", tiny_generator, **AGAIN)
-    two = regenerate_pairs(one.out_dir, tmp_path / "two", tiny_generator, **AGAIN)
+    one = generate_pairs(None, tmp_path / "one", tiny_generator, from_latents=made.out_dir, **AGAIN)
+    two = generate_pairs(None, tmp_path / "two", tiny_generator, from_latents=one.out_dir, **AGAIN)
     for each in (made, one, two):
         assert sum("rendered" in note for note in each.notes) == 1
     assert read_manifest(two.out_dir).equals(read_manifest(made.out_dir))
@@ -251,7 +253,7 @@ def test_a_real_half_that_is_gone_or_changed_is_a_row(made, alike, tiny_generato
     (folder / "real" / "train-000001.png").unlink()
     (folder / "real" / "train-000002.png").write_text("nonsense")
     Image.new("RGB", (48, 48)).save(folder / "real" / "train-000003.png")
-    again = regenerate_pairs(folder, tmp_path / "again", tiny_generator, **AGAIN)
+    again = generate_pairs(None, tmp_path / "again", tiny_generator, from_latents=folder, **AGAIN)
     rows = read_manifest(again.out_dir).set_index("pair_id").iloc[:3]
     assert rows["status"].tolist() == ["missing photo", "unreadable image", "halves differ in size"]
     assert (
@@ -294,7 +296,7 @@ def test_settings_that_make_no_sense_are_refused(made, drawn, tiny_generator, tm
     with pytest.raises(FairFaceNotFound, match="is not there"):
         generate_pairs(tmp_path / "nowhere", out, tiny_generator)
     with pytest.raises(SelectionError, match="the dataset the latents come from"):
-        regenerate_pairs(made.out_dir, made.out_dir, tiny_generator)
+        generate_pairs(None, made.out_dir, tiny_generator, from_latents=made.out_dir)
 
 
 def test_dry_run_touches_nothing_and_is_about_right(made, drawn, tiny_generator, tmp_path):

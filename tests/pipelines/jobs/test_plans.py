@@ -6,10 +6,10 @@ import pytest
 
 from pipelines.dataset.job import claimed, load_job
 from pipelines.dataset.settings import choose_device
-from pipelines.errors import CheckpointFormatError, PairsNotFound, SettingError
+from pipelines.errors import CheckpointFormatError, PairsNotFound, SelectionError, SettingError
 from pipelines.generators.psp.config import PSPConfig
 from pipelines.generators.small import SMALL_WEIGHTS
-from pipelines.jobs.generation import generate_pairs, regenerate_pairs
+from pipelines.jobs.generation import generate_pairs
 from pipelines.jobs.plans import SMALL_NOTE, latents_job, photo_job
 from tests.pipelines import psp_reference
 from tests.pipelines.conftest import write_generator
@@ -99,9 +99,9 @@ def test_latents_of_another_shape_are_refused_before_the_run(pairs, tmp_path):
 def test_another_encoder_is_told_of_in_every_later_generation(pairs, tiny_generator, tmp_path):
     other, told = generator_like(tmp_path / "other.safetensors", seed=7), "encoded by another generator"
     options = {"device": "cpu", "workers": 1}
-    one = regenerate_pairs(pairs, tmp_path / "one", other, **options)
-    two = regenerate_pairs(one.out_dir, tmp_path / "two", other, **options)
-    back = regenerate_pairs(two.out_dir, tmp_path / "back", tiny_generator, **options)
+    one = generate_pairs(None, tmp_path / "one", other, from_latents=pairs, **options)
+    two = generate_pairs(None, tmp_path / "two", other, from_latents=one.out_dir, **options)
+    back = generate_pairs(None, tmp_path / "back", tiny_generator, from_latents=two.out_dir, **options)
     assert [sum(told in note for note in made.notes) for made in (one, two, back)] == [1, 1, 0]
 
 
@@ -129,3 +129,14 @@ def test_a_cluster_is_taken_at_its_word():
     assert choose_device("cpu", elsewhere=True) == "cpu"
     with pytest.raises(SettingError, match="it must be auto, cpu or cuda"):
         choose_device("gpu")
+
+
+def test_photos_or_latents_and_nothing_that_latents_leave_no_choice_of(tmp_path):
+    with pytest.raises(SelectionError, match="no photos: give a folder in FairFace's layout, or a dataset"):
+        generate_pairs(out_dir=tmp_path / "out")
+    with pytest.raises(
+        SelectionError, match="--fairface, --limit, --finish cannot be given with --from-latents"
+    ):
+        generate_pairs(tmp_path, tmp_path / "out", from_latents=tmp_path, limit=3, finish="png")
+    with pytest.raises(SettingError, match="decodes latents with one network; --generator names small, swap"):
+        generate_pairs(None, tmp_path / "out", ["small", "swap"], from_latents=tmp_path)

@@ -12,7 +12,7 @@ from detectors.data.datasets import read_images
 from pipelines.dataset.manifest import MANIFEST, SCHEMA, read_manifest, read_provenance
 from pipelines.errors import ManifestSchemaError, SettingError
 from pipelines.generators.psp.config import PSPConfig
-from pipelines.jobs.generation import generate_pairs, regenerate_pairs
+from pipelines.jobs.generation import generate_pairs
 from tests.pipelines.conftest import write_generator
 
 SIDE = 128
@@ -99,8 +99,8 @@ def test_networks_have_no_mask_and_keep_their_latents(made, kinds, tmp_path):
     tiny = manifest.query("kind == 'tiny' and status == 'ok'")
     assert tiny["mask"].isna().all()
     assert tiny["changed_share"].eq(1).all()
-    again = regenerate_pairs(
-        made.out_dir, tmp_path / "again", kinds[1], batch_size=5, device="cpu", workers=1
+    again = generate_pairs(
+        None, tmp_path / "again", kinds[1], from_latents=made.out_dir, batch_size=5, device="cpu", workers=1
     )
     for row in tiny.itertuples():
         assert (again.out_dir / row.fake).read_bytes() == (made.out_dir / row.fake).read_bytes()
