@@ -283,3 +283,21 @@ def test_other_columns_of_the_manifest_can_be_named(scored_pairs, tmp_path):
     assert [g.reason for g in found if g.column == "border_share"] == ["no image has a value"] * 2
     with pytest.raises(MissingColumnError, match=r"no column 'blur' .* 'border_share'"):
         audit_scored(scored_pairs, tmp_path / "x", AuditConfig(n_boot=200, controls=("blur",)))
+
+
+def test_a_pairs_dataset_with_several_fakes_of_a_photo_has_the_photo_as_unit(scored_pairs, tmp_path):
+    more = scored_pairs.table[scored_pairs.table["label"] == 1]
+    again = [
+        more.assign(image_id=more["image_id"] + str(i), score=more["score"].clip(0, 0.99)) for i in range(3)
+    ]
+    several = replace(scored_pairs, table=pd.concat([scored_pairs.table, *again], ignore_index=True))
+    found = audit_scored(several, tmp_path / "run", AuditConfig(n_boot=200))
+    assert found.config.unit_column == "pair_id" and found.data.units.n_units == 300
+    one = audit_scored(scored_pairs, tmp_path / "one", AuditConfig(n_boot=200))
+    for many, few in zip(found.groups, one.groups, strict=True):
+        assert many.n_fake == 4 * few.n_fake and many.fnr_worth == pytest.approx(few.n_fake, rel=0.1)
+    person = several.table.assign(person=several.table["source"].str[:3])
+    known = audit_scored(
+        replace(several, table=person), tmp_path / "p", AuditConfig(n_boot=200, unit_column="person")
+    )
+    assert known.data.units.n_units == 30
