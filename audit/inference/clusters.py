@@ -12,8 +12,8 @@ Why the smallest and not one of them: the group's own variance is a poor guide w
 zero where none of them errs; the common correlation is wrong where groups differ in it. Among seven groups
 of 20 persons with 10 images each, or a large group beside small ones whose images go together much more
 closely, the first alone names equal groups in 22 to 59 of 100 audits, the second in up to 43; the smallest
-of all in 0 to 5 (`benchmarks/calibration.py`, "Units"). The worst case found keeps 5 to 11: 300 persons with a
-correlation of 0.05 beside three groups of 20 with 0.6, of whom two or three err at all.
+of all in 0 to 5 (`benchmarks/calibration.py`, "Units"). The worst case found has 5 to 11: 300 persons with
+a correlation of 0.05 beside three groups of 20 with 0.6, of whom two or three err at all.
 
 Why the common correlation is the larger of two averages: weighted by images, one large group would speak
 for the small ones; with all groups equal, a dozen tiny ones for the large.
