@@ -28,12 +28,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_demo_leaves_everything_it_names(demo: Path):
     manifest = read_manifest(demo / "pairs")
-    assert len(manifest) == 126
-    assert (manifest["status"] == "ok").mean() > 0.9
+    assert len(manifest) == 126 * 3
+    assert sorted(set(manifest["kind"])) == ["self-blend", "small", "swap"]
+    assert (manifest[manifest["kind"] != "swap"]["status"] == "ok").mean() > 0.9
+    swaps = manifest[manifest["kind"] == "swap"]
+    assert set(swaps["detail"][swaps["status"] == "no donor"].str.partition(":")[0]) >= {"alone in its cell"}
     record = json.loads((demo / "run" / "audit.json").read_text())
     assert record["config"]["attributes"] == ["age", "gender", "race"]
     assert {g["attribute"] for g in record["groups"]} >= {"age", "gender", "race", "age:gender:race"}
     report = (demo / "run" / "report.html").read_text()
+    assert {each["attribute"] for each in record["kinds"]} == {"age", "gender", "race"}
+    assert record["kinds"][0]["sentence"] in record["notes"]
+    kinds = {path.name for path in (demo / "run" / "kinds").iterdir()}
+    assert kinds <= {"self-blend", "small", "swap"} and len(kinds) >= 2
     assert len(report) < 6e6
     assert "rendered" in report.lower()
 
@@ -64,7 +71,8 @@ def test_the_same_audit_twice_is_the_same_bytes(demo: Path):
 
 def test_pairs_twice_are_the_same_bytes(demo: Path):
     again = demo / "pairs2"
-    audit("generate-pairs", "--fairface", demo / "rendered", "--out", again, "--limit", 126)
+    kinds = [word for kind in ("self-blend", "swap", "small") for word in ("--generator", kind)]
+    audit("generate-pairs", "--fairface", demo / "rendered", "--out", again, "--limit", 126, *kinds)
     first, second = (
         {p.relative_to(d): p.read_bytes() for p in d.rglob("*.*") if p.suffix in {".png", ".parquet"}}
         for d in (demo / "pairs", again)

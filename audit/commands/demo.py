@@ -14,7 +14,9 @@ import typer
 from audit.commands.common import Overwrite, Seed, command_line, console, show, typed
 from pipelines.extras import require
 
-N_PHOTOS = 900
+KINDS = ("small", "swap", "self-blend")
+"""Of fake: whether a gap is the people's or the generator's can only be told with several."""
+N_PHOTOS = 600
 """Drawn or taken from FairFace: enough for a verdict or two, and a coffee's time on two cores."""
 
 
@@ -52,7 +54,8 @@ def demo(
     pairs, detector, run = out / "pairs", out / "simplenet.pt", out / "run"
     again = ["--overwrite"] if overwrite else []
     steps = [
-        ["generate-pairs", "--fairface", source, "--out", pairs, "--limit", photos, "--seed", seed],
+        ["generate-pairs", "--fairface", source, "--out", pairs, "--limit", photos, "--seed", seed,
+         *(word for kind in KINDS for word in ("--generator", kind))],
         ["train", "--arch", "simplenet", "--data", pairs, "--out", detector, "--epochs", epochs,
          "--seed", seed, "--fractions", "0.4,0.1,0.5", *again],
         ["run", "--detector", detector, "--pairs", pairs, "--out", run, "--seed", seed, *again],
