@@ -2,8 +2,8 @@
 
     python benchmarks/kinds_of_fake.py FAIRFACE --out FOLDER [--limit 300] [--finish png jpeg=92 source]
 
-Makes one dataset a finish, with the kinds small, swap and self-blend (or those of --kinds), and prints a table
-in Markdown for each: pairs, rejects, PSNR, MS-SSIM, face found, distance of spectra, AUC of files alone, and
+Makes one dataset a finish, with the kinds small, swap and self-blend (or those of --kinds), and prints for
+each a table in Markdown: pairs, rejects, PSNR, MS-SSIM, face found, distance of spectra, AUC of files alone, and
 the AUC of the fixed small detector ("difficulty"). The contact sheet shows faces that every kind has.
 """
 
@@ -25,7 +25,7 @@ def table(folder: Path) -> str:
     """One line a kind, and the worst race group beside the face found."""
     summary = json.loads((folder / "summary.json").read_text())["kinds"]
     files = read_provenance(folder)["finish"]["file_auc"]
-    head = "kind|pairs|rejects|PSNR dB|MS-SSIM|face found|in the worst race group|spectrum dB|file AUC|difficulty"
+    head = "kind|pairs|rejects|PSNR dB|MS-SSIM|face found|worst race|spectrum dB|file AUC|difficulty"
     lines = [head, "|".join("-" * 3 for _ in head.split("|"))]
     for kind, record in summary.items():
         whole, hard = record["overall"], record["difficulty"] or {}
@@ -33,7 +33,8 @@ def table(folder: Path) -> str:
         worst = min((r for r in races if r is not None), default=None)
         cells = [
             kind, whole["n_pairs"], whole["n_attempted"] - whole["n_pairs"], _text(whole["psnr_db"], 1),
-            _text(whole["mean_reconstruction_ms_ssim"], 3), _text(whole["fake_face_found"], 3), _text(worst, 3),
+            _text(whole["mean_reconstruction_ms_ssim"], 3), _text(whole["fake_face_found"], 3),
+            _text(worst, 3),
             _text(whole["mean_spectrum_db"], 2), _text(files[kind], 3),
             f"{_text(hard.get('auc'), 3)} ± {_text(hard.get('standard_error'), 3)}",
         ]  # fmt: skip

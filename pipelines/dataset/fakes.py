@@ -2,7 +2,7 @@
 
 A `Job` and the record of one of its kinds enter; a `Generator` leaves, its networks loaded.
 
-Why here and not in the registry: a swap needs the run's whole plan, to look for donors, and the registry is
+Why here and not in the registry: a swap needs every labelled photo, to look for donors, and the registry is
 read before there is one.
 """
 
@@ -49,9 +49,10 @@ def _network(job: Job, about: dict[str, Any], _: FaceFinder, device: str) -> Gen
 
 
 def _swap(job: Job, about: dict[str, Any], finder: FaceFinder, _: str) -> Generator:
-    """A swap whose donors are the whole plan's photos."""
+    """A swap whose donors are all labelled photos, chosen for the run or not."""
     members: dict[Cell, list[tuple[str, Path]]] = {}
-    for row in job.plan.to_dict("records"):
+    known = job.plan if job.donors is None else job.donors
+    for row in known.to_dict("records"):
         cell = tuple(str(row[name]) for name in ATTRIBUTES)
         members.setdefault(cell, []).append((str(row["pair_id"]), Path(row["path"])))
     crop = at_size(CROPS[about["crop"]], job.settings.size_px)

@@ -30,6 +30,7 @@ from pipelines.storage import remove_tree, storing, write_bytes, write_json
 UNFINISHED: Final = ".unfinished"
 _RUN: Final = "run.json"
 _PLAN: Final = "plan.parquet"
+_DONORS: Final = "donors.parquet"
 _PATHS: Final = ["path", "fake_path", "latent_file"]
 _SOFTWARE: Final = (
     "fake-face-fairness-audit", "torch", "facenet-pytorch", "numpy", "opencv-python-headless", "pillow",
@@ -52,6 +53,8 @@ class Job:
     """kind, path, sha256, repaired_ages, photo_folders and probes."""
     plan: pd.DataFrame
     """One row an item, sorted by pair_id: the columns known before the run begins."""
+    donors: pd.DataFrame | None = None
+    """Where a kind borrows faces: pair_id, path and labels of every labelled photo, chosen or not."""
 
     @property
     def generator(self) -> dict[str, Any]:
@@ -120,13 +123,14 @@ def load_job(out_dir: Path) -> Job:
     try:
         record = json.loads((work / _RUN).read_text(encoding="utf-8"))
         plan = pd.read_parquet(work / _PLAN)
+        donors = pd.read_parquet(work / _DONORS) if (work / _DONORS).is_file() else None
     except OSError as fault:
         raise PairsNotFound(
             f"no unfinished run in {out_dir} ({fault.strerror}); "
             "workers on other machines must see the same folder"
         ) from fault
     settings = PairSettings(**record["settings"])
-    return Job(out_dir, record["kind"], settings, tuple(record["generators"]), record["source"], plan)
+    return Job(out_dir, record["kind"], settings, tuple(record["generators"]), record["source"], plan, donors)
 
 
 def is_complete(job: Job) -> bool:
@@ -201,6 +205,8 @@ def _begin_or_continue(job: Job) -> None:
         _compare(job, there["parameters"])
         versions = list({json.dumps(v): v for v in [*there["versions"], *versions]}.values())
     write_bytes(job.work_dir / _PLAN, job.plan.to_parquet(index=False))
+    if job.donors is not None:
+        write_bytes(job.work_dir / _DONORS, job.donors.to_parquet(index=False))
     record = {
         "parameters": job.parameters(),
         "kind": job.kind,

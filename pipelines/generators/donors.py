@@ -1,10 +1,10 @@
 """Who can lend a face: the other photos of the same age, gender and race.
 
-A run's whole plan enters; for a cell its possible donors leave, with their poses, and a donor's crop.
+All labelled photos enter; for a cell its possible donors leave, with their poses, and a donor's crop.
 
-Why the whole plan and not the shard: a shard holds one or two photos of a cell, and which ones depends on how
-the run is cut. The pool of a cell is drawn from the plan by the run's seed alone, so a fake is the same in
-whichever shard it stands, whoever makes it, and however often the run is killed.
+Why all of them and not the shard: a shard holds one or two photos of a cell, and which ones depends on how
+the run is cut. The pool of a cell is drawn from the label tables by the run's seed alone, so a fake is the
+same in whichever shard it stands, whoever makes it, and however often the run is killed.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class DonorPool:
     """The donors of every cell of a run.
 
     Args:
-        members: cell to the pair_id and path of each photo that the run was planned with.
+        members: cell to the pair_id and path of each labelled photo.
         seed: which photos of a large cell are looked at.
         crop: how donors are cut.
         finder: the face detector.
@@ -66,7 +66,7 @@ class DonorPool:
         self._known: dict[Cell, list[Donor]] = {}
 
     def n_others(self, cell: Cell) -> int:
-        """How many photos of a cell the run was planned with, less one."""
+        """How many labelled photos a cell has, less one."""
         return len(self._members.get(cell, ())) - 1
 
     def donors(self, cell: Cell) -> list[Donor]:

@@ -96,7 +96,7 @@ class Swap:
             )
         cell = ", ".join(face.cell)
         if self.pool.n_others(face.cell) < 1:
-            return NoDonor(f"alone in its cell: no other photo of {cell} in this run")
+            return NoDonor(f"alone in its cell: no other photo of {cell} is labelled")
         others = [
             d for d in self.pool.donors(face.cell) if d.pair_id != face.pair_id and d.sha256 != face.sha256
         ]

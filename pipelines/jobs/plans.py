@@ -26,6 +26,7 @@ from pipelines.generators.loading import load_generator, weights_of
 from pipelines.generators.mean_latent import centre_of, digest_of
 from pipelines.generators.precision import Drift, choose_precision
 from pipelines.generators.small import SMALL_WEIGHTS
+from pipelines.labels import ATTRIBUTES
 from pipelines.sources.fairface import FaceTable, read_fairface
 from pipelines.sources.photos import read_photo
 from pipelines.sources.selection import select
@@ -130,7 +131,11 @@ def photo_job(
         seed=settings.seed,
     )
     about[0]["notes"] += _margin_notes(about[0]["crop"], plan["path"])
-    return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan)
+    donors = None
+    if any(each["form"] == "swap" for each in about):
+        paths = [str(table.photo_path(s).resolve()) for s in table.rows["source"]]
+        donors = table.rows[["pair_id", *ATTRIBUTES]].assign(path=paths)
+    return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan, donors)
 
 
 def _kinds(words: Sequence[str], options: dict[str, Any]) -> tuple[PairSettings, tuple[dict[str, Any], ...]]:

@@ -86,7 +86,7 @@ def turned():
             FaceTooSmall,
             "the eyes are 9 px apart in the photo; a swap needs 16",
         ),
-        ({}, NoDonor, "alone in its cell: no other photo of 20-29, Male, White in this run"),
+        ({}, NoDonor, "alone in its cell: no other photo of 20-29, Male, White is labelled"),
     ],
 )
 def test_a_face_that_cannot_be_swapped_is_a_reject_with_a_reason(swap, changes, error, message):

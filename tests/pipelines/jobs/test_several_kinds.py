@@ -75,7 +75,7 @@ def test_rejects_are_rows_of_their_kind_with_a_reason(made):
     assert bad["status"].tolist() == ["unreadable image"] * 3
     alone = manifest.loc["train-000017"]
     assert alone["status"].to_dict() == {"self-blend": "ok", "swap": "no donor", "tiny": "ok"}
-    assert alone.loc["swap", "detail"] == "alone in its cell: no other photo of 0-2, Male, Indian in this run"
+    assert alone.loc["swap", "detail"] == "alone in its cell: no other photo of 0-2, Male, Indian is labelled"
     assert made.by_kind["swap"]["no donor"] >= 1
     assert made.by_kind["tiny"] == {"ok": 17, "unreadable image": 1}
 
