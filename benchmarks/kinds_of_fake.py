@@ -3,8 +3,9 @@
     python benchmarks/kinds_of_fake.py FAIRFACE --out FOLDER [--limit 300] [--finish png jpeg=92 source]
 
 Makes one dataset a finish, with the kinds small, swap and self-blend (or those of --kinds), and prints for
-each a table in Markdown: pairs, rejects, PSNR, MS-SSIM, face found, distance of spectra, AUC of files alone, and
-the AUC of the fixed small detector ("difficulty"). The contact sheet shows faces that every kind has.
+each a table in Markdown: pairs, rejects, PSNR, MS-SSIM, face found, distance of spectra, AUC of files
+alone, and the AUC of the fixed small detector ("difficulty"). The contact sheet shows faces that every kind
+has.
 """
 
 import argparse
