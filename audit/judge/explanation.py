@@ -162,7 +162,9 @@ def _insufficient(findings: Findings, config: AuditConfig) -> str:
         start = f"The groups differ, but whether by more than {_points(config.tolerance)} is open"
     elif findings.unequal:
         start = "The groups are not all equal, but no two of them are proven to differ"
-    return f"{start}: the largest gap may be anything from {low:.1f} to {high:.1f} points.{_plan(findings)}"
+    span = f"the largest gap may be anything from {low:.1f} to {high:.1f} points"
+    likely = f"corrected for being the largest of many, it is about {100 * findings.corrected:.1f}"
+    return f"{start}: {span}; {likely}.{_plan(findings)}"
 
 
 def _plan(findings: Findings) -> str:

@@ -116,7 +116,7 @@ def _answer(
     worse = pairs.worse(proven[0], question.names) if proven else []
     reference = proven[0] if proven else int(pairs.rates.argmin())
     z = z_within if word == "within tolerance" else pairs.z
-    corrected = float(np.ptp(shrunken_rates(question.errors, question.images)[1]))
+    corrected = min(gap, float(np.ptp(shrunken_rates(question.errors, question.images)[1])))
     highest_ratio = 1.0
     if word == "within tolerance" and gap > 0:
         highest_ratio = evidence.ratio(question.rate, config.alpha)[1]
@@ -144,7 +144,7 @@ def _answer(
         pair_p_value=pairs.p_value(proven[1], proven[0]) if proven else math.nan,
         gap=gap,
         gap_interval=limits,
-        gap_corrected=min(corrected, gap),
+        gap_corrected=corrected,
         beyond_tolerance_proven=word == "disparity" and bool(pairs.beyond(config.tolerance)[worst, best]),
         worst_group=None if worst is None else question.names[worst],
         best_group=None if best is None else question.names[best],

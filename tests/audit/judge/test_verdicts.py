@@ -132,6 +132,16 @@ def test_within_tolerance():
     assert "In proportion" not in verdict.explanation
 
 
+def test_the_largest_gap_of_many_is_corrected():
+    """Nine equal groups: chance alone spreads them, and the page says so."""
+    rng = np.random.default_rng(1)
+    n = np.full(9, 300)
+    verdict = verdict_on(rng.binomial(n, 0.05), n)
+    assert verdict.verdict == "insufficient evidence" and verdict.gap > 0.02 > verdict.gap_corrected
+    said = f"corrected for being the largest of many, it is about {100 * verdict.gap_corrected:.1f}"
+    assert said in verdict.explanation
+
+
 def test_insufficient_evidence_says_what_would_settle_it():
     verdict = verdict_on([5, 9], [100, 100])
     assert verdict.verdict == "insufficient evidence"
