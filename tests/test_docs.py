@@ -46,7 +46,7 @@ def score_table(n: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's folder: drawn photos where FairFace would lie, and three score tables."""
+    """A reader's folder: drawn photos where FairFace would lie, and four score tables."""
     from pipelines.rendered import render_population
 
     home = tmp_path_factory.mktemp("home")
@@ -57,6 +57,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vendor[["image_id", "truth", "p_fake", "race"]].to_csv(home / "vendor.csv", index=False)
     frames = table.drop(columns="pair_id").assign(person=table["person"] // 4)
     frames.to_csv(home / "frames.csv", index=False)
+    weights = np.where(table["race"] == "Black", 2.0, 0.5)
+    table.drop(columns="person").assign(weight=weights).to_csv(home / "survey.csv", index=False)
     return home
 
 
