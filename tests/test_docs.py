@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if shell_blocks(p)], ids=lambda p: p.stem)
-def test_what_a_page_tells_to_type_works(page: Path, home: Path):
+def test_what_a_page_tells_to_type_works(page: Path, home: Path, tmp_path: Path):
+    home = Path(shutil.copytree(home, tmp_path / "home"))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "HOME": str(home), "PATH": path, "PYTHONPATH": str(ROOT)}
     for block in shell_blocks(page):

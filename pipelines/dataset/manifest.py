@@ -215,7 +215,10 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("kind") != "pairs":
         raise ManifestSchemaError(f"{path} is not the provenance of a pairs dataset (kind is not 'pairs')")
     if "generators" not in record:
-        record["generators"] = [{"kind": UNNAMED, **record["generator"]}] if "generator" in record else []
+        generator = record.get("generator")
+        if not isinstance(generator, dict | None):
+            raise ManifestSchemaError(f"{path}: generator is {type(generator).__name__}, not a record")
+        record["generators"] = [{"kind": UNNAMED, **generator}] if generator is not None else []
     return record
 
 

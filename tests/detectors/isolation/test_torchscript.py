@@ -67,7 +67,7 @@ def test_they_write_and_read_nothing_either_where_nobody_looks_at_their_operator
 ):
     folder = tmp_path / "files"
     folder.mkdir()
-    for each in (folder, tmp_path, *tmp_path.parents[:2]):
+    for each in (folder, tmp_path, *(one for one in tmp_path.parents if "pytest-" in str(one))):
         each.chmod(0o755)
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)

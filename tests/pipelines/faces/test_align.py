@@ -51,14 +51,15 @@ def test_eyes_are_level_and_centred():
     eyes = points[:2]
     crop, _ = align_face(dots(eyes), points, TIGHT)
     y, x = np.nonzero(crop[..., 0] > 100)
-    left, right = y[x < 64].mean(), y[x >= 64].mean()
+    middle = (TIGHT.size_px - 1) / 2
+    left, right = y[x < middle].mean(), y[x >= middle].mean()
     assert abs(left - right) < 1.0
-    assert abs(x.mean() - 63.5) < 1.0
+    assert abs(x.mean() - middle) < 1.0
 
 
 def test_inside_the_photo_nothing_is_invented():
     crop, share = align_face(dots(UPRIGHT), UPRIGHT, TIGHT)
-    assert crop.shape == (128, 128, 3)
+    assert crop.shape == (TIGHT.size_px, TIGHT.size_px, 3)
     assert crop.dtype == np.uint8
     assert share == 0.0
 
@@ -73,11 +74,11 @@ def test_invented_border_mirrors_the_photo():
     photo = np.zeros((224, 224, 3), np.uint8)
     photo[:, :20] = 200
     crop, share = align_face(photo, UPRIGHT - [95, 0], TIGHT)
-    bright = np.nonzero(crop[64, :, 0] > 100)[0]
+    bright = np.nonzero(crop[TIGHT.size_px // 2, :, 0] > 100)[0]
     assert share > 0.25
     assert bright.min() > 5, "beyond 20 mirrored columns the photo's dark part comes back"
-    scale = 128 / (2 * 0.52 * max(2 * 44, 1.8 * 50))
-    assert np.ptp(bright) + 1 == pytest.approx(40 * scale, abs=2)
+    scale = TIGHT.size_px / (2 * 0.52 * max(2 * 44, 1.8 * 50))
+    assert np.ptp(bright) + 1 == pytest.approx(40 * scale, abs=3)
 
 
 def test_shrinking_does_not_alias():
