@@ -24,7 +24,7 @@ from detectors.data.face_crops import SharedFinder, framed
 from detectors.data.image_batches import Unreadable, content_of
 from detectors.data.labelled_images import LabelledImages
 from detectors.data.preprocessing import fit
-from detectors.data.transformations import Pixels, transform, variants
+from detectors.data.transformations import TRANSFORMATIONS, Pixels, transform, variants
 from detectors.models.detector import Detector
 from detectors.progress import progress_bar
 from detectors.scoring.engine import Floats, Options, forward
@@ -76,7 +76,8 @@ def stress_scores(
     options, columns = options or Options(), variants(list(names))
     paths = images.table["path"].tolist()
     keys = images.table["pair_id"].fillna(images.table["image_id"]).astype(str).tolist()
-    how = (options.batch_size, IMAGES_PER_PART, seed, *names)
+    levels = [TRANSFORMATIONS[name].levels for name in names]
+    how = (options.batch_size, IMAGES_PER_PART, seed, *names, levels)
     shards = Shards(options.work_dir, run_key([detector], [*paths, *keys], how), 1 + len(columns))
     parts, scorer = [], _Scorer(detector, columns, seed, options)
     with progress_bar("Scoring variants", len(paths), options.progress) as advance:
