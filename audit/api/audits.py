@@ -17,7 +17,7 @@ from audit.api.options import AuditOptions, config_from
 from audit.api.outcome import Audit
 from audit.config import AuditConfig
 from audit.errors import ConfigError
-from audit.runs.run_folder import refuse_file
+from audit.runs.run_folder import refuse_other_request
 from audit.runs.score_audit import Extras, audit_score_file, audit_table
 from audit.schema.result import Provenance
 
@@ -69,9 +69,9 @@ def audit_scores(
     [['A', 10, 0.0], ['B', 10, 0.0]]
     """
     asked = config_from(attributes, options, config)
-    if out is not None:
-        refuse_file(out)
     about = {"name": detector} if isinstance(detector, str) else dict(detector or {})
+    if out is not None:
+        refuse_other_request(out, asked, Provenance(command=command, detector=about), overwrite)
     if isinstance(scores, pd.DataFrame):
         provenance = Provenance(command=command, data={"kind": "scores"}, detector=about)
         audited = audit_table(scores, asked, Extras(provenance))
@@ -140,7 +140,7 @@ def audit_images(
     if (pairs is None) == (images is None):
         raise ConfigError("give either pairs (a pairs dataset) or images (a table or folder of images)")
     if out is not None:
-        refuse_file(out)
+        refuse_other_request(out, asked, Provenance(command=command), overwrite)
     source = pairs if images is None else images
     labelled = source if isinstance(source, LabelledImages) else read_images(str(source))
 

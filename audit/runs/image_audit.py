@@ -24,7 +24,7 @@ import pandas as pd
 from audit.config import AuditConfig, Columns, parse_rule
 from audit.data.columns import find_attributes, resolved
 from audit.data.groups import cells_of
-from audit.data.sampling_units import with_source_units
+from audit.data.sampling_units import refuse_hidden_units, with_source_units
 from audit.data.score_table import score_table
 from audit.errors import ConfigError, MissingColumnError
 from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
@@ -42,7 +42,13 @@ from audit.runs.kinds_of_fake import (
     of_kind,
     rows_for,
 )
-from audit.runs.run_folder import THUMBNAILS, refuse_other_run, write_result, write_scores
+from audit.runs.run_folder import (
+    THUMBNAILS,
+    refuse_other_request,
+    refuse_other_run,
+    write_result,
+    write_scores,
+)
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AuditResult, Provenance, Sample
 from pipelines.dataset.manifest import MANIFEST, read_manifest
@@ -88,10 +94,20 @@ def audit_images(
     Raises:
         ExpectedError: of `detectors`, `pipelines` or `audit`.
     """
-    from detectors.scoring.dataset_scores import score_pairs
-    from detectors.scoring.engine import Options  # these two load torch
+    from detectors.data.datasets import LabelledImages, read_images
+    from detectors.models.detector import Detector
+    from detectors.models.loading import load_detector
+    from detectors.scoring.dataset_scores import describe, score_pairs
+    from detectors.scoring.engine import Options  # these load torch
 
     config, scoring, out = (config or AuditConfig()).check(), scoring or Scoring(), Path(out_dir)
+    images = images if isinstance(images, LabelledImages) else read_images(images)
+    if not isinstance(detector, Detector):
+        detector = load_detector(detector, device=scoring.device)
+    data = {"kind": images.layout, "path": str(images.root)}
+    refuse_other_request(
+        out, config, Provenance(command=command, detector=describe(detector), data=data), overwrite
+    )
     work_dir = out / ".scoring"
     options = Options(scoring.batch_size, scoring.workers, work_dir, scoring.progress)
     scored = score_pairs(
@@ -219,6 +235,7 @@ def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
     Raises:
         MissingColumnError: An attribute or a column to hold constant that it does not have.
         GroupError: Attributes that cannot be audited, or a reference group that does not occur.
+        UnitError: A column whose name and groups say that images are not independent.
     """
     manifest = manifest_of(images.root)
     config = image_config(config, images.table, images.attributes, manifest)
@@ -238,7 +255,19 @@ def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
     check_promise(rule, int(of_class.sum()), config.calibration_share)
     names = find_attributes(table, config)
     check_references(cells_of(table, names, config.bins)[0].groupings(), config.references)
+    _refuse_named_units(images, manifest, config)
     return config
+
+
+def _refuse_named_units(images: LabelledImages, manifest: pd.DataFrame | None, config: AuditConfig) -> None:
+    """Refuse, before scoring, units that a column's name and groups give away.
+
+    Equal scores tell of nothing, so that a column which only scores can betray is left to the audit itself.
+    """
+    frame = _with_quality(images.table.assign(score=0.5), manifest, config)
+    config = with_source_units(frame, with_source_units(frame, config), "source")
+    if config.unit_column is None and images.others:
+        refuse_hidden_units(score_table(frame, config), (frame[name] for name in images.others), config)
 
 
 def _require_own_columns(images: LabelledImages, manifest: pd.DataFrame | None, config: AuditConfig) -> None:

@@ -10,17 +10,18 @@ result may be written again; it is the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from audit.config import AuditConfig
+from audit.config import AuditConfig, parse_rule
 from audit.data.columns import resolved
-from audit.errors import RunFolderError
+from audit.errors import ExpectedError, RunFolderError
 from audit.runs.checksums import enter
-from audit.schema.result import AuditResult
+from audit.schema.json_schema import load_result
+from audit.schema.result import AuditResult, Provenance
 from detectors.scoring.score_table import write_score_table
 from pipelines.storage import write_text
 
@@ -84,6 +85,63 @@ def refuse_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) 
     if target.exists() and not overwrite and target.read_text(encoding="utf-8") != text:
         raise RunFolderError(f"{out_dir} already holds another run; give another folder, or --overwrite")
     return text
+
+
+_AS_ASKED = ("confidence", "tolerance", "ratio_tolerance", "min_n", "seed", "independent")
+"""Options that a record repeats as they were asked for; others depend on the table."""
+
+
+def refuse_other_request(
+    out_dir: str | Path, config: AuditConfig, known: Provenance, overwrite: bool
+) -> None:
+    """Before any work: see that a folder holds no run that is certain to differ from the one asked for.
+
+    What can be told before scoring is compared; the whole record is, once it is there
+    (`refuse_other_run`).
+
+    Args:
+        out_dir: Run folder.
+        config: Options as asked for.
+        known: The command line, and what is known already of detector and data; empty where it is not.
+        overwrite: Replace another run's result.
+
+    Raises:
+        RunFolderError: If the folder, or one above it, is a file, or it holds another run.
+    """
+    refuse_file(out_dir)
+    target = Path(out_dir) / RESULT_FILE
+    if overwrite or not target.exists():
+        return
+    try:
+        recorded = load_result(target)
+    except ExpectedError as error:
+        raise RunFolderError(
+            f"{out_dir} already holds a run, which cannot be read ({error}); "
+            "give another folder, or --overwrite"
+        ) from None
+    if other := next(_other(recorded, config, known), None):
+        raise RunFolderError(
+            f"{out_dir} already holds another run (its {other} is another); "
+            "give another folder, or --overwrite"
+        )
+
+
+def _other(recorded: AuditResult, config: AuditConfig, known: Provenance) -> Iterator[str]:
+    """What of a recorded run is not what is asked for now."""
+    there, here = recorded.provenance.model_dump(mode="json"), known.model_dump(mode="json")
+    if there["command"] != here["command"]:
+        yield "command"
+    if here["detector"] and here["detector"] != there["detector"]:
+        yield "detector"
+    if any(there["data"].get(name) != value for name, value in here["data"].items()):
+        yield "data set"
+    rule = parse_rule(config.threshold)
+    fixed = rule.kind == "fixed" and recorded.config.threshold != rule.value
+    if recorded.config.threshold_rule != str(rule) or fixed:
+        yield "threshold"
+    for name in _AS_ASKED:
+        if getattr(recorded.config, name) != getattr(config, name):
+            yield name.replace("_", " ")
 
 
 def write_scores(frame: pd.DataFrame, config: AuditConfig, fake: Any, out_dir: str | Path) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.counts import Ints
@@ -22,7 +23,9 @@ from audit.metrics.operating_point import calibration_rows, operating_point
 from audit.schema.result import Provenance
 from audit.schema.stress import STRESS_FILE, TABLE_FILE, StressedDetector, StressKind, StressResult
 from pipelines.csv_text import frame_text
+from pipelines.errors import UnreadableFile
 from pipelines.storage import write_text
+from pipelines.untrusted import read_json
 
 if TYPE_CHECKING:
     from detectors.data.labelled_images import LabelledImages
@@ -75,8 +78,12 @@ def stress(
     attributes = config.attributes or images.attributes
     if not attributes:
         raise ConfigError(f"{images.root} has no attribute columns; name one with --attribute")
+    abouts = [
+        Provenance(command=command, detector=describe(d), data={"path": str(images.root)}) for d in detectors
+    ]
+    _refuse_other_request(out, abouts, names, config, overwrite)
     described, all_points, all_damage, all_verdicts = [], [], [], []
-    for detector in detectors:
+    for detector, about in zip(detectors, abouts, strict=True):
         kept, n_seen = (images, 0) if include_seen else leave_out_seen(images, detector)
         options = Options(batch_size, workers, out / ".scoring", progress)
         scored = stress_scores(detector, kept, names, config.seed, options)
@@ -86,7 +93,6 @@ def stress(
         all_damage += harmed
         all_verdicts += verdicts
         left_out = dict(kept.n_left_out) | ({SEEN: n_seen} if n_seen else {}) | _failed(scored.table)
-        about = Provenance(command=command, detector=describe(detector), data={"path": str(images.root)})
         described.append(
             StressedDetector(
                 name=detector.name,
@@ -147,6 +153,35 @@ def _failed(table: pd.DataFrame) -> dict[str, int]:
     return {str(reason): int(n) for reason, n in reasons.items()}
 
 
+def _refuse_other_request(
+    out: Path, abouts: Sequence[Provenance], names: Sequence[str], config: AuditConfig, overwrite: bool
+) -> None:
+    """Before any work: refuse a folder with a test that is certain to differ from the one asked for.
+
+    Raises:
+        ConfigError: The folder holds another stress test.
+    """
+    target = out / STRESS_FILE
+    if overwrite or not target.exists():
+        return
+    try:
+        there = StressResult.model_validate(read_json(target))
+    except (ValidationError, UnreadableFile):
+        there = None
+    same = there is not None and (
+        [one.provenance.model_dump(mode="json") for one in there.detectors]
+        == [one.model_dump(mode="json") for one in abouts]
+        and [kind.name for kind in there.kinds] == list(names)
+        and (there.confidence, there.tolerance, there.min_n, there.seed)
+        == (config.confidence, config.tolerance, config.min_n, config.seed)
+    )
+    if not same:
+        raise ConfigError(_OTHER.format(out))
+
+
+_OTHER = "{} already holds another stress test; give another folder, or --overwrite"
+
+
 def write_stress(result: StressResult, out: Path, overwrite: bool = False) -> StressResult:
     """Write `stress.json` and `stress.csv`.
 
@@ -155,7 +190,7 @@ def write_stress(result: StressResult, out: Path, overwrite: bool = False) -> St
     """
     target, text = out / STRESS_FILE, result.to_json()
     if target.exists() and not overwrite and target.read_text(encoding="utf-8") != text:
-        raise ConfigError(f"{out} already holds another stress test; give another folder, or --overwrite")
+        raise ConfigError(_OTHER.format(out))
     write_text(target, text)
     table = pd.DataFrame([point.model_dump() for point in result.points])
     for rate in ("fpr", "fnr"):

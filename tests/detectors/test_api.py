@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from PIL import Image
 
 import audit
 import detectors
-from audit.errors import ConfigError, GroupError, MissingColumnError, RunFolderError
+from audit.errors import ConfigError, GroupError, MissingColumnError, RunFolderError, UnitError
+from audit.runs.stress_run import stress
+from detectors.data.datasets import read_images
 from detectors.errors import (
     DatasetLayoutError,
     DatasetNotFound,
@@ -124,6 +127,95 @@ def test_one_set_of_images_and_a_folder_to_write_to(pairs_dir: Path, tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="file is a file, so"):
         audit.audit_images("any.pt", pairs_dir, out=tmp_path / "file", **FAST)
+
+
+@pytest.fixture
+def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scoring a data set fails: whatever is refused was refused before."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("images were scored before the folder was looked at")
+
+    monkeypatch.setattr("detectors.scoring.dataset_scores.score_pairs", fail)
+    monkeypatch.setattr("detectors.scoring.stress_scores.stress_scores", fail)
+
+
+@pytest.fixture(scope="module")
+def earlier_run(checkpoint: Path, pairs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder."""
+    out = tmp_path_factory.mktemp("run")
+    audit.audit_images(checkpoint, pairs_dir, "race", include_seen=True, out=out, command="first", **FAST)
+    return out
+
+
+@pytest.mark.usefixtures("unscored")
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        ({"command": "second"}, "command"),
+        ({"threshold": 0.4}, "threshold"),
+        ({"threshold": "eer"}, "threshold"),
+        ({"seed": 1}, "seed"),
+        ({"tolerance": 0.1}, "tolerance"),
+        ({"detector": "other"}, "detector"),
+        ({"pairs": "other"}, "data set"),
+    ],
+)
+def test_a_folder_that_holds_another_run_is_refused_before_scoring(
+    checkpoint: Path, pairs_dir: Path, earlier_run: Path, tmp_path: Path, change: dict, other: str
+):
+    asked = {"detector": checkpoint, "pairs": pairs_dir, "command": "first", **change}
+    if change.get("detector"):
+        asked["detector"] = tmp_path / "other.pt"
+        shutil.copy(checkpoint, asked["detector"])
+    if change.get("pairs"):
+        asked["pairs"] = tmp_path / "pairs"
+        shutil.copytree(pairs_dir, asked["pairs"])
+    before = (earlier_run / "audit.json").read_bytes()
+    with pytest.raises(RunFolderError, match=rf"holds another run \(its {other} is another\); give another"):
+        audit.audit_images(**asked, attributes="race", include_seen=True, out=earlier_run, **FAST)
+    assert (earlier_run / "audit.json").read_bytes() == before
+
+
+@pytest.mark.usefixtures("unscored")
+def test_a_damaged_record_is_not_written_over_either(checkpoint: Path, pairs_dir: Path, tmp_path: Path):
+    (tmp_path / "audit.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"holds a run, which cannot be read .* give another folder"):
+        audit.audit_images(checkpoint, pairs_dir, "race", out=tmp_path, **FAST)
+
+
+@pytest.mark.usefixtures("unscored")
+def test_another_stress_test_is_refused_before_scoring(checkpoint: Path, pairs_dir: Path, tmp_path: Path):
+    (tmp_path / "stress.json").write_text('{"seed": 0}')
+    with pytest.raises(ConfigError, match="already holds another stress test"):
+        stress([detectors.load(checkpoint).detector], read_images(pairs_dir), tmp_path, progress=False)
+
+
+def people_table(folder: Path, column: str, n_each: int = 4) -> Path:
+    """A table of images in which each of 60 persons has several, all of one group."""
+    rows = []
+    for i in range(60 * n_each):
+        Image.new("RGB", (8, 8), (i % 256, 0, 0)).save(folder / f"{i}.png")
+        person = i // n_each
+        rows.append(f"{i}.png,{i % 2},{'AB'[person % 2]},p{person}")
+    (folder / "images.csv").write_text("\n".join([f"path,label,race,{column}", *rows]))
+    return folder / "images.csv"
+
+
+@pytest.mark.usefixtures("untouchable")
+def test_a_column_of_persons_is_noticed_before_scoring(tmp_path: Path):
+    table = people_table(tmp_path, "person")
+    with pytest.raises(UnitError, match=r"240 images share 60 values of 'person'.*--unit-column person"):
+        audit.audit_images("any.pt", images=table, attributes="race", **FAST)
+    for answer in ({"independent": True}, {"unit_column": "person"}):
+        with pytest.raises(AssertionError, match="the detector was loaded before"):
+            audit.audit_images("any.pt", images=table, attributes="race", **FAST, **answer)
+
+
+@pytest.mark.usefixtures("untouchable")
+def test_a_column_that_only_scores_can_betray_waits_for_them(tmp_path: Path):
+    with pytest.raises(AssertionError, match="the detector was loaded before"):
+        audit.audit_images("any.pt", images=people_table(tmp_path, "code"), attributes="race", **FAST)
 
 
 def test_no_gpu_is_one_line(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):

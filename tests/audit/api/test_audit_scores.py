@@ -161,7 +161,9 @@ def test_written_and_loaded_again(found: audit.Audit, tmp_path: Path):
 
 def test_another_run_and_a_file_are_not_written_over(found: audit.Audit, frame: pd.DataFrame, tmp_path: Path):
     audit.audit_scores(frame, "race", out=tmp_path / "run", **FAST)
-    with pytest.raises(RunFolderError, match="already holds another run; give another folder"):
+    with pytest.raises(
+        RunFolderError, match=r"already holds another run \(its min n is another\); give another"
+    ):
         audit.audit_scores(frame, "race", out=tmp_path / "run", min_n=20, **FAST)
     other = audit.audit_scores(frame, "race", out=tmp_path / "run", min_n=20, overwrite=True, **FAST)
     assert json.loads((tmp_path / "run/audit.json").read_text())["config"]["min_n"] == 20

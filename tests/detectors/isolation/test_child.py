@@ -185,7 +185,7 @@ def test_it_imports_the_libraries_that_this_process_would(monkeypatch, tmp_path)
 
 def test_shared_memory_cannot_shrink_under_our_feet():
     memory, descriptor = child._memory(1 << 16)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError, match="Operation not permitted"):
         os.ftruncate(descriptor, 1)
     os.close(descriptor)
     memory.close()

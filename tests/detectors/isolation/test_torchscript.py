@@ -189,13 +189,13 @@ def test_ctrl_c_ends_an_endless_model(means_file, script_with, tmp_path):
     model.open(TORCHSCRIPT, path)
 
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("by the test")
 
     before = signal.signal(signal.SIGALRM, interrupt)
     started = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="by the test"):
             model.run(BATCH)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
