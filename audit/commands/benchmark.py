@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audit.commands.common import BatchSize, Device, Json, Overwrite, Quiet, require_folder, show
+from audit.commands.common import (
+    BatchSize,
+    Device,
+    Json,
+    Overwrite,
+    Quiet,
+    require_detectors,
+    require_folder,
+    show,
+)
 from audit.commands.score import TRUST_HELP
-from pipelines.extras import require
 
 if TYPE_CHECKING:
     from audit.schema.benchmark import BenchmarkCell
@@ -37,7 +45,7 @@ def benchmark(
 
     Photos a detector was trained on are left out of its own numbers.
     """
-    require("audit benchmark", "images")
+    require_detectors("audit benchmark", detector)
     from audit.config import AuditConfig
     from audit.runs.detector_benchmark import benchmark as run
     from audit.schema.benchmark import TABLE_FILE

@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 
 from audit.errors import ExpectedError
+from pipelines.extras import require
 from pipelines.visible import encodable, visible
 
 PAIRS_PLACE = Path("pairs")
@@ -110,6 +111,29 @@ def refuse_typed(context: typer.Context, others: Mapping[str, str], why: str) ->
     ]
     if typed_too:
         raise typer.BadParameter(f"{', '.join(typed_too)} {why}")
+
+
+def require_detectors(
+    purpose: str, detectors: Sequence[str], arch: str | None = None, settings: Sequence[str] | None = None
+) -> None:
+    """See, before any work, that what the detectors run on is installed.
+
+    Args:
+        purpose: The command, for the message.
+        detectors: Files or factories, as typed.
+        arch: `--arch`.
+        settings: `--set`, as typed.
+
+    Raises:
+        MissingExtra: Naming the extras to install from the checkout.
+    """
+    named = [arch or "", *(text.partition("=")[2].strip() for text in settings or [] if "arch" in text)]
+    require(
+        purpose,
+        "images",
+        *(["onnx"] if any(name.lower().endswith(".onnx") for name in detectors) else []),
+        *(["train"] if any(name.startswith("timm:") or name == "xception" for name in named) else []),
+    )
 
 
 def say(line: str) -> None:

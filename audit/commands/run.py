@@ -16,13 +16,13 @@ from audit.commands.common import (
     console,
     find_pairs,
     refuse_typed,
+    require_detectors,
     require_file,
     require_folder,
     say,
 )
 from audit.commands.score import Arch, Set, Trust
 from audit.commands.show import NoImages
-from pipelines.extras import require
 
 if TYPE_CHECKING:
     from audit.api.outcome import Audit
@@ -137,7 +137,7 @@ def _on_images(
 ) -> Audit:  # fmt: skip
     if pairs is not None and images is not None:
         raise typer.BadParameter("--pairs and --images name two data sets; give one")
-    require("audit run --detector", "images", *(["onnx"] if str(detector).endswith(".onnx") else []))
+    require_detectors("audit run --detector", [str(detector)], how["arch"], settings)
     from audit.api.audits import audit_images
     from detectors.models.sidecar import parse_options
 

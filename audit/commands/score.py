@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audit.commands.common import Device, chosen_from, complete, complete_arch, require_folder, say, show
-from pipelines.extras import require
+from audit.commands.common import (
+    Device,
+    Json,
+    Quiet,
+    chosen_from,
+    complete,
+    complete_arch,
+    require_detectors,
+    require_folder,
+    say,
+    show,
+)
+from pipelines.visible import visible
 
 METHODS = ("grad-cam", "saliency")
 Detector = Annotated[
@@ -28,7 +40,8 @@ Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="What a foreign detector does not say itself, such as size_px=224 or output=logit; repeat.",
+        help="What a foreign detector does not say itself, such as size_px=224, mean=0,0,0 or output=logit; "
+        "repeat.",
         metavar="KEY=VALUE", rich_help_panel="Detector",
     ),
 ]  # fmt: skip
@@ -49,7 +62,7 @@ def score(
     device: Device = "auto",
 ) -> None:
     """Print one line an image: its score (0 real to 1 fake) and its path, or why there is none."""
-    require("audit score", "images")
+    require_detectors("audit score", [detector], arch, set_)
     from detectors.api import load
     from detectors.models.sidecar import parse_options
 
@@ -69,9 +82,15 @@ def check(
     set_: Set = None,
     trust: Trust = None,
     device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Try a detector on a handful of labelled images: does it look inverted, constant or saturated?"""
-    require("audit check", "images")
+    """Try a detector on a handful of labelled images, with a tick or a cross for each thing looked for.
+
+    Input size, readable images, AUC, orientation (are fakes higher?), constant and saturated scores, and what
+    had to be assumed about a foreign detector. Up to 16 real and 16 fake images are scored.
+    """
+    require_detectors("audit check", [detector], arch, set_)
     from detectors.api import loaded
     from detectors.data.datasets import read_images
     from detectors.models.sidecar import parse_options
@@ -79,7 +98,11 @@ def check(
 
     options, labelled = parse_options(set_ or []), read_images(images)
     found = check_detector(loaded(detector, arch=arch, device=device, trust=trust, **options), labelled)
-    show("\n".join(found.lines))
+    if as_json:
+        print(json.dumps({"detector": visible(detector), **found.as_dict()}, indent=2))
+        return
+    if not quiet:
+        show("\n".join([*found.lines, *map(str, found.findings)]))
     for warning in found.warnings:
         say(f"warning: {warning}")
 
@@ -103,7 +126,7 @@ def explain(
     device: Device = "auto",
 ) -> None:  # fmt: skip
     """Write each image with a map of where the answer "fake" rests."""
-    require("audit explain", "images")
+    require_detectors("audit explain", [detector])
     from detectors.api import loaded
     from detectors.scoring.saliency import write_explanation
 

@@ -15,9 +15,9 @@ from audit.commands.common import (
     command_line,
     console,
     find_pairs,
+    require_detectors,
     require_folder,
 )
-from pipelines.extras import require
 
 
 def stress(
@@ -67,7 +67,7 @@ def stress(
     after, and differences between groups are tested as one family. Writes stress.html, stress.json and
     stress.csv; an interrupted run continues with the same command.
     """
-    require("audit stress", "images", *(["onnx"] if any(d.endswith(".onnx") for d in detector) else []))
+    require_detectors("audit stress", detector)
     from audit.config import AuditConfig
     from audit.runs.stress_run import stress as run
     from detectors.data.datasets import read_images

@@ -161,12 +161,13 @@ def _timm_weights(name: str) -> Mapping[str, Tensor]:
     return cast(Mapping[str, Tensor], _timm().create_model(name, pretrained=True).state_dict())
 
 
-def build(name: str, n_classes: int = 2) -> nn.Module:
+def build(name: str, n_classes: int = 2, least: int = 2) -> nn.Module:
     """Build a network with random weights.
 
     Args:
         name: See `architecture`.
-        n_classes: Number of outputs, 2 to 1000; class 0 is real.
+        n_classes: Number of outputs, at most 1000; class 0 is real.
+        least: The fewest allowed: 2 for what is trained here, 1 for heads of others that give one logit.
 
     Returns:
         The network, in training mode.
@@ -175,8 +176,8 @@ def build(name: str, n_classes: int = 2) -> nn.Module:
         UnknownArchitecture: for a name nobody knows, or an impossible number of classes.
     """
     chosen = architecture(name)
-    if type(n_classes) is not int or not 2 <= n_classes <= MAX_CLASSES:
-        raise UnknownArchitecture(f"{name} with {n_classes!r} classes: 2 to {MAX_CLASSES} are possible")
+    if type(n_classes) is not int or not least <= n_classes <= MAX_CLASSES:
+        raise UnknownArchitecture(f"{name} with {n_classes!r} classes: {least} to {MAX_CLASSES} are possible")
     return chosen.build(n_classes)
 
 

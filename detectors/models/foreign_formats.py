@@ -30,33 +30,40 @@ from pipelines.storage import file_sha256
 Network = Callable[[Tensor], Tensor]
 MAX_SIDE_PX = 8192
 MAX_FIXED_BATCH = 4096
+PREFIXES = ("module.", "model.", "network.", "net.", "backbone.", "_orig_mod.")
+"""What wrappers and training scripts put before the names of weights."""
 _FACTORY = re.compile(r"([^\W\d]\w*(\.[^\W\d]\w*)*|[^:]+\.py):[^\W\d]\w*")
 
 
 def load_state_dict(path: Path, sidecar: Sidecar, device: str) -> Detector:
     """Load plain weights into a named architecture of the zoo.
 
-    Accepts the habits of training scripts: the weights under "state_dict", "model" or "model_state_dict", and
-    names that begin with "module." or "model.".
+    Accepts the habits of training scripts: the weights under "state_dict", "model" or "model_state_dict",
+    names that begin with "module." or "model.", and heads of one logit or of many classes, as the shape of
+    the last layer says.
 
     Raises:
         CheckpointFormatError: not weights, or weights that do not fit.
+        SidecarError: `classes` says something else than the weights, or three classes and more of which
+            nobody says which mean fake.
         UnknownArchitecture: no such name in the zoo.
     """
     arch = str(sidecar.arch)
     state = _weights(load_weights_only(path))
     with torch.device("meta"):
         plan = zoo.architecture(arch)
-        n_classes = _n_classes(state, plan.head)
-        wanted = zoo.build(arch, n_classes).state_dict()
+        n_classes = _agreed_classes(path, sidecar.classes, _n_classes(state, plan.head))
+        wanted = zoo.build(arch, n_classes, least=1).state_dict()
     check_fits(path, arch, wanted, state)
-    network = zoo.build(arch, n_classes).eval()
+    network = zoo.build(arch, n_classes, least=1).eval()
     network.load_state_dict(state)
     usual = plan.preprocessing
     told = Sidecar({"size_px": usual.size_px, "mean": usual.mean, "std": usual.std} | sidecar.values)
     found = adapted(str(path), network.to(device), told, device)
     found = replace(found, name=path.stem, sha256=file_sha256(path), arch=arch)
-    return replace(found, network=network)  # the module itself, so that it can be explained
+    provenance = found.provenance | {"assumed": sidecar.assumed()}
+    # the module itself, so that it can be explained
+    return replace(found, network=network, provenance=provenance)
 
 
 def _weights(record: Any) -> dict[str, Any]:
@@ -70,17 +77,35 @@ def _weights(record: Any) -> dict[str, Any]:
     if not isinstance(record, dict):
         return {}
     weights = {str(key): value for key, value in record.items()}
-    for prefix in ("module.", "model.", "network."):
-        if weights and all(key.startswith(prefix) for key in weights):
-            weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+    while weights and (prefix := _shared_prefix(weights)):
+        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
     return weights
 
 
-def _n_classes(weights: dict[str, Any], head: tuple[str, ...]) -> int:
-    """Outputs of the last layer of the head, read from its bias; 2 where there is none."""
-    found = (value for key, value in weights.items() if key.startswith(head) and key.endswith("bias"))
-    biases = [value for value in found if isinstance(value, Tensor)]
-    return int(biases[-1].numel()) if biases and biases[-1].numel() >= 2 else 2
+def _shared_prefix(weights: dict[str, Any]) -> str:
+    """What a wrapper put before every name, or nothing."""
+    return next((prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in weights)), "")
+
+
+def _n_classes(weights: dict[str, Any], head: tuple[str, ...]) -> int | None:
+    """Outputs of the last layer of the head, read from its shape; None where there is no such layer."""
+    found = (value for key, value in weights.items() if key.startswith(head))
+    layers = [value for value in found if isinstance(value, Tensor) and value.ndim >= 1 and len(value)]
+    return len(layers[-1]) if layers else None
+
+
+def _agreed_classes(path: Path, told: int | None, found: int | None) -> int:
+    """Classes as told, as the weights have them, or 2 where neither says.
+
+    Raises:
+        SidecarError: The two contradict each other.
+    """
+    if told is not None and found is not None and told != found:
+        raise SidecarError(
+            f"classes is {told}, but the last layer of {path} gives {found} "
+            f"number{'' if found == 1 else 's'} for an image: leave classes out"
+        )
+    return next((n for n in (told, found) if n is not None), 2)
 
 
 def is_factory(name: str) -> bool:
@@ -143,7 +168,8 @@ def adapted(
         batch_size: Images it takes at once, where it fixes them.
 
     Raises:
-        SidecarError: a size other than the network's, or an impossible value.
+        SidecarError: a size other than the network's, an impossible value, or several classes of which
+            nobody says which mean fake.
         ForeignDetectorError: it fails on the empty batch, or gives what cannot be read.
     """
     for what, value, most in (
@@ -163,7 +189,10 @@ def adapted(
     called = guarded(network, name)
     side = preprocessing.size_px
     raw = called(torch.zeros(2, preprocessing.channels, side, side, device=device))
-    output = sidecar.output(1 if raw.ndim == 1 else raw.shape[-1])
+    try:
+        output = sidecar.output({1: 1, 2: raw.shape[-1]}.get(raw.ndim, 2))
+    except SidecarError as error:
+        raise SidecarError(f"{name}: {error}") from None
     output.evidence(raw)  # a shape that cannot be read is said now
     return Detector(
         name=name,
@@ -172,7 +201,7 @@ def adapted(
         preprocessing=preprocessing,
         output=output,
         network=called,
-        provenance={"assumed": sidecar.assumed()},
+        provenance={"assumed": sidecar.assumed(defaults)},
         device=device,
     )
 

@@ -85,7 +85,8 @@ def load_detector(
         )
     sidecar, kind = read_sidecar(path, given), kind_of(path)
     if kind is not None:
-        without(sidecar, "arch", str(path), "is for plain weights, and this file brings its own network")
+        for key in ("arch", "classes"):
+            without(sidecar, key, str(path), "is for plain weights, and this file brings its own network")
         return _given(load_foreign(path, kind, sidecar, device, trust, limits), sidecar)
     return _given(_load_weights(path, sidecar, device, trust), sidecar)
 
@@ -118,7 +119,8 @@ def load_detectors(
 def _of_factory(detector: Detector, sidecar: Sidecar, name: str) -> Detector:
     """What a factory made, its user's options in it: a whole `Detector` says itself how it is used."""
     if "assumed" in detector.provenance:  # a bare network, to which the sidecar was applied
-        without(sidecar, "arch", name, "is for plain weights, and a factory brings its own network")
+        for key in ("arch", "classes"):
+            without(sidecar, key, name, "is for plain weights, and a factory brings its own network")
         return _given(detector, sidecar)
     return agreeing(detector, sidecar, name)
 

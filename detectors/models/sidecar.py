@@ -4,6 +4,7 @@ Enters: `NAME.toml` beside `NAME.onnx`, or options of the same names. Leaves: `S
 
     # all keys are optional
     arch = "resnet50"            # for a plain state_dict
+    classes = 1                  # numbers it gives an image; read from the last layer's shape
     size_px = 224                # what the network takes
     colour = "rgb"               # "rgb", "bgr", "gray"
     mean = [0.485, 0.456, 0.406]
@@ -12,7 +13,7 @@ Enters: `NAME.toml` beside `NAME.onnx`, or options of the same names. Leaves: `S
     face = "as is"               # "crop" and "level" look for the face first
     layout = "nchw"              # or "nhwc"
     output = "logits"            # "logit", "probability", "logits", "probabilities"
-    fake_index = 1               # which of several outputs is fake, or a list
+    fake_index = 1               # which of several outputs is fake, or a list; 1 of two
     inverted = false             # the output says how real an image is
 
 Why ImageNet's constants are the default: most published detectors start from ImageNet weights. Whatever was
@@ -21,7 +22,7 @@ assumed is printed before a number is, with scores of a handful of pairs to judg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,12 @@ from pipelines.untrusted import parse_toml, read_toml
 
 _PREPROCESSING = tuple(field.name for field in fields(Preprocessing))
 _OUTPUT = ("output", "fake_index", "inverted")
-_OTHER = ("arch", "layout")
+_OTHER = ("arch", "classes", "layout")
 KEYS = (*_PREPROCESSING, *_OUTPUT, *_OTHER)
 _WORDS = frozenset({"colour", "resize", "face", "arch", "layout", "output"})
 _YES = frozenset({"true", "yes", "on", "1"})
 _NO = frozenset({"false", "no", "off", "0"})
+_LISTS = frozenset({"mean", "std", "fake_index"})
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Sidecar:
     def arch(self) -> str | None:
         """Name in the zoo, for a plain state_dict."""
         return self.values.get("arch")
+
+    @property
+    def classes(self) -> int | None:
+        """Numbers a plain state_dict's network gives for one image, where its user says so."""
+        return self.values.get("classes")
 
     @property
     def channels_last(self) -> bool:
@@ -71,19 +78,34 @@ class Sidecar:
         return Preprocessing.from_dict(merged)
 
     def output(self, n_outputs: int) -> Output:
-        """How the output is read: unless said otherwise, one number is a logit, several are logits."""
+        """How the output is read: unless said otherwise, one number is a logit, two are logits.
+
+        Raises:
+            SidecarError: three numbers or more, and nobody said which of them mean fake: reading all but the
+                first as fake would be a guess about the order of somebody's classes.
+        """
+        if n_outputs > 2 and "fake_index" not in self.values:
+            raise SidecarError(
+                f"the network gives {n_outputs} numbers for an image; say which of the classes 0 to "
+                f"{n_outputs - 1} mean fake, as in --set fake_index=1 or --set fake_index=1,2"
+            )
         kind = self.values.get("output", "logit" if n_outputs == 1 else "logits")
         return Output.from_dict(
             {
                 "kind": kind,
-                "fake_index": self.values.get("fake_index", list(range(1, max(2, n_outputs)))),
+                "fake_index": self.values.get("fake_index", 1),
                 "inverted": self.values.get("inverted", False),
             }
         )
 
-    def assumed(self) -> list[str]:
-        """Names of the important keys the user did not give."""
-        return [key for key in ("size_px", "mean", "std", "output") if key not in self.values]
+    def assumed(self, known: Collection[str] = ()) -> list[str]:
+        """Names of the important keys the user did not give.
+
+        Args:
+            known: Keys that the network itself fixes.
+        """
+        given = {*self.values, *known}
+        return [key for key in ("size_px", "mean", "std", "output") if key not in given]
 
 
 def read_sidecar(detector: Path | None, options: Mapping[str, Any] | None = None) -> Sidecar:
@@ -124,7 +146,7 @@ def _check_type(key: str, value: Any, where: str) -> None:
         fits, wanted = isinstance(value, str), "a word"
     elif key == "inverted":
         fits, wanted = type(value) is bool, "true or false"
-    elif key in ("size_px", "channels"):
+    elif key in ("size_px", "channels", "classes"):
         fits, wanted = type(value) is int, "a whole number"
     elif key == "fake_index":
         fits, wanted = type(value) is int or _all(value, int), "a class number, or a list of them"
@@ -142,13 +164,13 @@ def parse_options(given: Sequence[str]) -> dict[str, Any]:
     """Read options of a command line as a sidecar would say them.
 
     Args:
-        given: "size_px=224", "output=logit", "mean=[0.5, 0.5, 0.5]", "inverted=no" ...
+        given: "size_px=224", "output=logit", "mean=0.5,0.5,0.5" (brackets or not), "inverted=no" ...
 
     Raises:
         SidecarError: no "=", an unknown key, a key given twice, or a value that is not of the key's type.
 
-    >>> parse_options(["size_px=224", "output=logit", "mean=[0, 0, 0]", "inverted=False"])
-    {'size_px': 224, 'output': 'logit', 'mean': [0, 0, 0], 'inverted': False}
+    >>> parse_options(["size_px=224", "output=logit", "mean=0,0,0", "std=[1, 1, 1]", "inverted=False"])
+    {'size_px': 224, 'output': 'logit', 'mean': [0, 0, 0], 'std': [1, 1, 1], 'inverted': False}
     """
     options: dict[str, Any] = {}
     for text in given:
@@ -170,6 +192,8 @@ def _typed(key: str, text: str) -> Any:
     if key == "inverted":
         word = bare.lower()
         return word in _YES if word in _YES | _NO else text
+    if key in _LISTS and "," in bare and not bare.startswith("["):
+        bare = f"[{bare.strip('()')}]"
     try:
         return parse_toml(f"value = {bare}", f"--set {key}")["value"]
     except UnreadableFile:
@@ -195,6 +219,7 @@ def agreeing(detector: Detector, sidecar: Sidecar, where: str) -> Detector:
         "arch": detector.arch,
         "layout": "nchw",
     }
+    without(sidecar, "classes", where, "is for plain weights, and this detector brings its own network")
     for key, value in sidecar.values.items():
         plain = [value] if key == "fake_index" and type(value) is int else value
         if (list(plain) if isinstance(plain, tuple) else plain) != own[key]:

@@ -1,17 +1,21 @@
 """Try a detector on a handful of images before believing a number.
 
-Enters: a detector and labelled images. Leaves: `Check`: scores to look at, and warnings where they look
-inverted, constant or saturated, or where something was assumed about a foreign detector.
+Enters: a detector and labelled images. Leaves: `Check`: scores to look at, what was looked for one by one,
+and warnings where they look inverted, constant or saturated, or where something was assumed about a foreign
+detector.
 
 Why warnings and not errors: a detector may really be that bad. Whoever reads the scores can tell.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import mannwhitneyu
 
 from detectors.data.labelled_images import LabelledImages
 from detectors.models.detector import Detector
@@ -23,7 +27,28 @@ N_SHOWN = 4
 INVERTED_AUC = 0.35
 """Below it, with 16 images of each class, chance is an unlikely explanation (p < 0.08 for each side)."""
 CONSTANT_RANGE = 1e-4
+NARROW_RANGE = 0.02
+"""Scores of real and fake images that all lie so close together: nearly constant."""
 SATURATED = 1e-6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for.
+
+    Attributes:
+        name: "input size", "readable images", "AUC", "orientation", "constancy", "saturation".
+        ok: Whether it is as it should be; None where these images cannot tell.
+        text: What was seen, with what to do where it is not as it should be.
+    """
+
+    name: str
+    ok: bool | None
+    text: str
+
+    def __str__(self) -> str:
+        mark = {True: "\N{CHECK MARK}", False: "\N{BALLOT X}", None: "?"}[self.ok]
+        return f"{mark} {self.name:<15}  {self.text}"
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,17 @@ class Check:
     """What looks wrong, each with what to do."""
     scores: pd.DataFrame
     """The score table of the images tried."""
+    findings: list[Finding]
+    """What was looked for, one by one."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; NaN as None."""
+        rows = self.scores[["image_id", "label", "score", "status"]].to_dict("records")
+        return {
+            "findings": [{"name": one.name, "ok": one.ok, "text": one.text} for one in self.findings],
+            "warnings": self.warnings,
+            "scores": [row | {"score": None if np.isnan(row["score"]) else row["score"]} for row in rows],
+        }
 
 
 def check_detector(detector: Detector, images: LabelledImages) -> Check:
@@ -53,7 +89,67 @@ def check_detector(detector: Detector, images: LabelledImages) -> Check:
     table = score_images([detector], few, Options(progress=False))[0]
     scored = table[table["status"] == OK]
     found = [*_assumptions(detector), *judge(scored["score"], scored["label"])]
-    return Check(_lines(table), found, table)
+    return Check(_lines(table), found, table, findings_of(detector, table))
+
+
+def findings_of(detector: Detector, table: pd.DataFrame) -> list[Finding]:
+    """Everything looked for, in the order in which it should be put right.
+
+    Args:
+        detector: The detector.
+        table: Its score table of the images tried.
+    """
+    scored = table[table["status"] == OK]
+    values, labels = scored["score"].to_numpy(dtype=float), scored["label"].to_numpy()
+    reasons = table.loc[table["status"] != OK, "status"].value_counts()
+    why = "".join(f"; {n} {reason}" for reason, n in reasons.items())
+    readable = Finding("readable images", reasons.empty, f"{len(scored)} of {len(table)} were scored{why}")
+    finite = values[np.isfinite(values)]
+    return [_size(detector), readable, *_on_scores(values, finite, labels)]
+
+
+def _size(detector: Detector) -> Finding:
+    p = detector.preprocessing
+    text = f"{p.size_px} px, {p.colour}"
+    if "size_px" not in detector.provenance.get("assumed", []):
+        return Finding("input size", True, text)
+    return Finding("input size", False, f"{text}, which is assumed; say --set size_px=PIXELS")
+
+
+def _on_scores(values: np.ndarray, finite: np.ndarray, labels: np.ndarray) -> list[Finding]:
+    names = ("AUC", "orientation", "constancy", "saturation")
+    if not len(values):
+        return [Finding(name, None, "no scores") for name in names]
+    if len(finite) < len(values):
+        n = len(values) - len(finite)
+        return [Finding(name, False, f"{n} of {len(values)} scores are no numbers") for name in names]
+    spread = f"scores reach from {values.min():.4f} to {values.max():.4f}"
+    narrow, saturated = _nearly_constant(values), _saturated(values)
+    return [
+        *_ranking(values, labels),
+        Finding("constancy", not narrow, spread + (": nearly constant" if narrow else "")),
+        Finding("saturation", not saturated, saturated[0] if saturated else "few scores are 0 or 1"),
+    ]
+
+
+def _ranking(values: np.ndarray, labels: np.ndarray) -> list[Finding]:
+    """Whether fakes score higher, and whether more of them than chance would explain."""
+    n_fake, n_real = int((labels == 1).sum()), int((labels == 0).sum())
+    if not n_fake or not n_real:
+        told = f"{n_real} real and {n_fake} fake images: both kinds are needed"
+        return [Finding("AUC", None, told), Finding("orientation", None, told)]
+    auc = small_auc(values, labels)
+    text = f"{auc:.2f} on {n_real} real and {n_fake} fake images"
+    better = bool(mannwhitneyu(values[labels == 1], values[labels == 0], alternative="greater").pvalue < 0.05)
+    inverted = auc < INVERTED_AUC
+    if inverted:
+        way = "real images score higher than fake ones; try --set inverted=true or another fake_index"
+    else:
+        way = "fakes score higher than real images" if better else "these images cannot tell"
+    return [
+        Finding("AUC", better, text if better else f"{text}: no better than chance"),
+        Finding("orientation", False if inverted else better or None, way),
+    ]
 
 
 def _first_of_each(table: pd.DataFrame) -> pd.Series:
@@ -75,10 +171,24 @@ def _assumptions(detector: Detector) -> list[str]:
     if not assumed:
         return []
     p = detector.preprocessing
+    said = {
+        "size_px": f"{p.size_px} px", "mean": f"mean {_numbers(p.mean)}", "std": f"std {_numbers(p.std)}",
+        "output": f"output {detector.output.kind}",
+    }  # fmt: skip
+    taken = [said[key] for key in assumed if key in said]
     return [
-        f"{detector.name} does not say its {', '.join(assumed)}: taken to be {p.size_px} px, mean "
-        f"{tuple(p.mean)}, std {tuple(p.std)}, output {detector.output.kind!r}; say otherwise in its .toml"
+        f"{detector.name} does not say its {', '.join(assumed)}: taken to be {', '.join(taken)}; say "
+        f"otherwise with {' '.join(f'--set {key}=...' for key in assumed)}, or in its .toml"
     ]
+
+
+def _numbers(values: Sequence[float]) -> str:
+    """As `--set` takes them.
+
+    >>> _numbers((0.5, 0, 1))
+    '0.5,0,1'
+    """
+    return ",".join(f"{value:g}" for value in values)
 
 
 def judge(scores: pd.Series, labels: pd.Series) -> list[str]:
@@ -100,7 +210,16 @@ def judge(scores: pd.Series, labels: pd.Series) -> list[str]:
         return [f"scores reach from {values.min():.3g} to {values.max():.3g}: its output is no probability"]
     if np.ptp(values) < CONSTANT_RANGE:
         return [f"all scores are {values[0]:.4f}: constant; mean, std or size_px may be wrong"]
+    if _nearly_constant(values):
+        return [
+            f"all scores lie between {values.min():.4f} and {values.max():.4f}: nearly constant; mean, std, "
+            "size_px or output may be wrong, or a threshold of 0.5 may not fit"
+        ]
     return [*_inverted(values, labels.to_numpy()), *_saturated(values)]
+
+
+def _nearly_constant(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) < NARROW_RANGE)
 
 
 def _inverted(values: np.ndarray, labels: np.ndarray) -> list[str]:
@@ -109,7 +228,7 @@ def _inverted(values: np.ndarray, labels: np.ndarray) -> list[str]:
         return []
     return [
         f"real images score higher than fake ones (AUC {auc:.2f} on {len(values)} images): "
-        "inverted? try inverted = true or another fake_index"
+        "inverted? try --set inverted=true or another fake_index"
     ]
 
 

@@ -42,12 +42,16 @@ def test_a_foreign_detector_is_told_what_it_needs(pairs_dir, tmp_path, capsys, m
         "--set",
         "output=logit",
         "--set",
-        "mean=[0,0,0]",
+        "mean=0,0,0",
         "--set",
-        "std=[1,1,1]",
+        "std=1,1,1",
     ]
     code, out, err = typed(capsys, "check", "--detector", "theirs:make", *options, pairs_dir)
     assert code == 0 and out.startswith("first real images score 0.") and "warning" not in err
+    assert "✓ input size" in out and "✗ AUC" in out
+    _, out, _ = typed(capsys, "check", "--detector", "theirs:make", *options, "--json", pairs_dir)
+    states = {one["name"]: one["ok"] for one in json.loads(out)["findings"]}
+    assert states["input size"] is True and states["AUC"] is False and states["constancy"] is False
     code, _, err = typed(capsys, "check", "--detector", "theirs:make", "--set", "size_px", pairs_dir)
     assert code == 2 and "write KEY=VALUE" in err
 

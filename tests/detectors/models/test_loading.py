@@ -323,3 +323,49 @@ def test_pickle_with_another_ending(tmp_path):
         with pytest.raises((ForeignDetectorError, CheckpointFormatError), match=str(path)):
             load_detector(path)
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("name", ["simplenet", "resnet18", "timm:mobilenetv3_small_050"])
+def test_a_head_of_one_logit_is_known_by_its_shape(name, tmp_path):
+    torch.manual_seed(0)
+    network = zoo.build(name, 1, least=1).eval()
+    state = {f"model.module.{key}": value for key, value in network.state_dict().items()}
+    torch.save(state, tmp_path / "one.pt")
+    batch = torch.rand(2, 3, 64, 64)
+    found = load_detector(tmp_path / "one.pt", arch=name, options={"size_px": 64})
+    assert found.output == Output("logit") and found.provenance["assumed"] == ["mean", "std", "output"]
+    assert (
+        load_detector(tmp_path / "one.pt", arch=name, options={"size_px": 64, "classes": 1})
+        .score(batch)
+        .equal(found.score(batch))
+    )
+    usual = zoo.architecture(name)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (usual.mean, usual.std))
+    with torch.inference_mode():
+        wanted = network((batch - mean) / std).double().flatten().sigmoid()
+    torch.testing.assert_close(found.score(batch), wanted, atol=1e-5, rtol=0)
+
+
+def test_classes_that_contradict_the_weights_are_refused(network, tmp_path):
+    torch.save(network.state_dict(), tmp_path / "two.pt")
+    with pytest.raises(SidecarError, match=r"classes is 1, but the last layer of .* gives 2 numbers"):
+        load_detector(tmp_path / "two.pt", arch="simplenet", options={"classes": 1})
+
+
+def test_a_file_that_brings_its_network_has_no_use_for_classes(onnx_file):
+    with pytest.raises(SidecarError, match="classes = 1 is for plain weights"):
+        load_detector(onnx_file, options={"classes": 1})
+
+
+def test_three_classes_need_to_be_told_which_mean_fake(tmp_path):
+    torch.manual_seed(0)
+    network = zoo.build("simplenet", 3).eval()
+    torch.save(network.state_dict(), tmp_path / "three.pt")
+    batch = torch.rand(2, 3, 64, 64)
+    with pytest.raises(SidecarError, match=r"three\.pt: the network gives 3 numbers .* --set fake_index=1,2"):
+        load_detector(tmp_path / "three.pt", arch="simplenet", options={"size_px": 64})
+    said = parse_options(["size_px=64", "fake_index=0,2", "mean=0.5,0.5,0.5"])
+    found = load_detector(tmp_path / "three.pt", arch="simplenet", options=said)
+    with torch.inference_mode():
+        wanted = network((batch - 0.5) / 0.5).double().softmax(1)[:, [0, 2]].sum(1)
+    torch.testing.assert_close(found.score(batch), wanted, atol=1e-6, rtol=0)

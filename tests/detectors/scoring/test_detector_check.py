@@ -9,7 +9,7 @@ from detectors import load_detector
 from detectors.data.datasets import read_images
 from detectors.data.preprocessing import Preprocessing
 from detectors.models.detector import Detector, Output
-from detectors.scoring.detector_check import check_detector, judge, small_auc
+from detectors.scoring.detector_check import check_detector, findings_of, judge, small_auc
 
 LABELS = pd.Series([0, 1] * 10)
 
@@ -49,9 +49,10 @@ def test_what_was_assumed_is_said(pairs_dir):
     detector = Detector(
         "theirs", "", "onnx", Preprocessing(16), Output("logit"), network, {"assumed": ["mean", "output"]}
     )
-    assert (
-        "theirs does not say its mean, output: taken to be 16 px"
-        in check_detector(detector, read_images(pairs_dir)).warnings[0]
+    said = check_detector(detector, read_images(pairs_dir)).warnings[0]
+    assert said == (
+        "theirs does not say its mean, output: taken to be mean 0.485,0.456,0.406, output logit; say "
+        "otherwise with --set mean=... --set output=..., or in its .toml"
     )
 
 
@@ -61,3 +62,51 @@ def test_faces_are_looked_for_where_a_detector_wants_them(pairs_dir):
     check = check_detector(detector, read_images(pairs_dir))
     assert set(check.scores["status"]) == {"no face found"}
     assert check.warnings == ["no image could be scored: look at the reasons in the score table"]
+
+
+def found(score, n=16, size_px=16, **provenance):
+    """Findings by name on n real and n fake images of which each is as bright as its label."""
+    detector = Detector(
+        "theirs", "", "onnx", Preprocessing(size_px), Output("probability"), lambda x: x, provenance
+    )
+    table = pd.DataFrame({"label": [0, 1] * n, "status": "ok", "image_id": range(2 * n)})
+    table["score"] = score(table["label"].to_numpy(dtype=float), np.random.default_rng(0))
+    return {one.name: one for one in findings_of(detector, table)}
+
+
+@pytest.mark.parametrize(
+    ("score", "wrong", "unknown"),
+    [
+        (lambda y, r: np.clip(0.5 + 0.3 * (y - 0.5) + r.normal(0, 0.05, len(y)), 0, 1), set(), set()),
+        (lambda y, r: 0.9 - 0.8 * y + 0.01 * r.random(len(y)), {"AUC", "orientation"}, set()),
+        (lambda y, r: np.arange(len(y)) // 2 % 2 * 0.5 + 0.2, {"AUC"}, {"orientation"}),
+        (lambda y, r: 0.500 + 0.01 * y, {"constancy"}, set()),
+        (lambda y, r: y, {"saturation"}, set()),
+        (lambda y, r: np.full(len(y), np.nan), {"AUC", "orientation", "constancy", "saturation"}, set()),
+    ],
+    ids=["good", "inverted", "chance", "nearly constant", "saturated", "no numbers"],
+)
+def test_each_thing_looked_for_has_a_tick_or_a_cross(score, wrong, unknown):
+    all_of_them = found(score)
+    assert {name for name, one in all_of_them.items() if one.ok is False} == wrong
+    assert {name for name, one in all_of_them.items() if one.ok is None} == unknown
+    assert all(str(one)[0] == {True: "✓", False: "✗", None: "?"}[one.ok] for one in all_of_them.values())
+    assert "16 real and 16 fake" in all_of_them["AUC"].text or "nan" not in all_of_them["AUC"].text
+
+
+def test_an_assumed_input_size_is_a_cross_with_the_option_that_puts_it_right():
+    size = found(lambda y, r: y, assumed=["size_px"])["input size"]
+    assert size.ok is False and "assumed; say --set size_px=" in size.text
+    assert found(lambda y, r: y, assumed=["mean"])["input size"].ok is True
+
+
+def test_images_of_one_class_cannot_tell_which_way_is_up(pairs_dir, checkpoint):
+    images = read_images(pairs_dir)
+    check = check_detector(load_detector(checkpoint), images.only(images.table["label"] == 0))
+    states = {one.name: one.ok for one in check.findings}
+    assert states["AUC"] is states["orientation"] is None and states["readable images"] is True
+
+
+def test_nearly_constant_scores_are_warned_of():
+    close = pd.Series(np.where(LABELS == 1, 0.512, 0.508))
+    assert judge(close, LABELS)[0].startswith("all scores lie between 0.5080 and 0.5120: nearly constant")

@@ -1,0 +1,122 @@
+"""Four people who were given the README and nothing else: what it prints for each of them works as printed.
+
+Every command that is typed here is taken out of a shell block of README.md, under the heading where that
+person would look for it; a command that README no longer prints cannot be typed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from audit.cli import main
+from pipelines.dataset.manifest import MANIFEST, table_of, write_provenance, write_table
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+Typed = tuple[int, str, str]
+
+
+def printed_under(heading: str) -> list[str]:
+    """The commands of the shell blocks in one section of README, their continued lines joined."""
+    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert section, f"README has no section '{heading}'"
+    blocks = re.findall(r"```sh\n(.*?)```", section[1], re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line for line in lines if shlex.split(line, comments=True)]
+
+
+@pytest.fixture
+def types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Type one command in a folder of one's own; exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_it(line: str) -> Typed:
+        words = shlex.split(line, comments=True)
+        assert words[0] == "audit", line
+        capsys.readouterr()
+        with pytest.raises(SystemExit, match=r"^\d+$|^None$") as stop:
+            main(words[1:])
+        return int(stop.value.code or 0), *capsys.readouterr()
+
+    return type_it
+
+
+def images_of(i: int, fake: bool) -> np.ndarray:
+    """A face's stand-in: a smooth slope, with a checkerboard over it if fake; uint8 [64, 64, 3]."""
+    slope = np.add.outer(np.arange(64), np.arange(64)) + 10 * (i % 9)
+    board = 40 * ((np.indices((64, 64)).sum(0) % 2) * 2 - 1) if fake else 0
+    return np.repeat((60 + slope + board).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def put_pairs(folder: Path, n: int) -> None:
+    """A pairs dataset of n pairs."""
+    rows = []
+    for i in range(n):
+        halves = {half: f"{half}/p{i}.png" for half in ("real", "fake")}
+        for half, name in halves.items():
+            (folder / half).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images_of(i, half == "fake")).save(folder / name)
+        groups = {"gender": ("Female", "Male")[i % 2], "race": ("Black", "White")[i // 2 % 2], "age": "20-29"}
+        about = {"pair_id": f"p{i}", "source": f"{i}.jpg", "status": "ok", "detail": "", "seed": 0}
+        rows.append({**about, **halves, **groups})
+    write_table(folder / MANIFEST, table_of(rows))
+    write_provenance(folder, {"generator": {"name": "checkerboard"}})
+
+
+def put_detectors(folder: Path) -> None:
+    """What an engineer has: a Python file, weights with one logit, ONNX of three classes."""
+    onnx = pytest.importorskip("onnx")
+    torch = pytest.importorskip("torch")
+    from detectors.models.architectures import build
+
+    (folder / "mydet.py").write_text(
+        "def load():\n"
+        "    def score(batch):\n"
+        "        roughness = (batch[:, :, :, 1:] - batch[:, :, :, :-1]).abs().mean((1, 2, 3))\n"
+        "        return roughness / (roughness + 0.2)\n"
+        "    return score\n"
+    )
+    torch.manual_seed(0)
+    network = build("timm:resnet18", 1, least=1)
+    torch.save({"state_dict": network.state_dict()}, folder / "weights.pt")
+    shape = ["n", 3, 224, 224]
+    image = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, shape)
+    logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["n", 3])
+    nodes = [
+        onnx.helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+        onnx.helper.make_node("Flatten", ["mean"], ["logits"]),
+    ]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "three", [image], [logits]),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    onnx.save(model, folder / "exported.onnx")
+
+
+def test_an_engineer_brings_her_own_detector(types: Callable[[str], Typed], tmp_path: Path):
+    put_pairs(tmp_path / "pairs", 40)
+    put_detectors(tmp_path)
+    python, weights, exported, audit_run = printed_under("Your own detector")
+
+    code, out, _ = types(python)
+    assert code == 0 and out.count("✓") == 6 and "✗" not in out
+    code, out, err = types(weights)
+    assert code == 0 and "✗ constancy" in out and "--set output=..." in " ".join(err.split())
+    code, out, _ = types(exported)
+    assert code == 0 and json.loads(out)["findings"][0] == {
+        "name": "input size", "ok": True, "text": "224 px, rgb",
+    }  # fmt: skip
+    code, _, err = types(exported.replace("--set fake_index=1,2", ""))
+    assert code == 2 and "--set fake_index=1,2" in " ".join(err.split())
+    code, _, _ = types(audit_run)
+    assert code == 0 and (tmp_path / "runs/mydet/report.html").is_file()
+    assert len(pd.read_parquet(tmp_path / "runs/mydet/scores.parquet")) == 80
