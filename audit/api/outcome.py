@@ -86,11 +86,12 @@ class Audit:
     @property
     def summary(self) -> str:
         """The answer as text: what to know first, the answer, one line a verdict."""
+        from audit.wording.verdict_text import finding
         from reports.text.answer import headline, notes, overall_sentence
         from reports.text.legible import legible
 
         shown = legible(self.record)
-        told = [f"{v.attribute}, {v.rate.upper()}: {v.verdict}. {v.explanation}" for v in _single(shown)]
+        told = [f"{f.headline}. {f.sentence}" for f in (finding(shown, v) for v in _single(shown))]
         return "\n".join([*notes(shown), headline(shown), overall_sentence(shown), *told])
 
     def write(self, out_dir: str | Path, overwrite: bool = False) -> Path:
@@ -175,7 +176,7 @@ def _single(record: AuditResult) -> list[Verdict]:
 
 def verdict_columns(record: AuditResult) -> tuple[str, ...]:
     """What the cells of `verdict_row` are called."""
-    from reports.text.numbers import percent
+    from audit.wording.numbers import percent
 
     interval = f"Gap ({percent(record.config.confidence, 0)} interval), corrected p"
     return ("By", "Rate", "Verdict", interval, "Between")
@@ -183,7 +184,7 @@ def verdict_columns(record: AuditResult) -> tuple[str, ...]:
 
 def verdict_row(record: AuditResult, v: Verdict) -> tuple[str, ...]:
     """One verdict in five cells of text, for a terminal or a notebook; names are as strangers gave them."""
-    from reports.text.verdict_text import HEADLINES, gap_line, group_label
+    from audit.wording.verdict_text import HEADLINES, gap_line, group_label
 
     ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
     name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v).removeprefix("gap ")

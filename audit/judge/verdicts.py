@@ -1,7 +1,7 @@
 """Judgement: disparity, within tolerance, or insufficient evidence. Three outcomes, never two.
 
 Enters: for each attribute and each of FPR and FNR, the evidence on the groups large enough to count. Leaves:
-`Verdict`s with p-values adjusted over all of them, and a sentence in plain words.
+`Verdict`s with p-values adjusted over all of them; `audit.wording` puts them into words.
 
 The rules, delta being the tolerance:
     disparity: the max-|z| test rejects equality after Holm's adjustment, and a pair of groups that is
@@ -37,11 +37,9 @@ import numpy as np
 
 from audit.config import AuditConfig
 from audit.data.counts import Ints, Numbers
-from audit.data.unit_totals import LEAST_UNITS
 from audit.inference.equality_test import EqualityTest, detectable_gap, holm, smoothed
 from audit.inference.pairwise import shrunken_rates
 from audit.inference.sample_size import images_if_as_seen, images_if_equal, within_critical
-from audit.judge.explanation import CLASS, Findings, Seen, explain
 from audit.judge.worse_groups import GroupPairs, compare_all_pairs
 from audit.metrics.disparity_intervals import Evidence
 from audit.schema.result import RateName, Verdict, VerdictWord
@@ -117,24 +115,6 @@ def _answer(
     reference = proven[0] if proven else int(pairs.rates.argmin())
     z = z_within if word == "within tolerance" else pairs.z
     corrected = min(gap, float(np.ptp(shrunken_rates(question.errors, question.images)[1])))
-    highest_ratio = 1.0
-    if word == "within tolerance" and gap > 0:
-        highest_ratio = evidence.ratio(question.rate, config.alpha)[1]
-    findings = Findings(
-        rate=question.rate,
-        word=word,
-        best=_seen(question, best),
-        worst=_seen(question, worst),
-        limits=limits,
-        highest_ratio=highest_ratio,
-        worse=worse,
-        detectable=detectable_gap(near, question.images, test.critical(config.alpha / n_tests)),
-        needed=_needed(question, pairs, proven, n_tests, config) if word == "insufficient evidence" else None,
-        n_small=question.n_small,
-        unequal=adjusted <= config.alpha,
-        corrected=corrected,
-        n_tests=n_tests,
-    )
     return Verdict(
         attribute=question.attribute,
         rate=question.rate,
@@ -148,23 +128,16 @@ def _answer(
         beyond_tolerance_proven=word == "disparity" and bool(pairs.beyond(config.tolerance)[worst, best]),
         worst_group=None if worst is None else question.names[worst],
         best_group=None if best is None else question.names[best],
-        min_detectable_gap=findings.detectable,
-        images_needed=findings.needed,
+        min_detectable_gap=detectable_gap(near, question.images, test.critical(config.alpha / n_tests)),
+        images_needed=(
+            _needed(question, pairs, proven, n_tests, config) if word == "insufficient evidence" else None
+        ),
         worse_groups=worse,
         compared_with=question.names[reference],
         differences=pairs.differences(reference, question.names, z),
         n_groups=len(question.names),
         n_small_groups=question.n_small,
-        explanation=explain(findings, config),
     )
-
-
-def _seen(question: Question, group: int | None) -> Seen | None:
-    if group is None:
-        return None
-    if question.seen is None:
-        return Seen(question.names[group], int(question.errors[group]), int(question.images[group]))
-    return Seen(question.names[group], int(question.seen[group, 0]), int(question.seen[group, 1]))
 
 
 def _word(pairs: GroupPairs, proven: tuple[int, int] | None, high: float, config: AuditConfig) -> VerdictWord:
@@ -197,13 +170,6 @@ def _needed(
     return None if enough or needed is None else question.as_images(needed)
 
 
-def _of_units(config: AuditConfig) -> str:
-    """What is asked of units beside images: " of at least 10 different person"."""
-    if config.unit_column is None:
-        return ""
-    return f" of at least {min(config.min_n, LEAST_UNITS)} values of {config.unit_column}"
-
-
 def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verdict:
     """Fewer than two groups are large enough: nothing can be compared."""
     known = int(question.images.sum())
@@ -224,9 +190,4 @@ def _unanswerable(question: Question, n_tests: int, config: AuditConfig) -> Verd
         images_needed=None if needed is None else question.as_images(needed),
         n_groups=len(question.names),
         n_small_groups=question.n_small,
-        explanation=(
-            f"Nothing can be said about {question.attribute}: {len(question.names)} of {total} groups have "
-            f"at least {config.min_n} {CLASS[question.rate]} images{_of_units(config)}, and a "
-            "comparison needs two."
-        ),
     )

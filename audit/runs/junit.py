@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from audit.schema.result import AuditResult, Verdict
 from pipelines.storage import write_text
-from pipelines.visible import visible
+from pipelines.visible import END_ISOLATE, ISOLATE, visible
 
 FailOn = Literal["proven", "disparity", "insufficient"]
 """From the mildest gate to the strictest."""
@@ -50,6 +50,11 @@ def write_junit(result: AuditResult, path: str | Path, fail_on: FailOn | None = 
     return target
 
 
+def _plain(explanation: str) -> str:
+    """Without isolates, which show as boxes in viewers of JUnit files; every other character is visible."""
+    return visible(explanation.replace(ISOLATE, "").replace(END_ISOLATE, ""))
+
+
 def junit_xml(verdicts: Sequence[Verdict], failed: Sequence[Verdict]) -> str:
     """JUnit XML: suite "audit", classes "audit.fpr" and "audit.fnr", one case per attribute."""
     skipped = [v for v in verdicts if v.verdict == "insufficient evidence" and v not in failed]
@@ -67,11 +72,11 @@ def junit_xml(verdicts: Sequence[Verdict], failed: Sequence[Verdict]) -> str:
         )
         if verdict in failed:
             failure = ElementTree.SubElement(case, "failure", message=verdict.verdict, type=verdict.verdict)
-            failure.text = visible(verdict.explanation)
+            failure.text = _plain(verdict.explanation)
         elif verdict in skipped:
-            ElementTree.SubElement(case, "skipped", message=visible(verdict.explanation))
+            ElementTree.SubElement(case, "skipped", message=_plain(verdict.explanation))
         else:
-            ElementTree.SubElement(case, "system-out").text = visible(verdict.explanation)
+            ElementTree.SubElement(case, "system-out").text = _plain(verdict.explanation)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)

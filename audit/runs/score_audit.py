@@ -51,6 +51,7 @@ from audit.metrics.operating_point import calibration_rows, exceeded_note, opera
 from audit.metrics.plotted_series import Axes, Series, axes_for, series_of
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.schema import result as record
+from audit.wording.verdict_text import explained
 from pipelines.storage import file_sha256
 
 __all__ = [
@@ -255,7 +256,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     units = _units(cells, config)
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
     raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
-    return record.AuditResult(
+    result = record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config, controls),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
         data=_summary(audited, left_out, _n_pairs(frame, audited, config), units),
@@ -282,6 +283,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         samples=list(extras.samples),
         n_tests=n_tests,
     )
+    return explained(result)
 
 
 def _with_enough_replicates(config: AuditConfig, cells: Counts, groupings: Sequence[Grouping]) -> AuditConfig:

@@ -267,8 +267,8 @@ class Verdict(Record):
     """Groups that took part."""
     n_small_groups: int = 0
     """Groups left out because they have fewer than min_n images."""
-    explanation: str
-    """What it means, for a reader without statistics."""
+    explanation: str = ""
+    """What it means, for a reader without statistics (`audit.wording.verdict_text.explained`)."""
 
 
 class Stratum(Record):

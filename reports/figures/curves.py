@@ -16,10 +16,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from audit.schema.result import OVERALL, Curve, Histogram
+from audit.wording.numbers import percent
+from audit.wording.verdict_text import group_label
 from reports.figures import palette
 from reports.figures.plotly_layout import base_layout, label_text
-from reports.text.numbers import percent
-from reports.text.verdict_text import group_label
 
 DET_TICKS = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
 """Error rates marked on the axes of a DET plot."""

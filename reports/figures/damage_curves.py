@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 
 from audit.schema.result import MISSING, RateName
 from audit.schema.stress import StressResult
+from audit.wording.verdict_text import group_label
 from reports.figures import palette
 from reports.figures.plotly_layout import base_layout, label_text
-from reports.text.verdict_text import group_label
 
 
 def damage_curves(

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from audit.schema.result import AuditResult, GroupResult, RateName, Verdict
+from audit.wording.numbers import count, percent, percent_interval, point_interval, points
+from audit.wording.verdict_text import RATE_NAMES, deciding, differences, group_label
 from reports.figures import palette
-from reports.text.numbers import count, percent, percent_interval, point_interval, points
 from reports.text.participation import n_of, takes_part
-from reports.text.verdict_text import RATE_NAMES, deciding, differences, group_label
 
 MAX_ROWS = 40
 """Groups drawn for one attribute; the table in the appendix has them all."""

@@ -16,11 +16,11 @@ from itertools import product
 from statistics import NormalDist
 
 from audit.schema.result import AuditResult, Config, GroupResult
+from audit.wording.numbers import images_for_margin, percent, percent_interval
+from audit.wording.verdict_text import by, title
 from reports.tables.report_tables import measures_row
 from reports.tables.table import Column, Table
-from reports.text.numbers import images_for_margin, percent, percent_interval
 from reports.text.participation import takes_part
-from reports.text.verdict_text import by, title
 
 N_SHADES = 6
 MAX_PANELS = 12

@@ -14,9 +14,9 @@ from statistics import NormalDist
 from typing import Any
 
 from audit.schema.result import MISSING, OVERALL, AuditResult, Sweep
+from audit.wording.verdict_text import group_label
 from reports.figures.curves import MAX_LINES
 from reports.figures.gap_plots import MAX_ROWS, worst_first
-from reports.text.verdict_text import group_label
 
 
 def start_index(result: AuditResult) -> int:

@@ -12,13 +12,13 @@ from typing import Any
 import plotly.graph_objects as go
 
 from audit.schema.result import OVERALL, AuditResult, Curve, Histogram
+from audit.wording import verdict_text as words
 from reports.figures import curves as curve_figures
 from reports.figures import gap_curves as sweeps
 from reports.figures.gap_plots import MAX_ROWS, GapPlot, gap_plot
 from reports.tables import reference_group as references
 from reports.tables import report_tables as tables
 from reports.tables import table
-from reports.text import verdict_text as words
 
 Figures = dict[str, go.Figure]
 

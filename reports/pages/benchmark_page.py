@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 from audit.schema.benchmark import BENCHMARK_FILE, BenchmarkCell, BenchmarkResult, flat
 from audit.schema.result import Curve
+from audit.wording.numbers import count, number, number_interval, percent, percent_interval
+from audit.wording.verdict_text import title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures import curves as curve_figures
@@ -26,8 +28,6 @@ from reports.pages.html_page import render
 from reports.tables.report_tables import QUALITY_COLUMNS, RATE_COLUMNS, measures_row
 from reports.tables.table import Column, Row, Table
 from reports.text.legible import legible
-from reports.text.numbers import count, number, number_interval, percent, percent_interval
-from reports.text.verdict_text import title
 
 GRIDS = {
     "auc": ("AUC", "higher is better; 0.5 is guessing"),

@@ -20,6 +20,8 @@ from audit.errors import ResultFormatError
 from audit.schema.comparison import COMPARISON_FILE, Comparison
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, Curve
+from audit.wording.numbers import points
+from audit.wording.verdict_text import RATE_NAMES, group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures import curves as curve_figures
@@ -30,8 +32,6 @@ from reports.pages.html_page import render
 from reports.tables.table import Column, Table
 from reports.text import comparison_text as compare_words
 from reports.text.legible import legible
-from reports.text.numbers import points
-from reports.text.verdict_text import RATE_NAMES, group_label, title
 
 DIFFERENCE = [
     Column("interval", "Interval", "points interval", "interval"),

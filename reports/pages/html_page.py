@@ -23,10 +23,10 @@ import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from audit.wording import numbers
+from audit.wording.verdict_text import group_label, people, title
 from reports.figures import palette
-from reports.text import numbers
 from reports.text.glossary import terms
-from reports.text.verdict_text import group_label, people, title
 
 TEMPLATES = Path(__file__).parent / "templates"
 

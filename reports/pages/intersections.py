@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.schema.result import AuditResult
+from audit.wording.numbers import count
+from audit.wording.verdict_text import RATE_NAMES, Finding, by
 from reports.figures.heat_maps import HeatMap, all_cells, comparable, crossed, heat_maps, worst_cells
 from reports.tables.table import Table
-from reports.text.numbers import count
-from reports.text.verdict_text import RATE_NAMES, Finding, by
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from typing import Any
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult, Measures
+from audit.wording import verdict_text as words
+from audit.wording.numbers import count, number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
 from reports.pages.report_page import detector_name
 from reports.tables import reliability as belief
 from reports.tables.share_of_fakes import mix_of_measures
 from reports.text import answer
 from reports.text import next_steps as advice
-from reports.text import verdict_text as words
 from reports.text.legible import legible
-from reports.text.numbers import count, number, number_interval, percent, percent_interval
 from reports.text.participation import remark
 from reports.text.provenance import flatten
 

@@ -16,6 +16,8 @@ from typing import Any
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult
+from audit.wording import verdict_text as words
+from audit.wording.numbers import number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
 from pipelines.visible import visible_record
 from reports.figures import example_images as samples
@@ -35,9 +37,7 @@ from reports.text import answer
 from reports.text import next_steps as advice
 from reports.text import provenance as signoff
 from reports.text import threshold_text as thresholds
-from reports.text import verdict_text as words
 from reports.text.legible import legible
-from reports.text.numbers import number, number_interval, percent, percent_interval
 from reports.text.provenance import provenance_rows
 
 

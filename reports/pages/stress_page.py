@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from audit.schema.result import OVERALL
 from audit.schema.stress import STRESS_FILE, StressPoint, StressResult, StressVerdict
+from audit.wording.numbers import p_value, point_interval, points
+from audit.wording.verdict_text import group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures.damage_curves import damage_curves
@@ -18,8 +20,6 @@ from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
 from reports.tables.table import Column, Table
 from reports.text.legible import legible
-from reports.text.numbers import p_value, point_interval, points
-from reports.text.verdict_text import group_label, title
 
 MAX_FIGURES = 12
 WORDS = {

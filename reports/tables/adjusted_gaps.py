@@ -12,9 +12,9 @@ import math
 from dataclasses import dataclass
 
 from audit.schema.result import AdjustedGap, AuditResult
+from audit.wording.numbers import count, percent, point_interval, points
+from audit.wording.verdict_text import DISPARITY, RATE_NAMES, by, group_label, title
 from reports.tables.table import Column, Row, Table
-from reports.text.numbers import count, percent, point_interval, points
-from reports.text.verdict_text import DISPARITY, RATE_NAMES, by, group_label, title
 
 NOUNS = {
     "reconstruction_ms_ssim": ("fakes of equal quality (MS-SSIM)", "the quality of the fake (MS-SSIM)"),

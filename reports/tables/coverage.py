@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from audit.schema.result import AuditResult
+from audit.wording.numbers import listing, number
 from reports.text.glossary import entries
-from reports.text.numbers import listing, number
 from reports.text.participation import takes_part
 
 FOUR_FIFTHS = 0.8

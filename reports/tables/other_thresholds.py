@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.schema.result import AuditResult, Verdict
-from reports.text.numbers import NO_DATA, percent, point_interval, points
-from reports.text.verdict_text import HEADLINES, deciding
+from audit.wording.numbers import NO_DATA, percent, point_interval, points
+from audit.wording.verdict_text import HEADLINES, deciding
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ Why one direction: such a rule asks who fares worse than the reference; a group 
 from __future__ import annotations
 
 from audit.schema.result import AuditResult, Gap, RateName
+from audit.wording.numbers import listing, points
+from audit.wording.verdict_text import RATE_NAMES, group_label, title
 from reports.tables.table import Column, Row, Table
-from reports.text.numbers import listing, points
-from reports.text.verdict_text import RATE_NAMES, group_label, title
 
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
 EXCEEDS, KEEPS, OPEN = "yes", "no", "inconclusive"

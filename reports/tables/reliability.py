@@ -12,11 +12,11 @@ import math
 from typing import Any
 
 from audit.schema.result import AuditResult, Dropout
+from audit.wording.numbers import count, percent
+from audit.wording.verdict_text import by
 from reports.tables.report_tables import dropout_table
 from reports.tables.table import Table
 from reports.text.answer import rendered
-from reports.text.numbers import count, percent
-from reports.text.verdict_text import by
 
 FAIRFACE_RACES = {
     "White",

@@ -12,11 +12,7 @@ from pathlib import Path
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
-from pipelines.storage import write_text
-from reports.tables.table import Column, Row, Table
-from reports.text.glossary import gap_word
-from reports.text.participation import remark
-from reports.text.verdict_text import (
+from audit.wording.verdict_text import (
     DISPARITY,
     HEADLINES,
     RATE_NAMES,
@@ -25,6 +21,10 @@ from reports.text.verdict_text import (
     group_label,
     title,
 )
+from pipelines.storage import write_text
+from reports.tables.table import Column, Row, Table
+from reports.text.glossary import gap_word
+from reports.text.participation import remark
 
 TO_REST = ("_to_rest", "disparate_impact", "average_odds_difference")
 """How measures of one group against all others end."""

@@ -14,9 +14,9 @@ from typing import Any
 from audit.inference.proportion_intervals import z_value
 from audit.metrics.false_discovery import false_discovery
 from audit.schema.result import AuditResult, Measures
+from audit.wording.numbers import of_thousand, of_thousand_interval, percent
+from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Row, Table
-from reports.text.numbers import of_thousand, of_thousand_interval, percent
-from reports.text.verdict_text import group_label, title
 
 SHARES = (0.01, 0.05, 0.5)
 """Offered beside the free number: rare, not so rare, and half, as in matched pairs."""

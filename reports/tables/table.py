@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.csv_text import csv_text
-from reports.text.numbers import (
+from audit.wording.numbers import (
     count,
     number,
     number_interval,
@@ -26,6 +25,7 @@ from reports.text.numbers import (
     point_interval,
     points,
 )
+from pipelines.csv_text import csv_text
 
 Row = dict[str, Any]
 

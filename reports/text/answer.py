@@ -14,9 +14,8 @@ from typing import Any
 
 from audit.judge.sanity_checks import Fault, fault_in, sentences
 from audit.schema.result import MISSING, AuditResult, Verdict
-from reports.text.numbers import count, listing, p_value, percent, percent_interval, points
-from reports.text.participation import takes_part
-from reports.text.verdict_text import (
+from audit.wording.numbers import count, listing, p_value, percent, percent_interval, points
+from audit.wording.verdict_text import (
     DISPARITY,
     HEADLINES,
     INSUFFICIENT,
@@ -31,6 +30,7 @@ from reports.text.verdict_text import (
     ratio_note,
     standing,
 )
+from reports.text.participation import takes_part
 
 NOT_ANSWERABLE: dict[Fault | None, str] = {
     "reversed": "No answer yet: scores or labels look reversed.",

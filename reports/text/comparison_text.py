@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from audit.schema.comparison import AucDifference, Comparison, ErrorDifference, GapChange
 from audit.schema.result import OVERALL
-from reports.text.numbers import (
+from audit.wording.numbers import (
     count,
     listing,
     number,
@@ -22,7 +22,7 @@ from reports.text.numbers import (
     point_interval,
     points,
 )
-from reports.text.verdict_text import RATE_NAMES, by
+from audit.wording.verdict_text import RATE_NAMES, by
 
 BETTER, OPEN = "difference", "inconclusive"
 

@@ -14,19 +14,20 @@ from dataclasses import dataclass
 
 from audit.judge.sanity_checks import Fault, fault_in
 from audit.schema.result import AuditResult, Verdict
-from reports.text import threshold_text as threshold
-from reports.text.answer import is_weak, rendered
-from reports.text.numbers import count, listing, points
-from reports.text.photo_pool import Pool, pool_of, provable_gap
-from reports.text.verdict_text import (
+from audit.wording.numbers import count, listing, points
+from audit.wording.verdict_text import (
     DISPARITY,
     INSUFFICIENT,
     UNEQUAL,
     by,
     far_in_proportion,
     group_label,
+    images_needed,
     standing,
 )
+from reports.text import threshold_text as threshold
+from reports.text.answer import is_weak, rendered
+from reports.text.photo_pool import Pool, pool_of, provable_gap
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,9 @@ def _plan(result: AuditResult, verdicts: list[Verdict]) -> str:
     aim = (
         f"To learn whether the gap {names} exceeds the tolerance" if sized else f"For a clear answer {names}"
     )
-    needed = max((v.images_needed or 0 for v in verdicts), default=0)
-    if not needed:
+    if not any(v.images_needed for v in verdicts):
         return f"{aim}, audit more images per group."
-    chance = "if the gap is as large as it looks" if sized else "if the groups are equal"
-    plan = f"{aim}, audit about {count(needed)} images per group: an 80% chance of a clear result {chance}."
+    plan = f"{aim}, audit {images_needed(result, verdicts)}."
     return f"{plan} {_limit_of_pools(result, verdicts)}".rstrip()
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from audit.schema.result import AuditResult
+from audit.wording.numbers import count, percent, points
 from reports.text.answer import headline
-from reports.text.numbers import count, percent, points
 
 Rows = list[tuple[str, str]]
 LONGEST_LIST = 12

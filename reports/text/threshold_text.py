@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 
 from audit.schema.result import OVERALL, AuditResult, OtherThreshold
-from reports.text.numbers import percent
-from reports.text.verdict_text import DISPARITY, WITHIN
+from audit.wording.numbers import percent
+from audit.wording.verdict_text import DISPARITY, WITHIN
 
 WORTH_MOVING = 0.01
 """By how much the worse of both error rates must fall before another threshold is recommended ..."""

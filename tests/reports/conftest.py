@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from audit.config import AuditConfig
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AuditResult, Dropout, Provenance, Sample, Verdict, WorseGroup
-from reports.text.verdict_text import find
+from audit.wording.verdict_text import find
 
 AGES = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"]
 RACES = ["White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern"]

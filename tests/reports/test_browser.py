@@ -13,10 +13,10 @@ from audit.inference.proportion_intervals import z_value
 from audit.metrics.false_discovery import false_discovery
 from audit.runs.compare_runs import compare_runs, write_comparison
 from audit.runs.score_audit import audit_file
+from audit.wording.numbers import of_thousand, of_thousand_interval, percent, percent_interval
+from audit.wording.verdict_text import gap_line
 from reports.pages.comparison_page import write_comparison_page
 from reports.pages.report_page import build, write_report
-from reports.text.numbers import of_thousand, of_thousand_interval, percent, percent_interval
-from reports.text.verdict_text import gap_line
 
 pytestmark = pytest.mark.browser
 

@@ -130,7 +130,7 @@ def test_frames_keep_their_columns_where_there_is_nothing(found: audit.Audit):
 
 
 def test_the_answer_as_text_and_as_html(found: audit.Audit):
-    assert "race, FPR: disparity." in found.summary and "\x1b" not in found.summary
+    assert "\nDisparity. Real images of people labelled" in found.summary and "\x1b" not in found.summary
     html = found._repr_html_()
     assert html.count("<tr>") == 3 and "B vs A" in html
     assert repr(found) == "<Audit of 400 real and 400 fake images by race>"

@@ -39,19 +39,16 @@ def test_disparity():
     assert (verdict.worst_group, verdict.best_group) == ("g1", "g0")
     assert verdict.gap == pytest.approx(0.1) and verdict.gap_interval[0] > 0.02
     assert verdict.images_needed is None and verdict.adjusted_p_value < 0.01
-    assert "15.0 % for g1 (150 of 1,000)" in verdict.explanation
-    assert "not explained by chance alone" in verdict.explanation
 
 
 def test_a_disparity_says_whether_the_gap_itself_is_proven_beyond_tolerance():
     """Equality can be rejected, the estimate beyond the tolerance, and the true gap inside it."""
     sure = verdict_on([50, 150, 60], [1000, 1000, 1000])
-    assert sure.beyond_tolerance_proven and "The true gap between them is at least" in sure.explanation
+    assert sure.beyond_tolerance_proven
     unsure = verdict_on([500, 730], [10_000, 10_000])
     low = unsure.worse_groups[0].difference_interval[0]
     assert unsure.verdict == "disparity" and 0 < low < 0.02
     assert not unsure.beyond_tolerance_proven
-    assert f"may be as small as {100 * low:.2g} percentage points, within the tolerance" in unsure.explanation
 
 
 def test_nothing_but_a_disparity_is_proven_beyond_tolerance():
@@ -70,7 +67,6 @@ def test_everyone_proven_worse_is_named_with_limits_near_those_of_statsmodels():
     k, n = np.array([40, 130, 52, 110]), np.array([1000, 1000, 1000, 1000])
     verdict = verdict_on(k, n)
     assert [(g.group, g.than) for g in verdict.worse_groups] == [("g1", "g0"), ("g3", "g0")]
-    assert "Also proven higher than for g0: g3 (by 7 percentage points)." in verdict.explanation
     z = pair_critical(4, CONFIG.alpha)
     for worse, count in zip(verdict.worse_groups, (130, 110), strict=True):
         one = (count / 1000, 1000, 40 / 1000, 1000, z)
@@ -128,8 +124,7 @@ def test_the_ratio_to_a_rate_of_zero_has_no_upper_limit():
 def test_within_tolerance():
     verdict = verdict_on([500, 520], [20_000, 20_000])
     assert verdict.verdict == "within tolerance"
-    assert verdict.gap_interval[1] <= 0.02 and "within the 2 percentage points" in verdict.explanation
-    assert "In proportion" not in verdict.explanation
+    assert verdict.gap_interval[1] <= 0.02
 
 
 def test_the_largest_gap_of_many_is_corrected():
@@ -138,8 +133,6 @@ def test_the_largest_gap_of_many_is_corrected():
     n = np.full(9, 300)
     verdict = verdict_on(rng.binomial(n, 0.05), n)
     assert verdict.verdict == "insufficient evidence" and verdict.gap > 0.02 > verdict.gap_corrected
-    said = f"corrected for being the largest of many, it is about {100 * verdict.gap_corrected:.1f}"
-    assert said in verdict.explanation
 
 
 def test_insufficient_evidence_says_what_would_settle_it():
@@ -158,14 +151,11 @@ def test_what_would_settle_a_proven_inequality_is_measured_from_the_tolerance():
     rates, gap = np.array([47, 77]) / 2_504, 30 / 2_504
     normal = (rates * (1 - rates)).sum() * ((1.96 + 1.2816) / (0.02 - gap)) ** 2
     assert verdict.images_needed == pytest.approx(normal, rel=0.02)
-    assert "if the gap is as large as it looks" in verdict.explanation
-    assert "unnoticed" not in verdict.explanation
 
 
 def test_near_the_tolerance_no_number_of_images_is_promised():
     verdict = verdict_on([500, 690], [10_000, 10_000])
     assert verdict.verdict == "insufficient evidence" and verdict.images_needed is None
-    assert "settle" not in verdict.explanation
 
 
 def test_no_images_are_asked_for_that_are_there_already():
@@ -182,14 +172,14 @@ def test_significant_but_small_is_no_disparity():
 def test_small_rates_within_tolerance_that_differ_in_proportion():
     verdict = verdict_on([100, 400], [100_000, 100_000])
     assert verdict.verdict == "within tolerance"
-    assert "In proportion they do differ: g1 at least 3.2 times as often as g0." in verdict.explanation
+    assert verdict.worse_groups[0].ratio_interval[0] == pytest.approx(3.2, abs=0.05)
 
 
 def test_rejected_but_open_says_so():
     verdict = verdict_on([50, 95], [1000, 1000])
     assert verdict.verdict == "disparity"
     open_ = verdict_on([500, 690], [10_000, 10_000])
-    assert open_.verdict == "insufficient evidence" and "The groups differ, but" in open_.explanation
+    assert open_.verdict == "insufficient evidence" and open_.worse_groups
 
 
 def test_noise_of_small_groups_does_not_turn_a_tiny_difference_into_a_disparity():
@@ -221,13 +211,13 @@ def test_nothing_to_compare(k, n):
     verdict = verdict_on(np.array(k, int), np.array(n, int), n_small=3)
     assert verdict.verdict == "insufficient evidence"
     assert math.isnan(verdict.p_value) and math.isnan(verdict.gap) and verdict.gap_interval is None
-    assert f"{len(n)} of {len(n) + 3} groups" in verdict.explanation and verdict.images_needed > 100
+    assert (verdict.n_groups, verdict.n_small_groups) == (len(n), 3) and verdict.images_needed > 100
 
 
 def test_nobody_errs():
     verdict = verdict_on([0, 0], [40, 40])
     assert verdict.verdict == "insufficient evidence"
-    assert verdict.worst_group is None and "the same in every group" in verdict.explanation
+    assert verdict.worst_group is None and verdict.gap == 0
     assert verdict_on([0, 0], [4000, 4000]).verdict == "within tolerance"
 
 

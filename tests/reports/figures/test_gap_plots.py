@@ -5,9 +5,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from audit.wording.numbers import percent, percent_interval, point_interval
+from audit.wording.verdict_text import deciding, differences
 from reports.figures.gap_plots import MAX_ROWS, Axis, axis_over, gap_plot, picture
-from reports.text.numbers import percent, percent_interval, point_interval
-from reports.text.verdict_text import deciding, differences
 
 
 def drawn(result, attribute="race", rate="fpr"):

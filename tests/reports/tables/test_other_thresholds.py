@@ -1,9 +1,9 @@
 """The table of verdicts at other thresholds."""
 
+from audit.wording.numbers import points
+from audit.wording.verdict_text import deciding
 from reports.pages.report_page import build
 from reports.tables import other_thresholds as elsewhere
-from reports.text.numbers import points
-from reports.text.verdict_text import deciding
 
 NAMES = ["race", "gender", "age"]
 

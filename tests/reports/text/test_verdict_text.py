@@ -4,8 +4,18 @@ import math
 
 import pytest
 
-from reports.text.numbers import point_interval
-from reports.text.verdict_text import by, deciding, find, finding, findings, gap_line, people, title
+from audit.wording.numbers import point_interval
+from audit.wording.verdict_text import (
+    by,
+    deciding,
+    explained,
+    find,
+    finding,
+    findings,
+    gap_line,
+    people,
+    title,
+)
 
 
 def only(judge, result, word, rate="fpr", attribute="race", **changes):
@@ -152,10 +162,25 @@ def test_a_small_gap_between_small_rates_mentions_the_ratio(judge, result):
     assert "In proportion" not in only(judge, record, "within tolerance", attribute="gender").evidence
 
 
-def test_a_verdict_without_numbers_falls_back_to_its_explanation(judge, result):
-    told = only(judge, result, "insufficient evidence", gap=math.nan, gap_interval=None)
-    assert told.evidence == "Planted by the test."
+def test_a_verdict_without_numbers_says_how_many_groups_are_large_enough(judge, result):
+    told = only(
+        judge, result, "insufficient evidence", gap=math.nan, gap_interval=None, n_groups=1, n_small_groups=6
+    )
+    assert told.evidence == "1 of 7 groups has at least 30 real images; a comparison needs two."
     assert told.short == "fewer than two groups with enough images"
+
+
+def test_the_record_explains_each_verdict_in_the_words_of_the_report(judge, result):
+    planted = judge(result, ("race", "fpr", "disparity"), ("age", "fnr", "insufficient evidence"))
+    disparity, open_ = explained(planted).verdicts
+    assert disparity.explanation.startswith(finding(planted, planted.verdicts[0]).sentence)
+    told = "To settle it, audit about 4,100 images per group: an 80% chance of a clear result"
+    assert told in open_.explanation
+    few = planted.verdicts[0].model_copy(update={"n_small_groups": 2})
+    record = explained(planted.model_copy(update={"verdicts": [few]}))
+    assert record.verdicts[0].explanation.endswith(
+        "2 smaller groups are not judged (fewer than 30 real images)."
+    )
 
 
 def test_a_disparity_against_a_rate_of_zero_has_no_ratio(judge, prove, result):

@@ -1,6 +1,6 @@
-"""The answer in plain words, generated from the verdicts and never stronger than they are.
+"""A verdict in plain words, never stronger than it is: the report, audit.json, JUnit, terminal and notebook.
 
-Enters: an `AuditResult`. Leaves: a headline, one sentence a verdict, how sure we are, and what to do next.
+Enters: an `AuditResult` and one of its verdicts. Leaves: headline, claim, evidence, and what would settle it.
 
 Why the words are chosen by the verdict and not by the size of a gap: "insufficient evidence" must never
 read as "fair", nor a large gap in thin data as "unfair". The estimates, their intervals and n are quoted in
@@ -10,11 +10,13 @@ every sentence, so that a reader can disagree.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audit.data.unit_totals import LEAST_UNITS
 from audit.schema.result import OVERALL, AuditResult, GroupResult, RateName, Verdict, WorseGroup
+from audit.wording.numbers import count, listing, p_equals, percent, point_interval, points, times
 from pipelines.visible import isolated
-from reports.text.numbers import count, listing, p_equals, percent, point_interval, points, times
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
 UNEQUAL = "unequal, size open"
@@ -116,10 +118,9 @@ def _size(result: AuditResult, v: Verdict) -> str:
 def _inflated(v: Verdict) -> str:
     """What the gap is likely to be: a pair picked because it lies far apart shows too large a gap."""
     pair = named_pair(v)
-    if pair is None or math.isnan(pair.corrected_difference):
-        return ""
-    likely = points(pair.corrected_difference)
-    if likely == points(pair.difference):
+    seen, corrected = (pair.difference, pair.corrected_difference) if pair else (v.gap, v.gap_corrected)
+    likely = points(corrected)
+    if math.isnan(corrected) or likely == points(seen):
         return ""
     return f" Corrected for being the largest of many gaps, it is about {likely}."
 
@@ -237,8 +238,10 @@ def _open_claim(result: AuditResult, v: Verdict) -> str:
 def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
     claim = _open_claim(result, v)
     if v.gap != v.gap:
-        return claim, v.explanation
+        return claim, _nothing_to_compare(result, v)
     seen = f"Largest gap {'proven' if v.worse_groups else 'seen'}: {_observed(result, v)}."
+    if v.n_groups > 2 and not v.worse_groups:
+        seen += _inflated(v)
     if standing(result, v) == UNEQUAL and not v.worse_groups:
         seen += " No two groups are proven to differ from each other."
     if standing(result, v) != UNEQUAL and v.min_detectable_gap == v.min_detectable_gap:
@@ -246,6 +249,20 @@ def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
     than = v.worse_groups[0].than if v.worse_groups else ""
     higher = _others(result, v, None, f"Proven higher than for {group_label(v.attribute, than)}:")
     return claim, f"{seen} {higher}".rstrip()
+
+
+def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
+    """How many groups are large enough, where a comparison needs two."""
+    config = result.config
+    unit = config.unit_column
+    least = min(config.min_n, LEAST_UNITS)
+    of_units = f", of at least {least} values of {isolated(unit)}" if unit else ""
+    total = v.n_groups + v.n_small_groups
+    have = "has" if v.n_groups == 1 else "have"
+    return (
+        f"{count(v.n_groups)} of {count(total)} groups {have} at least {config.min_n} {_images(v.rate)}"
+        f"{of_units}; a comparison needs two."
+    )
 
 
 def gap_line(result: AuditResult, v: Verdict) -> str:
@@ -278,6 +295,38 @@ def finding(result: AuditResult, v: Verdict) -> Finding:
     if v.verdict == WITHIN:
         return Finding(v, HEADLINES[v.verdict], _short(result, v), *_within(result, v))
     return Finding(v, HEADLINES[v.verdict], _short(result, v), *_insufficient(result, v))
+
+
+def explained(result: AuditResult) -> AuditResult:
+    """The record with every verdict's explanation: finding, what would settle it, and who took no part."""
+    told = [v.model_copy(update={"explanation": _explanation(result, v)}) for v in result.verdicts]
+    return result.model_copy(update={"verdicts": told})
+
+
+def _explanation(result: AuditResult, v: Verdict) -> str:
+    told = [finding(result, v).sentence]
+    if v.images_needed:
+        told.append(f"To settle it, audit {images_needed(result, [v])}.")
+    if v.n_small_groups and v.gap == v.gap:
+        n = v.n_small_groups
+        are = "group is" if n == 1 else "groups are"
+        told.append(
+            f"{count(n)} smaller {are} not judged (fewer than {result.config.min_n} {_images(v.rate)})."
+        )
+    return " ".join(told)
+
+
+def images_needed(result: AuditResult, verdicts: Sequence[Verdict]) -> str:
+    """'about 4,100 images per group: an 80% chance of a clear result if the groups are equal'.
+
+    Args:
+        result: Whose verdicts they are.
+        verdicts: Of one standing, some with a number of images needed.
+    """
+    needed = max((v.images_needed or 0 for v in verdicts), default=0)
+    sized = standing(result, verdicts[0]) == UNEQUAL
+    chance = "if the gap is as large as it looks" if sized else "if the groups are equal"
+    return f"about {count(needed)} images per group: an 80% chance of a clear result {chance}"
 
 
 def findings(result: AuditResult) -> list[Finding]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint, samplesize_confint_proportion
 
-from reports.text import numbers
+from audit.wording import numbers
 
 
 @given(st.floats(0, 1))
