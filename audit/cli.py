@@ -39,7 +39,9 @@ MAX_MESSAGE = 1500
 """Characters of an error's line: a file may hold names of any length."""
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Audit": (running.run, show.compare, benchmark.benchmark, stress.stress, show.report),
+    "Audit": (
+        running.run, show.compare, benchmark.benchmark, benchmark.cross_table, stress.stress, show.report,
+    ),
     "Make pairs": (pairs.generate_pairs, pairs.import_pairs),
     "Detectors": (
         training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,

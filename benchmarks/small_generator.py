@@ -19,7 +19,7 @@ from pipelines.sources.photos import read_photo
 from pipelines.training.evaluate import by_group, decoded, encoded, measure, reach_of_styles, summary, traces
 
 BATCH = 16
-COLUMNS = ("n_faces", "psnr_db", "gradient_ratio", "ms_ssim", "band_distance_db", "fake_face_found")
+COLUMNS = ("n_faces", "psnr_db", "gradient_ratio", "ms_ssim", "spectrum_db", "fake_face_found")
 
 
 def crops_of(folder: Path, limit: int) -> tuple[list[dict[str, str]], np.ndarray]:

@@ -1,4 +1,4 @@
-"""`audit benchmark`: a table of detectors x data sets."""
+"""`audit benchmark`, `audit cross-table`: detectors x data sets, kinds trained on x kinds tested on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from audit.commands.common import (
     Json,
     Overwrite,
     Quiet,
+    Seed,
+    complete_arch,
+    find_pairs,
     require_detectors,
     require_folder,
+    say,
     show,
 )
 from audit.commands.score import TRUST_HELP
+from audit.commands.train import shares
+from pipelines.extras import require
 
 if TYPE_CHECKING:
     from audit.schema.benchmark import BenchmarkCell
@@ -71,3 +77,94 @@ def _line(cell: BenchmarkCell) -> str:
         f"[{m.auc_interval[0]:.3f}, {m.auc_interval[1]:.3f}], EER {m.eer:.3f}, "
         f"FPR {m.fpr:.3f}, FNR {m.fnr:.3f}, n {m.n_real} + {m.n_fake}"
     )
+
+
+DATA, TRAINING = "Data", "Training"
+Kinds = Annotated[
+    Path | None,
+    typer.Option(
+        help="A pairs dataset with two or more kinds of fake. Default: ./pairs.", metavar="DIR",
+        rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+Fractions = Annotated[
+    str,
+    typer.Option(
+        help="Shares of the photos that train, choose the epoch and are held out.", metavar="A,B,C",
+        rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+Arch = Annotated[
+    str,
+    typer.Option(
+        help="simplenet, resnet18 ...; `audit train --arch list` shows all.", metavar="NAME",
+        autocompletion=complete_arch, rich_help_panel=TRAINING,
+    ),
+]  # fmt: skip
+Epochs = Annotated[
+    int, typer.Option(min=1, help="Of each training.", metavar="COUNT", rich_help_panel=TRAINING)
+]
+LearningRate = Annotated[
+    float, typer.Option(help="Of each training.", metavar="RATE", rich_help_panel=TRAINING)
+]
+Imagenet = Annotated[
+    bool, typer.Option(help="Start from ImageNet weights where they can be had.", rich_help_panel=TRAINING)
+]
+SizePx = Annotated[
+    int | None,
+    typer.Option(
+        min=32, help="Input size; by default the architecture's.", metavar="PIXELS", rich_help_panel=TRAINING
+    ),
+]
+StepSize = Annotated[
+    int, typer.Option(min=1, help="Images per step.", metavar="IMAGES", rich_help_panel=TRAINING)
+]
+
+
+def cross_table(
+    pairs: Kinds = None,
+    arch: Arch = "simplenet",
+    out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("cross-table"),
+    epochs: Epochs = 10,
+    batch_size: StepSize = 32,
+    learning_rate: LearningRate = 1e-3,
+    imagenet: Imagenet = True,
+    size_px: SizePx = None,
+    fractions: Fractions = "0.6,0.1,0.3",
+    threshold: Annotated[float, typer.Option(help="Fake if score >= this.", metavar="NUMBER")] = 0.5,
+    confidence: Annotated[float, typer.Option(help="Of every interval.", metavar="SHARE")] = 0.95,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a detector on each kind of fake and on all kinds; try each on every kind of held-out photos.
+
+    Shows what a detector learned of one kind is worth on another, and whether training on all kinds helps.
+    Photos are dealt out whole, and every training sees the same ones. Writes cross-table.html,
+    cross-table.json, cross-table.csv and the detectors; an interrupted run continues with the same command,
+    finished trainings are kept.
+    """
+    require("audit cross-table", "images", "train")
+    from audit.config import AuditConfig
+    from audit.runs.cross_table import cross_table as run
+    from audit.schema.cross_table import CROSS_CSV
+    from detectors.training.settings import Settings
+    from reports.pages.cross_table_page import write_cross_table_page
+    from reports.text.cross_table_text import headline, lines
+
+    require_folder(out)
+    settings = Settings(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, imagenet=imagenet, size_px=size_px,
+        fractions=shares(fractions), seed=seed,
+    )  # fmt: skip
+    result = run(
+        find_pairs(pairs), out, AuditConfig(threshold=threshold, confidence=confidence), arch=arch,
+        settings=settings, device=device, overwrite=overwrite, progress=not quiet, say=say,
+    )  # fmt: skip
+    page = write_cross_table_page(out)
+    if as_json:
+        print(result.to_json(), end="")
+    elif not quiet:
+        show("\n".join([headline(result), *lines(result), f"table: {out / CROSS_CSV}", f"page: {page}"]))

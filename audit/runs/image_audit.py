@@ -42,6 +42,7 @@ from audit.runs.kinds_of_fake import (
     of_kind,
     rows_for,
 )
+from audit.runs.realism import realism_of
 from audit.runs.run_folder import (
     THUMBNAILS,
     refuse_other_request,
@@ -193,7 +194,9 @@ def _audit_one(
         result = _agreement(all_kinds, result, config)
     samples = pick_samples(usable, manifest, result.config)
     pictures = Pictures(Path(scored.data["folder"]), out / THUMBNAILS, THUMBNAILS)
-    result = result.model_copy(update={"samples": _planned(samples, pictures)})
+    told = scored.data.get("provenance") or {}
+    realism = realism_of(Path(scored.data["path"]), kinds_in(judged, manifest), told)
+    result = result.model_copy(update={"samples": _planned(samples, pictures), "realism": realism})
     refuse_other_run(result, out, overwrite)
     _write_pictures(samples, pictures)
     write_scores(judged, config, fake, out)

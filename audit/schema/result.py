@@ -21,7 +21,7 @@ from audit.errors import ResultFormatError
 from audit.schema.nullable import Interval, Rate
 from pipelines.visible import encodable
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """Bumped in the minor part when fields with defaults are added (older files still open as they are), in the
 major part when the meaning or the place of something changes."""
 
@@ -380,6 +380,32 @@ class Dropout(Record):
     """Mean pair quality, such as 'reconstruction_l1', 'detector_confidence', 'border_share'."""
 
 
+class Realism(Record):
+    """How near the fakes of one kind are to their real halves, and how hard to tell, for one group."""
+
+    kind: str
+    attribute: str
+    """Or "overall", with the group "all"."""
+    group: str
+    n_pairs: int
+    psnr_db: Rate = math.nan
+    """Peak signal-to-noise ratio of the mean squared difference."""
+    ms_ssim: Rate = math.nan
+    """Mean multi-scale structural similarity, up to 1."""
+    face_found: Rate = math.nan
+    """Share of the pairs with a face found in the real half in whose fake one is found too."""
+    spectrum_db: Rate = math.nan
+    """Mean distance of the spectra."""
+    difficulty: Rate = math.nan
+    """Held-out AUC of a fixed small detector after a fixed budget of training; near 0.5 hard for it."""
+    difficulty_error: Rate = math.nan
+    """Standard error of `difficulty`; of all images alone."""
+    n_held_out: int = 0
+    """Pairs that `difficulty` rests on."""
+    file_auc: Rate = math.nan
+    """AUC of a classifier that sees the files alone; of all images alone."""
+
+
 class Sample(Record):
     """One pair (or single image) shown in the report."""
 
@@ -485,6 +511,8 @@ class AuditResult(Record):
     sweep_thresholds: list[float] = []
     sweep: list[Sweep] = []
     dropout: list[Dropout] = []
+    realism: list[Realism] = []
+    """By kind of fake, overall and by group; of pairs datasets that say so."""
     samples: list[Sample] = []
     kinds: list[KindAgreement] = []
     """Several kinds of fake: for each attribute, whether its gap agrees across them."""

@@ -44,6 +44,19 @@ def file_auc(reals: Sequence[Path], fakes: Sequence[Path]) -> float | None:
     """
     if len(reals) < _MIN_PAIRS:
         return None
+    return round(auc(*file_scores(reals, fakes)), 4)
+
+
+def file_scores(reals: Sequence[Path], fakes: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """The classifier's out-of-fold scores of both halves: float64 [n] of reals and of fakes, n at most 500.
+
+    Args:
+        reals: files of the real halves, 20 or more.
+        fakes: files of their fakes, in the same order.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     chosen = np.unique(np.linspace(0, len(reals) - 1, MAX_PAIRS).round().astype(int))
     paths = [half[i] for half in (reals, fakes) for i in chosen]
     features = np.array([file_features(path.read_bytes(), path.name) for path in paths])
@@ -52,7 +65,7 @@ def file_auc(reals: Sequence[Path], fakes: Sequence[Path]) -> float | None:
     score = cross_val_predict(
         model, features, label, groups=pair, cv=GroupKFold(_FOLDS), method="decision_function"
     )
-    return round(auc(score[label == 0], score[label == 1]), 4)
+    return score[label == 0], score[label == 1]
 
 
 def file_features(data: bytes, name: str) -> list[float]:

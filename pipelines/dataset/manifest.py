@@ -65,7 +65,7 @@ SCHEMA: Final = pa.schema(
 """`confidence` is the face detector's for the chosen face in the photo; `real_confidence` and
 `fake_confidence` are its for the two halves as written, NaN where it finds none. `mask` is the image of what
 was changed, null where all was; `changed_share` its mean, 0 to 1. `donor` is the pair_id of the photo that
-gave another face. `spectrum_db` is `quality.spectrum_distance_db`."""
+gave another face. `spectrum_db` is `spectra.spectrum_distance_db`."""
 _SINCE_2: Final = ("kind", "mask", "donor", "psnr_db", "spectrum_db", "changed_share")
 
 

@@ -45,40 +45,6 @@ def psnr_db(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
         return np.asarray(10 * np.log10(255.0**2 / (gap.reshape(len(gap), -1) ** 2).mean(1)))
 
 
-def spectrum_distance_db(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
-    """How far the spectra of each pair lie apart: what blur, ringing and upsampling leave behind.
-
-    The power of the luma, under a Hann window, is averaged over rings of equal frequency; the distance is the
-    root mean square difference of both profiles in dB, rings from 4 cycles a side to the Nyquist limit.
-
-    Args:
-        real: uint8 [B,H,W,3], H and W at least 16.
-        fake: uint8 of the same shape.
-
-    Returns:
-        float64 [B], dB; 0 where the profiles are equal.
-
-    Source: after Durall et al., "Watch your up-convolution", CVPR 2020 (azimuthal integration).
-    """
-    profiles = [_ring_power_db(images) for images in (real, fake)]
-    return np.asarray(np.sqrt(((profiles[0] - profiles[1]) ** 2).mean(1)))
-
-
-def _ring_power_db(images: np.ndarray) -> np.ndarray:
-    """Power by ring of frequency, dB, float64 [B,n]."""
-    height, width = images.shape[1:3]
-    luma = images.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
-    window = np.outer(np.hanning(height), np.hanning(width))
-    luma = (luma - luma.mean((1, 2), keepdims=True)) * window
-    power = np.abs(np.fft.rfft2(luma)) ** 2
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]) * min(height, width)
-    ring = np.minimum(np.rint(radius).astype(np.int64), min(height, width) // 2 + 1)
-    n_rings = min(height, width) // 2 + 2
-    sums = np.stack([np.bincount(ring.ravel(), p.ravel(), n_rings) for p in power])
-    means = sums / np.maximum(np.bincount(ring.ravel(), minlength=n_rings), 1)
-    return np.asarray(10 * np.log10(means[:, 4:-1] + 1.0))
-
-
 def ms_ssim(real: np.ndarray, fake: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Multi-scale structural similarity of each pair's luma.
 

@@ -22,7 +22,8 @@ from pipelines.dataset.fakes import load_kind
 from pipelines.dataset.job import Job
 from pipelines.dataset.manifest import OK, table_of, write_table
 from pipelines.dataset.pair_sources import real_halves
-from pipelines.dataset.quality import mean_absolute_difference, ms_ssim, psnr_db, spectrum_distance_db
+from pipelines.dataset.quality import mean_absolute_difference, ms_ssim, psnr_db
+from pipelines.dataset.spectra import spectrum_distance_db
 from pipelines.faces.align import FaceFinder
 from pipelines.generators import latents
 from pipelines.generators.protocol import Fake, Generator

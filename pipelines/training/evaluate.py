@@ -20,6 +20,13 @@ import torch
 from PIL import Image
 
 from pipelines.dataset.quality import ms_ssim, psnr_db
+from pipelines.dataset.spectra import (
+    N_BANDS,
+    grid_peak_db,
+    radial_power,
+    ring_power,
+    spectrum_distance_db,
+)
 from pipelines.faces.align import FaceFinder
 from pipelines.generators import latents
 from pipelines.generators.encoder_decoder import EncoderDecoder, resized
@@ -27,7 +34,6 @@ from pipelines.generators.loading import load_generator
 from pipelines.generators.mean_latent import centre_of
 from pipelines.sources.fairface import read_fairface
 from pipelines.training.losses import gradient_magnitude
-from pipelines.training.spectra import N_BANDS, band_distance_db, grid_peak_db, radial_power, ring_power
 
 _BATCH = 32
 _GRIDS_PX = (4, 8)
@@ -67,7 +73,7 @@ def measure(reals: np.ndarray, fakes: np.ndarray) -> pd.DataFrame:
                 {
                     "psnr_db": psnr_db(real, fake),
                     "ms_ssim": ms_ssim(real, fake),
-                    "band_distance_db": band_distance_db(real, fake),
+                    "spectrum_db": spectrum_distance_db(real, fake),
                     "real_gradient": gradient_magnitude(_signed(real)).mean((1, 2, 3)).numpy(),
                     "fake_gradient": gradient_magnitude(_signed(fake)).mean((1, 2, 3)).numpy(),
                     "real_face": [bool(f) for f in finder.find(list(real))],
@@ -89,7 +95,7 @@ def summary(measured: pd.DataFrame) -> dict[str, float | int]:
             float(measured["fake_gradient"].mean() / measured["real_gradient"].mean()), 3
         ),
         "ms_ssim": round(float(measured["ms_ssim"].mean()), 4),
-        "band_distance_db": round(float(measured["band_distance_db"].mean()), 2),
+        "spectrum_db": round(float(measured["spectrum_db"].mean()), 2),
         "n_real_face_found": len(seen),
         "fake_face_found": round(float(seen["fake_face"].mean()), 4),
     }

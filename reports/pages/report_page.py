@@ -28,6 +28,7 @@ from reports.pages.intersections import Crossing, crossings, not_compared
 from reports.run_files import load_json
 from reports.tables import adjusted_gaps as held
 from reports.tables import other_thresholds as elsewhere
+from reports.tables import realism
 from reports.tables import reliability as belief
 from reports.tables import report_tables as tables
 from reports.tables import share_of_fakes as rare
@@ -178,6 +179,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "signoff": signoff.filled(result),
         "signoff_blank": signoff.BLANK,
         **belief.context(result),
+        **realism.context(result),
         **held.context(result),
         **rare.context(result, names),
     }

@@ -39,6 +39,7 @@ DISPLAY: dict[str, Callable[[Any], str]] = {
     "of 1,000": of_thousand,
     "of 1,000 interval": of_thousand_interval,
     "number": number,
+    "dB": lambda value: number(value, 1),
     "number interval": number_interval,
     "p": p_value,
 }

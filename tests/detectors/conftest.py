@@ -100,13 +100,13 @@ def checkpoint(pairs_dir: Path, quick: Settings, tmp_path_factory: pytest.TempPa
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw_image() -> Callable[..., np.ndarray]:
     """`draw`."""
     return draw
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def save_image() -> Callable[[Path, np.ndarray], Path]:
     """`save`."""
     return save

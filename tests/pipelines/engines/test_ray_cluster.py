@@ -105,3 +105,14 @@ def test_gpus_that_are_not_there_are_said(cluster, drawn, tiny_generator, tmp_pa
     object.__setattr__(job.settings, "device", "cuda")
     with pytest.raises(EngineError, match="offers no cuda worker"):
         run_ray(job, [0], lambda *_: None)
+
+
+def test_several_kinds_give_the_same_bytes_as_local(cluster, drawn, tiny_generator, tmp_path, tree):
+    """Donors of swaps are searched by the driver; every actor must find the same ones."""
+    kinds = [str(tiny_generator), "swap", "self-blend"]
+    generate_pairs(drawn, tmp_path / "local", kinds, workers=1, limit=8, **OPTIONS)
+    job = photo_job(drawn, tmp_path / "ray", kinds, limit=8, **OPTIONS)
+    with claimed(job):
+        run_ray(job, job.missing_shards(), lambda *_: None, workers=2)
+    ours = tree(run_job(job).out_dir)
+    assert ours == tree(tmp_path / "local") and any(name.startswith("fake/self-blend/") for name in ours)

@@ -92,7 +92,7 @@ def test_held_out_faces_measure_as_recorded(small: SmallGenerator, fairface_dir:
     recorded = json.loads(RECORD.read_text())["overall"]
     assert found["psnr_db"] == pytest.approx(recorded["psnr_db"], abs=0.8)
     assert found["gradient_ratio"] == pytest.approx(recorded["gradient_ratio"], abs=0.06)
-    assert found["band_distance_db"] == pytest.approx(recorded["band_distance_db"], abs=0.6)
+    assert found["spectrum_db"] == pytest.approx(recorded["spectrum_db"], abs=0.6)
     assert found["fake_face_found"] >= 0.96
 
 

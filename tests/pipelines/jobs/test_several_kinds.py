@@ -1,6 +1,8 @@
 """Several kinds of fake of each photo: one real half, a row a photo and kind, the same bytes however made."""
 
 import shutil
+import signal
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from pipelines.errors import ManifestSchemaError, SettingError
 from pipelines.generators.psp.config import PSPConfig
 from pipelines.jobs.generation import generate_pairs
 from tests.pipelines.conftest import write_generator
+from tests.pipelines.killing import die_at, in_child, wait
 
 SIDE = 128
 OPTIONS = {"size_px": SIDE, "shard_size": 7, "batch_size": 5, "device": "cpu", "workers": 1}
@@ -183,3 +186,14 @@ def test_choices_that_make_no_sense_are_refused(photos, tiny_generator, tmp_path
     with pytest.raises(SettingError, match=message):
         generate_pairs(photos, tmp_path / "pairs", named, **OPTIONS | options)
     assert not (tmp_path / "pairs").exists()
+
+
+def test_killed_between_two_shards_and_continued_gives_the_same_bytes(photos, kinds, made, tmp_path, tree):
+    """Every kind of a shard is there or none: the second of three shards never gets its name."""
+    out = tmp_path / "pairs"
+    run = partial(generate_pairs, photos, out, kinds, **OPTIONS)
+    assert wait(in_child(partial(die_at, "rename", 2, run))) == -signal.SIGKILL
+    unfinished = sorted(p.name for p in (out / ".unfinished").glob("shard-*") if p.suffix != ".tmp")
+    assert unfinished == ["shard-00000"] and not (out / MANIFEST).exists()
+    run()
+    assert tree(out) == tree(made.out_dir)

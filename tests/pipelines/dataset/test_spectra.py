@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.training.spectra import N_BANDS, band_distance_db, grid_peak_db, radial_power
+from pipelines.dataset.spectra import N_BANDS, grid_peak_db, radial_power, spectrum_distance_db
 
 SIDE = 128
 
@@ -30,13 +30,13 @@ def test_white_noise_has_its_variance_in_every_band():
 
 def test_half_the_amplitude_is_six_decibels():
     a, b = noise(24.0), noise(12.0)
-    assert band_distance_db(a, b) == pytest.approx(np.full(4, 6.02), abs=0.3)
-    assert band_distance_db(a, a).tolist() == [0.0] * 4
+    assert spectrum_distance_db(a, b) == pytest.approx(np.full(4, 6.02), abs=0.3)
+    assert spectrum_distance_db(a, a).tolist() == [0.0] * 4
 
 
 def test_images_of_one_colour_have_a_distance():
     flat = np.full((1, 64, 64, 3), 90, np.uint8)
-    assert band_distance_db(flat, flat + 9).tolist() == [0.0]
+    assert spectrum_distance_db(flat, flat + 9).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("side", [16, 17, 32])

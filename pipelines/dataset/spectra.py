@@ -44,7 +44,7 @@ def ring_power(signal: np.ndarray) -> np.ndarray:
     return np.asarray((sums / np.maximum(counts, 1))[:, filled])
 
 
-def band_distance_db(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+def spectrum_distance_db(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     """How far the spectra of two images lie apart: root mean square over the bands, in dB.
 
     Args:

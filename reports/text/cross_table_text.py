@@ -1,0 +1,106 @@
+"""What a cross table says, in sentences.
+
+Enters: a `CrossTable`. Leaves: a headline and lines, for the page and the command line.
+
+Why a row of a kind that was not learned is set apart: a detector that cannot tell its own kind has nothing to
+carry over, so what it does elsewhere is no evidence on transfer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from audit.schema.cross_table import CrossCell, CrossTable
+from reports.text.numbers import number, number_interval
+
+GUESSING = 0.5
+ALL_KINDS = "all kinds"
+
+
+def learned(result: CrossTable, kind: str) -> bool:
+    """Whether the detector trained on a kind is shown to tell it: the AUC's interval lies above guessing."""
+    return result.cell(kind, kind).measures.auc_interval[0] > GUESSING
+
+
+def headline(result: CrossTable) -> str:
+    """The spread of AUC on the kind a detector was trained on, on other kinds, and after all kinds."""
+    own = [result.cell(kind, kind) for kind in result.kinds if learned(result, kind)]
+    if not own:
+        return (
+            f"No kind was learned: {result.arch} with this budget tells none of {_listed(result.kinds)} "
+            "from photos, as far as these photos show."
+        )
+    away = [
+        result.cell(cell.trained_on, kind) for cell in own for kind in result.kinds if kind != cell.trained_on
+    ]
+    cured = [result.cell(ALL_KINDS, kind) for kind in result.kinds]
+    return (
+        f"{result.arch}, trained on one kind of fake, has an AUC of {_spread(own)} on that kind and "
+        f"{_spread(away)} on the others; trained on all kinds, {_spread(cured)}."
+    )
+
+
+def _spread(cells: Sequence[CrossCell]) -> str:
+    low, high = (number(f(c.measures.auc for c in cells), 2) for f in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def lines(result: CrossTable) -> list[str]:
+    """One sentence a training: what it tells on its own kind and what is left of that elsewhere."""
+    told = [_one_kind(result, kind) for kind in result.kinds]
+    return [*told, _all_kinds(result)]
+
+
+def _one_kind(result: CrossTable, kind: str) -> str:
+    own = result.cell(kind, kind)
+    shown = f"AUC {_with_interval(own)}"
+    if not learned(result, kind):
+        return (
+            f"Trained on {kind}: {shown} on it, not shown to be better than guessing. In this budget it was "
+            "not learned, so its row says nothing about other kinds."
+        )
+    others = "; ".join(_against(result.cell(kind, other)) for other in result.kinds if other != kind)
+    return f"Trained on {kind}: {shown} on it; {others}."
+
+
+def _against(cell: CrossCell) -> str:
+    return f"on {cell.tested_on} {_with_interval(cell)}, {_difference(cell)} its own detector's"
+
+
+def _all_kinds(result: CrossTable) -> str:
+    parts = "; ".join(
+        f"on {c.tested_on} {_with_interval(c)}, {_difference(c)} its own detector's"
+        for c in (result.cell(ALL_KINDS, kind) for kind in result.kinds)
+    )
+    return f"Trained on all kinds: {parts}."
+
+
+def _with_interval(cell: CrossCell) -> str:
+    return f"{number(cell.measures.auc)} ({number_interval(cell.measures.auc_interval)})"
+
+
+def _difference(cell: CrossCell) -> str:
+    if not math.isfinite(cell.difference):
+        return "no difference to"
+    word = "above" if cell.difference > 0 else "below"
+    low, high = cell.difference_interval
+    ends = sorted((abs(low), abs(high))) if low * high > 0 else None
+    size = number(abs(cell.difference))
+    if ends is None:
+        return f"{size} {word} (interval {number(low)} to {number(high)})"
+    return f"{size} {word} ({number(ends[0])}–{number(ends[1])})"
+
+
+NOTES = (
+    "Held-out photos were seen by no training, neither as they are nor as a fake; both halves of a photo are "
+    "one unit.",
+    "Intervals are over photos, each for itself, for the detectors trained here: another seed gives others.",
+    "The detector of all kinds saw more images in all, and fewer of each kind, than one trained on a single "
+    "kind; how many is in the table of trainings.",
+)
+"""What a reader has to know to read the numbers."""
