@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from audit.schema.benchmark import flat
 from audit.schema.cross_table import CROSS_FILE, CrossCell, CrossTable
+from audit.wording.numbers import count, number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures.heat_maps import N_SHADES
@@ -21,7 +22,6 @@ from reports.tables.report_tables import QUALITY_COLUMNS
 from reports.tables.table import Column, Table
 from reports.text.cross_table_text import NOTES, headline, lines
 from reports.text.legible import legible
-from reports.text.numbers import count, number, number_interval, percent, percent_interval
 
 PAGE = "cross-table.html"
 GRIDS = {

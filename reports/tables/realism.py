@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from audit.schema.result import OVERALL, AuditResult
+from audit.wording.numbers import number
+from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Table
-from reports.text.numbers import number
-from reports.text.verdict_text import group_label, title
 
 _MEASURES = [
     Column("n_pairs", "Pairs", "count"),

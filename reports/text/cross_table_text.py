@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 
 from audit.schema.cross_table import CrossCell, CrossTable
-from reports.text.numbers import number, number_interval
+from audit.wording.numbers import number, number_interval
 
 GUESSING = 0.5
 ALL_KINDS = "all kinds"
