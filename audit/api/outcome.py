@@ -23,7 +23,15 @@ from audit.runs.image_audit import THUMBNAILS
 from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, refuse_other_run
 from audit.runs.score_audit import AuditedScores
 from audit.schema.json_schema import load_result as load_record
-from audit.schema.result import AuditResult, Gap, GroupResult, Verdict
+from audit.schema.result import (
+    AuditResult,
+    Calibration,
+    FnrAtFpr,
+    Gap,
+    GroupResult,
+    ScoreShift,
+    Verdict,
+)
 from pipelines.visible import isolated
 
 REPORT_FILE = "report.html"
@@ -63,6 +71,21 @@ class Audit:
     def gaps(self) -> pd.DataFrame:
         """One row an attribute and disparity measure: value, interval, the groups that set it."""
         return frame_of(self.record.gaps, Gap)
+
+    @property
+    def score_shifts(self) -> pd.DataFrame:
+        """One row a group of a single attribute and class: how often its images score higher than others'."""
+        return frame_of(self.record.score_shifts, ScoreShift)
+
+    @property
+    def calibration(self) -> pd.DataFrame:
+        """One row a group: mean score, share of fakes, calibration error (0-1); empty for other scores."""
+        return frame_of(self.record.calibration, Calibration)
+
+    @property
+    def fnr_at_fpr(self) -> pd.DataFrame:
+        """One row a group and FPR of all reals (1, 5, 10 %): its FNR at that one threshold (0-1)."""
+        return frame_of(self.record.fnr_at_fpr, FnrAtFpr)
 
     @property
     def curves(self) -> pd.DataFrame:

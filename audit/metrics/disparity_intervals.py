@@ -8,8 +8,11 @@ lies between the largest lower and the largest upper limit. So the interval of a
 the data cannot tell the groups apart, which no bootstrap of the gap itself can do. Measures of two rates
 split alpha between them (Bonferroni).
 
-Why some measures have no interval: the summed and averaged ones grow with noise and with the number of
-groups, and no interval for them is known to keep its coverage. They come with what equal groups would show.
+GARBE and the maximum over the geometric mean grow with noise too, and follow from
+`audit.inference.convex_limits`.
+
+Why F_EO has no interval: it sums distances from a common rate over all groups, grows with their number even
+where nothing differs, and is meant for comparing like with like. It comes with what equal groups would show.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import numpy as np
 
 from audit.data.counts import Counts, Floats, Ints, bootstrap
 from audit.inference.clusters import unit_equality_test
+from audit.inference.convex_limits import gini_limits, max_over_geometric_mean_limits
 from audit.inference.effective_sample_size import (
     accuracy_worth,
     fnr_worth,
@@ -76,6 +80,10 @@ class Evidence:
         if self.counts.units is not None:
             return unit_equality_test(self.counts.units, "fnr", self.n_boot, rng)
         return equality_test(self.counts.fn, self.counts.n_fake, self.n_boot, rng)
+
+    def rng(self, place: int) -> np.random.Generator:
+        """Source of randomness of one purpose."""
+        return np.random.default_rng([*self.seed, place])
 
     @cached_property
     def nulls(self) -> dict[str, Floats]:
@@ -192,6 +200,24 @@ def _inequity(evidence: Evidence, alpha: float) -> Limits:
     return 1 / low if low else math.inf, 1 / high if high else math.inf
 
 
+def _garbe(evidence: Evidence, alpha: float) -> Limits:
+    """Of both coefficients at half of alpha, so that FPR and FNR may depend on each other."""
+    halves = []
+    for place, name in enumerate(("fpr", "fnr")):
+        rate, n = evidence.rate(name)
+        halves.append(gini_limits(rate, n, alpha / 2, evidence.rng(4 + place)))
+    (low1, high1), (low2, high2) = halves
+    return WEIGHT * low1 + (1 - WEIGHT) * low2, WEIGHT * high1 + (1 - WEIGHT) * high2
+
+
+def _over_geometric_mean(name: str) -> Callable[[Evidence, float], Limits]:
+    def limits(evidence: Evidence, alpha: float) -> Limits:
+        rate, n = evidence.rate(name)
+        return max_over_geometric_mean_limits(rate, n, alpha, evidence.rng(6))
+
+    return limits
+
+
 LIMITS: Mapping[str, Callable[[Evidence, float], Limits]] = {
     "fpr_difference": _difference("fpr"),
     "fnr_difference": _difference("fnr"),
@@ -206,5 +232,8 @@ LIMITS: Mapping[str, Callable[[Evidence, float], Limits]] = {
     "f_meo": _difference("fpr", "fnr"),
     "fairness_discrepancy_rate": _fdr,
     "inequity_rate": _inequity,
+    "garbe": _garbe,
+    "fpr_max_over_geometric_mean": _over_geometric_mean("fpr"),
+    "fnr_max_over_geometric_mean": _over_geometric_mean("fnr"),
 }
 """How the interval of a measure follows from simultaneous ones; a measure not here has none."""

@@ -45,10 +45,13 @@ from audit.judge.reference_group import check_references, n_reference_questions,
 from audit.judge.sanity_checks import scale_sentences, sentences
 from audit.judge.threshold_sensitivity import other_thresholds
 from audit.judge.verdicts import Question, judge
-from audit.metrics.curves_by_group import SortedScores, score_measures
+from audit.metrics.curves_by_group import ScoreMeasures, SortedScores, score_measures
+from audit.metrics.fixed_fpr import fnr_at_fixed_fpr
 from audit.metrics.group_measures import group_results, measures_of
 from audit.metrics.operating_point import calibration_rows, exceeded_note, operating_point
 from audit.metrics.plotted_series import Axes, Series, axes_for, series_of
+from audit.metrics.score_calibration import calibrations
+from audit.metrics.score_shift import score_shifts
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.schema import result as record
 from audit.wording.verdict_text import explained
@@ -95,6 +98,7 @@ class _Part:
     gaps: list[record.Gap]
     questions: list[Question]
     series: Series
+    measured: list[ScoreMeasures]
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     series = [series_of(everything, overall, axes), *(part.series for part in parts)]
     units = _units(cells, config)
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
+    calibration, calibration_reason = calibrations(audited, groupings, config)
     raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
     result = record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config, controls),
@@ -282,6 +287,15 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         dropout=list(extras.dropout),
         samples=list(extras.samples),
         n_tests=n_tests,
+        score_shifts=score_shifts(audited, scores.order, groupings, config),
+        calibration=calibration,
+        calibration_reason=calibration_reason,
+        fnr_at_fpr=fnr_at_fixed_fpr(
+            audited,
+            overall[0].curve,
+            [(one, part.measured) for one, part in zip(groupings, parts, strict=True)],
+            config,
+        ),
     )
     return explained(result)
 
@@ -316,6 +330,7 @@ def _part(
             question_of(grouping, counts, by_class, "fnr"),
         ],
         series=series_of(grouping, measured, axes),
+        measured=measured,
     )
 
 

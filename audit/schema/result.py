@@ -489,6 +489,61 @@ class KindAgreement(Record):
     sentence: str
 
 
+class ScoreShift(Record):
+    """How the scores of one group and class lie against those of all other groups of the attribute."""
+
+    attribute: str
+    group: str
+    label: Literal["real", "fake"]
+    n: int
+    """Images of the group and class."""
+    median: Rate
+    """Of their scores."""
+    median_of_others: Rate
+    higher: Rate
+    """Chance that one of the group's images scores higher than one of the others', ties counting half: 0.5 is
+    no shift. Null where a side is too small."""
+    interval: Interval | None = None
+    """Simultaneous over all groups, both classes and all single attributes."""
+    reason: str | None = None
+    """Why there is no interval."""
+
+
+class Calibration(Record):
+    """Whether the scores of one group are the probabilities they look like."""
+
+    attribute: str
+    group: str
+    n: int
+    mean_score: Rate
+    share_fake: Rate
+    difference: Rate
+    """Mean score minus share of fakes: calibration in the large."""
+    difference_interval: Interval | None
+    """Simultaneous over all groups of all single attributes; of all images, alone. So is the next."""
+    ece: Rate
+    """Expected calibration error: mean over ten equal ranges of score of |mean score - share of fakes|, each
+    range counting for its images."""
+    ece_interval: Interval | None
+    reason: str | None = None
+    """Why there is no interval."""
+
+
+class FnrAtFpr(Record):
+    """The FNR of one group at the one threshold that holds the FPR of all reals to a level."""
+
+    attribute: str
+    group: str
+    fpr: float
+    """The level."""
+    threshold: Rate
+    """The lowest at which at most that share of all reals is flagged."""
+    n_fake: int
+    fnr: Rate
+    interval: Interval
+    """Of this group and level alone; it allows for the threshold having been found on the same reals."""
+
+
 class AuditResult(Record):
     """Everything an audit found; the content of `audit.json`."""
 
@@ -518,6 +573,14 @@ class AuditResult(Record):
     """Several kinds of fake: for each attribute, whether its gap agrees across them."""
     n_tests: int = 0
     """Size of the family the p-values are adjusted for."""
+    score_shifts: list[ScoreShift] = []
+    """Single attributes: each group's scores against the others', reals and fakes apart."""
+    calibration: list[Calibration] = []
+    """All images, then the groups of single attributes; empty where scores are no probabilities."""
+    calibration_reason: str | None = None
+    """Why there is no calibration."""
+    fnr_at_fpr: list[FnrAtFpr] = []
+    """Single attributes: each group at one threshold for all."""
 
     @model_validator(mode="before")
     @classmethod

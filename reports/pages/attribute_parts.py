@@ -18,6 +18,7 @@ from reports.figures import gap_curves as sweeps
 from reports.figures.gap_plots import MAX_ROWS, GapPlot, gap_plot
 from reports.tables import reference_group as references
 from reports.tables import report_tables as tables
+from reports.tables import score_tables as scores
 from reports.tables import table
 
 Figures = dict[str, go.Figure]
@@ -49,6 +50,8 @@ class AttributePart:
     reference: table.Table
     reference_claims: list[tuple[str, str]]
     quality: table.Table
+    scores: list[table.Table]
+    """Shift, missed fakes at one FPR, calibration: those that have rows."""
 
 
 def show(book: Figures, key: str, figure: go.Figure, caption: str, alt: str) -> Shown:
@@ -114,7 +117,13 @@ def attribute_part(
         reference=references.reference_table(result, name),
         reference_claims=references.reference_claims(result, name),
         quality=tables.quality_table(result, name),
+        scores=[one for one in _score_tables(result, name) if len(one.rows) > 1],
     )
+
+
+def _score_tables(result: AuditResult, name: str) -> list[table.Table]:
+    makers = (scores.shift_table, scores.fixed_fpr_table, scores.calibration_table)
+    return [make(result, name) for make in makers]
 
 
 def explorer_figures(

@@ -33,6 +33,7 @@ from reports.tables import reliability as belief
 from reports.tables import report_tables as tables
 from reports.tables import share_of_fakes as rare
 from reports.tables.coverage import coverage
+from reports.tables.score_tables import calibration_sentence, score_sentence
 from reports.tables.share_of_fakes import mix_of_disparities, mix_of_measures
 from reports.text import answer
 from reports.text import next_steps as advice
@@ -174,6 +175,8 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "cards": cards,
         "first_examples": _first_examples(cards),
         "coverage": coverage(result),
+        "score_sentence": score_sentence(result),
+        "calibration_sentence": calibration_sentence(result),
         "verdicts_table": tables.verdicts_table(result),
         "provenance": provenance_rows(result, run),
         "signoff": signoff.filled(result),

@@ -296,6 +296,13 @@ def write_tables(run_dir: str | Path) -> list[Path]:
         _groups_file(result),
         _plain("verdicts", verdicts, ["gap_interval"]),
         _plain("measures", measures, ["interval"]),
+        _plain("score_shifts", [dict(one) for one in result.score_shifts], ["interval"]),
+        _plain(
+            "calibration",
+            [dict(one) for one in result.calibration],
+            ["difference_interval", "ece_interval"],
+        ),
+        _plain("fnr_at_fpr", [dict(one) for one in result.fnr_at_fpr], ["interval"]),
         _plain("adjusted_gaps", _adjusted_rows(result), ["raw_interval", "interval"]),
         _series_file(result, "curves"),
         _series_file(result, "sweep"),

@@ -26,11 +26,19 @@ QUICK = {
     '"proven beyond" of a gap inside the tolerance': 0.02,
     "Settled by the images asked for": 0.05,
     "Settled if the gap is as seen": 0.05,
+    "Any group's scores said to be shifted, though equal": 0.06,
+    "Score shift, all groups at once": 0.06,
+    "Calibration: in the large": 0.06,
+    "Calibration: ECE": 0.06,
+    "FNR of a group at a fixed FPR": 0.03,
+    "Spread of rates: GARBE": 0.1,
+    "Spread of rates: maximum / geometric mean": 0.1,
 }
 """Share of the study's simulations that the tests afford."""
 
 
 def load():
+    sys.path.insert(0, str(PATH.parent))
     spec = importlib.util.spec_from_file_location("calibration_study", PATH)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -40,9 +48,7 @@ def load():
 
 CALIBRATION = load()
 STUDIES = [
-    (seed, study)
-    for seed, study in enumerate(CALIBRATION.STUDIES)
-    if study.what in QUICK and "85" not in study.case
+    (seed, study) for seed, study in CALIBRATION.SEEDED if study.what in QUICK and "85" not in study.case
 ]
 
 
@@ -56,4 +62,4 @@ def test_keeps_its_promise(seed, study):
 
 
 def test_every_kind_of_interval_is_studied():
-    assert {study.what for study in CALIBRATION.STUDIES} >= set(QUICK) | {"AUC", "EER", "Max-min gap"}
+    assert {study.what for _, study in CALIBRATION.SEEDED} >= set(QUICK) | {"AUC", "EER", "Max-min gap"}

@@ -1,0 +1,122 @@
+"""How many fakes of each group pass where all groups together are held to one FPR?
+
+Enters: the curves of all images and of each group. Leaves: `FnrAtFpr` records: the FNR of every group at the
+one threshold that holds the FPR of all reals to 1, 5 or 10 %, with an interval.
+
+Why one threshold for all: that is how a detector is deployed. A group's own curve at its own FPR
+(`apcer_at_bpcer` of its measures) asks what a threshold of its own would give, and hides the shift of scores
+that accuses or spares the group.
+
+Why the interval is wider than that of a rate: the threshold was found on the same reals, and another sample
+would have put it elsewhere. So the interval joins two parts (MOVER, Zou & Donner 2008): Wilson's for the
+group's fakes at this threshold, and the FNR at the lowest and the highest threshold whose observed FPR is
+compatible with the level (score test). No density of scores has to be estimated, and ties do no harm.
+
+Units and weights enter as the number of independent images each rate is worth. The two parts are taken as
+independent: where the halves of a pair score alike, as they nearly always do, that is on the safe side.
+
+What holds at 1 - confidence: the interval of one group at one level.
+
+Sources: ISO/IEC 19795-10 and ISO/IEC 30107-3 (APCER at a fixed BPCER); Zou & Donner 2008, Statistics in
+Medicine 27:1693-1702.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from audit.config import AuditConfig
+from audit.data.counts import Floats, count
+from audit.data.groups import Grouping
+from audit.data.score_table import ScoreTable
+from audit.inference.effective_sample_size import fnr_worth, fpr_worth
+from audit.inference.proportion_intervals import wilson, z_value
+from audit.metrics.curves_by_group import ScoreMeasures
+from audit.metrics.error_curves import WORKING_POINTS, ErrorCurve
+from audit.schema.result import FnrAtFpr
+
+Thresholds = tuple[float, float, float]
+
+
+def fnr_at_fixed_fpr(
+    table: ScoreTable,
+    overall: ErrorCurve,
+    measured: Sequence[tuple[Grouping, Sequence[ScoreMeasures]]],
+    config: AuditConfig,
+) -> list[FnrAtFpr]:
+    """Every group with a label and fakes, level by level; empty where a class is missing.
+
+    Args:
+        table: N images.
+        overall: The curve of all of them.
+        measured: Groupings with the curves of their groups; intersections are passed over.
+        config: For the confidence.
+    """
+    if not overall.two_sided:
+        return []
+    z, found = z_value(config.confidence), []
+    for level in WORKING_POINTS.values():
+        at = _at(overall, level)
+        cells = count(table, at)
+        limits = thresholds_at(overall, level, float(fpr_worth(cells.total())[0]), z)
+        for grouping, groups in measured:
+            if ":" in grouping.attribute:
+                continue
+            worth = fnr_worth(cells.merge(grouping.of_cell, len(grouping)))
+            found += [
+                _record(grouping, g, groups[g].curve, float(worth[g]), (limits[0], at, limits[1]), level, z)
+                for g in np.flatnonzero(grouping.known).tolist()
+                if groups[g].curve.n_fake > 0
+            ]
+    return found
+
+
+def _at(curve: ErrorCurve, level: float) -> float:
+    """The lowest threshold whose FPR is at most `level`."""
+    return float(curve.thresholds[np.argmax(curve.fpr <= level + 1e-12)])
+
+
+def thresholds_at(curve: ErrorCurve, level: float, worth: float, z: float) -> tuple[float, float]:
+    """The lowest and the highest threshold whose true FPR may be `level`.
+
+    Those at which the score test does not reject a true FPR of `level` at z.
+
+    Args:
+        curve: Of all images.
+        level: FPR in 0-1.
+        worth: Independent reals the FPR is worth.
+        z: Normal quantile.
+    """
+    reach = z * math.sqrt(level * (1 - level) / worth)
+    lowest = _at(curve, level + reach)
+    above = np.flatnonzero(curve.fpr >= level - reach - 1e-12)
+    return lowest, float(curve.thresholds[min(int(above[-1]) + 1, len(curve.thresholds) - 1)])
+
+
+def _record(
+    grouping: Grouping,
+    g: int,
+    curve: ErrorCurve,
+    worth: float,
+    at: Thresholds,
+    level: float,
+    z: float,
+) -> FnrAtFpr:
+    rates: Floats = curve.at(at)[1] / curve.n_fake
+    low_part, rate, high_part = (float(one) for one in rates)
+    low, high = (float(limit) for limit in wilson(rate, worth, z))
+    return FnrAtFpr(
+        attribute=grouping.attribute,
+        group=grouping.names[g],
+        fpr=level,
+        threshold=at[1],
+        n_fake=round(curve.n_fake),
+        fnr=rate,
+        interval=(
+            max(0.0, rate - math.hypot(rate - low, rate - low_part)),
+            min(1.0, rate + math.hypot(high - rate, high_part - rate)),
+        ),
+    )

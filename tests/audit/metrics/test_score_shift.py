@@ -1,0 +1,108 @@
+"""Score shift of a group against the others: hand-counted, against scipy, with weights and units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import brunnermunzel, mannwhitneyu
+
+from audit.config import AuditConfig
+from audit.metrics.score_shift import Placements, weighted_median
+from audit.runs.score_audit import audit_scores
+
+
+def sample(score, own, weight=None, unit=None):
+    order = np.argsort(score, kind="stable")
+    weight = None if weight is None else np.asarray(weight, float)[order]
+    unit = None if unit is None else np.asarray(unit)[order]
+    return Placements.of(np.asarray(score, float)[order], weight).compare(np.asarray(own, bool)[order], unit)
+
+
+def test_counted_by_hand():
+    found = sample([1, 2, 2, 3], [True, False, True, False])
+    # pairs of (own, other): 1<2, 1<3, 2=2, 2<3
+    assert found.mean == pytest.approx(0.5 / 4)
+
+
+def test_agrees_with_mann_whitney_and_brunner_munzel():
+    rng = np.random.default_rng(0)
+    score = np.round(rng.normal(size=200), 1)
+    own = rng.random(200) < 0.3
+    found = sample(score, own)
+    u = mannwhitneyu(score[own], score[~own]).statistic
+    assert found.mean == pytest.approx(u / (own.sum() * (~own).sum()))
+    theirs = brunnermunzel(score[own], score[~own])
+    assert abs(found.mean - 0.5) / found.variance**0.5 == pytest.approx(abs(theirs.statistic))
+
+
+def test_a_weight_of_two_is_two_images():
+    score, own = np.arange(8.0) % 5, np.arange(8) % 2 == 0
+    weight = np.array([1, 2, 1, 3, 1, 1, 2, 1])
+    rows = np.repeat(np.arange(8), weight)
+    assert sample(score, own, weight).mean == pytest.approx(sample(score[rows], own[rows]).mean)
+
+
+def test_copies_of_each_image_change_nothing_where_units_are_named():
+    rng = np.random.default_rng(1)
+    score, own = rng.normal(size=80), rng.random(80) < 0.4
+    once = sample(score, own)
+    many = sample(np.repeat(score, 5), np.repeat(own, 5), unit=np.repeat(np.arange(80), 5))
+    assert many.mean == pytest.approx(once.mean)
+    assert many.variance == pytest.approx(once.variance)
+    assert many.freedom == pytest.approx(once.freedom)
+
+
+def test_median_with_weights():
+    assert weighted_median(np.array([1.0, 2, 3]), None) == 2
+    assert weighted_median(np.array([1.0, 2, 3]), np.array([5.0, 1, 1])) == 1
+    assert np.isnan(weighted_median(np.zeros(0), None))
+
+
+def test_a_monotone_change_of_the_scores_changes_no_shift(simulate):
+    frame = simulate(400, shift=0.6)
+    config = AuditConfig(threshold=0.0)
+    plain = audit_scores(frame, config).score_shifts
+    bent = audit_scores(frame.assign(score=np.arctan(frame.score) + 3), config).score_shifts
+    assert [one.higher for one in plain] == pytest.approx([one.higher for one in bent])
+    shifted = [one for one in plain if not one.interval[0] <= 0.5 <= one.interval[1]]
+    assert ("race", "B", "real") in [(one.attribute, one.group, one.label) for one in shifted]
+    assert all(one.label == "real" and one.attribute == "race" for one in shifted)
+
+
+def test_a_group_too_small_has_no_interval_and_says_why(simulate):
+    frame = simulate(200)
+    frame.loc[(frame.race == "C").to_numpy().nonzero()[0][20:], "race"] = "A"
+    record = audit_scores(frame.drop(columns="pair_id"), AuditConfig(threshold=0.0, attributes=("race",)))
+    small = [one for one in record.score_shifts if one.group == "C" and one.interval is None]
+    assert small
+    assert all("fewer than 30" in one.reason for one in small)
+
+
+def test_a_missing_label_is_no_group_and_no_other(simulate):
+    frame = simulate(300)
+    frame.loc[frame.race == "C", "race"] = None
+    config = AuditConfig(threshold=0.0, attributes=("race",))
+    shifts = audit_scores(frame, config).score_shifts
+    known = audit_scores(frame[frame.race.notna()], config).score_shifts
+    assert {one.group for one in shifts} == {"A", "B"}
+    assert shifts == known
+
+
+def test_ten_frames_a_person_say_no_shift_where_there_is_none():
+    rng = np.random.default_rng(2)
+    wrong = 0
+    for _ in range(20):
+        person = np.repeat(np.arange(60), 10)
+        frame = pd.DataFrame(
+            {
+                "label": np.tile([0, 1], 300),
+                "score": np.repeat(rng.normal(size=60), 10) * 2 + rng.normal(size=600),
+                "race": np.where(person < 30, "A", "B"),
+                "person": person,
+            }
+        )
+        config = AuditConfig(threshold=0.0, attributes=("race",), unit_column="person", n_boot=100)
+        shifts = audit_scores(frame, config).score_shifts
+        wrong += any(not one.interval[0] <= 0.5 <= one.interval[1] for one in shifts)
+    assert wrong <= 4
