@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
         training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,
         scoring.explain,
     ),
-    "Inspect": (demo.demo, doctor.doctor, verify.verify, show.schema),
+    "Inspect": (demo.demo, doctor.doctor, verify.verify, verify.sign, show.schema),
 }  # fmt: skip
 """Title of each group in the help to its commands."""
 

@@ -75,6 +75,14 @@ class ResultFormatError(ExpectedError, ValueError):
     """
 
 
+class SbomError(ExpectedError):
+    """The list of installed packages cannot be made."""
+
+
+class SignatureError(ExpectedError):
+    """A run cannot be signed, or its signature cannot be looked at."""
+
+
 class RunFolderError(ExpectedError):
     """A run folder holds another run, or none."""
 

@@ -18,6 +18,7 @@ EXTRAS = {
     "onnx": ("onnxruntime",),
     "ray": ("ray",),
     "diffusers": ("diffusers",),
+    "sbom": ("cyclonedx_py",),
 }
 """Extra to the modules it brings."""
 
@@ -28,7 +29,8 @@ def package_of(module: str) -> str:
     >>> package_of("facenet_pytorch"), package_of("cv2")
     ('facenet-pytorch', 'opencv-python-headless')
     """
-    return {"cv2": "opencv-python-headless"}.get(module, module.replace("_", "-"))
+    named = {"cv2": "opencv-python-headless", "cyclonedx_py": "cyclonedx-bom"}
+    return named.get(module, module.replace("_", "-"))
 
 
 def missing(extra: str) -> list[str]:

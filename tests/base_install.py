@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 HEAVY = ("torch", "torchvision", "facenet_pytorch", "safetensors", "cv2", "lightning", "timm", "optuna",
-         "onnxruntime", "ray", "diffusers")  # fmt: skip
+         "onnxruntime", "ray", "diffusers", "cyclonedx_py")  # fmt: skip
 NEEDS = {
     "train": "images,train", "sweep": "images,train", "generate-pairs": "images", "demo": "images,train",
     "score --detector x.pt a.png": "images", "check --detector x.pt d": "images",
     "explain --detector x.pt a.png": "images", "benchmark --detector x.pt --data d": "images",
     "stress --detector x.pt": "images",
-    "run --detector x.pt": "images", "import-pairs real fake labels.csv": "images",
+    "run --detector x.pt": "images", "run --scores x.csv --sbom": "sbom", "doctor --sbom x.json": "sbom",
+     "import-pairs real fake labels.csv": "images",
 }  # fmt: skip
 """Command line to the extras it asks for; none of the files exist, so whatever else is said came too late."""
 

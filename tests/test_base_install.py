@@ -30,7 +30,7 @@ def test_extras_bring_what_the_messages_say():
         for module in modules:
             assert package_of(module) in brought
             assert package_of(module) not in " ".join(project["dependencies"])
-    for extra in set(EXTRAS) - {"images"}:
+    for extra in set(EXTRAS) - {"images", "sbom"}:  # what is installed can be listed without torch
         assert "fake-face-fairness-audit[images]" in optional[extra]
 
 

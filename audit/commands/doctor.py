@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import FAIRFACE_PLACES, PAIRS_PLACE, Device
+from audit.commands.common import FAIRFACE_PLACES, PAIRS_PLACE, Device, require_file, show
 from pipelines.extras import EXTRAS, missing, package_of, require
 
 
@@ -26,8 +26,18 @@ def doctor(
         typer.Option(help="Upstream's checkout. Default: third_party/pixel2style2pixel.", metavar="DIR"),
     ] = None,
     device: Device = "cpu",
+    sbom: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a bill of materials of this environment (CycloneDX, JSON) to this file.",
+            metavar="FILE",
+        ),
+    ] = None,
 ) -> None:
     """Say what is installed and found; with --psp, prove the generator on your own checkpoint."""
+    if sbom is not None:
+        _bill_of_materials(sbom)
+        return
     if psp is not None:
         _compare(psp, upstream, device)
         return
@@ -53,6 +63,13 @@ def _compare(psp: Path, upstream: Path | None, device: str) -> None:
     print(f"  latents W+  {found.codes:.1e}")
     print(f"  image       {found.image:.1e} (values in -1 to 1)")
     print(f"  fake, 8 bit {found.levels} of 255 levels")
+
+
+def _bill_of_materials(path: Path) -> None:
+    from audit.verification.sbom import write_sbom
+
+    require_file(path)
+    show(f"bill of materials: {write_sbom(path)}")
 
 
 def _packages() -> None:

@@ -79,6 +79,7 @@ def run(
     junit: of.Junit = None,
     out: of.Out = None,
     overwrite: of.RunOverwrite = False,
+    sbom: of.Sbom = False,
     no_images: NoImages = False,
     as_json: of.RunJson = False,
     quiet: of.RunQuiet = False,
@@ -105,6 +106,8 @@ def run(
     require_folder(out or RUNS_PLACE)
     if junit is not None:
         require_file(junit)
+    if sbom:
+        _require_sbom()
     if scores is not None:
         refuse_typed(context, WITH_DETECTOR, "cannot stand beside --scores: give one or the other")
         about = {"name": name, "version": detector_version}
@@ -115,6 +118,8 @@ def run(
             detector, pairs, images, out, overwrite, set_ or [], config, progress=not quiet, arch=arch,
             trust=trust, device=device, batch_size=batch_size, include_seen=include_seen,
         )  # fmt: skip
+    if sbom:
+        _keep_sbom(found)
     _tell(found, started, not no_images, as_json, quiet)
     _judge(found, fail_on, junit)
 
@@ -165,6 +170,21 @@ def _tell(found: Audit, started: float, images: bool, as_json: bool, quiet: bool
         console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
     if not quiet:
         print_outcome(found.record, report)
+
+
+def _require_sbom() -> None:
+    from audit.verification.sbom import require_sbom
+
+    require_sbom()
+
+
+def _keep_sbom(found: Audit) -> None:
+    """Write what is installed beside the run, and enter it among the files of the run."""
+    from audit.runs.checksums import enter
+    from audit.verification.sbom import SBOM_FILE, write_sbom
+
+    folder = found.folder or Path()
+    enter(folder, [write_sbom(folder / SBOM_FILE)])
 
 
 def _judge(found: Audit, fail_on: Any, junit: Path | None) -> None:

@@ -214,6 +214,13 @@ Out = Annotated[
     Path | None,
     typer.Option(help="The run folder. Default: runs/NAME.", metavar="DIR", rich_help_panel=OUTPUT),
 ]
+Sbom = Annotated[
+    bool,
+    typer.Option(
+        "--sbom", help="Keep a bill of materials of this environment beside the run (CycloneDX).",
+        rich_help_panel=OUTPUT,
+    ),
+]  # fmt: skip
 RunOverwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace what another run left there.", rich_help_panel=OUTPUT),

@@ -4,8 +4,7 @@ Enters: a run folder and the files just written. Leaves: `SHA256SUMS`, in the fo
 which files differ from it.
 
 Why a file is entered only by what wrote it: writing the report again must not vouch for a record that was
-changed meanwhile. Why no signature of our own: `gpg --detach-sign SHA256SUMS` and `ssh-keygen -Y sign` sign
-one small file that stands for the whole folder, with a key that is the reader's and not this program's.
+changed meanwhile. One small file stands for the whole folder, which is what `audit sign` signs.
 """
 
 from __future__ import annotations

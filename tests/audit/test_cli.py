@@ -187,7 +187,7 @@ PANELS = {
     "Audit": ["run", "compare", "benchmark", "stress", "report"],
     "Make pairs": ["generate-pairs", "import-pairs"],
     "Detectors": ["train", "sweep", "experiments", "score", "check", "explain"],
-    "Inspect": ["demo", "doctor", "verify", "schema"],
+    "Inspect": ["demo", "doctor", "verify", "sign", "schema"],
 }
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from audit.config import AuditConfig
 from audit.runs.image_audit import Scoring, audit_images
-from audit.runs.verify_run import verify_run
+from audit.verification.verify_run import verify_run
 
 
 def changed(*arguments):

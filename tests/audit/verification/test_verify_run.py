@@ -18,7 +18,7 @@ from audit.config import AuditConfig
 from audit.errors import ResultFormatError
 from audit.runs.run_folder import write_circumstances
 from audit.runs.score_audit import audit_file
-from audit.runs.verify_run import verify_run
+from audit.verification.verify_run import verify_run
 from reports.pages.report_page import write_report
 
 FAST = AuditConfig(attributes=("gender", "race"), n_boot=100, min_n=5)

@@ -1,6 +1,7 @@
 """Whether a run folder is what `audit run` wrote, and whether its numbers follow from its scores.
 
-Enters: a run folder, and where its detector and data are now. Leaves: one `Check` for everything looked at.
+Enters: a run folder, where its detector and data are now, who should have signed it. Leaves: one `Check` for
+everything looked at.
 
 Why the numbers are derived again and not only hashed: a hash says that a file was not changed since it was
 hashed; only the derivation says that the record follows from the scores. Floating-point numbers are compared
@@ -19,7 +20,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from audit.errors import ExpectedError, RunFolderError
+from audit.errors import ExpectedError, RunFolderError, SignatureError
 from audit.judge.adjusted_gaps import OF_PAIRS
 from audit.runs.align_runs import config_of
 from audit.runs.checksums import SUMS_FILE, read_sums
@@ -27,6 +28,7 @@ from audit.runs.run_folder import RESULT_FILE, SCORES_FILE
 from audit.runs.score_audit import Extras, audit_scores, versions
 from audit.schema.json_schema import load_result
 from audit.schema.result import SCHEMA_VERSION, AuditResult
+from audit.verification.signature import SIGNATURE_FILE, read_signature
 from pipelines.errors import UnreadableFile
 from pipelines.storage import file_sha256
 from pipelines.untrusted import read_json, read_parquet, read_text
@@ -51,7 +53,10 @@ class Check:
 
 
 def verify_run(
-    folder: str | Path, detector: str | Path | None = None, data: str | Path | None = None
+    folder: str | Path,
+    detector: str | Path | None = None,
+    data: str | Path | None = None,
+    signer: str | Path | None = None,
 ) -> list[Check]:
     """Check everything in a run folder that can be checked.
 
@@ -59,15 +64,18 @@ def verify_run(
         folder: What `audit run` wrote.
         detector: The detector's file; by default where the recorded command found it.
         data: The data set or score file; by default where the record says it was.
+        signer: File of the public SSH keys of whoever should have signed it; None asks for no signature.
 
     Returns:
-        One check a file, one for the spelling of the record, its numbers, the detector and the data.
+        One check a file, one for the signature, the spelling of the record, its numbers, the detector and
+        the data.
 
     Raises:
         ResultFormatError: there is no `audit.json`, or it cannot be read.
+        SignatureError: `signer` holds no key.
     """
     place = Path(folder)
-    checks = list(_files(place))
+    checks = [*_files(place), *_signature(place, signer)]
     try:
         result = load_result(place)
     except ExpectedError as error:
@@ -105,8 +113,31 @@ def _files(folder: Path) -> Iterator[Check]:
         same = found == digest
         yield Check("ok" if same else "changed", name, "" if same else f"its SHA-256 is {found[:16]}…")
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    for name in sorted(present - set(sums) - {SUMS_FILE}):
+    for name in sorted(present - set(sums) - {SUMS_FILE, SIGNATURE_FILE}):
         yield Check("not checked", name, f"{SUMS_FILE} does not know it")
+
+
+def _signature(folder: Path, signer: str | Path | None) -> Iterator[Check]:
+    """Whether the folder was signed, and by whom; nothing where nobody did and nobody should have."""
+    try:
+        found = read_signature(folder, signer)
+    except SignatureError as error:
+        if signer is not None:
+            raise
+        yield Check("not checked", SIGNATURE_FILE, str(error))
+        return
+    if found is None:
+        if signer is not None:
+            yield Check("changed", SIGNATURE_FILE, f"it is not there, and {signer} should have signed")
+    elif not found.whole:
+        yield Check("changed", SIGNATURE_FILE, found.why)
+    elif signer is None:
+        yield Check(
+            "not checked", SIGNATURE_FILE,
+            f"it is whole, by {found.by}; anybody can make one: say whose it must be with --signer KEY.pub",
+        )  # fmt: skip
+    else:
+        yield Check("ok", SIGNATURE_FILE, f"by {found.by}, which is in {signer}")
 
 
 def _scores(folder: Path) -> pd.DataFrame | str:
