@@ -82,17 +82,20 @@ def stress(
         Provenance(command=command, detector=describe(d), data={"path": str(images.root)}) for d in detectors
     ]
     _refuse_other_request(out, abouts, names, config, overwrite)
+    kept = [(images, 0) if include_seen else leave_out_seen(images, detector) for detector in detectors]
+    wanted = pd.concat([part.table["image_id"] for part, _ in kept]).unique()
+    together = images.only(images.table["image_id"].isin(wanted))
+    options = Options(batch_size, workers, out / ".scoring", progress)
+    scored = stress_scores(detectors, together, names, config.seed, options)
     described, all_points, all_damage, all_verdicts = [], [], [], []
-    for detector, about in zip(detectors, abouts, strict=True):
-        kept, n_seen = (images, 0) if include_seen else leave_out_seen(images, detector)
-        options = Options(batch_size, workers, out / ".scoring", progress)
-        scored = stress_scores(detector, kept, names, config.seed, options)
-        stressed = stressed_of(detector.name, scored, config)
+    for detector, about, (part, n_seen), every in zip(detectors, abouts, kept, scored, strict=True):
+        own = every.of(part.table["image_id"])
+        stressed = stressed_of(detector.name, own, config)
         all_points += points(stressed, config)
         harmed, verdicts = damage(stressed, config)
         all_damage += harmed
         all_verdicts += verdicts
-        left_out = dict(kept.n_left_out) | ({SEEN: n_seen} if n_seen else {}) | _failed(scored.table)
+        left_out = dict(part.n_left_out) | ({SEEN: n_seen} if n_seen else {}) | _failed(own.table)
         described.append(
             StressedDetector(
                 name=detector.name,

@@ -108,14 +108,14 @@ def _score_paths(
     detectors: Sequence[Detector], paths: list[str], options: Options, advance: Advance
 ) -> pd.DataFrame:
     """Scores of some files, one column for each detector, with reasons for those that cannot be read."""
-    fits = list({_fit_key(d): d.preprocessing for d in detectors}.items())
+    fits = list({fit_key(d): d.preprocessing for d in detectors}.items())
     position = {key: i for i, (key, _) in enumerate(fits)}
     found = _empty(len(detectors), len(paths))
     autocast: dict[int, bool] = {}
     for batch in read_batches(paths, [p for _, p in fits], options.batch_size, options.workers):
         for number, detector in enumerate(detectors):
             if batch.rows:
-                images = batch.images[position[_fit_key(detector)]]
+                images = batch.images[position[fit_key(detector)]]
                 if number not in autocast:
                     autocast[number] = options.precision == "auto" and autocast_is_close(detector, images)
                 found.loc[batch.rows, f"score_{number}"] = forward(detector, images, autocast[number])
@@ -130,7 +130,7 @@ def _note_files(found: pd.DataFrame, batch: Batch) -> None:
         found.loc[row, ["status", "detail"]] = [why.reason, why.detail]
 
 
-def _fit_key(detector: Detector) -> tuple[int, str, str]:
+def fit_key(detector: Detector) -> tuple[int, str, str]:
     """What decides how an image is decoded and resized."""
     p = detector.preprocessing
     return p.size_px, p.resize, p.face

@@ -35,10 +35,11 @@ PNG_LEVEL: Final = 3
 _ABSENT: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _BARRED: Final = (errno.EACCES, errno.EISDIR, errno.ELOOP, errno.EIO)
 """Faults that stay with a photo however often it is read; every other one passes, or is the machine's."""
-_DAMAGE: Final = (
+DAMAGE: Final = (
     OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, KeyError, IndexError,
     TypeError,
 )  # fmt: skip
+"""What Pillow raises on damaged files."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[np.nda
             return np.asarray(rgb), note
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise PhotoTooLarge(f"{name}: {fault}") from fault
-    except _DAMAGE as fault:
+    except DAMAGE as fault:
         raise PhotoUnreadable(f"{name} is not a readable image: {fault}") from fault
 
 

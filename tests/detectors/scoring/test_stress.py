@@ -17,7 +17,8 @@ from detectors import load_detector
 from detectors.data.datasets import read_images
 from detectors.data.transformations import transform
 from detectors.scoring.engine import Options, score_images
-from detectors.scoring.stress_scores import NO_SCORE, TOO_SMALL, stress_scores
+from detectors.scoring.stress_scores import stress_scores
+from detectors.scoring.variant_scores import NO_SCORE, NO_VERSION
 from reports.errors import RecordFormatError, RunNotFound
 from reports.pages.stress_page import write_stress_page
 
@@ -29,7 +30,7 @@ def test_untouched_scores_are_the_audits_and_transformed_ones_are_of_the_transfo
     checkpoint, pairs_factory, tmp_path
 ):
     detector, images = load_detector(checkpoint), read_images(pairs_factory(3, 9))
-    found = stress_scores(detector, images, NAMES, 5, QUIET)
+    found = stress_scores([detector], images, NAMES, 5, QUIET)[0]
     np.testing.assert_allclose(
         found.scores[:, 0], score_images([detector], images, QUIET)[0]["score"], atol=1e-6
     )
@@ -48,10 +49,10 @@ def test_what_cannot_be_scored_is_a_row_with_a_reason(checkpoint, pairs_factory)
     folder = pairs_factory(4, 10)
     (folder / "fake" / "train-000001.png").unlink()
     Image.fromarray(np.zeros((9, 9, 3), dtype=np.uint8)).save(folder / "real" / "train-000002.png")
-    found = stress_scores(load_detector(checkpoint), read_images(folder), NAMES, 0, QUIET)
+    found = stress_scores([load_detector(checkpoint)], read_images(folder), NAMES, 0, QUIET)[0]
     status = found.table.set_index("image_id")["status"]
     assert status["fake/train-000001.png"] == "missing photo"
-    assert status["real/train-000002.png"] == TOO_SMALL
+    assert status["real/train-000002.png"] == NO_VERSION
     assert (status == "ok").sum() == 6 and np.isfinite(found.scores[(status == "ok").to_numpy()]).all()
 
 
@@ -67,37 +68,58 @@ def test_a_detector_without_a_number_for_some_variant_is_a_reason(checkpoint, pa
         return out
 
     found = stress_scores(
-        replace(detector, network=gives_nan_in_the_dark),
+        [replace(detector, network=gives_nan_in_the_dark)],
         read_images(pairs_factory(2, 11)),
         ["darker"],
         0,
         QUIET,
-    )
+    )[0]
     assert set(found.table["status"]) == {NO_SCORE}
     assert found.table["detail"].str.contains("gives no number for .*darker").all()
 
 
+def test_several_detectors_decode_each_file_once_and_get_their_own_scores(
+    checkpoint, pairs_factory, monkeypatch
+):
+    from dataclasses import replace
+
+    from detectors.scoring import variant_scores as module
+
+    one, images = load_detector(checkpoint), read_images(pairs_factory(3, 13))
+    other = replace(one, name="other", output=replace(one.output, inverted=True))
+    larger = replace(one, name="larger", preprocessing=replace(one.preprocessing, size_px=48))
+    alone = [stress_scores([d], images, ["noise"], 0, QUIET)[0].scores for d in (one, other, larger)]
+    decoded = []
+    decode = module.decode
+    monkeypatch.setattr(module, "decode", lambda *given: decoded.append(given[1]) or decode(*given))
+    together = stress_scores([one, other, larger], images, ["noise"], 0, QUIET)
+    assert len(decoded) == len(images.table) == 6
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_allclose(found.scores, expected, atol=1e-6)
+    np.testing.assert_allclose(together[0].scores + together[1].scores, 1)
+
+
 def test_an_interrupted_run_ends_like_a_clean_one(checkpoint, pairs_factory, tmp_path, monkeypatch):
-    from detectors.scoring import stress_scores as module
+    from detectors.scoring import variant_scores as module
 
     monkeypatch.setattr(module, "IMAGES_PER_PART", 4)
     detector, images = load_detector(checkpoint), read_images(pairs_factory(6, 12))
     options = Options(progress=False, work_dir=tmp_path / "work")
-    clean = stress_scores(detector, images, ["jpeg"], 0, QUIET)
+    clean = stress_scores([detector], images, ["jpeg"], 0, QUIET)[0]
     calls = []
     part = module._Scorer.part
 
-    def dies_after_two(self, paths, keys):
+    def dies_after_two(self, *arguments):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return part(self, paths, keys)
+        return part(self, *arguments)
 
     monkeypatch.setattr(module._Scorer, "part", dies_after_two)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
-        stress_scores(detector, images, ["jpeg"], 0, options)
+        stress_scores([detector], images, ["jpeg"], 0, options)[0]
     assert len(list((tmp_path / "work").rglob("*.parquet"))) == 2
-    again = stress_scores(detector, images, ["jpeg"], 0, options)
+    again = stress_scores([detector], images, ["jpeg"], 0, options)[0]
     assert len(calls) == 3 + 1
     np.testing.assert_array_equal(again.scores, clean.scores)
     assert not list((tmp_path / "work").rglob("*.parquet"))
@@ -153,7 +175,7 @@ def test_impossible_requests_are_refused_before_scoring(checkpoint, pairs_dir, t
 
 
 def test_a_rule_fixes_the_threshold_on_images_that_are_not_judged(checkpoint, pairs_dir):
-    found = stress_scores(load_detector(checkpoint), read_images(pairs_dir), ["jpeg"], 0, QUIET)
+    found = stress_scores([load_detector(checkpoint)], read_images(pairs_dir), ["jpeg"], 0, QUIET)[0]
     stressed = stressed_of("d", found, AuditConfig(threshold="eer"))
     assert len(stressed.table) < len(found.table)
     assert all(len(score) == len(stressed.table) for score in stressed.variants.values())

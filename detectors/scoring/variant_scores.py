@@ -1,0 +1,227 @@
+"""Scores of every image and of versions of it, by one detector or several: each file read and decoded once.
+
+Enters: detectors, files, a function that makes the versions of a picture. Leaves: float64 [D, N, V] scores
+with a status for each image.
+
+Why everything of an image is done while it is in memory: decoding costs more than most versions, and a stress
+test would decode each file 86 times. Why versions of several images share a batch: an image's own are rarely
+a multiple of the batch, and a half-filled batch wastes the network.
+Why few images are made ahead: 86 versions of one image at 224 px are 13 MB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from detectors.data.face_crops import SharedFinder, framed
+from detectors.data.image_batches import Unreadable, content_of
+from detectors.data.preprocessing import Preprocessing, fit
+from detectors.models.detector import Detector
+from detectors.progress import progress_bar
+from detectors.scoring.engine import Floats, Options, fit_key, forward
+from detectors.scoring.resume import Shards, run_key
+from detectors.scoring.score_table import OK
+from pipelines.errors import PhotoError
+from pipelines.sources.photos import decode, read_bytes
+
+Pixels = npt.NDArray[np.uint8]
+Versions = Callable[[int, Pixels], Sequence[Pixels]]
+"""From the position of an image and its pixels [H, W, 3] to its versions; a ValueError says why there are none."""
+
+IMAGES_PER_PART = 64
+"""Images that are written together; an interrupted run repeats at most these."""
+AHEAD = 2
+"""Images made ready beyond those that threads work on."""
+NO_VERSION = "too small to be transformed"
+NO_SCORE = "no score"
+
+
+@dataclass(frozen=True)
+class VariantScores:
+    """What detectors say of the versions of images.
+
+    Attributes:
+        status: object [N], "ok" or a reason, of the file.
+        detail: object [N], a sentence for people.
+        scores: float64 [D, N, V] in 0-1, higher = more fake; NaN where there is no score.
+    """
+
+    status: npt.NDArray[np.object_]
+    detail: npt.NDArray[np.object_]
+    scores: Floats
+
+    def of(self, number: int, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Status and detail of each image for one detector, which may give no number for a version.
+
+        Args:
+            number: Of the detector.
+            names: V names of the versions.
+        """
+        status, detail = list(self.status), list(self.detail)
+        for row, scores in enumerate(self.scores[number]):
+            absent = [name for name, score in zip(names, scores, strict=True) if not np.isfinite(score)]
+            if status[row] == OK and absent:
+                shown = f"{', '.join(absent[:3])}{' ...' if absent[3:] else ''}"
+                status[row], detail[row] = NO_SCORE, f"the detector gives no number for {shown}"
+        return status, detail
+
+
+def variant_scores(
+    detectors: Sequence[Detector],
+    paths: Sequence[str],
+    versions: Versions,
+    n_versions: int,
+    how: Sequence[object],
+    options: Options,
+    what: str = "Scoring variants",
+) -> VariantScores:
+    """Score versions of every image with every detector.
+
+    Args:
+        detectors: D detectors.
+        paths: N files.
+        versions: Makes V pictures of an image.
+        n_versions: V.
+        how: Everything but the files that `versions` depends on; an interrupted run continues only where all
+            of it is the same.
+        options: Batch size, threads, where an interrupted run continues, progress bar.
+        what: Title of the progress bar.
+    """
+    scorer = _Scorer(detectors, versions, n_versions, options)
+    key = run_key(detectors, paths, (options.batch_size, IMAGES_PER_PART, *how))
+    shards = Shards(options.work_dir, key, len(detectors) * n_versions)
+    parts = []
+    with progress_bar(what, len(paths), options.progress) as advance:
+        for start in range(0, len(paths), IMAGES_PER_PART):
+            rows = range(start, min(start + IMAGES_PER_PART, len(paths)))
+            part = shards.read(start, paths[start : rows.stop], options.workers)
+            if part is None:
+                part = scorer.part(paths, rows, advance)
+                shards.write(start, part)
+            else:
+                advance(len(part))
+            parts.append(part)
+    shards.remove()
+    found = pd.concat(parts, ignore_index=True)
+    scores = found.filter(regex=r"^score_\d+$").to_numpy(dtype=np.float64)
+    by_detector = scores.reshape(len(paths), len(detectors), n_versions).transpose(1, 0, 2)
+    return VariantScores(
+        found["status"].to_numpy(dtype=object), found["detail"].to_numpy(dtype=object), by_detector
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The versions of one image, ready for each way of preparing, or why there are none."""
+
+    row: int
+    content: str
+    fitted: list[Tensor] | Unreadable
+
+
+class _Scorer:
+    """Detectors and the versions they are tried on."""
+
+    def __init__(
+        self, detectors: Sequence[Detector], versions: Versions, n_versions: int, options: Options
+    ) -> None:
+        self.detectors, self.versions, self.n_versions, self.options = detectors, versions, n_versions, options
+        self.finder = SharedFinder()
+        self.ways = {fit_key(detector): detector.preprocessing for detector in detectors}
+
+    def part(self, paths: Sequence[str], rows: range, advance: Callable[[int], None]) -> pd.DataFrame:
+        """Scores of some images, one row each, with reasons for those that cannot be read."""
+        n, queues = len(rows), [_Queue(self, number, len(rows)) for number in range(len(self.detectors))]
+        status, detail, contents = [OK] * n, [""] * n, [""] * n
+        for made in self._in_order(paths, rows):
+            at = made.row - rows.start
+            contents[at] = made.content
+            if isinstance(made.fitted, Unreadable):
+                status[at], detail[at] = made.fitted.reason, made.fitted.detail
+            else:
+                ready = dict(zip(self.ways, made.fitted, strict=True))
+                for queue, detector in zip(queues, self.detectors, strict=True):
+                    queue.add(at, ready[fit_key(detector)])
+            advance(1)
+        scores = np.concatenate([queue.finished() for queue in queues], axis=1)
+        found = pd.DataFrame(scores, columns=[f"score_{i}" for i in range(scores.shape[1])])
+        return pd.DataFrame({"status": status, "detail": detail, "content": contents}).join(found)
+
+    def _in_order(self, paths: Sequence[str], rows: range) -> Iterator[_Made]:
+        """Every image with its versions, a few made ahead of the networks."""
+        workers = self.options.workers or min(8, os.cpu_count() or 1)
+        pool = ThreadPoolExecutor(workers)
+        try:
+            waiting = iter(rows)
+            queue = deque(
+                pool.submit(self._make, row, paths[row]) for row in islice(waiting, workers + AHEAD)
+            )
+            while queue:
+                made = queue.popleft().result()
+                queue.extend(pool.submit(self._make, row, paths[row]) for row in islice(waiting, 1))
+                yield made
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _make(self, row: int, path: str) -> _Made:
+        try:
+            data = read_bytes(Path(path))
+        except PhotoError as error:
+            return _Made(row, content_of(path), Unreadable(error.reason, str(error)))
+        content = hashlib.sha256(data).hexdigest()
+        try:
+            pixels, _ = decode(data, Path(path).name)
+            made = self.versions(row, pixels)
+            return _Made(row, content, [self._fitted(made, way) for way in self.ways.values()])
+        except PhotoError as error:
+            return _Made(row, content, Unreadable(error.reason, str(error)))
+        except ValueError as error:
+            return _Made(row, content, Unreadable(NO_VERSION, str(error)))
+
+    def _fitted(self, made: Sequence[Pixels], way: Preprocessing) -> Tensor:
+        """uint8 [V, 3, S, S]."""
+        shown = (np.array(framed(pixels, way, self.finder)) for pixels in made)
+        return torch.stack([fit(torch.from_numpy(one).permute(2, 0, 1), way) for one in shown])
+
+
+class _Queue:
+    """Versions on their way to one detector, in full batches across images."""
+
+    def __init__(self, scorer: _Scorer, number: int, n: int) -> None:
+        self.detector, self.size = scorer.detectors[number], scorer.options.batch_size
+        self.scores = np.full((n, scorer.n_versions), np.nan)
+        self.waiting: list[Tensor] = []
+        self.places: list[int] = []
+
+    def add(self, row: int, images: Tensor) -> None:
+        """Put the versions of an image into the queue, [V, 3, S, S]."""
+        first = row * self.scores.shape[1]
+        self.places += range(first, first + len(images))
+        self.waiting.append(images)
+        while len(self.places) >= self.size:
+            self._forward(self.size)
+
+    def finished(self) -> Floats:
+        """float64 [n, V], once all images are in."""
+        if self.places:
+            self._forward(len(self.places))
+        return self.scores
+
+    def _forward(self, n: int) -> None:
+        images = torch.cat(self.waiting) if len(self.waiting) > 1 else self.waiting[0]
+        self.scores.flat[self.places[:n]] = forward(self.detector, images[:n])
+        self.waiting = [images[n:]] if n < len(images) else []
+        self.places = self.places[n:]
