@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import benchmark, demo, doctor, experiments, pairs, show, stress, verify
+from audit.commands import benchmark, demo, doctor, experiments, pairs, shortcuts, show, stress, verify
 from audit.commands import run as running
 from audit.commands import score as scoring
 from audit.commands import train as training
@@ -40,7 +40,8 @@ MAX_MESSAGE = 1500
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Audit": (
-        running.run, show.compare, benchmark.benchmark, benchmark.cross_table, stress.stress, show.report,
+        running.run, show.compare, benchmark.benchmark, benchmark.cross_table, stress.stress,
+        shortcuts.shortcuts, show.report,
     ),
     "Make pairs": (pairs.generate_pairs, pairs.import_pairs),
     "Detectors": (

@@ -25,7 +25,7 @@ NEEDS = {
     "train": "images,train", "sweep": "images,train", "generate-pairs": "images", "demo": "images,train",
     "score --detector x.pt a.png": "images", "check --detector x.pt d": "images",
     "explain --detector x.pt a.png": "images", "benchmark --detector x.pt --data d": "images",
-    "stress --detector x.pt": "images",
+    "stress --detector x.pt": "images", "shortcuts --detector x.pt": "images",
     "run --detector x.pt": "images", "run --scores x.csv --sbom": "sbom", "doctor --sbom x.json": "sbom",
      "import-pairs real fake labels.csv": "images",
 }  # fmt: skip

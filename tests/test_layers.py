@@ -96,6 +96,7 @@ def loaded_by(statement: str) -> set[str]:
         "import audit.schema.result",
         "import audit.runs.score_audit",
         "import reports.pages.report_page",
+        "import audit.runs.shortcuts_run, detectors.data.datasets, detectors.data.file_facts_table",
     ],
 )
 def test_help_statistics_and_reports_never_load_torch(statement: str):

@@ -9,10 +9,10 @@ taken within each fold and averaged, since scores of two classifiers have no com
 
 Why the variance is doubled: the folds are no independent samples. Where nothing can be learned, what fold 1
 teaches about fold 2 and fold 2 about fold 1 is one and the same chance resemblance, counted twice. For a
-classifier that scores an image by its likeness to the labelled ones, AUC - 1/2 is a sum over pairs of units in
-which each pair stands twice, so that its variance is exactly twice what units taken as independent give. No
-unbiased estimate of it exists (Bengio & Grandvalet 2004). Where much can be learned the interval is wider than
-it need be. Measured in benchmarks/shortcuts.py.
+classifier that scores an image by its likeness to the labelled ones, AUC - 1/2 is a sum over pairs of units
+in which each pair stands twice, so that its variance is exactly twice what units taken as independent give.
+No unbiased estimate of it exists (Bengio & Grandvalet 2004). Where much can be learned the interval is wider
+than it need be. Measured in benchmarks/shortcuts.py.
 
 Why units are summed before squaring: both halves of a pair lie in one fold and go together, see
 `audit.metrics.auc`.
@@ -34,6 +34,8 @@ from audit.metrics.auc import auc_influence, auc_interval
 FOLDS = 5
 LEAST_UNITS = 20
 """Independent units of each class under which nothing is said."""
+TREES = 40
+"""Small trees, few of them: file facts are few and plain."""
 DEPENDENCE = 2.0
 """Variance of the average of the folds' AUCs over that of independent folds, where nothing can be learned."""
 
@@ -123,8 +125,9 @@ def held_out(features: Floats, fake: NDArray[np.bool_], unit: Ints, seed: int) -
             rest, rows = fold != number, fold == number
             leaf = int(np.clip(rest.sum() // 20, 2, 20))
             model = HistGradientBoostingClassifier(
-                max_iter=60, max_leaf_nodes=15, min_samples_leaf=leaf, early_stopping=False, random_state=0
-            )
+                learning_rate=0.15, max_iter=TREES, max_leaf_nodes=8, min_samples_leaf=leaf,
+                early_stopping=False, random_state=0,
+            )  # fmt: skip
             model.fit(features[rest], fake[rest])
             score[rows] = model.decision_function(features[rows])
     return HeldOut(score, fold, fake, unit)

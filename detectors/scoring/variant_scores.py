@@ -39,7 +39,9 @@ from pipelines.sources.photos import decode, read_bytes
 
 Pixels = npt.NDArray[np.uint8]
 Versions = Callable[[int, Pixels], Sequence[Pixels]]
-"""From the position of an image and its pixels [H, W, 3] to its versions; a ValueError says why there are none."""
+"""From the position of an image and its pixels [H, W, 3] to its versions; a ValueError says why there are
+none.
+"""
 
 IMAGES_PER_PART = 64
 """Images that are written together; an interrupted run repeats at most these."""
@@ -138,7 +140,12 @@ class _Scorer:
     def __init__(
         self, detectors: Sequence[Detector], versions: Versions, n_versions: int, options: Options
     ) -> None:
-        self.detectors, self.versions, self.n_versions, self.options = detectors, versions, n_versions, options
+        self.detectors, self.versions, self.n_versions, self.options = (
+            detectors,
+            versions,
+            n_versions,
+            options,
+        )
         self.finder = SharedFinder()
         self.ways = {fit_key(detector): detector.preprocessing for detector in detectors}
 

@@ -25,6 +25,7 @@ NOUNS = {
     "real_confidence": ("equally clear faces", "how clear the face is (confidence of finding it)"),
     "fake_confidence": ("fakes with equally clear faces", "how clear the face in the fake is"),
     "confidence": ("equally clear faces in the source photo", "how clear the face in the source photo is"),
+    "file_score": ("images whose files look equally fake", "what the files show"),
     "border_share": ("images with an equal share of invented border", "the share of invented border"),
 }
 """What the columns of a pairs dataset record: what images alike in it are called, and the column itself;
