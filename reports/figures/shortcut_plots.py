@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.schema.shortcuts import Flip, ShortcutsResult
+from audit.wording.verdict_text import group_label
 from reports.figures import palette
 from reports.figures.plotly_layout import base_layout, label_text
-from reports.text.verdict_text import group_label
 
 ROW_PX = 26
 PARTS = {"all": "Everything together", "file": "The file alone", "picture": "The whole picture alone"}

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from audit.schema.result import OVERALL
 from audit.schema.shortcuts import SHORTCUTS_FILE, ShortcutDetector, ShortcutsResult
+from audit.wording.verdict_text import title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures.shortcut_plots import families_figure, flips_figure
@@ -22,7 +23,6 @@ from reports.tables.table import Column, Table
 from reports.text import shortcuts_text as words
 from reports.text.legible import legible
 from reports.text.shortcuts_text import lines
-from reports.text.verdict_text import title
 
 __all__ = ["families_table", "flips_table", "lines", "load_shortcuts", "write_shortcuts_page"]
 

@@ -9,9 +9,9 @@ so that no group is named wrongly in more than 5 of 100 audits (`audit.metrics.s
 from __future__ import annotations
 
 from audit.schema.result import OVERALL, AuditResult, ScoreShift
+from audit.wording.numbers import listing, percent, percent_interval
+from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Row, Table
-from reports.text.numbers import listing, percent, percent_interval
-from reports.text.verdict_text import group_label, title
 
 CLASSES = {"real": "real images", "fake": "fakes"}
 

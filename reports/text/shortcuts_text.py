@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from audit.schema.result import OVERALL
 from audit.schema.shortcuts import FamilyResult, Flip, ShortcutDetector, ShortcutsResult
-from reports.text.numbers import count, number, number_interval, percent, percent_interval, points
+from audit.wording.numbers import count, number, number_interval, percent, percent_interval, points
 
 SOLVED = 0.95
 """AUC of the files from which on a data set is called solved by them."""
