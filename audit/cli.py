@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import benchmark, demo, doctor, experiments, pairs, shortcuts, show, stress, verify
+from audit.commands import benchmark, demo, doctor, experiments, pairs, serve, shortcuts, show, stress, verify
 from audit.commands import run as running
 from audit.commands import score as scoring
 from audit.commands import train as training
@@ -46,7 +46,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Make pairs": (pairs.generate_pairs, pairs.import_pairs),
     "Detectors": (
         training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,
-        scoring.explain,
+        scoring.explain, serve.serve,
     ),
     "Inspect": (demo.demo, doctor.doctor, verify.verify, verify.sign, show.schema),
 }  # fmt: skip

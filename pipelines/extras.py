@@ -19,6 +19,8 @@ EXTRAS = {
     "ray": ("ray",),
     "diffusers": ("diffusers",),
     "sbom": ("cyclonedx_py",),
+    "serve": ("fastapi", "uvicorn", "python_multipart"),
+    "c2pa": ("c2pa",),
 }
 """Extra to the modules it brings."""
 
@@ -29,7 +31,7 @@ def package_of(module: str) -> str:
     >>> package_of("facenet_pytorch"), package_of("cv2")
     ('facenet-pytorch', 'opencv-python-headless')
     """
-    named = {"cv2": "opencv-python-headless", "cyclonedx_py": "cyclonedx-bom"}
+    named = {"cv2": "opencv-python-headless", "cyclonedx_py": "cyclonedx-bom", "c2pa": "c2pa-python"}
     return named.get(module, module.replace("_", "-"))
 
 

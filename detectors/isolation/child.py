@@ -4,22 +4,17 @@ Enters: the files of a foreign model. Leaves: `IsolatedModel`, which turns a bat
 typed error: the model was refused, failed, took too long, took too much memory, or its process died.
 
 Why a process of its own for every model: what one file does to its process cannot reach another's scores.
-Why nothing is pickled: see `protocol`. Why memory files and not /dev/shm: they have no name that another
-process could open, and are sealed, so that the child cannot shrink them under our feet.
+Why nothing is pickled: see `protocol`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import math
-import mmap
 import os
 import select
 import signal
 import subprocess
-import sys
-import sysconfig
 import threading
 import time
 import weakref
@@ -41,26 +36,23 @@ from detectors.errors import (
     IsolationUnavailable,
 )
 from detectors.isolation import protocol
+from detectors.isolation.confined_process import (
+    end,
+    is_confined,
+    library_folders,
+    pipes,
+    readable,
+    resident_bytes,
+    shared_memory,
+    spawn,
+)
 from detectors.isolation.support import why_unavailable
 
 _TICK_MS = 50
 _MAX_DIMENSIONS = 8
 _LIBRARIES = ("torch", "numpy", "onnxruntime", "torchvision")
-_SYSTEM = (
-    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/dev/urandom", "/proc/cpuinfo",
-    "/proc/meminfo", "/sys/devices/system/cpu", "/sys/devices/system/node",
-)  # fmt: skip
-_CUDA_SYSTEM = ("/sys", "/proc/driver", "/proc/devices", "/proc/modules", "/usr/local/cuda", "/etc/vulkan")
-_ENVIRONMENT = (
-    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS", "NVIDIA_VISIBLE_DEVICES",
-)  # fmt: skip
-"""What the libraries must know; nothing else of the environment is passed on."""
+"""What opens models."""
 _REFUSED = {"Refused": CheckpointFormatError, "TooLarge": CheckpointTooLarge}
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from detectors.isolation.worker import main; "
-    "sys.path.pop(0); main(sys.argv[2:])"
-)
 
 
 @dataclass(frozen=True)
@@ -110,17 +102,17 @@ class IsolatedModel:
         self._limits = limits or Limits()
         self._lock = threading.Lock()
         self._name = str(files[0]) if files else "the model"
-        self._given, given = _memory(protocol.INPUT_BYTES)
-        self._answers, answers = _memory(protocol.OUTPUT_BYTES)
-        ours, theirs = _pipes()
+        self._given, given = shared_memory(protocol.INPUT_BYTES)
+        self._answers, answers = shared_memory(protocol.OUTPUT_BYTES)
+        ours, theirs = pipes()
         try:
-            self._process = _spawn([*theirs, given, answers])
+            self._process = spawn("detectors.isolation.worker", [*theirs, given, answers])
         finally:
             for descriptor in (*theirs, given, answers):
                 os.close(descriptor)
         self.pid = self._process.pid
         self._requests, self._replies = ours[:2]
-        self._end = weakref.finalize(self, _end, self._process, ours)
+        self._end = weakref.finalize(self, end, self._process, ours)
         self._memory = self._limits.memory
         self._start(files, kinds, device)
 
@@ -212,16 +204,16 @@ class IsolatedModel:
     def _start(self, files: Sequence[Path], kinds: Sequence[str], device: str) -> None:
         cuda = device != "cpu"
         start = {
-            "readable": _readable(files, cuda),
+            "readable": [*readable(["detectors"], _LIBRARIES, cuda), *(str(f.absolute()) for f in files)],
             "devices": ["/dev/null", *(sorted(glob("/dev/nvidia*")) if cuda else [])],
-            "import_from": [str(folder) for folder in _library_folders()],
+            "import_from": [str(folder) for folder in library_folders(_LIBRARIES)],
             "kinds": list(kinds),
             "device": device,
             "threads": torch.get_num_threads(),
             "memory_bytes": self._memory,
         }
         reply = self._ask(start, self._limits.load_s)
-        if "error" in reply or not _is_confined(self.pid):
+        if "error" in reply or not is_confined(self.pid):
             self.close()
             raise IsolationUnavailable(f"isolation did not hold: {_printable(reply)}")
 
@@ -252,7 +244,7 @@ class IsolatedModel:
                         f"{self._name} gave no answer within {seconds:g} s: its process was ended; "
                         "try smaller batches, or load_detector(..., limits=Limits(batch_s=...))"
                     )
-                if _resident_bytes(self.pid) > self._memory + _LIBRARY_BYTES:
+                if resident_bytes(self.pid) > self._memory + _LIBRARY_BYTES:
                     raise DetectorDied(
                         f"{self._name} took more than {self._memory / 2**30:.1f} GiB of memory: "
                         "its process was ended; try smaller batches, or allow more "
@@ -284,95 +276,6 @@ class IsolatedModel:
 
 _LIBRARY_BYTES = 2 << 30
 """What torch itself may hold, with a graphics processor's libraries."""
-
-
-def _memory(size: int) -> tuple[mmap.mmap, int]:
-    """Shared memory without a name, mapped here, and its descriptor; nobody can change its size."""
-    import fcntl  # only where there is isolation
-
-    descriptor = os.memfd_create("batch", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, size)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return mmap.mmap(descriptor, size), descriptor
-
-
-def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """(requests, replies, lifeline) for us and for the child; nothing is ever written to the lifeline."""
-    (their_requests, requests), (replies, their_replies) = os.pipe(), os.pipe()
-    their_lifeline, lifeline = os.pipe()
-    return (requests, replies, lifeline), (their_requests, their_replies, their_lifeline)
-
-
-def _spawn(descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    """A fresh interpreter that sees neither our environment nor our files."""
-    import detectors
-
-    root = str(Path(detectors.__file__).resolve().parents[1])
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return subprocess.Popen(
-        [sys.executable, "-I", "-B", "-c", _START, root, *map(str, descriptors)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment
-        | {
-            "LANG": "C.UTF-8",
-            "CUDA_CACHE_DISABLE": "1",
-            "PATH": "/nonexistent",
-            "TORCHINDUCTOR_CACHE_DIR": "/",
-        },
-        cwd="/",
-        pass_fds=descriptors,
-        start_new_session=True,
-    )
-
-
-def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int]) -> None:
-    """Kill the process and close what led to it."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    process.wait()
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
-def _library_folders() -> list[Path]:
-    """Where the libraries that open models were installed, in the order in which this process looks there."""
-    origins = [spec.origin for name in _LIBRARIES if (spec := importlib.util.find_spec(name)) and spec.origin]
-    folders = {Path(origin).resolve().parents[1] for origin in origins}
-    order = [Path(entry).resolve() for entry in sys.path]
-    return sorted(
-        folders, key=lambda folder: (order.index(folder) if folder in order else len(order), folder)
-    )
-
-
-def _readable(files: Sequence[Path], cuda: bool) -> list[str]:
-    """The libraries, what they ask of the system, and the model."""
-    paths = sysconfig.get_paths()
-    python = [paths["stdlib"], paths["platstdlib"], f"{sys.base_prefix}/lib", f"{sys.base_exec_prefix}/lib"]
-    own = Path(__file__).resolve().parents[1]
-    linked = [p for p in os.environ.get("LD_LIBRARY_PATH", "").split(":") if p.startswith("/")]
-    system = [*_SYSTEM, *(_CUDA_SYSTEM if cuda else ())]
-    return [
-        *map(str, [*python, own, *_library_folders(), *linked, *system]),
-        *(str(f.absolute()) for f in files),
-    ]
-
-
-def _is_confined(pid: int) -> bool:
-    """Whether the kernel says so: a seccomp filter, no new privileges, hardly a capability."""
-    lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
-    said = dict(line.split(":", 1) for line in lines if ":" in line)
-    reading_alone = int(said["CapEff"], 16) & ~(1 << 2) == 0
-    return said["Seccomp"].strip() == "2" and said["NoNewPrivs"].strip() == "1" and reading_alone
-
-
-def _resident_bytes(pid: int) -> int:
-    """Memory a process holds now; 0 where it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * mmap.PAGESIZE
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def _autocast() -> str | None:

@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper
 
 from detectors.errors import DetectorDied, DetectorTooSlow, ForeignDetectorError, IsolationUnavailable
-from detectors.isolation import child, landlock, protocol
+from detectors.isolation import child, confined_process, landlock, protocol
 from detectors.isolation.child import IsolatedModel, Limits
 from detectors.isolation.opening import ONNX
 from detectors.isolation.support import describe
@@ -78,7 +78,7 @@ def test_a_process_that_dies_is_one_line_and_no_score(opened, number, how):
 def test_its_environment_and_files_are_not_ours(opened, monkeypatch):
     environment = Path(f"/proc/{opened.pid}/environ").read_bytes().decode().split("\0")
     assert {line.partition("=")[0] for line in environment if line} <= {
-        *child._ENVIRONMENT, "LANG", "CUDA_CACHE_DISABLE", "PATH", "TORCHINDUCTOR_CACHE_DIR",
+        *confined_process.ENVIRONMENT, "LANG", "CUDA_CACHE_DISABLE", "PATH", "TORCHINDUCTOR_CACHE_DIR",
     }  # fmt: skip
     links = {os.readlink(link) for link in Path(f"/proc/{opened.pid}/fd").iterdir()}
     assert {link.split(":")[0].split(" ")[0] for link in links} <= {
@@ -98,7 +98,7 @@ def test_it_ends_when_nobody_holds_it(onnx_file):
 
 def fake(monkeypatch, code: str) -> None:
     """Another program in the place of the worker; it reads at argv[2] and answers at argv[3]."""
-    monkeypatch.setattr(child, "_START", code)
+    monkeypatch.setattr(confined_process, "_START", code)
 
 
 SAY = (
@@ -149,7 +149,7 @@ LIES = [
 
 
 def test_arrays_that_cannot_be_are_not_believed(monkeypatch, onnx_file):
-    monkeypatch.setattr(child, "_is_confined", lambda pid: True)
+    monkeypatch.setattr(child, "is_confined", lambda pid: True)
     for lie in LIES:
         code = (
             SAY + f"say({{'ready': True}}); say(json.loads({json.dumps(lie)!r})); import time; time.sleep(60)"
@@ -162,7 +162,7 @@ def test_arrays_that_cannot_be_are_not_believed(monkeypatch, onnx_file):
 
 
 def test_control_characters_in_its_messages_do_not_reach_the_screen(monkeypatch, onnx_file):
-    monkeypatch.setattr(child, "_is_confined", lambda pid: True)
+    monkeypatch.setattr(child, "is_confined", lambda pid: True)
     fake(
         monkeypatch,
         SAY
@@ -178,13 +178,13 @@ def test_it_imports_the_libraries_that_this_process_would(monkeypatch, tmp_path)
     (tmp_path / "onnxruntime" / "__init__.py").write_text("")
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    assert child._library_folders()[0] == tmp_path.resolve()
+    assert confined_process.library_folders(child._LIBRARIES)[0] == tmp_path.resolve()
     monkeypatch.setattr(sys, "path", [*sys.path[1:], str(tmp_path)])
-    assert child._library_folders()[0] != tmp_path.resolve()
+    assert confined_process.library_folders(child._LIBRARIES)[0] != tmp_path.resolve()
 
 
 def test_shared_memory_cannot_shrink_under_our_feet():
-    memory, descriptor = child._memory(1 << 16)
+    memory, descriptor = confined_process.shared_memory(1 << 16)
     with pytest.raises(PermissionError, match="Operation not permitted"):
         os.ftruncate(descriptor, 1)
     os.close(descriptor)

@@ -1,0 +1,89 @@
+"""The faces of a photo as a detector would be shown each of them, and how steady its answer is.
+
+Enters: the pixels of any photo. Leaves: for each face MTCNN sees, its box and the part that the network
+looks at; versions of that part that a messenger or a photo editor might have left.
+
+Why a face crop is shown whole: detectors trained on crops ("as is") have learned a frame, and `audit score`
+shows them the image as it is. Only where a photo holds more than one face, or one that is small in it, is
+the face cut out, in the frame that the embedded generator's pairs have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from detectors.data.face_crops import MARGIN, box_crop
+from detectors.data.preprocessing import Preprocessing, fit
+from detectors.data.transformations import TRANSFORMATIONS
+from pipelines.faces.align import TIGHT, Crop, Face, align_face
+
+Pixels = npt.NDArray[np.uint8]
+WHOLE_SHARE = 0.45
+"""A single face whose box has at least this share of the photo's shorter side fills it: a face crop. The
+pairs' crops have 0.6 to 1; a portrait of head and shoulders has 0.2 to 0.4."""
+LIGHT = (("jpeg", 90.0, "saved as JPEG 90"), ("downscale", 0.9, "reduced to 0.9 and back"))
+"""Kind of `TRANSFORMATIONS`, level, and what was done in words: what no viewer notices."""
+
+
+@dataclass(frozen=True)
+class SeenFace:
+    """One face of a photo."""
+
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom in the photo's pixels."""
+    confidence: float
+    """MTCNN's probability, 0 to 1."""
+    pixels: Pixels
+    """The part the network is shown, before it is resized: uint8 [h, w, 3]."""
+    shown: str
+    """Which part that is, in words."""
+
+
+def seen_faces(pixels: Pixels, faces: Sequence[Face], preprocessing: Preprocessing) -> list[SeenFace]:
+    """What a network is shown of each face.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        faces: As `pipelines.faces.align.FaceFinder` finds them.
+        preprocessing: The network's.
+    """
+    whole = preprocessing.face == "as is" and len(faces) == 1 and fills(faces[0], pixels.shape)
+    return [_seen(pixels, face, preprocessing, whole) for face in faces]
+
+
+def fills(face: Face, shape: Sequence[int]) -> bool:
+    """Whether a face fills its photo, [H, W, ...], as in a face crop."""
+    left, top, right, bottom = face.box
+    return max(right - left, bottom - top) >= WHOLE_SHARE * min(shape[:2])
+
+
+def _seen(pixels: Pixels, face: Face, preprocessing: Preprocessing, whole: bool) -> SeenFace:
+    if whole:
+        part, shown = pixels, "the whole image, which is a face crop"
+    elif preprocessing.face == "crop":
+        part, shown = box_crop(pixels, face.box), f"a square of {MARGIN} times the box"
+    else:
+        frame = Crop("detector", preprocessing.size_px, TIGHT.reach, TIGHT.drop, max_border_share=1.0)
+        if preprocessing.face == "level":
+            from detectors.data.face_crops import DROP, REACH
+
+            frame = Crop("detector", preprocessing.size_px, REACH, DROP, max_border_share=1.0)
+        part, shown = align_face(pixels, face.landmarks, frame)[0], "the face, cut out with its eyes level"
+    return SeenFace(face.box, face.confidence, part, shown)
+
+
+def network_input(seen: Pixels, preprocessing: Preprocessing) -> Tensor:
+    """[3, S, S] uint8, as the network takes it, of a part of a photo."""
+    return fit(torch.from_numpy(np.array(seen)).permute(2, 0, 1), preprocessing)
+
+
+def light_changes(seen: Pixels) -> list[tuple[str, Pixels]]:
+    """The part a network is shown, changed as little as saving it again changes it; what was done to each."""
+    rng = np.random.default_rng(0)  # these two draw nothing
+    return [(words, TRANSFORMATIONS[kind].apply(seen, level, rng)) for kind, level, words in LIGHT]
