@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from audit.api.audits import audit_images, audit_scores
     from audit.api.comparison import DetectorComparison, compare
+    from audit.api.mitigation import Mitigation, mitigate
     from audit.api.outcome import Audit
     from audit.api.outcome import load_audit as load_result
     from audit.config import AuditConfig
@@ -32,6 +33,8 @@ _HOME = {
     "audit_scores": "api.audits:audit_scores",
     "compare": "api.comparison:compare",
     "load_result": "api.outcome:load_audit",
+    "Mitigation": "api.mitigation:Mitigation",
+    "mitigate": "api.mitigation:mitigate",
 }
 
 __all__ = [
@@ -40,10 +43,12 @@ __all__ = [
     "AuditResult",
     "DetectorComparison",
     "ExpectedError",
+    "Mitigation",
     "audit_images",
     "audit_scores",
     "compare",
     "load_result",
+    "mitigate",
 ]
 
 

@@ -17,11 +17,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from audit import errors as audit_errors
-from audit.commands import benchmark, demo, doctor, experiments, pairs, serve, shortcuts, show, stress, verify
+from audit.commands import (
+    benchmark,
+    demo,
+    doctor,
+    experiments,
+    pairs,
+    serve,
+    show,
+    verify,
+)
 from audit.commands import run as running
 from audit.commands import score as scoring
 from audit.commands import train as training
 from audit.commands.common import errors, typed
+from audit.commands.questions import mitigate, shortcuts, stress
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
 from pipelines.visible import visible
@@ -40,8 +50,8 @@ MAX_MESSAGE = 1500
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Audit": (
-        running.run, show.compare, benchmark.benchmark, benchmark.cross_table, stress.stress,
-        shortcuts.shortcuts, show.report,
+        running.run, mitigate.mitigate, show.compare, benchmark.benchmark, benchmark.cross_table,
+        stress.stress, shortcuts.shortcuts, show.report,
     ),
     "Make pairs": (pairs.generate_pairs, pairs.import_pairs),
     "Detectors": (

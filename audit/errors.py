@@ -14,7 +14,8 @@
     │   └── GroupError            attributes that cannot be audited
     ├── ResultFormatError         an audit.json or comparison.json that cannot be read
     ├── RunFolderError            a run folder that holds another run, or none
-    └── ComparisonError           runs that cannot be compared
+    ├── ComparisonError           runs that cannot be compared
+    └── MitigationError           a cure that cannot be looked for
 
 Every message says what, the value, where, and the next step. The command line prints one line and exits 2.
 """
@@ -89,3 +90,7 @@ class RunFolderError(ExpectedError):
 
 class ComparisonError(ExpectedError):
     """The given runs cannot be compared."""
+
+
+class MitigationError(ExpectedError):
+    """A cure cannot be looked for: a table too small to split, or an impossible option."""

@@ -20,8 +20,8 @@ ROOMS = {
     ],
     "detectors": ["errors", "progress", "data", "isolation", "models", "scoring", "training", "api"],
     "audit": [
-        "errors", "config", "schema", "data", "inference", "metrics", "judge", "wording", "runs",
-        "verification", "api", "serving", "commands", "cli",
+        "errors", "config", "schema", "data", "inference", "metrics", "judge", "mitigation", "wording",
+        "runs", "verification", "api", "serving", "commands", "cli",
     ],
     "reports": ["errors", "run_files", "text", "tables", "figures", "pages"],
 }  # fmt: skip

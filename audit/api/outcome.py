@@ -17,6 +17,7 @@ import pandas as pd
 from markupsafe import escape
 
 from audit.api.frames import curve_frame, frame_of
+from audit.config import AuditConfig
 from audit.errors import RunFolderError
 from audit.runs.checksums import enter
 from audit.runs.image_audit import THUMBNAILS
@@ -105,6 +106,11 @@ class Audit:
         if not place.is_file():
             raise RunFolderError(f"no {SCORES_FILE} in {place.parent}; run the audit again to have them")
         return pd.read_parquet(place)
+
+    @property
+    def config(self) -> AuditConfig | None:
+        """The options in the table's own spelling, while the table is in memory."""
+        return self._scored.config if self._scored is not None else None
 
     @property
     def summary(self) -> str:

@@ -82,12 +82,13 @@ class ScoreTable:
         )
 
 
-def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
+def score_table(frame: pd.DataFrame, config: AuditConfig, split: bool | None = None) -> ScoreTable:
     """Check a table and reduce it to arrays.
 
     Args:
         frame: One row an image, columns as `config.columns` names them, capitals aside.
         config: Valid options.
+        split: Whether the rows will be dealt to parts by their keys; None where a threshold rule asks for it.
 
     Raises:
         ScoreTableError: A leaf of it, naming the first offending row.
@@ -103,7 +104,8 @@ def score_table(frame: pd.DataFrame, config: AuditConfig) -> ScoreTable:
     _check_duplicates(frame, columns.image_id)
     cells, cell = cells_of(frame, attributes, config.bins)
     real_row, fake_row = _pairs(frame, config, fake, cell)
-    key = _keys(frame, config, real_row, fake_row)
+    split = parse_rule(config.threshold).kind != "fixed" if split is None else split
+    key = _keys(frame, config, real_row, fake_row) if split else np.zeros(len(frame), dtype=np.uint64)
     weight = _weights(frame, config)
     unit = _units(frame, config, real_row, fake_row, weight is not None)
     return ScoreTable(fake, score, cells, cell, real_row, fake_row, key, unit, weight)
@@ -273,8 +275,6 @@ def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Ro
     """A hash per independent unit: the unit where one is named, pair_id where the pair is complete, else
     image_id, else the row number.
     """
-    if parse_rule(config.threshold).kind == "fixed":
-        return np.zeros(len(frame), dtype=np.uint64)  # nothing will be split
     names = config.columns
     if names.image_id in frame.columns:
         key = pd.util.hash_array(frame[names.image_id].astype(str).to_numpy(dtype=object))

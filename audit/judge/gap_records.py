@@ -26,6 +26,8 @@ from audit.metrics.one_vs_rest import REST_MEASURES, group_and_rest
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName, ToleranceCheck
 
+RATE_NAMES: tuple[RateName, ...] = ("fpr", "fnr")
+
 N_EQUAL = 500
 """Replicates for the mean of a measure among equal groups; its Monte Carlo error is a few per cent of it."""
 
@@ -101,6 +103,16 @@ def question_of(grouping: Grouping, counts: Counts, by_class: EligibleByClass, r
         n_small=int((grouping.known & ~of_class.chosen).sum()),
         evidence=of_class.evidence,
     )
+
+
+def questions_of(cells: Counts, groupings: Sequence[Grouping], config: AuditConfig) -> list[Question]:
+    """Both rates of every grouping, as questions for `audit.judge.verdicts.judge`."""
+    questions = []
+    for grouping in groupings:
+        counts = cells.merge(grouping.of_cell, len(grouping))
+        by_class = eligible_by_class(grouping, counts, config)
+        questions += [question_of(grouping, counts, by_class, rate) for rate in RATE_NAMES]
+    return questions
 
 
 def gap_results(

@@ -16,12 +16,12 @@ from dataclasses import replace
 import numpy as np
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.counts import Counts, count
+from audit.data.counts import count
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
 from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_replicates
-from audit.judge.gap_records import eligible_by_class, question_of
-from audit.judge.verdicts import Question, judge
+from audit.judge.gap_records import questions_of
+from audit.judge.verdicts import judge
 from audit.metrics.error_curves import ErrorCurve
 from audit.metrics.operating_point import pick_threshold
 from audit.schema.result import OtherThreshold
@@ -50,7 +50,7 @@ def other_thresholds(
     single = [grouping for grouping in groupings if ":" not in grouping.attribute]
     places = [(rule, at, count(table, at)) for rule, at in _places(curve, threshold)]
     config = _with_enough_replicates(config, 2 * len(single) * len(places))
-    asked = [_questions(cells, single, config) for _, _, cells in places]
+    asked = [questions_of(cells, single, config) for _, _, cells in places]
     verdicts = iter(judge([question for questions in asked for question in questions], config))
     return [
         OtherThreshold(
@@ -75,18 +75,6 @@ def _places(curve: ErrorCurve, threshold: float) -> list[tuple[str, float]]:
             seen.add((fp, fn))
             found.append((-fp, rule, at))
     return [(rule, at) for _, rule, at in sorted(found)]
-
-
-def _questions(cells: Counts, groupings: Sequence[Grouping], config: AuditConfig) -> list[Question]:
-    questions = []
-    for grouping in groupings:
-        counts = cells.merge(grouping.of_cell, len(grouping))
-        by_class = eligible_by_class(grouping, counts, config)
-        questions += [
-            question_of(grouping, counts, by_class, "fpr"),
-            question_of(grouping, counts, by_class, "fnr"),
-        ]
-    return questions
 
 
 def _with_enough_replicates(config: AuditConfig, n_tests: int) -> AuditConfig:

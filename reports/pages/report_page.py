@@ -23,6 +23,7 @@ from pipelines.visible import visible_record
 from reports.figures import example_images as samples
 from reports.figures import threshold_explorer as explorer
 from reports.pages import attribute_parts as parts
+from reports.pages.cure_part import cure_of, is_disparate
 from reports.pages.html_page import render
 from reports.pages.intersections import Crossing, crossings, not_compared
 from reports.run_files import load_json
@@ -78,6 +79,7 @@ def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
         ("affected", "Who is affected", True),
         ("certainty", "How sure is this?", True),
         ("thresholds", "Is the threshold right?", True),
+        ("help", "What would help", context["cure"] is not None),
         ("examples", "Examples", context["first_examples"]),
         ("appendix", "Appendix", True),
     ]
@@ -135,6 +137,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         images: Whether faces are put into the page.
     """
     book: parts.Figures = {}
+    cure = cure_of(run_dir, result)
     result, run = legible(result), visible_record(run)
     told = words.findings(result)
     names = _by_severity(result, told)
@@ -164,6 +167,8 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "not_compared": not_compared(crossed, result.config.min_n),
         "explorer": slider,
         "threshold_answer": thresholds.answer(result),
+        "disparate": is_disparate(result),
+        "cure": cure,
         "elsewhere": elsewhere.rows(result, names),
         "n_elsewhere": elsewhere.n_compared(result),
         "explorer_figures": parts.explorer_figures(book, result, explored, slider or {}),

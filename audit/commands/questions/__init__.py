@@ -1,0 +1,1 @@
+"""What one asks after an audit: what breaks the detector, what betrays the files, what would help."""
