@@ -1,7 +1,8 @@
 """The command line: `audit COMMAND`. A thin shell; everything it can do, Python can do in one call.
 
-Enters: arguments. Leaves: exit code 0, 1 where `--fail-on` found what it looks for, 2 for an expected error
-or an impossible option (one line, no traceback). Bugs keep their traceback.
+Enters: arguments. Leaves: exit code 0, 1 where a gate (`--fail-on`, `--max-fpr`, `--max-fnr`) found what it
+looks for, 2 for an expected error or an impossible option (one line, no traceback), 3 where a gate was asked
+for and the detector is not shown to be better than guessing. Bugs keep their traceback.
 """
 
 from __future__ import annotations

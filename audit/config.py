@@ -65,6 +65,9 @@ class AuditConfig:
         independent: Take images for independent although a column says that several show one person.
         weight_column: Column of population weights, >= 0: rates are weighted by them.
         references: Attribute to the group that every other group of it is compared with.
+        max_fpr: Largest FPR allowed, of all images and of every group of a single attribute, in 0-1; None
+            for no limit. Judged by upper limits that hold together (`audit.judge.rate_limits`).
+        max_fnr: The same for the FNR.
     """
 
     attributes: Sequence[str] = ()
@@ -84,6 +87,8 @@ class AuditConfig:
     independent: bool = False
     weight_column: str | None = None
     references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    max_fpr: float | None = None
+    max_fnr: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("attributes", "controls"):
@@ -132,6 +137,10 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
             f"--independent and --unit-column {config.unit_column} contradict each other",
         ),
         _threshold_rule(config.threshold),
+        *[
+            (limit is None or 0 < limit < 1, f"{name} {limit} is not between 0 and 1")
+            for name, limit in (("max_fpr", config.max_fpr), ("max_fnr", config.max_fnr))
+        ],
         (len(set(names)) == len(names), f"an attribute is named twice in {', '.join(names)}"),
         (
             len(set(config.controls)) == len(config.controls),

@@ -22,7 +22,7 @@ from scipy.special import ndtr, ndtri
 from study import AT_LEAST, AT_MOST, EXACT, REPORT, Study, run
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.counts import Counts, of_units
+from audit.data.counts import Counts, count, of_units
 from audit.data.groups import Cells, whole
 from audit.data.score_table import ScoreTable
 from audit.data.unit_totals import unit_totals
@@ -34,6 +34,7 @@ from audit.inference.adjustment import (
 )
 from audit.inference.effective_sample_size import (
     accuracy_worth,
+    fnr_worth,
     fpr_worth,
     half_sum_worth,
     positive_rate_worth,
@@ -44,7 +45,9 @@ from audit.inference.pairwise import pair_critical
 from audit.inference.proportion_intervals import newcombe, ratio_score, wilson, z_value
 from audit.inference.sample_size import images_if_as_seen
 from audit.inference.two_proportions import difference_limits, difference_z, ratio_z
+from audit.judge.rate_limits import rate_limits
 from audit.judge.reference_group import reference_limits
+from audit.judge.usefulness import usefulness
 from audit.judge.verdicts import Question, judge
 from audit.metrics.auc import auc_influence
 from audit.metrics.curves_by_group import SortedScores, score_measures
@@ -54,7 +57,7 @@ from audit.metrics.operating_point import pick_threshold
 from audit.runs.align_runs import Run
 from audit.runs.compare_runs import paired_tests
 from audit.runs.score_audit import audit_scores
-from audit.schema.result import AuditResult, Verdict
+from audit.schema.result import AuditResult, Measures, Verdict
 
 Z = z_value(0.95)
 ALPHA = 0.05
@@ -589,6 +592,83 @@ def weighted_coverage(n: int, rates: tuple[float, float], n_sim: int, rng: np.ra
     return hits / n_sim
 
 
+def scored_table(fake: np.ndarray, score: np.ndarray, unit: np.ndarray | None) -> ScoreTable:
+    """Single images of one cell, perhaps of units."""
+    none = np.zeros(0, dtype=np.int64)
+    cells = Cells(["all"], [["all"]], np.zeros((1, 1), np.int32))
+    return ScoreTable(fake, score, cells, np.zeros(len(fake), np.int32), none, none,
+                      np.zeros(len(fake), np.uint64), unit=unit)  # fmt: skip
+
+
+WORTH = {"fpr": fpr_worth, "fnr": fnr_worth}
+
+
+def answerable(table: ScoreTable, threshold: float) -> bool:
+    """Whether the detector behind these scores is found to be better than guessing."""
+    [measured], counts = score_measures(SortedScores.of(table), whole(1), Z), count(table, threshold).total()
+    rates = {"fpr": counts.fp / counts.n_real, "fnr": counts.fn / counts.n_fake}
+    limits = {name: wilson(rates[name], worth(counts), Z) for name, worth in WORTH.items()}
+    measures = Measures.model_construct(
+        n_real=int(counts.n_real[0]), n_fake=int(counts.n_fake[0]),
+        fpr=float(rates["fpr"][0]), fnr=float(rates["fnr"][0]), positive_rate=0.5,
+        fpr_interval=(limits["fpr"][0][0], limits["fpr"][1][0]),
+        fnr_interval=(limits["fnr"][0][0], limits["fnr"][1][0]),
+        balanced_accuracy=1 - float(rates["fpr"][0] + rates["fnr"][0]) / 2,
+        auc=measured.auc, auc_interval=measured.auc_interval, eer=measured.eer,
+    )  # fmt: skip
+    return usefulness(measures, threshold, "fixed").answerable
+
+
+def answerable_share(
+    n: tuple[int, int], shift: float, threshold: float, n_each: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often a detector is found to be better than guessing.
+
+    Normal scores, fakes `shift` higher; n reals and fakes in units of n_each, whose scores correlate by 1/2.
+    """
+    hits, fake = 0, np.repeat([False, True], n)
+    unit = np.arange(len(fake)) // n_each
+    for _ in range(n_sim):
+        common = rng.normal(size=len(unit))[unit] * (n_each > 1)
+        score = (rng.normal(size=len(fake)) + common) / np.sqrt(1 + (n_each > 1)) + shift * fake
+        hits += answerable(scored_table(fake, score, unit if n_each > 1 else None), threshold)
+    return hits / n_sim
+
+
+def groups_of(k: int) -> Cells:
+    """k groups of one attribute."""
+    return Cells(["a"], [[str(g) for g in range(k)]], np.arange(k, dtype=np.int32)[:, None])
+
+
+def limit_passed_share(
+    n: np.ndarray, p: np.ndarray, limit: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often all upper limits of FPRs, the overall one included, keep to --max-fpr."""
+    cells = groups_of(len(n))
+    hits, groupings, config = 0, cells.groupings(), AuditConfig(max_fpr=limit)
+    for _ in range(n_sim):
+        k = rng.binomial(n, p)
+        reals, none = np.stack([n - k, k], axis=1), np.zeros((len(n), 2), np.int64)
+        found = rate_limits(Counts(np.zeros((len(n), 2, 2), np.int64), reals, none), groupings, config)
+        hits += all(one.holds for one in found)
+    return hits / n_sim
+
+
+def limit_passed_by_units(
+    sizes: Sizes, rates: np.ndarray, together: float, n_each: int, limit: float,
+    n_sim: int, rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """The same for images that share units."""
+    cells = Cells(
+        ["a"], [[str(g) for g in range(len(sizes))]], np.arange(len(sizes), dtype=np.int32)[:, None]
+    )
+    hits, groupings, config = 0, cells.groupings(), AuditConfig(max_fpr=limit)
+    for _ in range(n_sim):
+        found = rate_limits(clustered(sizes, rates, together, n_each, rng), groupings, config)
+        hits += all(one.holds for one in found)
+    return hits / n_sim
+
+
 def planted(k: int, base: float, gap: float, where: int = 0) -> np.ndarray:
     """k equal rates, one of them raised."""
     rates = np.full(k, base)
@@ -909,6 +989,60 @@ STUDIES = [
         Study("Weights, rate", f"{n} images, rates {p} and {q}", AT_LEAST,
               partial(weighted_coverage, n, (p, q)), 2_000)
         for n, p, q in ((400, 0.2, 0.05), (2000, 0.1, 0.02))
+    ],
+    *[
+        Study("A coin taken for a detector", case, AT_MOST,
+              partial(answerable_share, n, 0.0, at, each), 1_000)
+        for case, n, at, each in (
+            ("30 + 30 images", (30, 30), 0.0, 1),
+            ("1,000 + 1,000", (1_000, 1_000), 0.0, 1),
+            ("5,000 + 50", (5_000, 50), 0.0, 1),
+            ("1,000 + 1,000, flags 1 %", (1_000, 1_000), 2.33, 1),
+            ("1,000 + 1,000, flags nothing", (1_000, 1_000), 9.0, 1),
+            ("40 + 40 persons, 10 images each", (400, 400), 0.0, 10),
+            ("12 + 12 persons, 10 images each", (120, 120), 0.0, 10),
+        )
+    ],
+    *[
+        Study("A threshold that fits nothing passes", case, AT_MOST,
+              partial(answerable_share, n, 2.0, at, 1), 500)
+        for case, n, at in (
+            ("1,000 + 1,000, FPR and FNR 0 and 99.9 %", (1_000, 1_000), 5.1),
+            ("10,000 + 10,000, 0 and 99 %", (10_000, 10_000), 4.33),
+            ("1,000 + 1,000, 90 and 0 %", (1_000, 1_000), -1.28),
+        )
+    ],
+    *[
+        Study("A useful detector found to be one", case, (0.95, 1.0),
+              partial(answerable_share, n, shift, at, each), 1_000)
+        for case, n, shift, at, each in (
+            ("AUC 0.80, balanced accuracy 0.73, 40 + 40 images", (40, 40), 1.2, 0.6, 1),
+            ("AUC 0.66, balanced accuracy 0.61, 200 + 200", (200, 200), 0.57, 0.285, 1),
+            ("AUC 0.98, FPR 0.1 %, FNR 54 %, 300 + 300", (300, 300), 3.0, 3.1, 1),
+            ("AUC 0.92, FPR 0.1 %, FNR 86 %, 2,000 + 2,000", (2_000, 2_000), 2.0, 3.09, 1),
+            ("AUC 0.92, FPR 0.1 %, FNR 86 %, 20,000 + 20,000", (20_000, 20_000), 2.0, 3.09, 1),
+            ("AUC 0.86, 5,000 + 50 images", (5_000, 50), 1.5, 0.75, 1),
+            ("AUC 0.86, 30 + 30 persons, 10 images each", (300, 300), 1.5, 0.75, 10),
+        )
+    ],
+    *[
+        Study("--max-fpr passed although a group exceeds it", case, AT_MOST,
+              partial(limit_passed_share, np.array(n), np.array(p), limit), 4_000)
+        for case, n, p, limit in (
+            ("7 races at 3 %, one at 5.05 %", RACES, planted(7, 0.03, 0.0205, 2), 0.05),
+            ("20,000 at 0.2 %, one of 60 at 5.05 %", [20_000, 60, 60], [0.002, 0.002, 0.0505], 0.05),
+            ("3 of 400 at 1.01 %", [400] * 3, [0.0101] * 3, 0.01),
+        )
+    ],
+    Study("--max-fpr passed although a group exceeds it", "300 and 30 persons, 10 images each, 2 and 10.1 %",
+          AT_MOST, partial(limit_passed_by_units, (300, 30), np.array([0.02, 0.101]), 0.4, 10, 0.1), 1_000),
+    *[
+        Study("--max-fpr passed where kept", case, REPORT,
+              partial(limit_passed_share, np.array(n), np.array(p), limit), 1_000)
+        for case, n, p, limit in (
+            ("7 races at 3 %, limit 5 %", RACES, [0.03] * 7, 0.05),
+            ("7 races at 4 %, limit 5 %", RACES, [0.04] * 7, 0.05),
+        )
     ],
 ]  # fmt: skip
 

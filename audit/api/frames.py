@@ -5,6 +5,7 @@ Enters: lists of records of a result. Leaves: DataFrames.
     xyz_interval   becomes xyz_low and xyz_high ("interval" becomes low and high), NaN where there is none
     confusion      becomes tp, fp, tn, fn
     a dictionary   becomes one column a key: apcer_at_bpcer_0.01
+    no_skill       becomes no_skill_always_real, no_skill_always_fake, no_skill_random
     lists          stay lists
 """
 
@@ -16,7 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from audit.schema.result import Confusion, Curve, Record
+from audit.schema.gates import NoSkill
+from audit.schema.nullable import Record
+from audit.schema.result import Confusion, Curve
 
 
 def frame_of(records: Sequence[Record], kind: type[Record]) -> pd.DataFrame:
@@ -54,6 +57,8 @@ def _columns(kind: type[Record], name: str) -> list[str]:
         return list(_ends(name, None))
     if kind.model_fields[name].annotation is Confusion:
         return list(Confusion.model_fields)
+    if name == "no_skill":
+        return list(_no_skill(None))
     return [] if "dict" in str(kind.model_fields[name].annotation) else [name]
 
 
@@ -64,11 +69,17 @@ def _row(record: Record) -> dict[str, Any]:
             row |= _ends(name, value)
         elif isinstance(value, Confusion):
             row |= dict(value)
+        elif name == "no_skill":
+            row |= _no_skill(value)
         elif isinstance(value, dict):
             row |= {f"{name}_{key}": one for key, one in value.items()}
         else:
             row[name] = value
     return row
+
+
+def _no_skill(value: NoSkill | None) -> dict[str, float]:
+    return {f"no_skill_{key}": getattr(value, key, math.nan) for key in NoSkill.model_fields}
 
 
 def _ends(name: str, value: tuple[float, float] | None) -> dict[str, float]:

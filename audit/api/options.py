@@ -38,6 +38,8 @@ class AuditOptions(TypedDict, total=False):
     independent: bool
     weight_column: str | None
     references: Mapping[str, str]
+    max_fpr: float | None
+    max_fnr: float | None
     label_column: str
     score_column: str
     image_id_column: str

@@ -19,10 +19,12 @@ from markupsafe import escape
 from audit.api.frames import curve_frame, frame_of
 from audit.config import AuditConfig
 from audit.errors import RunFolderError
+from audit.judge.usefulness import usefulness_in
 from audit.runs.checksums import enter
 from audit.runs.image_audit import THUMBNAILS
 from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, refuse_other_run
 from audit.runs.score_audit import AuditedScores
+from audit.schema.gates import RateLimit
 from audit.schema.json_schema import load_result as load_record
 from audit.schema.result import (
     AuditResult,
@@ -67,6 +69,19 @@ class Audit:
         """One row an attribute and rate: verdict, gap with its interval (0-1), p-values, who is worse off."""
         worse = pd.Series([[g.group for g in v.worse_groups] for v in self.record.verdicts], dtype=object)
         return frame_of(self.record.verdicts, Verdict).assign(worse_groups=worse)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the detector is shown to be better than guessing, so that verdicts answer the question.
+
+        `record.usefulness` says why not, and holds what flagging nothing, everything or at random gets.
+        """
+        return usefulness_in(self.record).answerable
+
+    @property
+    def rate_limits(self) -> pd.DataFrame:
+        """One row a rate held to `max_fpr` or `max_fnr`: upper limit (0-1), and whether it holds."""
+        return frame_of(self.record.rate_limits, RateLimit)
 
     @property
     def gaps(self) -> pd.DataFrame:
@@ -116,12 +131,13 @@ class Audit:
     def summary(self) -> str:
         """The answer as text: what to know first, the answer, one line a verdict."""
         from audit.wording.verdict_text import finding
-        from reports.text.answer import headline, notes, overall_sentence
+        from reports.text.answer import baseline_sentence, headline, notes, overall_sentence
         from reports.text.legible import legible
 
         shown = legible(self.record)
+        overall = f"{overall_sentence(shown)} {baseline_sentence(shown)}".rstrip()
         told = [f"{f.headline}. {f.sentence}" for f in (finding(shown, v) for v in _single(shown))]
-        return "\n".join([*notes(shown), headline(shown), overall_sentence(shown), *told])
+        return "\n".join([*notes(shown), headline(shown), overall, *told])
 
     def write(self, out_dir: str | Path, overwrite: bool = False) -> Path:
         """Write the run folder: `audit.json`, `scores.parquet`, the sampled faces.

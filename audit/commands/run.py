@@ -14,6 +14,7 @@ from audit.commands.common import (
     circumstances,
     command_line,
     console,
+    errors,
     find_pairs,
     refuse_typed,
     require_detectors,
@@ -76,6 +77,8 @@ def run(
     n_boot: of.NBoot = 10_000,
     seed: of.RunSeed = 0,
     fail_on: of.FailOn = None,
+    max_fpr: of.MaxFpr = None,
+    max_fnr: of.MaxFnr = None,
     junit: of.Junit = None,
     out: of.Out = None,
     overwrite: of.RunOverwrite = False,
@@ -98,6 +101,7 @@ def run(
             "seed": seed, "controls": control or (), "references": references(reference or []),
             "bins": edges(bins or []), "positive": positive, "unit_column": unit_column,
             "independent": independent, "weight_column": weight_column,
+            "max_fpr": max_fpr, "max_fnr": max_fnr,
             "label_column": label_column, "score_column": score_column,
             "image_id_column": image_id_column, "pair_id_column": pair_id_column,
         },
@@ -188,12 +192,20 @@ def _keep_sbom(found: Audit) -> None:
 
 
 def _judge(found: Audit, fail_on: Any, junit: Path | None) -> None:
-    from audit.runs.junit import failing, write_junit
+    """Write the JUnit file; print a line for each reason to stop the build, and stop it."""
+    from audit.runs.gates import exit_code, gate_failures, not_judged
+    from audit.runs.junit import write_junit
+    from pipelines.visible import visible
 
     if junit is not None:
         write_junit(found.record, junit, fail_on or "disparity")
-    if failing(found.record, fail_on):
-        raise typer.Exit(1)
+    for line in not_judged(found.record):
+        console.print(visible(line), markup=False, soft_wrap=True)
+    failures = gate_failures(found.record, fail_on)
+    for one in failures:
+        errors.print(f"gate failed: {visible(one.line)}", style="red", markup=False, soft_wrap=True)
+    if failures:
+        raise typer.Exit(exit_code(failures))
 
 
 def edges(given: list[str]) -> dict[str, list[float]]:

@@ -192,16 +192,29 @@ RunSeed = Annotated[
 ]
 
 GATES = ("proven", "disparity", "insufficient")
-"""From the mildest to the strictest; `audit.runs.junit.FailOn` says the same, and a test that they agree."""
+"""From the mildest to the strictest; `audit.runs.gates.FailOn` says the same, and a test that they agree."""
 FailOn = Annotated[
     str | None,
     typer.Option(
         help="Exit with 1 on: proven (a gap proven beyond the tolerance), disparity (groups proven unequal), "
-        "or insufficient (evidence) as well.",
+        "or insufficient (evidence) as well. Every gate exits with 3 where the detector is not shown to be "
+        "better than guessing.",
         metavar="VERDICT", callback=chosen_from(GATES), autocompletion=complete(GATES),
         rich_help_panel=GATE,
     ),
 ]  # fmt: skip
+MaxFpr = Annotated[
+    float | None,
+    typer.Option(
+        help="Exit with 1 unless the FPR is shown to be at most this, overall and in every group of an "
+        "audited attribute: 0.05 is 5 %.",
+        metavar="SHARE", rich_help_panel=GATE,
+    ),
+]  # fmt: skip
+MaxFnr = Annotated[
+    float | None,
+    typer.Option(help="The same for the FNR.", metavar="SHARE", rich_help_panel=GATE),
+]
 Junit = Annotated[
     Path | None,
     typer.Option(

@@ -28,7 +28,7 @@ STYLES = {"disparity": "bold red", "within tolerance": "green", "insufficient ev
 
 def print_outcome(result: AuditResult, report: Path) -> None:
     """Print the notes, the headline, the verdicts and the path of the report."""
-    from reports.text.answer import headline, notes, overall_sentence
+    from reports.text.answer import baseline_sentence, headline, notes, overall_sentence
     from reports.text.legible import legible
 
     result = legible(result)
@@ -38,7 +38,8 @@ def print_outcome(result: AuditResult, report: Path) -> None:
     for note in notes(result):
         console.print(Text(f"Important: {note}", style="yellow"), soft_wrap=True)
     console.print(Text(headline(result), style="bold"), soft_wrap=True)
-    console.print(Text(overall_sentence(result)), soft_wrap=True)
+    told = f"{overall_sentence(result)} {baseline_sentence(result)}".rstrip()
+    console.print(Text(told), soft_wrap=True)
     asked = [v for v in result.verdicts if ":" not in v.attribute or not math.isnan(v.p_value)]
     if asked:
         console.print(_table(result, asked))

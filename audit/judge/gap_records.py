@@ -22,6 +22,7 @@ from audit.inference.proportion_intervals import z_value
 from audit.judge.verdicts import Question
 from audit.metrics.disparity import MEASURES, GroupRates, Kind, Measure, Needs, group_rates_of
 from audit.metrics.disparity_intervals import LIMITS, NO_INTERVAL, Evidence
+from audit.metrics.no_skill import NoSkillRates, no_skill_rates
 from audit.metrics.one_vs_rest import REST_MEASURES, group_and_rest
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName, ToleranceCheck
@@ -116,15 +117,26 @@ def questions_of(cells: Counts, groupings: Sequence[Grouping], config: AuditConf
 
 
 def gap_results(
-    grouping: Grouping, counts: Counts, by_class: EligibleByClass, config: AuditConfig
+    grouping: Grouping, counts: Counts, by_class: EligibleByClass, config: AuditConfig, share: float
 ) -> list[Gap]:
-    """Every measure over all groups, then every measure of each group against the rest."""
+    """Every measure over all groups, then every measure of each group against the rest.
+
+    Args:
+        grouping: k groups.
+        counts: Of them.
+        by_class: Those that may be compared.
+        config: Options of the audit.
+        share: Of all images that are flagged, for the random detector they are compared with.
+    """
     equal: dict[int, GroupRates] = {}
+    no_skill: dict[int, NoSkillRates] = {}
     for of_class in by_class.values():
         if of_class.evidence is not None and id(of_class.evidence) not in equal:
             rng = np.random.default_rng([*of_class.evidence.seed, 3])
             drawn = equal_replicates(as_independent(of_class.evidence.ordered), N_EQUAL, rng)
             equal[id(of_class.evidence)] = group_rates_of(drawn)
+            rng = np.random.default_rng([*of_class.evidence.seed, 4])
+            no_skill[id(of_class.evidence)] = no_skill_rates(of_class.evidence.ordered, share, rng)
     over_all = [
         _gap(
             key,
@@ -132,6 +144,7 @@ def gap_results(
             grouping,
             by_class[measure.needs],
             equal.get(id(by_class[measure.needs].evidence)),
+            no_skill.get(id(by_class[measure.needs].evidence)),
             config,
         )
         for key, measure in MEASURES.items()
@@ -145,10 +158,11 @@ def _gap(
     grouping: Grouping,
     of_class: EligibleGroups,
     equal: GroupRates | None,
+    no_skill: NoSkillRates | None,
     config: AuditConfig,
 ) -> Gap:
     evidence = of_class.evidence
-    if evidence is None or equal is None:
+    if evidence is None or equal is None or no_skill is None:
         reason = f"fewer than two groups have at least {config.min_n} images of the class concerned"
         return Gap(attribute=grouping.attribute, measure=key, value=math.nan, interval=None, reason=reason)
     rates = group_rates_of(evidence.counts)
@@ -165,6 +179,7 @@ def _gap(
         groups=[names[g] for g in extremes(measure, rates)],
         expected_if_equal=_mean(measure.compute(equal)),
         tolerance_check=tolerance_check(measure.kind, limits, config),
+        no_skill=no_skill.of(measure),
     )
 
 

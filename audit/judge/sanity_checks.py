@@ -9,20 +9,35 @@ every error of the audit is a right decision, and the groups it names are the wr
 Why accuracy at the threshold is held against the equal error rate: where some threshold decides far better
 than the one given, it is the threshold that fails, not the detector. Scores in percent or logits at a
 threshold for probabilities do that.
+
+Why a detector must be *shown* to be better than guessing: one that flags nothing, everything or at random
+treats all groups alike, and every fairness figure is perfect. Both the scores (lower limit of the AUC) and
+the decisions (lower limit of the balanced accuracy) must lie above 0.5, so that a coin passes only if both
+intervals miss.
+
+Why a threshold does not fit only if it flags most reals or misses nearly all fakes: few reals are fake, so
+strict thresholds are usual, and one that catches a tenth of the fakes at an FPR of 0.1 % is meant. Scores in
+other units end up far beyond. A rule (fpr=0.001) says what is meant, and is never called a misfit.
+
+Source of the interval: the method of variance estimates recovery, Zou & Donner 2008, Statistics in Medicine
+27:1693-1702; for two independent rates it is Newcombe's. The halves of a pair have scores that rise
+together, which makes it wider than need be.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.schema.nullable import Interval
 from audit.schema.result import AuditResult, Measures
 
-Fault = Literal["reversed", "threshold", "rule", "weak"]
-"""Scores or labels the wrong way round; a threshold that does not fit; a rule that costs as much; a detector
-that guesses."""
+Fault = Literal["reversed", "guessing", "threshold", "rule", "weak"]
+"""Scores or labels the wrong way round; not shown better than guessing; a threshold that does not fit; a
+threshold or rule that costs as much, and is meant; a detector that is little better than guessing."""
 
 REVERSED = 0.4
 """An AUC below this, its interval below 0.5, is taken for a reversal."""
@@ -36,6 +51,21 @@ FITS = 0.1
 PROBABILITY_THRESHOLD = 0.5
 
 
+MOST_FLAGGED = 0.5
+"""Share of reals flagged (its lower limit) from which on a number is no threshold for these scores."""
+
+NEARLY_ALL_MISSED = 0.9
+"""The same for the share of fakes that pass."""
+
+
+def balanced_accuracy_interval(overall: Measures) -> Interval:
+    """Limits of 1 - (FPR + FNR) / 2 from those of both rates; NaN where one of them is undefined."""
+    value = 1 - (overall.fpr + overall.fnr) / 2
+    least = [overall.fpr - overall.fpr_interval[0], overall.fnr - overall.fnr_interval[0]]
+    most = [overall.fpr_interval[1] - overall.fpr, overall.fnr_interval[1] - overall.fnr]
+    return max(0.0, value - math.hypot(*most) / 2), min(1.0, value + math.hypot(*least) / 2)
+
+
 def fault_of(overall: Measures, rule: str) -> Fault | None:
     """What is wrong with scores, labels or threshold; None where nothing is, or where it is undefined.
 
@@ -43,11 +73,26 @@ def fault_of(overall: Measures, rule: str) -> Fault | None:
         overall: Measures on all images.
         rule: "fixed", or the rule that the threshold came from.
     """
+    if math.isnan(overall.auc):
+        return None
     if overall.auc < REVERSED and overall.auc_interval[1] < 0.5:
         return "reversed"
-    if overall.balanced_accuracy < GUESSING and 1 - overall.eer - overall.balanced_accuracy >= FITS:
-        return "threshold" if rule == "fixed" else "rule"
+    if overall.auc_interval[0] <= 0.5:
+        return "guessing"
+    low, high = balanced_accuracy_interval(overall)
+    another_fits = 1 - overall.eer - overall.balanced_accuracy >= FITS
+    if low <= 0.5:
+        return "threshold" if another_fits and rule == "fixed" else "guessing"
+    if another_fits and rule == "fixed" and high < GUESSING and _one_sided(overall):
+        return "threshold"
+    if another_fits and overall.balanced_accuracy < GUESSING:
+        return "rule"
     return "weak" if overall.balanced_accuracy < GUESSING or overall.auc < GUESSING else None
+
+
+def _one_sided(overall: Measures) -> bool:
+    """Whether most reals are shown to be flagged, or nearly all fakes to pass."""
+    return overall.fpr_interval[0] >= MOST_FLAGGED or overall.fnr_interval[0] >= NEARLY_ALL_MISSED
 
 
 def fault_in(result: AuditResult) -> Fault | None:
@@ -65,6 +110,7 @@ def sentences(overall: Measures, threshold: float, rule: str) -> list[str]:
     """
     fault = fault_of(overall, rule)
     auc, accuracy = f"AUC {overall.auc:.3f}", f"balanced accuracy {overall.balanced_accuracy:.3f}"
+    what = "The threshold" if rule == "fixed" else f"The rule {rule}"
     told = {
         "reversed": (
             f"Scores or labels look reversed: real images score higher than fakes ({auc}; guessing gives "
@@ -77,8 +123,9 @@ def sentences(overall: Measures, threshold: float, rule: str) -> list[str]:
             f"guessing ({accuracy}), though the scores tell real images from fakes ({auc}). Give --threshold "
             "in the units of the scores, or a rule such as --threshold eer, and audit again."
         ),
+        "guessing": _not_shown(overall, threshold),
         "rule": (
-            f"The rule {rule} has its price: at its threshold of {threshold:.4g} decisions are hardly better "
+            f"{what} has its price: at {threshold:.4g} decisions are hardly better "
             f"than guessing ({accuracy}), though the scores tell real images from fakes ({auc})."
         ),
         "weak": (
@@ -87,6 +134,22 @@ def sentences(overall: Measures, threshold: float, rule: str) -> list[str]:
         ),
     }
     return [] if fault is None else [told[fault]]
+
+
+def _not_shown(overall: Measures, threshold: float) -> str:
+    """The detector is not shown to be better than one that looks at nothing: by its scores, or decisions."""
+    low, high = overall.auc_interval
+    seen = f"its scores have an AUC of {overall.auc:.3f} ({low:.3f} to {high:.3f})"
+    if low > 0.5:
+        low, high = balanced_accuracy_interval(overall)
+        seen = (
+            f"its decisions at {threshold:.4g} have a balanced accuracy of {overall.balanced_accuracy:.3f} "
+            f"({low:.3f} to {high:.3f})"
+        )
+    return (
+        f"On these images the detector is not shown to be better than guessing: {seen}, and guessing gives "
+        "0.5. Flagging nothing, everything or at random treats all groups alike too, and is not fair for it."
+    )
 
 
 def scale_sentences(score: NDArray[np.float64], threshold: float, rule: str) -> list[str]:

@@ -98,6 +98,8 @@ def config_of(result: AuditResult) -> AuditConfig:
         unit_column=recorded.unit_column,
         independent=recorded.independent,
         weight_column=recorded.weight_column,
+        max_fpr=recorded.max_fpr,
+        max_fnr=recorded.max_fnr,
     )
 
 

@@ -1,52 +1,46 @@
-"""Verdicts for pipelines: which ones fail a build, and all of them as a JUnit file.
+"""Verdicts, the question whether they can be read, and limits of rates as a JUnit file.
 
-Enters: an `AuditResult`. Leaves: the verdicts that fail under `--fail-on`, and XML with one test case each.
+Enters: an `AuditResult`. Leaves: XML with one test case for each.
 
 Why insufficient evidence is "skipped" in JUnit unless it fails the build: it is the word that format has for
-a test that could not be decided.
+a test that could not be decided. Verdicts on a detector that is not shown to work are skipped for the same
+reason; the case "detector better than guessing" fails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-from audit.schema.result import AuditResult, Verdict
+from audit.judge.usefulness import usefulness_in
+from audit.runs.gates import FailOn, failing, limit_line
+from audit.schema.result import OVERALL, AuditResult
 from pipelines.storage import write_text
 from pipelines.visible import END_ISOLATE, ISOLATE, visible
 
-FailOn = Literal["proven", "disparity", "insufficient"]
-"""From the mildest gate to the strictest."""
+USEFUL = "detector better than guessing"
+"""Name of the test case that fails where no question on groups can be answered."""
 
 
-def failing(result: AuditResult, fail_on: FailOn | None) -> list[Verdict]:
-    """Verdicts that set exit code 1.
+@dataclass(frozen=True)
+class Case:
+    """One test case: where it stands, how it ended, and why."""
 
-    Args:
-        result: What the audit found.
-        fail_on: "proven": gaps proven to exceed the tolerance. "disparity": also groups proven unequal whose
-        gap
-            exceeds it as seen, and in truth perhaps not. "insufficient": also what could not be decided. None
-            fails nothing.
-    """
-    if fail_on == "proven":
-        return [verdict for verdict in result.verdicts if verdict.beyond_tolerance_proven]
-    words: dict[FailOn | None, set[str]] = {
-        None: set(),
-        "disparity": {"disparity"},
-        "insufficient": {"disparity", "insufficient evidence"},
-    }
-    return [verdict for verdict in result.verdicts if verdict.verdict in words[fail_on]]
+    group: str
+    name: str
+    state: Literal["ok", "failed", "skipped"]
+    kind: str
+    text: str
 
 
 def write_junit(result: AuditResult, path: str | Path, fail_on: FailOn | None = "disparity") -> Path:
-    """Write one test case per verdict, a failure where `failing` says so."""
+    """Write one test case a verdict, a failure where `audit.runs.gates` says so, and those of other gates."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = junit_xml(result.verdicts, failing(result, fail_on))
-    write_text(target, text)
+    write_text(target, junit_xml(cases(result, fail_on)))
     return target
 
 
@@ -55,28 +49,55 @@ def _plain(explanation: str) -> str:
     return visible(explanation.replace(ISOLATE, "").replace(END_ISOLATE, ""))
 
 
-def junit_xml(verdicts: Sequence[Verdict], failed: Sequence[Verdict]) -> str:
-    """JUnit XML: suite "audit", classes "audit.fpr" and "audit.fnr", one case per attribute."""
-    skipped = [v for v in verdicts if v.verdict == "insufficient evidence" and v not in failed]
+def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
+    """Verdicts in classes "audit.fpr" and "audit.fnr", then "audit.detector", then "audit.max_fpr" ..."""
+    useful, failed = usefulness_in(result), failing(result, fail_on)
+    found = []
+    for v in result.verdicts:
+        text = v.explanation
+        state: Literal["ok", "failed", "skipped"] = "ok"
+        if v in failed:
+            state = "failed"
+        elif not useful.answerable:
+            state, text = "skipped", f"not answerable: {useful.sentence}"
+        elif v.verdict == "insufficient evidence":
+            state = "skipped"
+        found.append(Case(v.rate, v.attribute, state, v.verdict, text))
+    state = "ok" if useful.answerable else "failed"
+    found.append(Case("detector", USEFUL, state, "not answerable", useful.sentence))
+    for one in result.rate_limits:
+        name = OVERALL if one.attribute == OVERALL else f"{one.attribute}: {one.group}"
+        if one.holds is None:
+            text = f"too few images to judge ({one.images})"
+            found.append(Case(f"max_{one.rate}", name, "skipped", "limit", text))
+        else:
+            state = "ok" if one.holds else "failed"
+            text = f"at most {100 * one.upper:.3g} %" if one.holds else limit_line(one)
+            found.append(Case(f"max_{one.rate}", name, state, "limit", text))
+    return found
+
+
+def junit_xml(found: Sequence[Case]) -> str:
+    """JUnit XML of one suite "audit"."""
     suite = ElementTree.Element(
         "testsuite",
         name="audit",
-        tests=str(len(verdicts)),
-        failures=str(len(failed)),
+        tests=str(len(found)),
+        failures=str(sum(one.state == "failed" for one in found)),
         errors="0",
-        skipped=str(len(skipped)),
+        skipped=str(sum(one.state == "skipped" for one in found)),
     )
-    for verdict in verdicts:
+    for one in found:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=f"audit.{verdict.rate}", name=visible(verdict.attribute), time="0"
+            suite, "testcase", classname=f"audit.{one.group}", name=visible(one.name), time="0"
         )
-        if verdict in failed:
-            failure = ElementTree.SubElement(case, "failure", message=verdict.verdict, type=verdict.verdict)
-            failure.text = _plain(verdict.explanation)
-        elif verdict in skipped:
-            ElementTree.SubElement(case, "skipped", message=_plain(verdict.explanation))
-        else:
-            ElementTree.SubElement(case, "system-out").text = _plain(verdict.explanation)
+        text = _plain(one.text)
+        if one.state == "failed":
+            ElementTree.SubElement(case, "failure", message=one.kind, type=one.kind).text = text
+        elif one.state == "skipped":
+            ElementTree.SubElement(case, "skipped", message=text)
+        elif text:
+            ElementTree.SubElement(case, "system-out").text = text
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)

@@ -41,9 +41,11 @@ from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_
 from audit.inference.proportion_intervals import z_value
 from audit.judge.adjusted_gaps import Control, adjusted_gaps, merged, require_columns
 from audit.judge.gap_records import eligible_by_class, gap_results, n_comparisons, question_of
+from audit.judge.rate_limits import rate_limits
 from audit.judge.reference_group import check_references, n_reference_questions, reference_gaps
 from audit.judge.sanity_checks import scale_sentences, sentences
 from audit.judge.threshold_sensitivity import other_thresholds
+from audit.judge.usefulness import usefulness
 from audit.judge.verdicts import Question, judge
 from audit.metrics.curves_by_group import ScoreMeasures, SortedScores, score_measures
 from audit.metrics.fixed_fpr import fnr_at_fixed_fpr
@@ -253,8 +255,10 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     check_references(groupings, config.references)
     asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
     n_references = n_reference_questions(cells, groupings, config)
-    parts = [_part(cells, scores, grouping, config, axes, n_references) for grouping in groupings]
     measures = measures_of(cells.total(), overall, config)[0]
+    share = measures.positive_rate
+    parts = [_part(cells, scores, grouping, config, axes, n_references, share) for grouping in groupings]
+    useful = usefulness(measures, threshold, str(rule))
     verdicts = judge([question for part in parts for question in part.questions], config)
     series = [series_of(everything, overall, axes), *(part.series for part in parts)]
     units = _units(cells, config)
@@ -275,6 +279,8 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
             *_notes(audited),
         ],
         overall=measures,
+        usefulness=useful,
+        rate_limits=rate_limits(cells, groupings, config),
         groups=[group for part in parts for group in part.groups],
         gaps=[gap for part in parts for gap in part.gaps],
         verdicts=verdicts,
@@ -315,6 +321,7 @@ def _part(
     config: AuditConfig,
     axes: Axes,
     n_references: int,
+    share: float,
 ) -> _Part:
     counts = cells.merge(grouping.of_cell, len(grouping))
     measured = score_measures(scores, grouping, z_value(config.confidence))
@@ -322,7 +329,7 @@ def _part(
     return _Part(
         groups=group_results(grouping, counts, measured, config),
         gaps=[
-            *gap_results(grouping, counts, by_class, config),
+            *gap_results(grouping, counts, by_class, config, share),
             *reference_gaps(grouping, counts, config, n_references),
         ],
         questions=[
@@ -404,6 +411,8 @@ def _config_record(
         bins={name: list(edges) for name, edges in config.bins.items()},
         controls=[control.column for control in controls],
         references=dict(config.references),
+        max_fpr=config.max_fpr,
+        max_fnr=config.max_fnr,
     )
 
 

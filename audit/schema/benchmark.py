@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from audit.schema.result import Curve, GroupResult, Measures, Rate, Record
+from audit.schema.nullable import Rate, Record
+from audit.schema.result import Curve, GroupResult, Measures
 
 BENCHMARK_VERSION = "1.0"
 BENCHMARK_FILE = "benchmark.json"

@@ -18,8 +18,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from audit.schema.nullable import Interval, Rate
-from audit.schema.result import Record
+from audit.schema.nullable import Interval, Rate, Record
 
 COMPARISON_VERSION = "1.1"
 COMPARISON_FILE = "comparison.json"

@@ -1,4 +1,4 @@
-"""Numbers in a result file that may be undefined.
+"""What every part of a result file is made of: records, and numbers that may be undefined.
 
 Enters: values. Leaves: JSON in which an undefined number is null, read back as NaN, never as 0.0.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 
 def _nan_from_null(value: Any) -> Any:
@@ -26,3 +26,9 @@ Rate = Annotated[
 
 Interval = tuple[Rate, Rate]
 """(low, high) at the confidence stated in the config; a null limit is no limit, as above a ratio to zero."""
+
+
+class Record(BaseModel):
+    """Base of everything in a result file: unknown fields are refused, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

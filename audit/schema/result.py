@@ -15,10 +15,11 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from audit.errors import ResultFormatError
-from audit.schema.nullable import Interval, Rate
+from audit.schema.gates import NoSkill, RateLimit, Usefulness
+from audit.schema.nullable import Interval, Rate, Record
 from pipelines.visible import encodable
 
 SCHEMA_VERSION = "1.3"
@@ -38,12 +39,6 @@ VerdictWord = Literal["disparity", "within tolerance", "insufficient evidence"]
 
 ToleranceCheck = Literal["inside", "beyond", "unclear"]
 """Interval wholly inside the tolerance, wholly beyond it, or across its edge."""
-
-
-class Record(BaseModel):
-    """Base of everything in a result file: unknown fields are refused, values cannot be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Config(Record):
@@ -82,6 +77,9 @@ class Config(Record):
     """Column of population weights."""
     references: dict[str, str] = {}
     """Attribute to the group that every other group of it is compared with."""
+    max_fpr: float | None = None
+    """The largest FPR allowed, overall and in every group."""
+    max_fnr: float | None = None
 
 
 class Provenance(Record):
@@ -191,6 +189,8 @@ class Gap(Record):
     """Mean of the measure over groups of these sizes that all have the same rates: what noise alone shows."""
     tolerance_check: ToleranceCheck | None = None
     """Where the interval lies against the tolerance; None for measures that no tolerance applies to."""
+    no_skill: NoSkill | None = None
+    """What detectors that look at nothing get on these groups; None for measures of one group."""
 
 
 class WorseGroup(Record):
@@ -554,6 +554,11 @@ class AuditResult(Record):
     notes: list[str] = []
     """Plain sentences the reader must know before believing a number."""
     overall: Measures
+    usefulness: Usefulness | None = None
+    """Whether the detector is shown to be better than those that look at nothing; None in records before
+    1.3, see `audit.judge.usefulness.usefulness_in`."""
+    rate_limits: list[RateLimit] = []
+    """Where a largest rate is allowed: the overall rate and that of every group of the single attributes."""
     groups: list[GroupResult]
     gaps: list[Gap]
     verdicts: list[Verdict]

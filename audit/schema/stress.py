@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from audit.schema.nullable import Interval, Rate
-from audit.schema.result import Provenance, RateName, Record, VerdictWord
+from audit.schema.nullable import Interval, Rate, Record
+from audit.schema.result import Provenance, RateName, VerdictWord
 
 STRESS_VERSION = "1.0"
 STRESS_FILE = "stress.json"

@@ -21,6 +21,7 @@ from audit.wording.numbers import count, number, number_interval, percent, perce
 from pipelines.storage import write_text
 from reports.pages.report_page import detector_name
 from reports.tables import reliability as belief
+from reports.tables.no_skill import no_skill_table
 from reports.tables.share_of_fakes import mix_of_measures
 from reports.text import answer
 from reports.text import next_steps as advice
@@ -116,11 +117,20 @@ def _overall(m: Measures) -> str:
     return _rows(["Measure", "Value", "Interval"], rows)
 
 
+def _baselines(result: AuditResult) -> str:
+    """The detector beside those that look at nothing."""
+    table = no_skill_table(result)
+    rows = [[plain(c.show(row)) for c in table.columns] for row in table.rows]
+    return _rows([c.label for c in table.columns], rows)
+
+
 def _results(result: AuditResult) -> str:
     findings = [f"- **{f.headline}.** {plain(f.sentence)}" for f in words.findings(result)]
     parts = [
         plain(answer.overall_sentence(result)),
         _overall(result.overall),
+        plain(answer.baseline_sentence(result)),
+        _baselines(result),
         mix_of_measures(result),
         "#### Verdicts",
         "\n".join(findings) or "No group was compared.",

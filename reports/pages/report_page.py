@@ -34,6 +34,7 @@ from reports.tables import reliability as belief
 from reports.tables import report_tables as tables
 from reports.tables import share_of_fakes as rare
 from reports.tables.coverage import coverage
+from reports.tables.no_skill import no_skill_table
 from reports.tables.score_tables import calibration_sentence, score_sentence
 from reports.tables.share_of_fakes import mix_of_disparities, mix_of_measures
 from reports.text import answer
@@ -154,6 +155,8 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "headline": answer.headline(result),
         "lead": answer.lead(result),
         "overall_sentence": answer.overall_sentence(result),
+        "baseline_sentence": answer.baseline_sentence(result),
+        "no_skill": no_skill_table(result),
         "crossed_line": answer.crossed_line(result),
         "sureness": answer.sureness(result),
         "notes": answer.notes(result),

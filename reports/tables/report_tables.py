@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
-from audit.schema.result import OVERALL, AuditResult, Dropout, GroupResult, Measures
+from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures
 from audit.wording.verdict_text import (
     DISPARITY,
     HEADLINES,
@@ -22,6 +22,7 @@ from audit.wording.verdict_text import (
     title,
 )
 from pipelines.storage import write_text
+from reports.tables.no_skill import NAMES, in_one_cell
 from reports.tables.table import Column, Row, Table
 from reports.text.glossary import gap_word
 from reports.text.participation import remark
@@ -145,6 +146,7 @@ def gaps_table(result: AuditResult, attribute: str) -> Table:
         Column("tolerance_check", "Interval against tolerance"),
         Column("fair", "Equal"),
         Column("expected_if_equal", "Chance alone", "number", "expected_if_equal"),
+        Column("no_skill", "Flags nothing / everything / at random"),
         Column("groups", "Set by"),
         Column("meaning", "What it says"),
     ]
@@ -154,7 +156,8 @@ def gaps_table(result: AuditResult, attribute: str) -> Table:
         word = gap_word(gap.measure)
         groups = " vs ".join(group_label(attribute, g) for g in gap.groups)
         note = f" ({gap.reason})" if gap.reason else ""
-        row = {"label": word.label, "fair": word.fair, "groups": groups, "meaning": word.meaning + note}
+        row: Row = {"label": word.label, "fair": word.fair, "groups": groups, "meaning": word.meaning + note}
+        row["no_skill"] = in_one_cell(gap.no_skill)
         rows.append(dict(gap) | row | {"tolerance_check": TOLERANCE_CHECKS.get(gap.tolerance_check or "")})
     return Table(f"measures-{attribute}", f"Disparity measures by {attribute}", columns, rows)
 
@@ -278,6 +281,12 @@ def _adjusted_rows(result: AuditResult) -> list[Row]:
     return [{k: v for k, v in dict(gap).items() if k != "strata"} for gap in result.adjusted_gaps]
 
 
+def _gap_file_row(gap: Gap) -> Row:
+    of_others = {f"no_skill_{key}": getattr(gap.no_skill, key, None) for key in NAMES}
+    row = {name: value for name, value in dict(gap).items() if name != "no_skill"}
+    return row | {"groups": " vs ".join(gap.groups)} | of_others
+
+
 def write_tables(run_dir: str | Path) -> list[Path]:
     """Write the record's tables as CSV files into `tables/` of the run folder, and return their paths.
 
@@ -288,7 +297,7 @@ def write_tables(run_dir: str | Path) -> list[Path]:
         ResultFormatError: there is no `audit.json` in the folder, or it cannot be read.
     """
     result = load_result(run_dir)
-    measures = [dict(gap) | {"groups": " vs ".join(gap.groups)} for gap in result.gaps]
+    measures = [_gap_file_row(gap) for gap in result.gaps]
     verdicts = [
         dict(v) | {"worse_groups": "; ".join(g.group for g in v.worse_groups)} for v in result.verdicts
     ]

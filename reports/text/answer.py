@@ -12,7 +12,9 @@ import math
 from datetime import datetime
 from typing import Any
 
-from audit.judge.sanity_checks import Fault, fault_in, sentences
+from audit.judge.sanity_checks import fault_in, sentences
+from audit.judge.usefulness import usefulness_in
+from audit.schema.gates import Reason
 from audit.schema.result import MISSING, AuditResult, Verdict
 from audit.wording.numbers import count, listing, p_value, percent, percent_interval, points
 from audit.wording.verdict_text import (
@@ -32,9 +34,11 @@ from audit.wording.verdict_text import (
 )
 from reports.text.participation import takes_part
 
-NOT_ANSWERABLE: dict[Fault | None, str] = {
-    "reversed": "No answer yet: scores or labels look reversed.",
-    "threshold": "No answer yet: the threshold does not fit these scores.",
+NOT_ANSWERABLE: dict[Reason, str] = {
+    "reversed": "Not answerable: scores or labels look reversed.",
+    "guessing": "Not answerable: the detector is not shown to be better than guessing.",
+    "threshold": "Not answerable: the threshold does not fit these scores.",
+    "one class": "Not answerable: images of one class alone do not show that the detector works.",
 }
 """Headlines for records whose verdicts must not be read as an answer."""
 
@@ -75,9 +79,9 @@ def _unequal(result: AuditResult) -> str:
 
 def headline(result: AuditResult) -> str:
     """The answer to "is it fair?" in a few words."""
-    fault = fault_in(result)
-    if fault in NOT_ANSWERABLE:
-        return NOT_ANSWERABLE[fault]
+    reason = unanswered(result)
+    if reason is not None:
+        return NOT_ANSWERABLE[reason]
     found = {standing(result, v) for v in result.verdicts}
     if DISPARITY in found:
         return _unequal(result)
@@ -229,15 +233,26 @@ def is_weak(result: AuditResult) -> bool:
     return fault_in(result) == "weak"
 
 
+def unanswered(result: AuditResult) -> Reason | None:
+    """Why verdicts may not be read as an answer; None where they may.
+
+    A disparity among images of one class is one whatever the detector does on the other.
+    """
+    reason = usefulness_in(result).reason
+    disparity = any(v.verdict == DISPARITY for v in result.verdicts)
+    return None if reason == "one class" and disparity else reason
+
+
 def is_answerable(result: AuditResult) -> bool:
-    """Whether scores, labels and threshold belong together, so that verdicts may be read."""
-    return fault_in(result) not in NOT_ANSWERABLE
+    """Whether verdicts may be read as an answer."""
+    return unanswered(result) is None
 
 
 def notes(result: AuditResult) -> list[str]:
     """What is important: a fault of scores or threshold before everything else, older records included."""
-    c = result.config
-    return list(dict.fromkeys([*sentences(result.overall, c.threshold, c.threshold_rule), *result.notes]))
+    c, useful = result.config, usefulness_in(result)
+    faults = [useful.sentence, *sentences(result.overall, c.threshold, c.threshold_rule)]
+    return list(dict.fromkeys([*filter(None, faults), *result.notes]))
 
 
 def rendered(result: AuditResult) -> bool:
@@ -253,6 +268,18 @@ def overall_sentence(result: AuditResult) -> str:
     flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} real images"
     missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} fakes"
     return f"Overall it flags {flagged} and lets through {missed}."
+
+
+def baseline_sentence(result: AuditResult) -> str:
+    """What it is worth beside detectors that look at nothing; nothing where a class is lacking."""
+    accuracy = result.overall.balanced_accuracy
+    if math.isnan(accuracy):
+        return ""
+    shown = percent_interval(usefulness_in(result).balanced_accuracy_interval)
+    return (
+        f"Its balanced accuracy is {percent(accuracy)} ({shown}); flagging nothing, everything or at random "
+        f"gives {percent(0.5)}, and no gap between groups but by chance."
+    )
 
 
 def crossed_line(result: AuditResult) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.judge.sanity_checks import Fault, fault_in
+from audit.schema.gates import Reason
 from audit.schema.result import AuditResult, Verdict
 from audit.wording.numbers import count, listing, points
 from audit.wording.verdict_text import (
@@ -26,7 +26,7 @@ from audit.wording.verdict_text import (
     standing,
 )
 from reports.text import threshold_text as threshold
-from reports.text.answer import is_weak, rendered
+from reports.text.answer import is_weak, rendered, unanswered
 from reports.text.photo_pool import Pool, pool_of, provable_gap
 
 
@@ -41,7 +41,7 @@ class Step:
     """The link's words."""
 
 
-FIRST: dict[Fault | None, str] = {
+FIRST: dict[Reason | None, str] = {
     "reversed": (
         "Check which way the scores and the labels run: a high score and the label 1 must both mean fake. "
         "Reverse "
@@ -51,8 +51,13 @@ FIRST: dict[Fault | None, str] = {
         "Set the threshold at which this detector is used, in the units of its scores, or a rule such as "
         "--threshold eer, and audit again."
     ),
+    "guessing": (
+        "First find a detector, or a threshold, that is shown to be better than guessing on these images; or "
+        "audit more images, where there are few."
+    ),
+    "one class": "Audit real images and fakes together: only both show that the detector works.",
 }
-"""The one thing to do about a fault before any verdict is read."""
+"""The one thing to do before any verdict is read."""
 
 CONFIRM = "Confirm it on other images: it was found by looking at these."
 
@@ -138,8 +143,8 @@ def _too_small(result: AuditResult, verdicts: list[Verdict]) -> list[tuple[Verdi
 
 def next_steps(result: AuditResult) -> list[Step]:
     """Two to six steps, cheapest first; only one where the verdicts cannot be read yet."""
-    if (fault := fault_in(result)) in FIRST:
-        return [Step(FIRST[fault])]
+    if (reason := unanswered(result)) in FIRST:
+        return [Step(FIRST[reason])]
     steps = []
     if is_weak(result):
         steps.append(

@@ -33,6 +33,10 @@ QUICK = {
     "FNR of a group at a fixed FPR": 0.03,
     "Spread of rates: GARBE": 0.1,
     "Spread of rates: maximum / geometric mean": 0.1,
+    "A coin taken for a detector": 0.05,
+    "A threshold that fits nothing passes": 0.05,
+    "A useful detector found to be one": 0.05,
+    "--max-fpr passed although a group exceeds it": 0.05,
 }
 """Share of the study's simulations that the tests afford."""
 
@@ -48,7 +52,9 @@ def load():
 
 CALIBRATION = load()
 STUDIES = [
-    (seed, study) for seed, study in CALIBRATION.SEEDED if study.what in QUICK and "85" not in study.case
+    (seed, study)
+    for seed, study in CALIBRATION.SEEDED
+    if study.what in QUICK and "85 " not in study.case and "0,000 +" not in study.case
 ]
 
 

@@ -22,6 +22,8 @@ from audit.errors import ConfigError
         ({"seed": -1}, "seed -1 is negative"),
         ({"threshold": "best"}, "threshold 'best' is neither a number nor one of eer"),
         ({"calibration_share": 1.0}, "calibration share 1.0"),
+        ({"max_fpr": 0.0}, "max_fpr 0.0 is not between 0 and 1"),
+        ({"max_fnr": 5}, "max_fnr 5 is not between 0 and 1"),
         ({"attributes": ["a", "a"]}, "an attribute is named twice"),
         ({"attributes": ["a:b"]}, "'a:b' cannot be an attribute name"),
         ({"attributes": ["overall"]}, "'overall' cannot be an attribute name"),

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
-from audit.runs.junit import failing, junit_xml, write_junit
+from audit.runs.gates import failing
+from audit.runs.junit import USEFUL, Case, junit_xml, write_junit
 from audit.runs.score_audit import audit_scores
 
 
@@ -35,11 +36,12 @@ def test_one_case_per_verdict(result, tmp_path, fail_on):
     path = write_junit(result, tmp_path / "new" / "junit.xml", fail_on)
     [suite] = ElementTree.parse(path).getroot()
     failed = failing(result, fail_on)
-    assert suite.get("tests") == str(len(result.verdicts)) == str(len(list(suite)))
+    assert suite.get("tests") == str(len(result.verdicts) + 1) == str(len(list(suite)))
     assert suite.get("failures") == str(len(failed)) == str(len(suite.findall("testcase/failure")))
     assert suite.get("skipped") == str(len(suite.findall("testcase/skipped")))
     first = suite[0]
     assert (first.get("classname"), first.get("name")) == ("audit.fpr", "gender")
+    assert (suite[-1].get("classname"), suite[-1].get("name")) == ("audit.detector", USEFUL)
 
 
 def test_a_gap_that_may_lie_within_the_tolerance_fails_disparity_and_not_proven():
@@ -50,7 +52,31 @@ def test_a_gap_that_may_lie_within_the_tolerance_fails_disparity_and_not_proven(
     assert [v.rate for v in failing(result, "disparity")] == ["fpr"] and failing(result, "proven") == []
 
 
-def test_names_are_escaped(result):
-    strange = result.verdicts[0].model_copy(update={"explanation": 'x < "y" & z', "attribute": "<a>"})
-    [suite] = ElementTree.fromstring(junit_xml([strange], [strange]).encode())
+def test_names_are_escaped():
+    strange = Case("fpr", "<a>", "failed", "disparity", 'x < "y" & z')
+    [suite] = ElementTree.fromstring(junit_xml([strange]).encode())
     assert suite[0].get("name") == "<a>" and suite[0][0].text == 'x < "y" & z'
+
+
+def test_a_detector_that_guesses_fails_and_its_verdicts_are_skipped(simulate, tmp_path):
+    frame = simulate(400)
+    frame["score"] = np.random.default_rng(1).uniform(size=len(frame))
+    result = audit_scores(frame, AuditConfig(n_boot=200, threshold=2.0))
+    [suite] = ElementTree.parse(write_junit(result, tmp_path / "junit.xml")).getroot()
+    [failure] = suite.findall("testcase/failure")
+    assert "not shown to be better than guessing" in failure.text
+    assert suite.get("failures") == "1" and suite.get("skipped") == str(len(result.verdicts))
+    assert suite[0][0].get("message").startswith("not answerable: On these images the detector is not")
+
+
+def test_limits_of_rates_are_cases_of_their_own(simulate, tmp_path):
+    frame = simulate(400, shift=1.5)
+    config = AuditConfig(n_boot=200, threshold=0.0, attributes=["race"], max_fpr=0.4, min_n=100)
+    result = audit_scores(frame, config)
+    [suite] = ElementTree.parse(write_junit(result, tmp_path / "junit.xml", None)).getroot()
+    of_limits = [case for case in suite if case.get("classname") == "audit.max_fpr"]
+    assert [case.get("name") for case in of_limits] == ["overall", "race: A", "race: B", "race: C"]
+    assert [[child.tag for child in case] for case in of_limits] == [
+        ["system-out"], ["system-out"], ["failure"], ["skipped"]
+    ]  # fmt: skip
+    assert "FPR of race B may be up to" in of_limits[2][0].text

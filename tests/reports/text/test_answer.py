@@ -173,8 +173,12 @@ def test_next_steps_follow_the_verdicts(judge, result):
 
 
 def test_a_detector_that_guesses_is_told_first(build, judge):
-    weak = build(n=300, skill=0.1)
-    assert answer.is_weak(weak)
+    guesses = build(n=300, skill=0.1)
+    assert answer.headline(guesses) == "Not answerable: the detector is not shown to be better than guessing."
+    [step] = next_steps(guesses)
+    assert "shown to be better than guessing" in step.text
+    weak = build(n=3000, skill=0.3)
+    assert answer.is_weak(weak) and answer.is_answerable(weak)
     assert "barely better than a coin toss" in next_steps(weak)[0].text
 
 
@@ -195,8 +199,8 @@ def test_the_planted_population_is_found(result):
 @pytest.mark.parametrize(
     ("change", "headline", "step"),
     [
-        (lambda p: 1 - p, "No answer yet: scores or labels look reversed.", "which way the scores"),
-        (lambda p: 100 * p, "No answer yet: the threshold does not fit these scores.", "threshold eer"),
+        (lambda p: 1 - p, "Not answerable: scores or labels look reversed.", "which way the scores"),
+        (lambda p: 100 * p, "Not answerable: the threshold does not fit these scores.", "threshold eer"),
     ],
 )
 def test_a_fault_of_the_scores_comes_before_every_verdict(score_frame, change, headline, step):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
-from audit.runs.junit import junit_xml
+from audit.runs.junit import cases, junit_xml
 from audit.runs.score_audit import audit_scores
 from reports.pages.model_card import model_card
 from reports.pages.report_page import build
@@ -53,7 +53,7 @@ def test_the_tables(hostile, tmp_path):
 
 
 def test_junit(hostile):
-    xml = junit_xml(hostile.verdicts, [])
+    xml = junit_xml(cases(hostile, "disparity"))
     assert not DIRECTION.search(xml)
 
 

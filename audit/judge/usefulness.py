@@ -1,0 +1,70 @@
+"""Is the detector shown to be better than one that looks at nothing? If not, no verdict on groups answers.
+
+Enters: the measures on all images, and how the threshold was found. Leaves: `Usefulness`, for the record, the
+headline and every gate.
+
+Why images of one class alone do not answer: a detector that flags nothing has the same FPR of 0 in every
+group. A disparity among real images is still one, and is still named; that there is none shows nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+from audit.judge.sanity_checks import Fault, balanced_accuracy_interval, fault_of, sentences
+from audit.schema.gates import Baseline, Reason, Usefulness
+from audit.schema.result import AuditResult, Measures
+
+REASONS: dict[Fault | None, Reason] = {
+    "reversed": "reversed",
+    "guessing": "guessing",
+    "threshold": "threshold",
+}
+"""Faults that leave nothing to answer; the others are told, and the question stands."""
+
+
+def usefulness(overall: Measures, threshold: float, rule: str) -> Usefulness:
+    """Whether fairness can be asked about, why not, and what detectors that look at nothing get.
+
+    Args:
+        overall: Measures on all images.
+        threshold: Fake if score >= this.
+        rule: "fixed", or the rule it came from.
+    """
+    told = sentences(overall, threshold, rule)
+    reason = REASONS.get(fault_of(overall, rule))
+    if overall.n_real == 0 or overall.n_fake == 0:
+        reason, told = "one class", [_one_class(overall)]
+    return Usefulness(
+        answerable=reason is None,
+        reason=reason,
+        sentence="" if reason is None else told[0],
+        balanced_accuracy_interval=balanced_accuracy_interval(overall),
+        baselines=baselines(overall.positive_rate),
+    )
+
+
+def usefulness_in(result: AuditResult) -> Usefulness:
+    """The same for a record; computed again for those of before 1.3."""
+    config = result.config
+    return result.usefulness or usefulness(result.overall, config.threshold, config.threshold_rule)
+
+
+def baselines(share: float) -> list[Baseline]:
+    """Flagging nothing, everything, and this share of all images at random."""
+    chance = {"balanced_accuracy": 0.5, "auc": 0.5}
+    return [
+        Baseline(name="always real", fpr=0.0, fnr=1.0, **chance),
+        Baseline(name="always fake", fpr=1.0, fnr=0.0, **chance),
+        Baseline(name="random", fpr=share, fnr=1 - share if share == share else math.nan, **chance),
+    ]
+
+
+def _one_class(overall: Measures) -> str:
+    here, lacking, idle = ("fake", "real images", "flagging everything")
+    if overall.n_fake == 0:
+        here, lacking, idle = ("real", "fakes", "flagging nothing")
+    return (
+        f"All images are {here}: without {lacking} nothing shows that the detector is better than {idle}, "
+        "which treats all groups alike."
+    )
