@@ -38,6 +38,8 @@ from audit.schema.result import (
 from pipelines.visible import isolated
 
 REPORT_FILE = "report.html"
+UNANSWERED = "Not answerable"
+"""Instead of a verdict, where the detector is not shown to be better than guessing."""
 
 
 class Audit:
@@ -230,10 +232,12 @@ def verdict_columns(record: AuditResult) -> tuple[str, ...]:
 def verdict_row(record: AuditResult, v: Verdict) -> tuple[str, ...]:
     """One verdict in five cells of text, for a terminal or a notebook; names are as strangers gave them."""
     from audit.wording.verdict_text import HEADLINES, gap_line, group_label
+    from reports.text.answer import is_answerable
 
+    word = HEADLINES[v.verdict] if is_answerable(record) else UNANSWERED
     ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
     name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v).removeprefix("gap ")
-    return (name, v.rate.upper(), HEADLINES[v.verdict], gap, " vs ".join(ends))
+    return (name, v.rate.upper(), word, gap, " vs ".join(ends))
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

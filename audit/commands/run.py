@@ -193,7 +193,7 @@ def _keep_sbom(found: Audit) -> None:
 
 def _judge(found: Audit, fail_on: Any, junit: Path | None) -> None:
     """Write the JUnit file; print a line for each reason to stop the build, and stop it."""
-    from audit.runs.gates import exit_code, gate_failures, not_judged
+    from audit.judge.gates import exit_code, gate_failures, not_judged
     from audit.runs.junit import write_junit
     from pipelines.visible import visible
 

@@ -192,7 +192,7 @@ RunSeed = Annotated[
 ]
 
 GATES = ("proven", "disparity", "insufficient")
-"""From the mildest to the strictest; `audit.runs.gates.FailOn` says the same, and a test that they agree."""
+"""From the mildest to the strictest; `audit.judge.gates.FailOn` says the same, and a test that they agree."""
 FailOn = Annotated[
     str | None,
     typer.Option(

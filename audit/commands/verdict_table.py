@@ -50,13 +50,15 @@ def print_outcome(result: AuditResult, report: Path) -> None:
 
 
 def _table(result: AuditResult, verdicts: list[Verdict]) -> Table:
-    from audit.api.outcome import verdict_columns, verdict_row
+    from audit.api.outcome import UNANSWERED, verdict_columns, verdict_row
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in verdict_columns(result):
         table.add_column(name, overflow="fold")
     for v in verdicts:
         cells = [Text(cell, overflow="fold") for cell in verdict_row(result, v)]
-        cells[VERDICT_CELL].stylize(STYLES[v.verdict])
+        cells[VERDICT_CELL].stylize(
+            "yellow" if cells[VERDICT_CELL].plain == UNANSWERED else STYLES[v.verdict]
+        )
         table.add_row(*cells)
     return table

@@ -1,6 +1,6 @@
 """Does any rate exceed what is allowed? Overall and in every group, by upper limits that hold together.
 
-Enters: counts, and the largest rates allowed. Leaves: `RateLimit`s, which `audit.runs.gates` reads.
+Enters: counts, and the largest rates allowed. Leaves: `RateLimit`s, which `audit.judge.gates` reads.
 
 Why upper limits and not the rates as seen: a gate is to let through what is shown to keep the limit, and few
 images show little. Why together: the worst group is picked from many, so the limit beside it must allow for

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
+from audit.judge.gates import FailOn, failing, limit_line
 from audit.judge.usefulness import usefulness_in
-from audit.runs.gates import FailOn, failing, limit_line
 from audit.schema.result import OVERALL, AuditResult
 from pipelines.storage import write_text
 from pipelines.visible import END_ISOLATE, ISOLATE, visible
@@ -37,7 +37,7 @@ class Case:
 
 
 def write_junit(result: AuditResult, path: str | Path, fail_on: FailOn | None = "disparity") -> Path:
-    """Write one test case a verdict, a failure where `audit.runs.gates` says so, and those of other gates."""
+    """Write one test case a verdict, a failure where `audit.judge.gates` says so, and those of other gates."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, junit_xml(cases(result, fail_on)))

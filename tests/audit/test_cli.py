@@ -16,7 +16,7 @@ import typer
 
 from audit.cli import app, main
 from audit.commands.run_options import GATES
-from audit.runs.gates import FailOn
+from audit.judge.gates import FailOn
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]

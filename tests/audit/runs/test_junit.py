@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
-from audit.runs.gates import failing
+from audit.judge.gates import failing
 from audit.runs.junit import USEFUL, Case, junit_xml, write_junit
 from audit.runs.score_audit import audit_scores
 

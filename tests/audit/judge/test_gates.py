@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from audit import audit_scores
-from audit.runs.gates import exit_code, gate_failures
+from audit.judge.gates import exit_code, gate_failures
 from audit.schema.result import AuditResult
 
 FEW = dict(n_boot=100, attributes="race")
