@@ -19,10 +19,10 @@ from audit.data.counts import Counts, Numbers, equal_replicates
 from audit.data.groups import Grouping
 from audit.inference.effective_sample_size import as_independent, fnr_worth, fpr_worth
 from audit.inference.proportion_intervals import z_value
+from audit.judge.no_skill import NoSkillRates, no_skill_rates
 from audit.judge.verdicts import Question
 from audit.metrics.disparity import MEASURES, GroupRates, Kind, Measure, Needs, group_rates_of
 from audit.metrics.disparity_intervals import LIMITS, NO_INTERVAL, Evidence
-from audit.metrics.no_skill import NoSkillRates, no_skill_rates
 from audit.metrics.one_vs_rest import REST_MEASURES, group_and_rest
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName, ToleranceCheck

@@ -37,7 +37,7 @@ class Case:
 
 
 def write_junit(result: AuditResult, path: str | Path, fail_on: FailOn | None = "disparity") -> Path:
-    """Write one test case a verdict, a failure where `audit.judge.gates` says so, and those of other gates."""
+    """Write one test case a verdict, a failure where `audit.judge.gates` says so, and other gates'."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, junit_xml(cases(result, fail_on)))
