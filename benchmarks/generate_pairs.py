@@ -53,7 +53,7 @@ def stages(folder: Path, generator: str, size_px: int | None) -> dict[str, float
     rows = select(table.rows, limit=N_STAGE)
     network, finder, seconds = load_generator(generator), FaceFinder(), {}
     crop = at_size(network.crop, size_px or network.crop.size_px)
-    paths = [table.photo_path(s) for s in rows["source"]]
+    paths = [Path(p) for p in rows["path"]]
     photos = timed(seconds, "read photos", lambda: [read_photo(p).pixels for p in paths])
     found = timed(seconds, "find faces", lambda: [f for b in batches(photos) for f in finder.find(b)])
     good = [(p, nearest_centre(f, *p.shape[:2])) for p, f in zip(photos, found, strict=True) if f]

@@ -119,7 +119,29 @@ def generate_pairs(
     fairface: Annotated[
         Path | None,
         typer.Option(
-            help="FairFace's folder. Default: ./fairface, ./FairFace or ./data/fairface.", metavar="DIR"
+            help="FairFace's folder, with its label tables or the hub's Parquet files. Default: ./fairface, "
+            "./FairFace or ./data/fairface.",
+            metavar="DIR",
+        ),
+    ] = None,
+    utkface: Annotated[
+        Path | None,
+        typer.Option(help="Instead of FairFace: UTKFace's folder, labels in its file names.", metavar="DIR"),
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of FairFace: a CSV or Parquet table of image paths or bytes, with age, gender or "
+            "race.",
+            metavar="TABLE",
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --photos: which column is what, such as race=ethnicity; roles are image, age, gender, "
+            "race, id.",
+            metavar="ROLE=COLUMN",
         ),
     ] = None,
     out: Out = PAIRS_PLACE,
@@ -162,10 +184,14 @@ def generate_pairs(
     require("audit generate-pairs", "images", *(["ray"] if engine == "ray" else []))
     from pipelines.generators.psp.model import keep_memory
     from pipelines.jobs.generation import plan_pairs, run_job
-    from pipelines.jobs.plans import pairs_job
+    from pipelines.jobs.plans import labelled_photos, pairs_job
+    from pipelines.sources.photo_table import parse_columns
 
+    if not (from_latents or utkface or photos):
+        fairface = find_fairface(fairface)
+    source = labelled_photos(fairface, utkface, photos, parse_columns(column or []))
     job = pairs_job(
-        fairface if from_latents else find_fairface(fairface), out, generator, from_latents=from_latents,
+        source, out, generator, from_latents=from_latents,
         limit=limit, per_cell=per_cell, size_px=size_px, finish=finish, device=device, batch_size=batch_size,
         seed=seed, shard_size=shard_size, precision=precision, compiled=compiled, truncation=truncation,
         style_mix=style_mix, elsewhere=engine == "ray",

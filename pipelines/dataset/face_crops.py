@@ -49,13 +49,18 @@ class Attempt:
         self.row |= {"status": fault.reason, "detail": str(fault)}
         self.crop = None
 
+    def _label(self, name: str) -> str:
+        """A label; an unknown one is like nobody else's, so that no two labels meet in one face."""
+        value = self.row.get(name)
+        return f"unlabelled {self.row['pair_id']}" if value is None else str(value)
+
     def face(self) -> FaceCrop:
         """What a generator is shown of an attempt that has a crop."""
         assert self.crop is not None
         return FaceCrop(
             pair_id=str(self.row["pair_id"]),
             pixels=self.crop,
-            cell=tuple(str(self.row.get(name)) for name in ATTRIBUTES),
+            cell=tuple(self._label(name) for name in ATTRIBUTES),
             sha256=self.row.get("source_sha256"),
             landmarks=self.landmarks,
             photo_eye_distance_px=self.photo_eye_distance_px,

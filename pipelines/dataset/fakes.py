@@ -49,10 +49,10 @@ def _network(job: Job, about: dict[str, Any], _: FaceFinder, device: str) -> Gen
 
 
 def _swap(job: Job, about: dict[str, Any], finder: FaceFinder, _: str) -> Generator:
-    """A swap whose donors are all labelled photos, chosen for the run or not."""
+    """A swap whose donors are all photos with every label, chosen for the run or not."""
     members: dict[Cell, list[tuple[str, Path]]] = {}
     known = job.plan if job.donors is None else job.donors
-    for row in known.to_dict("records"):
+    for row in known.dropna(subset=list(ATTRIBUTES)).to_dict("records"):
         cell = tuple(str(row[name]) for name in ATTRIBUTES)
         members.setdefault(cell, []).append((str(row["pair_id"]), Path(row["path"])))
     crop = at_size(CROPS[about["crop"]], job.settings.size_px)

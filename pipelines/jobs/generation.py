@@ -11,7 +11,7 @@ dataset complete. The bytes are those of an undisturbed run. Other options are r
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pipelines.engines.local import devices_for, run_local
 from pipelines.engines.ray_cluster import run_ray
 from pipelines.errors import SettingError
 from pipelines.generators.compute import exact
-from pipelines.jobs.plans import pairs_job
+from pipelines.jobs.plans import labelled_photos, pairs_job
 from pipelines.jobs.progress import progress_bar
 from pipelines.storage import remove_tree
 
@@ -83,6 +83,9 @@ def generate_pairs(
     generator: str | Path | Sequence[str | Path] = "small",
     *,
     from_latents: str | Path | None = None,
+    utkface: str | Path | None = None,
+    photos: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
     limit: int | None = None,
     per_cell: int | None = None,
     device: str = "auto",
@@ -109,6 +112,9 @@ def generate_pairs(
             "self-blend", "vae:FOLDER", "module:factory".
         from_latents: instead of photos: a finished pairs dataset whose latents are decoded again, by a
             generator that fits them; real halves are taken over.
+        utkface: instead of FairFace: a folder whose file names are labels (`sources.utkface`).
+        photos: instead of FairFace: a CSV or Parquet table of photos and labels (`sources.photo_table`).
+        columns: of that table, role to column: image, age, gender, race, id.
         limit: at most this many photos, balanced over age, gender and race.
         per_cell: at most this many photos of each cell.
         device: "auto", "cpu" or "cuda".
@@ -136,7 +142,8 @@ def generate_pairs(
         ExpectedError: one of the package's errors, for everything a user can put right.
     """
     job = pairs_job(
-        fairface_dir, out_dir, generator, from_latents=from_latents, limit=limit, per_cell=per_cell,
+        labelled_photos(fairface_dir, utkface, photos, columns), out_dir, generator,
+        from_latents=from_latents, limit=limit, per_cell=per_cell,
         device=device, batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size,
         precision=precision, compiled=compiled, truncation=truncation, style_mix=style_mix, finish=finish,
         elsewhere=engine == "ray",

@@ -5,8 +5,8 @@ checked as far as can be without making a pair.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,9 +27,12 @@ from pipelines.generators.mean_latent import centre_of, digest_of
 from pipelines.generators.precision import Drift, choose_precision
 from pipelines.generators.small import SMALL_WEIGHTS
 from pipelines.labels import ATTRIBUTES
-from pipelines.sources.fairface import FaceTable, read_fairface
+from pipelines.sources.face_table import FaceTable
+from pipelines.sources.fairface import read_fairface
+from pipelines.sources.photo_table import read_photo_table
 from pipelines.sources.photos import read_photo
 from pipelines.sources.selection import select
+from pipelines.sources.utkface import read_utkface
 from pipelines.storage import file_sha256
 
 _LOOKED_AT, _TIGHT_CHIP_PX = 12, 256
@@ -47,7 +50,7 @@ _OF_FAKES = (
 
 
 def pairs_job(
-    fairface_dir: str | Path | None,
+    photos: str | Path | FaceTable | None,
     out_dir: str | Path,
     generator: str | Path | Sequence[str | Path] = "small",
     *,
@@ -61,7 +64,7 @@ def pairs_job(
     """Plan pairs from labelled photos, or from the latents of a finished dataset.
 
     Args:
-        fairface_dir: photos and labels in FairFace's layout; None with latents.
+        photos: a folder in FairFace's layout, or labelled photos of another source; None with latents.
         out_dir: the dataset's folder.
         generator: one or several kinds of fake; with latents, the one network that fits them.
         from_latents: a finished pairs dataset, instead of photos.
@@ -81,10 +84,10 @@ def pairs_job(
     of_photos = {"limit": limit, "per_cell": per_cell, "size_px": size_px, "finish": finish}
     chosen = {name: value for name, value in of_photos.items() if value is not None}
     if from_latents is None:
-        if fairface_dir is None:
+        if photos is None:
             raise SelectionError("no photos: give a folder in FairFace's layout, or a dataset with latents")
-        return photo_job(fairface_dir, out_dir, generator, **chosen, **options)
-    given = [*(["fairface"] if fairface_dir is not None else []), *chosen]
+        return photo_job(photos, out_dir, generator, **chosen, **options)
+    given = [*(["fairface"] if photos is not None else []), *chosen]
     if given:
         raise SelectionError(
             f"{', '.join('--' + name.replace('_', '-') for name in given)} cannot be given with "
@@ -99,8 +102,40 @@ def pairs_job(
     return latents_job(from_latents, out_dir, network, **options)
 
 
+def labelled_photos(
+    fairface: str | Path | None = None,
+    utkface: str | Path | None = None,
+    photos: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> str | Path | FaceTable | None:
+    """The one source of photos that was named; FairFace's folder is read later, with the run's other checks.
+
+    Args:
+        fairface: a folder in FairFace's layout.
+        utkface: a folder of UTKFace.
+        photos: any table of photos and labels.
+        columns: of that table.
+
+    Returns:
+        What `pairs_job` takes; None where nothing was named.
+
+    Raises:
+        SelectionError: more than one source, or columns of no table.
+        FairFaceError: as the source's reader.
+    """
+    given = {"--fairface": fairface, "--utkface": utkface, "--photos": photos}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise SelectionError(f"{named[0]} and {named[1]} are two sources of photos; make a dataset of each")
+    if columns and photos is None:
+        raise SelectionError("--column maps the columns of a table; name it with --photos TABLE")
+    if utkface is not None:
+        return read_utkface(utkface)
+    return fairface if photos is None else read_photo_table(photos, columns)
+
+
 def photo_job(
-    fairface_dir: str | Path,
+    photos: str | Path | FaceTable,
     out_dir: str | Path,
     generator: str | Path | Sequence[str | Path] = "small",
     **options: Any,
@@ -108,7 +143,7 @@ def photo_job(
     """Plan pairs from labelled photos.
 
     Args:
-        fairface_dir: photos and labels in FairFace's layout.
+        photos: a folder in FairFace's layout, or labelled photos of another source.
         out_dir: the dataset's folder.
         generator: one or several kinds of fake, as `generators.kinds.KINDS` lists them: "small", a pSp
             checkpoint's path, "swap", "self-blend", "vae:FOLDER", "module:factory".
@@ -123,18 +158,14 @@ def photo_job(
     """
     words = [str(generator)] if isinstance(generator, str | Path) else [str(g) for g in generator]
     check_words(words)
-    table = read_fairface(fairface_dir)
+    table = photos if isinstance(photos, FaceTable) else read_fairface(photos)
+    table = replace(table, rows=table.rows.assign(path=[str(Path(p).resolve()) for p in table.rows["path"]]))
     settings, about = _kinds(words, options)
-    rows = select(table.rows, settings.limit, settings.per_cell, settings.seed)
-    plan = rows.assign(
-        path=[str(table.photo_path(s).resolve()) for s in rows["source"]],
-        seed=settings.seed,
-    )
+    plan = select(table.rows, settings.limit, settings.per_cell, settings.seed).assign(seed=settings.seed)
     about[0]["notes"] += _margin_notes(about[0]["crop"], plan["path"])
     donors = None
     if any(each["form"] == "swap" for each in about):
-        paths = [str(table.photo_path(s).resolve()) for s in table.rows["source"]]
-        donors = table.rows[["pair_id", *ATTRIBUTES]].assign(path=paths)
+        donors = table.rows[["pair_id", *ATTRIBUTES, "path"]]
     return Job(_folder(out_dir), "photos", settings, about, _origin(table), plan, donors)
 
 
@@ -355,14 +386,13 @@ def _about(
 
 def _origin(table: FaceTable) -> dict[str, Any]:
     """What the provenance says of the photos, and what must be there while they are read."""
-    probes = [*table.tables, *table.photo_folders.values()]
     return {
         "kind": table.kind,
         "path": str(table.root),
         "sha256": table.sha256,
         "repaired_ages": table.repaired_ages,
-        "probes": [str(p.resolve()) for p in probes],
-        "notes": _notes_on_photos(table.kind, table.repaired_ages),
+        "probes": [str(p.resolve()) for p in table.probes],
+        "notes": [*_notes_on_photos(table.kind, table.repaired_ages), *table.notes],
     }
 
 

@@ -1,7 +1,7 @@
 """Reads FairFace's label tables and finds its photos.
 
-A folder enters, as FairFace is published or as people unzip it (one level of wrapping folders);
-a `FaceTable` leaves: one row a photo, labels checked against the closed vocabulary.
+A folder enters, as FairFace is published or as people unzip it (one level of wrapping folders), or with the
+hub's Parquet files; a `FaceTable` leaves: one row a photo, labels checked against the closed vocabulary.
 
 Why ages are repaired here and nothing else is: copies of these tables that went through a
 spreadsheet carry dates where ages were ("3-9" became "9-Mar"). That damage is well known and has
@@ -11,7 +11,6 @@ the reading with the file, the row and the value.
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -20,6 +19,8 @@ import pandas as pd
 from pipelines.errors import FairFaceNotFound, LabelColumnError, LabelVocabularyError
 from pipelines.labels import ATTRIBUTES, VOCABULARY
 from pipelines.rendered import MARKER
+from pipelines.sources.face_table import FaceTable
+from pipelines.sources.fairface_parquet import parquet_parts, read_parquet_layout
 from pipelines.untrusted import read_csv
 
 SPLITS: Final = ("train", "val")
@@ -31,38 +32,13 @@ _DAMAGED_AGES: Final = (
 )
 
 
-@dataclass(frozen=True)
-class FaceTable:
-    """Labelled photos."""
-
-    root: Path
-    """The folder that was asked for."""
-    rows: pd.DataFrame
-    """Columns pair_id, source, age, gender, race (str) and service_test (nullable boolean),
-    sorted by pair_id."""
-    photo_folders: dict[str, Path]
-    """Split name to the folder with its photos."""
-    tables: tuple[Path, ...]
-    """The label tables read."""
-    repaired_ages: int
-    """How many ages were repaired from spreadsheet damage."""
-    kind: str
-    """"fairface", or "rendered" for a drawn population."""
-    sha256: str
-    """Of the label tables' bytes, in the order of `SPLITS`."""
-
-    def photo_path(self, source: str) -> Path:
-        """Where the photo named `source` ("train/123.jpg") lies."""
-        split, name = source.split("/", 1)
-        return self.photo_folders[split] / name
-
-
 def read_fairface(folder: str | Path) -> FaceTable:
     """Read FairFace's label tables.
 
     Args:
         folder: the folder that holds `fairface_label_train.csv` and / or `fairface_label_val.csv`,
-            and `train/` and `val/`; each may lie one folder deeper.
+            and `train/` and `val/`, each perhaps one folder deeper; or the hub's Parquet files
+            (`train-00000-of-00002.parquet` ...), in it or in `0.25/`, `1.25/` or `data/`.
 
     Returns:
         The table. Whether each photo exists is not looked at here: a photo that is missing becomes
@@ -74,18 +50,30 @@ def read_fairface(folder: str | Path) -> FaceTable:
         LabelVocabularyError: a label that is not one of FairFace's words.
     """
     root = Path(folder)
+    if not _has_tables(root) and (parts := parquet_parts(root)):
+        return read_parquet_layout(root, parts)
     tables = _find_tables(root)
-    digest, parts, repaired = hashlib.sha256(), [], 0
+    digest, read, repaired = hashlib.sha256(), [], 0
     for split, path in tables.items():
         digest.update(path.read_bytes())
         part, n = _read_table(path, split)
-        parts.append(part)
+        read.append(part)
         repaired += n
-    rows = pd.concat(parts, ignore_index=True).sort_values("pair_id", ignore_index=True)
+    rows = pd.concat(read, ignore_index=True).sort_values("pair_id", ignore_index=True)
     folders = {split: _find_photos(root, path.parent, split) for split, path in tables.items()}
+    photos = [
+        folders[split] / name for split, _, name in rows["source"].str.partition("/").itertuples(index=False)
+    ]
     drawn = any((place / MARKER).exists() for place in {p.parent for p in tables.values()})
     kind = "rendered" if drawn else "fairface"
-    return FaceTable(root, rows, folders, tuple(tables.values()), repaired, kind, digest.hexdigest())
+    return FaceTable(
+        root,
+        rows.assign(path=[str(path) for path in photos]),
+        kind,
+        digest.hexdigest(),
+        probes=(*tables.values(), *folders.values()),
+        repaired_ages=repaired,
+    )
 
 
 def repair_age(value: str) -> str:
@@ -113,6 +101,11 @@ def _candidates(root: Path) -> list[Path]:
     return [root, *sorted(p for p in root.iterdir() if p.is_dir() and p.name not in SPLITS)]
 
 
+def _has_tables(root: Path) -> bool:
+    names = [f"fairface_label_{split}.csv" for split in SPLITS]
+    return root.is_dir() and any((place / name).is_file() for place in _candidates(root) for name in names)
+
+
 def _find_tables(root: Path) -> dict[str, Path]:
     """The label table of each split that has one."""
     if not root.is_dir():
@@ -125,8 +118,8 @@ def _find_tables(root: Path) -> dict[str, Path]:
             tables[split] = _only(found, root, name)
     if not tables:
         raise FairFaceNotFound(
-            f"no fairface_label_train.csv or fairface_label_val.csv in {root} or one folder deeper; "
-            "put FairFace's label tables beside its train/ and val/ folders"
+            f"no fairface_label_train.csv or fairface_label_val.csv in {root} or one folder deeper, and no "
+            "train-*.parquet; put FairFace's label tables beside its train/ and val/ folders"
         )
     return tables
 

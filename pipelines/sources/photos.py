@@ -24,6 +24,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable, SourceLost
 from pipelines.sources.jpeg_tables import Tables, tables_of
+from pipelines.sources.parquet_photos import bytes_at, is_place
 
 MAX_PIXELS: Final = 40_000_000
 """A photo with more pixels is refused before it is decoded."""
@@ -82,10 +83,10 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of bounded size.
+    """The bytes of a regular file of bounded size, or of a row of a Parquet file.
 
     Args:
-        path: the file.
+        path: the file, or a place as `parquet_photos.place_of` writes it.
 
     Returns:
         All of them.
@@ -96,6 +97,8 @@ def read_bytes(path: Path) -> bytes:
         PhotoUnreadable: no regular file, not allowed, or a bad place on the disk, twice.
         SourceLost: a fault that is not this photo's, such as too many open files.
     """
+    if is_place(path):
+        return _bounded(path, bytes_at(path))
     try:
         return _once(path)
     except OSError as first:
@@ -105,6 +108,13 @@ def read_bytes(path: Path) -> bytes:
         return _once(path)
     except OSError as second:
         raise _fault_of(path, second) from second
+
+
+def _bounded(path: Path, data: bytes) -> bytes:
+    """The same bytes, unless they are too many."""
+    if len(data) > MAX_BYTES:
+        raise PhotoTooLarge(f"{path.name} has {len(data)} bytes; the limit is {MAX_BYTES}")
+    return data
 
 
 def _once(path: Path) -> bytes:

@@ -41,8 +41,9 @@ def select(
     ordered = rows.sort_values("pair_id", ignore_index=True)
     rng = np.random.default_rng(seed)
     shuffled = ordered.iloc[rng.permutation(len(ordered))]
-    turn = shuffled.groupby(list(ATTRIBUTES), sort=True).cumcount().to_numpy()
-    cells = list(shuffled[list(ATTRIBUTES)].itertuples(index=False, name=None))
+    labels = shuffled[list(ATTRIBUTES)].astype(object).fillna("")  # photos without a label are a cell, too
+    turn = labels.groupby(list(ATTRIBUTES), sort=True).cumcount().to_numpy()
+    cells = list(labels.itertuples(index=False, name=None))
     rank = {cell: place for place, cell in enumerate(_even_order(sorted(set(cells)), rng))}
     order = np.lexsort((np.array([rank[cell] for cell in cells]), turn))
     if per_cell is not None:
