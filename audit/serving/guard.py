@@ -6,6 +6,7 @@ every answer with the same headers.
 Why the host is checked: a page elsewhere can point a name of its own at 127.0.0.1 (DNS rebinding) and then
 counts as the same origin. Why origin and Sec-Fetch-Site are checked: forms of other pages can post here
 without reading the answer. Programs such as curl send neither and are let through.
+Why Referrer-Policy is same-origin: under "no-referrer" a browser calls the origin of our own forms "null".
 Why the session's cookie is a keyed hash: the token itself would stand in the browser's store.
 
 Source: OWASP Cross-Site Request Forgery Prevention Cheat Sheet ("Verifying Origin With Standard Headers",
@@ -42,7 +43,7 @@ POLICY = (
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(self), microphone=(), geolocation=()",
