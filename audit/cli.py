@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
         running.run, mitigate.mitigate, show.compare, benchmark.benchmark, benchmark.cross_table,
         stress.stress, shortcuts.shortcuts, show.report,
     ),
-    "Make pairs": (pairs.generate_pairs, pairs.import_pairs),
+    "Make pairs": (pairs.generate_pairs, pairs.import_pairs, pairs.export_pairs, pairs.unpack_pairs),
     "Detectors": (
         training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,
         scoring.explain, serve.serve,

@@ -15,18 +15,30 @@ from typing import TYPE_CHECKING, Any
 from pipelines.extras import require
 
 if TYPE_CHECKING:
+    from pipelines.dataset.hub_form import Exported, export_pairs, unpack_pairs
     from pipelines.errors import ExpectedError
     from pipelines.jobs.generation import PairsSummary, generate_pairs
     from pipelines.jobs.importing import import_pairs
 
 _HOME = {
     "ExpectedError": "errors",
+    "Exported": "dataset.hub_form",
     "PairsSummary": "jobs.generation",
+    "export_pairs": "dataset.hub_form",
     "generate_pairs": "jobs.generation",
     "import_pairs": "jobs.importing",
+    "unpack_pairs": "dataset.hub_form",
 }
 
-__all__ = ["ExpectedError", "PairsSummary", "generate_pairs", "import_pairs"]
+__all__ = [
+    "ExpectedError",
+    "Exported",
+    "PairsSummary",
+    "export_pairs",
+    "generate_pairs",
+    "import_pairs",
+    "unpack_pairs",
+]
 
 
 def __getattr__(name: str) -> Any:

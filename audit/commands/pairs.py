@@ -26,7 +26,7 @@ from pipelines.visible import visible
 if TYPE_CHECKING:
     from pipelines.jobs.generation import PairsPlan, PairsSummary
 
-ENGINES, PRECISIONS = ("local", "ray"), ("auto", "float32", "bfloat16")
+ENGINES, PRECISIONS, FORMS = ("local", "ray"), ("auto", "float32", "bfloat16"), ("parquet",)
 WORK = "How the work is done"
 Generators = Annotated[
     list[str],
@@ -235,6 +235,43 @@ def import_pairs(
         device=device, workers=workers, show_progress=not quiet,
     )  # fmt: skip
     _print_summary(made, quiet=quiet)
+
+
+def export_pairs(
+    pairs: Annotated[Path, typer.Argument(help="A finished pairs dataset.", metavar="PAIRS")] = PAIRS_PLACE,
+    out: Annotated[Path, typer.Option(help="A new folder.", metavar="DIR")] = Path("published"),
+    form: Annotated[
+        str,
+        typer.Option("--format", help="parquet: the hub's form, with a card.", callback=chosen_from(FORMS)),
+    ] = "parquet",
+    quiet: Quiet = False,
+) -> None:
+    """Write a pairs dataset as Parquet files with the images inside, which `datasets.load_dataset` opens.
+
+    Nothing is left out: audit unpack-pairs makes the dataset again, the same bytes in every file.
+    """
+    require("audit export-pairs", "images")
+    from pipelines.dataset.hub_form import export_pairs as run
+
+    made = run(pairs, out)
+    if not quiet:
+        show(
+            f"{made.n_images} images in {made.n_files} Parquet files, with card and record, in {made.folder}"
+        )
+
+
+def unpack_pairs(
+    published: Annotated[Path, typer.Argument(help="A folder that export-pairs wrote.", metavar="DIR")],
+    out: Out = PAIRS_PLACE,
+    quiet: Quiet = False,
+) -> None:
+    """Make a pairs dataset again from the Parquet files that export-pairs wrote."""
+    require("audit unpack-pairs", "images")
+    from pipelines.dataset.hub_form import unpack_pairs as run
+
+    made = run(published, out)
+    if not quiet:
+        show(f"{made.n_images} images from {made.n_files} Parquet files in {made.folder}")
 
 
 def _print_summary(made: PairsSummary, known: Collection[str] = (), quiet: bool = False) -> None:
