@@ -40,6 +40,16 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("benchmark"),
     threshold: Annotated[float, typer.Option(help="Fake if score >= this.", metavar="NUMBER")] = 0.5,
     confidence: Annotated[float, typer.Option(help="Of every interval.", metavar="SHARE")] = 0.95,
+    shortcuts: Annotated[
+        bool,
+        typer.Option("--shortcuts", help="Say how well files alone tell real from fake on each set."),
+    ] = False,
+    stress: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Say how far this transformation, such as jpeg, raises errors; repeat.", metavar="NAME"
+        ),
+    ] = None,
     trust: Annotated[list[str] | None, typer.Option(help=f"{TRUST_HELP} Repeat.", metavar="SHA256")] = None,
     device: Device = "auto",
     batch_size: BatchSize = 32,
@@ -61,7 +71,7 @@ def benchmark(
     config = AuditConfig(threshold=threshold, confidence=confidence)
     result = run(
         detector, data, out, config, device=device, batch_size=batch_size, progress=not quiet,
-        overwrite=overwrite, trust=trust or (),
+        overwrite=overwrite, trust=trust or (), shortcuts=shortcuts, transformations=stress or (),
     )  # fmt: skip
     page = write_benchmark_page(out)
     if as_json:

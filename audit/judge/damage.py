@@ -144,6 +144,22 @@ def damage(stressed: Stressed, config: AuditConfig) -> tuple[list[Damage], list[
     ]
 
 
+def overall_damage(stressed: Stressed, config: AuditConfig) -> list[Damage]:
+    """The damage of all images together, for every transformation and both rates: one number beside a curve.
+
+    Args:
+        stressed: The scores.
+        config: Confidence of each interval, tolerance.
+    """
+    everything, found = whole(len(stressed.table.cells)), []
+    for transformation in stressed.transformations:
+        changes = _changes(stressed, transformation)
+        for rate in RATES:
+            counted, names = _counted(stressed, everything, rate, changes, 1)
+            found += _damage(stressed, transformation, everything, rate, counted, names, config)
+    return found
+
+
 def _changes(stressed: Stressed, transformation: str) -> Floats:
     """float64 [N] in -1 to 1: errors after minus before, averaged over severities."""
     before = stressed.wrong(stressed.table.score).astype(np.float64)

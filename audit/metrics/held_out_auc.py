@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 from audit.data.counts import Floats, Ints
 from audit.metrics.auc import auc_influence, auc_interval
@@ -60,7 +61,7 @@ class HeldOut:
         """AUC, the average over folds, and its interval.
 
         Args:
-            z: Normal quantile.
+            z: Normal quantile; with few units the t quantile of the same level is taken.
         """
         influence, aucs = np.zeros(len(self.score)), []
         for number in range(FOLDS):
@@ -72,10 +73,10 @@ class HeldOut:
         of_unit = np.bincount(self.unit, influence)
         variance = float((of_unit**2).sum())
         worth = variance**2 / float((of_unit**4).sum()) if variance > 0 else 0.0
-        n_fake = int(self.fake.sum())
-        auc = float(np.mean(aucs))
-        n_real = len(self.fake) - n_fake
-        return auc, auc_interval(auc, DEPENDENCE * variance, n_real, n_fake, worth, z)
+        auc, n_fake = float(np.mean(aucs)), int(self.fake.sum())
+        units = min(len(np.unique(self.unit[self.fake == one])) for one in (False, True))
+        t = float(-stdtrit(units - 1, ndtr(-z)))
+        return auc, auc_interval(auc, DEPENDENCE * variance, len(self.fake) - n_fake, n_fake, worth, t)
 
     def ranks(self) -> Floats:
         """float64 [n] in 0-1: the share of its fold that scores lower, ties counting half."""

@@ -12,6 +12,7 @@ right.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,15 @@ from audit.config import AuditConfig
 from audit.data.counts import count
 from audit.data.groups import whole
 from audit.data.score_table import ScoreTable, score_table
-from audit.errors import ConfigError
+from audit.errors import ConfigError, ScoreTableError
 from audit.inference.proportion_intervals import z_value
+from audit.judge.damage import overall_damage
+from audit.judge.file_shortcuts import finding
 from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.group_measures import group_results, measures_of
 from audit.metrics.plotted_series import axes_for, series_of
+from audit.runs.shortcuts_run import files_alone
+from audit.runs.stress_run import checked, stressed_of
 from audit.schema.benchmark import (
     BENCHMARK_FILE,
     TABLE_FILE,
@@ -33,15 +38,19 @@ from audit.schema.benchmark import (
     BenchmarkDataset,
     BenchmarkDetector,
     BenchmarkResult,
+    FilesAlone,
+    Harm,
     Misclassified,
 )
 from audit.schema.result import Curve, GroupResult, Measures
+from audit.schema.stress import Damage
 from pipelines.csv_text import frame_text
 from pipelines.storage import write_text
 
 if TYPE_CHECKING:
     from detectors.data.labelled_images import LabelledImages
     from detectors.models.detector import Detector
+    from detectors.scoring.engine import Options
 
 MAX_SHOWN = 60
 """Misclassified images listed of each detector on each set; all are in the score tables."""
@@ -60,6 +69,8 @@ def benchmark(
     progress: bool = True,
     overwrite: bool = False,
     trust: Sequence[str] = (),
+    shortcuts: bool = False,
+    transformations: Sequence[str] = (),
 ) -> BenchmarkResult:
     """Score every data set with every detector, decoding each image once, and write the benchmark's folder.
 
@@ -73,6 +84,8 @@ def benchmark(
         progress: Show a bar for each set.
         overwrite: Replace another benchmark in the folder.
         trust: SHA-256 of foreign model files to run in this process instead of isolated ones.
+        shortcuts: Say of each set how well its files alone tell real from fake.
+        transformations: Keys of `TRANSFORMATIONS`; say how far each raises the error rates.
 
     Raises:
         ConfigError: no detector, no set, a threshold that is a rule, or a folder that holds a benchmark.
@@ -81,23 +94,32 @@ def benchmark(
     from detectors.data.datasets import read_images
     from detectors.data.labelled_images import LabelledImages
     from detectors.models.loading import load_detectors
+    from detectors.scoring.engine import Options
 
     config, out = (config or AuditConfig()).check(), Path(out_dir)
     _check(detectors, datasets, config, out, overwrite)
+    names = checked(transformations) if transformations else []
     loaded = load_detectors(detectors, device=device, trust=trust)
     sets = [d if isinstance(d, LabelledImages) else read_images(d) for d in datasets]
     detector_names = unique_names([d.name for d in loaded], [str(d) for d in detectors])
     set_names = unique_names([s.root.stem for s in sets], [str(s.root) for s in sets])
-    cells = []
+    cells, described, work_dir = [], [], out / ".scoring"
     for images, set_name in zip(sets, set_names, strict=True):
-        tables = _score_set(loaded, images, out / ".scoring", batch_size, progress)
+        tables = _score_set(loaded, images, work_dir, batch_size, progress)
         for detector, name, table in zip(loaded, detector_names, tables, strict=True):
             cells.append(_cell(detector, name, images, set_name, table, config, out))
+        if names:
+            harm = _harm(loaded, images, tables, names, config, Options(batch_size, None, work_dir, progress))
+            cells[-len(loaded) :] = [
+                cell.model_copy(update={"harm": rows})
+                for cell, rows in zip(cells[-len(loaded) :], harm, strict=True)
+            ]
+        described.append(_dataset(images, set_name, config, shortcuts, progress))
     result = BenchmarkResult(
         threshold=float(config.threshold),
         confidence=config.confidence,
         detectors=[_detector(d, name) for d, name in zip(loaded, detector_names, strict=True)],
-        datasets=[_dataset(s, name) for s, name in zip(sets, set_names, strict=True)],
+        datasets=described,
         cells=cells,
     )
     write_benchmark(result, out)
@@ -237,7 +259,56 @@ def _detector(detector: Detector, name: str) -> BenchmarkDetector:
     return BenchmarkDetector(name=name, arch=detector.arch, sha256=detector.sha256, trained_on=trained_on)
 
 
-def _dataset(images: LabelledImages, name: str) -> BenchmarkDataset:
+def _harm(
+    detectors: Sequence[Detector],
+    images: LabelledImages,
+    tables: Sequence[pd.DataFrame],
+    names: Sequence[str],
+    config: AuditConfig,
+    options: Options,
+) -> list[list[Harm]]:
+    """For each detector how far transformations raise its error rates, on the images its cell is about."""
+    from detectors.scoring.score_table import OK
+    from detectors.scoring.stress_scores import stress_scores
+
+    config = replace(config, attributes=images.attributes or _KIND)
+    found = []
+    for detector, table, scored in zip(
+        detectors, tables, stress_scores(detectors, images, names, config.seed, options), strict=True
+    ):
+        own = scored.of(table.loc[table["status"] == OK, "image_id"])
+        rows = overall_damage(stressed_of(detector.name, own, config), config)
+        found.append([_harm_of(name, rows) for name in names])
+    return found
+
+
+def _harm_of(name: str, rows: Sequence[Damage]) -> Harm:
+    by_rate = {row.rate: row for row in rows if row.transformation == name}
+    return Harm(
+        transformation=name, fpr=by_rate["fpr"].damage, fpr_interval=by_rate["fpr"].interval,
+        fnr=by_rate["fnr"].damage, fnr_interval=by_rate["fnr"].interval,
+    )  # fmt: skip
+
+
+def _files(images: LabelledImages, config: AuditConfig, progress: bool) -> FilesAlone:
+    parts, families = files_alone(images, replace(config, attributes=()), progress)
+    told = [family for family in families if family.told]
+    best = max(told, key=lambda family: family.auc, default=None)
+    return FilesAlone(
+        finding=finding(parts), auc=parts[0].auc, interval=parts[0].interval,
+        betrays=best.label if best else None,
+    )  # fmt: skip
+
+
+def _dataset(
+    images: LabelledImages, name: str, config: AuditConfig, shortcuts: bool, progress: bool
+) -> BenchmarkDataset:
+    files, reason = None, None
+    if shortcuts:
+        try:
+            files = _files(images, config, progress)
+        except ScoreTableError as error:  # too few images to look: the rest of the benchmark stands
+            reason = str(error)
     return BenchmarkDataset(
         name=name,
         path=str(images.root),
@@ -245,6 +316,8 @@ def _dataset(images: LabelledImages, name: str) -> BenchmarkDataset:
         n_images=len(images.table),
         kinds=images.kinds,
         attributes=list(images.attributes),
+        files=files,
+        files_reason=reason,
     )
 
 

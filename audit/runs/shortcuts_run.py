@@ -23,7 +23,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from audit.config import AuditConfig, Columns, parse_rule
-from audit.data.counts import Ints
+from audit.data.counts import Floats, Ints
 from audit.data.score_table import ScoreTable, score_table
 from audit.errors import ConfigError, ScoreTableError
 from audit.judge.adjusted_gaps import Control
@@ -32,7 +32,14 @@ from audit.metrics.held_out_auc import LEAST_UNITS
 from audit.metrics.operating_point import calibration_rows, operating_point
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AdjustedGap, Provenance
-from audit.schema.shortcuts import SHORTCUTS_FILE, TABLE_FILE, ShortcutDetector, ShortcutsResult
+from audit.schema.shortcuts import (
+    SHORTCUTS_FILE,
+    TABLE_FILE,
+    FamilyResult,
+    PartResult,
+    ShortcutDetector,
+    ShortcutsResult,
+)
 from pipelines.csv_text import frame_text
 from pipelines.sources.file_facts import NAMES
 from pipelines.storage import write_text
@@ -93,15 +100,7 @@ def shortcuts(
     status = np.array(facts.status, dtype=object)
     readable = status == READABLE
     fake = (table["label"] == 1).to_numpy()
-    unit = independent_units(table)
-    _require_units(fake[readable], unit[readable], images)
-    with _bar("Looking for shortcuts", 1 + N_LOOKS, progress) as advance:
-        _, of_readable = np.unique(unit[readable], return_inverse=True)
-        parts, families, held = judge_facts(
-            facts.values[readable], fake[readable], of_readable, config, advance
-        )
-    file_score = np.full(len(table), np.nan)
-    file_score[readable] = held.ranks()
+    parts, families, file_score, unit = _judged(images, facts, config, progress)
     rows = table.assign(status=status, detail=facts.detail, unit=unit, file_score=file_score)
     judged = None
     if detector is not None:
@@ -116,6 +115,44 @@ def shortcuts(
         parts=parts, families=families, detector=judged, command=command,
     )  # fmt: skip
     return _write(found, rows.join(pd.DataFrame(facts.values, columns=list(NAMES))), out, overwrite)
+
+
+def files_alone(
+    images: LabelledImages, config: AuditConfig, progress: bool = True
+) -> tuple[list[PartResult], list[FamilyResult]]:
+    """How well files and statistics of the picture tell real from fake, without a detector and a folder.
+
+    Raises:
+        ScoreTableError: Fewer than 20 independent images of a class can be read.
+        EmptyDataset: Of the detectors package: one class alone.
+    """
+    from detectors.data.file_facts_table import facts_of
+
+    table = images.with_both_classes().table.reset_index(drop=True)
+    parts, families, _, _ = _judged(
+        images, facts_of(table["path"].tolist(), None, progress), config, progress
+    )
+    return parts, families
+
+
+def _judged(
+    images: LabelledImages, facts: FileFacts, config: AuditConfig, progress: bool
+) -> tuple[list[PartResult], list[FamilyResult], Floats, Ints]:
+    """Parts, families, and for every image its file-only score (NaN if unreadable) and its unit."""
+    from detectors.data.file_facts_table import READABLE
+
+    table = images.table.reset_index(drop=True)
+    readable = np.array(facts.status, dtype=object) == READABLE
+    fake, unit = (table["label"] == 1).to_numpy(), independent_units(table)
+    _require_units(fake[readable], unit[readable], images)
+    with _bar("Looking for shortcuts", 1 + N_LOOKS, progress) as advance:
+        of_readable = np.unique(unit[readable], return_inverse=True)[1]
+        parts, families, held = judge_facts(
+            facts.values[readable], fake[readable], of_readable, config, advance
+        )
+    file_score = np.full(len(table), np.nan)
+    file_score[readable] = held.ranks()
+    return parts, families, file_score, unit
 
 
 def independent_units(table: pd.DataFrame) -> Ints:

@@ -72,7 +72,7 @@ def stress(
     from detectors.scoring.stress_scores import stress_scores
 
     config, out = (config or AuditConfig()).check(), Path(out_dir)
-    names = _checked(transformations, list(TRANSFORMATIONS))
+    names = checked(transformations)
     if len({detector.name for detector in detectors}) < len(detectors):
         raise ConfigError("two detectors have one name; rename a file so that the curves can be told apart")
     attributes = config.attributes or images.attributes
@@ -144,7 +144,15 @@ def _units(frame: pd.DataFrame) -> Ints:
     return pd.factorize(names)[0].astype(np.int64)
 
 
-def _checked(asked: Sequence[str], known: list[str]) -> list[str]:
+def checked(asked: Sequence[str]) -> list[str]:
+    """The transformations asked for in the order of the report; all where none is.
+
+    Raises:
+        ConfigError: One that is not known.
+    """
+    from detectors.data.transformations import TRANSFORMATIONS
+
+    known = list(TRANSFORMATIONS)
     unknown = [name for name in asked if name not in known]
     if unknown:
         raise ConfigError(f"--transform {unknown[0]} is not known; it must be one of {', '.join(known)}")

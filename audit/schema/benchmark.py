@@ -9,8 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from audit.schema.nullable import Rate, Record
+from pydantic import Field
+
+from audit.schema.nullable import Interval, Rate, Record
 from audit.schema.result import Curve, GroupResult, Measures
+from audit.schema.shortcuts import Finding
 
 BENCHMARK_VERSION = "1.0"
 BENCHMARK_FILE = "benchmark.json"
@@ -27,6 +30,27 @@ class BenchmarkDetector(Record):
     """Name of the data set it was trained on, as its checkpoint says; empty for foreign detectors."""
 
 
+class FilesAlone(Record):
+    """How well files and statistics of the picture tell real from fake on one data set, without its faces."""
+
+    finding: Finding
+    auc: Rate
+    """Of all facts, on source photos that the classifier has not seen."""
+    interval: Interval
+    betrays: str | None
+    """The property that tells best by itself, where one is proven to."""
+
+
+class Harm(Record):
+    """By how much one transformation raises both error rates, on average over its five severities."""
+
+    transformation: str
+    fpr: Rate
+    fpr_interval: Interval
+    fnr: Rate
+    fnr_interval: Interval
+
+
 class BenchmarkDataset(Record):
     """One column of the table."""
 
@@ -37,6 +61,10 @@ class BenchmarkDataset(Record):
     kinds: list[str]
     """"real", then the kinds of fake."""
     attributes: list[str]
+    files: FilesAlone | None = None
+    """Where `audit benchmark --shortcuts` looked."""
+    files_reason: str | None = None
+    """Why it could not."""
 
 
 class Misclassified(Record):
@@ -70,6 +98,8 @@ class BenchmarkCell(Record):
     n_misclassified: int
     misclassified: list[Misclassified]
     """The most confident ones first, up to `MAX_SHOWN`."""
+    harm: list[Harm] = Field(default_factory=list)
+    """Of the transformations that `audit benchmark --stress` tried."""
 
 
 class BenchmarkResult(Record):
@@ -100,12 +130,30 @@ class BenchmarkResult(Record):
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows of `benchmark.csv`: one a detector, data set and kind of fake ("all" for all of them)."""
+        files = {s.name: s.files for s in self.datasets}
         return [
             {"detector": cell.detector, "dataset": cell.dataset, "kind": kind, **flat(measures)}
             | {"seen_in_training": cell.seen_in_training}
+            | (_flat_files(files[cell.dataset]) | _flat_harm(cell.harm) if kind == "all" else {})
             for cell in self.cells
             for kind, measures in {"all": cell.measures, **cell.by_kind}.items()
         ]
+
+
+def _flat_files(files: FilesAlone | None) -> dict[str, Any]:
+    if files is None:
+        return {}
+    low, high = files.interval
+    return {"files_auc": files.auc, "files_auc_low": low, "files_auc_high": high, "files": files.finding}
+
+
+def _flat_harm(harm: list[Harm]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for one in harm:
+        for rate in ("fpr", "fnr"):
+            name, (low, high) = f"{one.transformation}_{rate}_rise", getattr(one, f"{rate}_interval")
+            row |= {name: getattr(one, rate), f"{name}_low": low, f"{name}_high": high}
+    return row
 
 
 def flat(measures: Measures) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from audit.schema.nullable import Interval, Rate
-from audit.schema.result import AdjustedGap, Provenance, Record
+from audit.schema.nullable import Interval, Rate, Record
+from audit.schema.result import AdjustedGap, Provenance
 
 SHORTCUTS_VERSION = "1.0"
 SHORTCUTS_FILE = "shortcuts.json"

@@ -28,6 +28,7 @@ from reports.pages.html_page import render
 from reports.tables.report_tables import QUALITY_COLUMNS, RATE_COLUMNS, measures_row
 from reports.tables.table import Column, Row, Table
 from reports.text.legible import legible
+from reports.text.shortcuts_text import FOUND
 
 GRIDS = {
     "auc": ("AUC", "higher is better; 0.5 is guessing"),
@@ -163,6 +164,38 @@ def groups_table(result: BenchmarkResult) -> Table:
     return Table("groups", "Error rates by group", [*columns, Column("group", "Group"), *RATE_COLUMNS], rows)
 
 
+def files_table(result: BenchmarkResult) -> Table:
+    """How well files alone tell real from fake on each set, where that was looked at."""
+    columns = [
+        Column("dataset", "Data set"), Column("auc", "AUC of the files alone", "number", "auc"),
+        Column("interval", "Interval", "number interval", "interval"), Column("found", "What tells"),
+        Column("betrays", "Best by itself"),
+    ]  # fmt: skip
+    rows: list[Row] = []
+    for s in result.datasets:
+        if s.files is not None:
+            row = {"auc": s.files.auc, "interval": s.files.interval, "betrays": s.files.betrays}
+            rows.append({"dataset": s.name, "found": FOUND[s.files.finding], **row})
+        elif s.files_reason:
+            rows.append({"dataset": s.name, "found": s.files_reason})
+    return Table("files", "Can real and fake be told without a look at the face?", columns, rows)
+
+
+def harm_table(result: BenchmarkResult) -> Table:
+    """How far transformations raise the error rates of each detector on each set."""
+    columns = [
+        Column("detector", "Detector"), Column("dataset", "Data set"), Column("what", "Transformation"),
+        Column("fpr", "FPR rises by", "points", "fpr"), Column("fpr_interval", "Interval", "points interval"),
+        Column("fnr", "FNR rises by", "points", "fnr"), Column("fnr_interval", "Interval", "points interval"),
+    ]  # fmt: skip
+    rows = [
+        {"detector": c.detector, "dataset": c.dataset, "what": harm.transformation, **dict(harm)}
+        for c in result.cells
+        for harm in c.harm
+    ]
+    return Table("harm", "What breaks it: mean rise of both error rates over five severities", columns, rows)
+
+
 def wrong_tables(result: BenchmarkResult) -> list[Table]:
     """The most confident mistakes of each detector on each set."""
     tables: list[Table] = []
@@ -238,6 +271,8 @@ def write_benchmark_page(folder: str | Path) -> Path:
         "measures": measures_table(result),
         "groups": groups_table(result),
         "mistakes": wrong_tables(result),
+        "files": files_table(result),
+        "harm": harm_table(result),
         "left_out": left_out(result),
         "sections": [
             ("answer", "The answer"),

@@ -22,6 +22,7 @@ from pipelines.storage import write_text
 from pipelines.visible import visible_record
 from reports.figures import example_images as samples
 from reports.figures import threshold_explorer as explorer
+from reports.pages import added_runs
 from reports.pages import attribute_parts as parts
 from reports.pages.cure_part import cure_of, is_disparate
 from reports.pages.html_page import render
@@ -81,6 +82,8 @@ def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
         ("certainty", "How sure is this?", True),
         ("thresholds", "Is the threshold right?", True),
         ("help", "What would help", context["cure"] is not None),
+        ("stress", "What breaks it", context["stress"]),
+        ("shortcuts", "Shortcuts", context["shortcuts"]),
         ("examples", "Examples", context["first_examples"]),
         ("appendix", "Appendix", True),
     ]
@@ -189,6 +192,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "provenance": provenance_rows(result, run),
         "signoff": signoff.filled(result),
         "signoff_blank": signoff.BLANK,
+        **added_runs.context(run_dir, result, book),
         **belief.context(result),
         **realism.context(result),
         **held.context(result),
@@ -213,4 +217,5 @@ def write_report(run_dir: str | Path, images: bool = True) -> Path:
     result = load_result(folder)
     path = write_text(folder / "report.html", build(folder, result, load_json(folder / "run.json"), images))
     enter(folder, [path])
+    added_runs.enter_records(folder)
     return path

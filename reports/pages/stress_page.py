@@ -54,7 +54,7 @@ def headline(record: StressResult) -> str:
     if unequal:
         worst = max(unequal, key=lambda v: v.difference)
         who = f"{group_label(worst.attribute, str(worst.worse_group))} most"
-        return f"{_label(record, worst.transformation)} does not harm everybody alike: {who}."
+        return f"{label(record, worst.transformation)} does not harm everybody alike: {who}."
     if all(v.verdict == "within tolerance" for v in record.verdicts):
         return "Every transformation harms all groups alike, within the tolerance."
     return "Inconclusive: no transformation is shown to harm one group more than another, or all alike."
@@ -72,7 +72,8 @@ def sentence(record: StressResult, verdict: StressVerdict) -> str:
     )
 
 
-def _label(record: StressResult, transformation: str) -> str:
+def label(record: StressResult, transformation: str) -> str:
+    """A transformation as readers know it."""
     return next(kind.label for kind in record.kinds if kind.name == transformation)
 
 
@@ -125,7 +126,7 @@ def verdicts_table(record: StressResult, detector: str) -> Table:
     }
     rows = [
         {
-            "what": _label(record, v.transformation), "attribute": title(v.attribute), "rate": RATES[v.rate],
+            "what": label(record, v.transformation), "attribute": title(v.attribute), "rate": RATES[v.rate],
             "verdict": WORDS[v.verdict], "worse": v.worse_group, "better": v.better_group,
             "difference": v.difference, "interval": v.interval, "p": v.p_value,
             "first": _severity(first.get((v.transformation, v.attribute, v.rate, str(v.worse_group)))),
@@ -151,18 +152,20 @@ def levels_table(record: StressResult) -> Table:
     return Table("levels", "What was done, by severity", columns, rows)
 
 
-def _figures(record: StressResult, book: Figures) -> list[Shown]:
+def figures(
+    record: StressResult, book: Figures, most: int = MAX_FIGURES, stem: str = "damage"
+) -> list[Shown]:
     """The clearest differences first: proven ones, then by p-value."""
     ranked = sorted(
         (v for v in record.verdicts if v.worse_group is not None),
         key=lambda v: (v.verdict != "disparity", v.p_value, -v.difference),
     )
     shown = []
-    for number, v in enumerate(ranked[:MAX_FIGURES]):
-        caption = f"{_label(record, v.transformation)}, by {title(v.attribute).lower()}: {RATES[v.rate]}"
+    for number, v in enumerate(ranked[:most]):
+        caption = f"{label(record, v.transformation)}, by {title(v.attribute).lower()}: {RATES[v.rate]}"
         caption += f" ({v.detector})" if len(record.detectors) > 1 else ""
         figure = damage_curves(record, v.detector, v.transformation, v.attribute, v.rate)
-        shown.append(show(book, f"damage-{number}", figure, caption, f"{caption}. {sentence(record, v)}"))
+        shown.append(show(book, f"{stem}-{number}", figure, caption, f"{caption}. {sentence(record, v)}"))
     return shown
 
 
@@ -180,12 +183,12 @@ def write_stress_page(folder: str | Path) -> Path:
         "record": record,
         "names": names,
         "headline": headline(record),
-        "unequal": [(v, _label(record, v.transformation), sentence(record, v)) for v in unequal],
+        "unequal": [(v, label(record, v.transformation), sentence(record, v)) for v in unequal],
         "n_within": sum(v.verdict == "within tolerance" for v in record.verdicts),
         "overviews": [overview_table(record, name) for name in names],
         "verdicts": [verdicts_table(record, name) for name in names],
         "levels": levels_table(record),
-        "figures": _figures(record, book),
+        "figures": figures(record, book),
         "sections": [
             ("answer", "The answer"),
             ("curves", "By severity"),

@@ -82,6 +82,15 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def warning(record: ShortcutsResult) -> str | None:
+    """What a reader must know before believing a number of an audit on this data set; None if nothing."""
+    if record.finding == "not shown":
+        return None
+    part = record.part({"files": "file", "picture": "picture", "together": "all"}[record.finding])  # type: ignore[arg-type]
+    size = f"AUC {number(part.auc)} ({number_interval(part.interval)}) without a look at the face"
+    return f"{headline(record)} {size}. {meaning(record)}"
+
+
 def family_sentence(family: FamilyResult) -> str:
     """What one family betrays."""
     return (

@@ -65,6 +65,35 @@ def test_numbers_are_those_of_scikit_learn_on_the_written_scores(result, tmp_pat
             assert getattr(cell.measures, name) == pytest.approx(value), (cell.detector, cell.dataset, name)
 
 
+def test_columns_for_shortcuts_and_stress(checkpoint, brightness, pairs_dir, kinds, tmp_path):
+    from audit.runs.stress_run import stress
+    from detectors import load_detector
+    from detectors.data.datasets import read_images
+    from reports.pages.benchmark_page import write_benchmark_page
+
+    out = tmp_path / "out"
+    found = benchmark(
+        [checkpoint, brightness], [pairs_dir, kinds], out, progress=False, shortcuts=True,
+        transformations=["darker"],
+    )  # fmt: skip
+    pairs, few = found.datasets
+    assert pairs.files.finding == "picture" and pairs.files.interval[0] > 0.5
+    assert few.files is None and "12 independent real" in few.files_reason
+    cell = found.cell("simple", "pairs")
+    alone = stress(
+        [load_detector(checkpoint)], read_images(pairs_dir), tmp_path / "s", transformations=["darker"]
+    )
+    points = [p for p in alone.points if p.attribute == "overall"]
+    risen = sum(p.fnr for p in points if p.severity) / 5 - points[0].fnr
+    assert cell.harm[0].fnr == pytest.approx(risen) and cell.harm[0].fnr_interval[0] <= risen
+    rows = pd.read_csv(out / "benchmark.csv")
+    assert rows["darker_fnr_rise"].notna().sum() == 4 and rows["files_auc"].notna().sum() == 2
+    page = write_benchmark_page(out).read_text()
+    assert "AUC of the files alone" in page and "FPR rises by" in page
+    with pytest.raises(ConfigError, match="--transform blur is not known"):
+        benchmark([brightness], [kinds], tmp_path / "b", progress=False, transformations=["blur"])
+
+
 def test_training_photos_are_left_out_of_the_diagonal_alone(result):
     own, other = result.cell("simple", "pairs"), result.cell("simple", "kinds")
     assert own.seen_in_training and own.n_left_out == {"no face found": 1, SEEN: 56}
