@@ -1,17 +1,19 @@
-"""Rows of the calibration table on scores: shift, calibration, FNR at a fixed FPR, spread of rates.
+"""Rows of the calibration table on scores, on images with weights, and on detectors compared by units.
 
 Enters: nothing. Leaves: `STUDIES`, which `benchmarks/calibration.py` runs with its own.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 from scipy.special import expit, ndtr, ndtri
 from scipy.stats import beta
-from study import AT_LEAST, Study
+from study import AT_LEAST, AT_MOST, REPORT, Study
 
 from audit.config import AuditConfig
 from audit.data.counts import Counts
@@ -24,6 +26,10 @@ from audit.metrics.disparity_intervals import LIMITS, Evidence
 from audit.metrics.fixed_fpr import fnr_at_fixed_fpr
 from audit.metrics.score_calibration import calibrations
 from audit.metrics.score_shift import score_shifts
+from audit.runs.align_runs import Run
+from audit.runs.compare_runs import paired_tests
+from audit.schema.result import AuditResult
+from audit.schema.result import Config as ConfigRecord
 
 RACES = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
 AGES = np.array([3300, 2330, 1356, 1353, 1181, 796, 321, 199, 118])
@@ -224,6 +230,62 @@ def spread_of_units(
     return hits / n_sim
 
 
+def weighted_curve_coverage(what: str, n: int, each: int, n_sim: int, rng: np.random.Generator) -> float:
+    """Half of the images come from a stratum that is a tenth of the population, whose reals score 1 SD
+    higher; `each` images a unit, whose scores correlate by a half.
+    """
+    hits = 0
+    truth = _weighted_truth(what)
+    for _ in range(n_sim):
+        unit = np.arange(n) // each
+        fake = rng.random(n) < 0.5
+        rare = (rng.random(n // each + 1) < 0.5)[unit]
+        own = rng.normal(size=n // each + 1)[unit] if each > 1 else 0.0
+        noise = rng.normal(size=n)
+        score = (noise + own) / (2**0.5 if each > 1 else 1.0) + 1.5 * fake + rare * ~fake
+        weight = np.where(rare, 0.2, 1.8)
+        table = table_of(score, fake, np.zeros(n, int), unit if each > 1 else None, weight)
+        [found] = score_measures(SortedScores.of(table), whole(1), z_value(0.95))
+        low, high = found.auc_interval if what == "AUC" else found.eer_interval
+        hits += low <= truth <= high
+    return hits / n_sim
+
+
+def _weighted_truth(what: str) -> float:
+    if what == "AUC":
+        return float(0.9 * ndtr(1.5 / 2**0.5) + 0.1 * ndtr(0.5 / 2**0.5))
+    at = brentq(lambda t: 0.9 * ndtr(-t) + 0.1 * ndtr(1 - t) - ndtr(t - 1.5), -3, 4)
+    return float(ndtr(at - 1.5))
+
+
+def false_winner(
+    persons: int, each: int, weighted: bool, n_sim: int, rng: np.random.Generator, better: float = 0.0
+) -> float:
+    """How often a comparison of two detectors alike (or one better by `better` SD) has any significant
+    headline difference; `each` reals and fakes a person, whose scores correlate by two thirds, two groups.
+    """
+    hits = 0
+    unit = np.repeat(np.arange(persons), 2 * each)
+    fake = np.tile(np.repeat([False, True], each), persons)
+    weight = np.where(unit % 3, 1.0, 0.4) if weighted else None
+    for _ in range(n_sim):
+        runs = []
+        for skill in (0.0, better):
+            liking = rng.normal(size=(persons, 2))[unit, fake.astype(int)] * 2**0.5
+            score = np.where(fake, 1, -1) * (1.8 + skill) + liking + rng.normal(size=len(unit))
+            table = table_of(score, fake, unit % 2, unit, weight)
+            runs.append(Run(str(skill), "", _AT_ZERO, table))
+        found = paired_tests([runs[0], replace(runs[1], name="other")], AuditConfig(n_boot=200))
+        headline = [one for one in (*found.auc, *found.errors, *found.gaps) if one.family == "headline"]
+        hits += any(one.adjusted_p_value <= 0.05 for one in headline)
+    return hits / n_sim
+
+
+_AT_ZERO = AuditResult.model_construct(
+    config=ConfigRecord.model_construct(threshold=0.0, threshold_rule="fixed")
+)
+
+
 def _planted(k: int, base: float, gap: float) -> np.ndarray:
     rates = np.full(k, base)
     rates[2] += gap
@@ -297,6 +359,23 @@ STUDIES = [
             ("7 x 40, rates 0.1-0.4", np.full(7, 40), np.linspace(0.1, 0.4, 7), np.full(7, 0.2)),
         )
     ],
+    *[
+        Study(f"{what} with weights", f"{n} images{'' if each == 1 else ', ten of a unit'}", AT_LEAST,
+              partial(weighted_curve_coverage, what, n, each), 1_000)
+        for what in ("AUC", "EER")
+        for n, each in ((300, 1), (2_000, 1), (2_000, 10))
+    ],
+    *[
+        Study("Comparison by units, any false winner", case, AT_MOST,
+              partial(false_winner, persons, each, weighted), 200)
+        for case, persons, each, weighted in (
+            ("60 persons, ten reals and fakes each", 60, 10, False),
+            ("300 persons, ten reals and fakes each", 300, 10, False),
+            ("120 persons, five each, weights", 120, 5, True),
+        )
+    ],
+    Study("Comparison by units, true winner", "150 persons of ten, 0.5 SD better", REPORT,
+          partial(false_winner, 150, 10, False, better=0.5), 100),
     *[
         Study("Spread of rates: GARBE, units", case, AT_LEAST,
               partial(spread_of_units, "garbe", persons, rates, 0.3), 300)

@@ -133,8 +133,8 @@ def weights_note(config: AuditConfig) -> list[str]:
         return []
     return [
         f"Rates, gaps and verdicts are those of the population that the weights in {config.weight_column} "
-        "stand for; intervals follow from how the weights differ. AUC, EER, curves and threshold rules count "
-        "every image once."
+        "stand for, and so are AUC, EER, curves and threshold rules; intervals follow from how the weights "
+        "differ."
     ]
 
 
@@ -213,7 +213,7 @@ def _alike(key: Ints, at: Ints, table: ScoreTable) -> float:
 def one_of_each(frame: pd.DataFrame, config: AuditConfig) -> tuple[pd.DataFrame, int]:
     """Keep one real and one fake image of each unit; all images where no unit is named.
 
-    For what has no form for units yet: tests between detectors (`audit.runs.compare_runs`).
+    For what has no form for units: parts that a mitigation is fitted and tried on (`audit.mitigation.parts`).
 
     The same image_ids and seed give the same draw, in any order of rows. An image without a unit is a unit of
     its own.

@@ -12,8 +12,14 @@ Why the smallest and not one of them: the group's own variance is a poor guide w
 zero where none of them errs; the common correlation is wrong where groups differ in it. Among seven groups
 of 20 persons with 10 images each, or a large group beside small ones whose images go together much more
 closely, the first alone names equal groups in 22 to 59 of 100 audits, the second in up to 43; the smallest
-of all in 0 to 5 (`benchmarks/calibration.py`, "Units"). The worst case found has 5 to 11: 300 persons with
-a correlation of 0.05 beside three groups of 20 with 0.6, of whom two or three err at all.
+of all in 0 to 5 (`benchmarks/calibration.py`, "Units").
+
+Why what the own units show is believed only as far as there are units that err: where two or three of 20
+persons err, by chance in few of their images, that group seems to be worth many. Its number is cut by the
+squared ratio of the normal to Student's quantile with as many degrees of freedom as erring units less one,
+down to what it is worth if all images of a unit err together. Without that, 300 persons with a correlation
+of 0.05 beside three groups of 20 with 0.6 named equal groups in 5 to 11 of 100 audits, and 200 beside 40 in
+9; with it in 0 to 3.
 
 Why the common correlation is the larger of two averages: weighted by images, one large group would speak
 for the small ones; with all groups equal, a dozen tiny ones for the large.
@@ -29,6 +35,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from audit.data.unit_totals import FN, FP, N_FAKE, N_REAL, Floats, Ints, Moments, UnitTotals
 from audit.inference.equality_test import EqualityTest, max_abs_z
@@ -39,6 +47,9 @@ FEW_ERRING = 5
 
 MOST_PERMUTED = 20_000
 """With more units than this the permutation distribution is its normal limit, to every digit shown."""
+
+TAIL = 0.0025
+"""One-sided level of the quantiles that say how far to believe a variance: about that of a pair's test."""
 
 CHUNK = 4_000_000
 """Permuted units held in memory at a time."""
@@ -116,8 +127,24 @@ def worth(moments: Moments, name: str) -> Worth:
     spread = squares + shared * (products - squares)
     by_common = np.divide(total**2, spread, out=np.zeros(len(total)), where=spread > 0)
     by_own = np.divide(unit_variance * total**2, own, out=np.full(len(total), np.inf), where=own > 0)
-    n = np.minimum(np.minimum(by_common, by_own), images)
+    as_one = np.divide(total**2, products, out=np.zeros(len(total)), where=products > 0)
+    share = believed(moments.erring @ linear.erring)
+    by_erring = np.multiply(by_own, share, out=np.zeros(len(total)), where=share > 0)
+    by_erring = np.maximum(by_erring, as_one)
+    n = np.minimum(np.minimum(np.minimum(by_common, by_own), by_erring), images)
     return Worth(rate, np.where(known, n, 0.0), correlation)
+
+
+def believed(erring: Ints | Floats) -> Floats:
+    """Share of an effective number that is believed where so many units err (or say anything), 0-1.
+
+    The squared ratio of the normal to Student's quantile with one degree of freedom less than there are units
+    that err (Korn & Graubard 1998, whose degrees of freedom are those of the design; where errors are rare
+    only the erring units say how closely images go together).
+    """
+    freedom = np.asarray(erring, dtype=np.float64) - 1
+    tail = student.isf(TAIL, np.maximum(freedom, 1.0))
+    return np.where(freedom < 1, 0.0, (norm.isf(TAIL) / tail) ** 2)
 
 
 def half_sum_worth_by_units(moments: Moments) -> Floats:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import binom
 
-from audit.data.counts import Floats, Ints
+from audit.data.counts import Floats, Ints, Numbers
 from audit.inference.equality_test import TIE, range_critical
 from audit.inference.proportion_intervals import z_value
 
@@ -52,8 +52,9 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(min(1.0, 2 * binom.cdf(min(only_first, only_second), n, 0.5)))
 
 
-def rate_difference(only_first: int, only_second: int, n: int, z: float) -> tuple[float, float]:
-    """Score interval of the difference of two error rates on the same n images (first minus second).
+def rate_difference(only_first: float, only_second: float, n: float, z: float) -> tuple[float, float]:
+    """Score interval of the difference of two error rates on the same n images (first minus second), which
+    need not be whole.
 
     Every difference the score test does not reject at z, found by bisection; NaN without images.
 
@@ -70,7 +71,7 @@ def rate_difference(only_first: int, only_second: int, n: int, z: float) -> tupl
     )
 
 
-def _tango_limit(b: int, c: int, n: int, z: float) -> float:
+def _tango_limit(b: float, c: float, n: float, z: float) -> float:
     """The difference below (b - c) / n at which the score statistic is z."""
     low, high = -1.0, (b - c) / n
     for _ in range(60):
@@ -79,7 +80,7 @@ def _tango_limit(b: int, c: int, n: int, z: float) -> float:
     return (low + high) / 2
 
 
-def _tango_statistic(difference: float, b: int, c: int, n: int) -> float:
+def _tango_statistic(difference: float, b: float, c: float, n: float) -> float:
     """(b - c - n difference) over its standard error at that difference; falls as it grows."""
     linear = -b - c + (2 * n - b + c) * difference
     constant = -c * difference * (1 - difference)
@@ -119,12 +120,13 @@ class GapDifference:
 
 
 def gap_difference(
-    outcomes: Ints, alpha: float, n_boot: int, rng: np.random.Generator, n_tests: int = 1
+    outcomes: Numbers, alpha: float, n_boot: int, rng: np.random.Generator, n_tests: int = 1
 ) -> GapDifference:
     """Compare the max-min gaps of two detectors on the same images.
 
     Args:
-        outcomes: int64 [k, 2, 2] from `joint_outcomes`, k >= 2 groups, none empty.
+        outcomes: [k, 2, 2] from `joint_outcomes` or `audit.inference.paired_units`, k >= 2 groups of whole
+            numbers of independent images, none empty.
         alpha: 1 - confidence.
         n_boot: Bootstrap replicates.
         rng: Source of randomness.
@@ -153,7 +155,7 @@ def _beyond(difference: float, up: Floats, down: Floats) -> float:
 
 
 def _moves(
-    outcomes: Ints, rates: tuple[Floats, Floats], alpha: float, level: float, n_boot: int,
+    outcomes: Numbers, rates: tuple[Floats, Floats], alpha: float, level: float, n_boot: int,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """([b], [b]) bootstrap deviations of the difference of gaps, at most and at least.
@@ -164,7 +166,7 @@ def _moves(
     groups of 300 and 100 with opposite gaps, at level 0.05 / 90 = 0.056 %: rejected 0.04 % of 25,000
     simulations (groups of 100 and 60: 0.08 %); with half an image at every level, 0.23 % of 3,000.
     """
-    n = outcomes.sum(axis=(1, 2))
+    n = np.rint(outcomes.sum(axis=(1, 2))).astype(np.int64)
     pseudo = z_value(1 - level) ** 2 / 8
     share = (outcomes.reshape(-1, 4) + pseudo) / (n + 4 * pseudo)[:, None]
     critical = range_critical(len(n), alpha)

@@ -66,11 +66,11 @@ def other_thresholds(
 
 def _places(curve: ErrorCurve, threshold: float) -> list[tuple[str, float]]:
     """Rules and their thresholds, each decision once, from the highest FPR to the lowest."""
-    seen = {tuple(int(n) for n in curve.at(threshold))}
+    seen = {tuple(float(n) for n in curve.at(threshold))}
     found = []
     for rule in RULES:
         at = pick_threshold(curve, parse_rule(rule))
-        fp, fn = (int(n) for n in curve.at(at))
+        fp, fn = (float(n) for n in curve.at(at))
         if np.isfinite(at) and (fp, fn) not in seen:
             seen.add((fp, fn))
             found.append((-fp, rule, at))

@@ -37,7 +37,9 @@ PRIOR = 5.0
 """Images the model's variance is worth beside those the estimated one rests on."""
 
 
-def auc_influence(score: Floats, fake: NDArray[np.bool_]) -> tuple[float, Floats]:
+def auc_influence(
+    score: Floats, fake: NDArray[np.bool_], weight: Floats | None = None
+) -> tuple[float, Floats]:
     """AUC and the influence of each image on it.
 
     AUC = P(score of a fake > score of a real image) + P(equal) / 2.
@@ -45,6 +47,7 @@ def auc_influence(score: Floats, fake: NDArray[np.bool_]) -> tuple[float, Floats
     Args:
         score: float64 [n], ascending.
         fake: bool [n], both values present.
+        weight: float64 [n], >= 0, both classes above 0 in sum; None where each image counts once.
 
     Returns:
         AUC in 0-1, and float64 [n] whose sum of squares is DeLong's variance (NaN where a class has one
@@ -52,13 +55,15 @@ def auc_influence(score: Floats, fake: NDArray[np.bool_]) -> tuple[float, Floats
     """
     new = np.r_[True, score[1:] != score[:-1]]
     block = np.cumsum(new) - 1
-    fakes = np.bincount(block, weights=fake)
-    reals = np.bincount(block, weights=~fake)
+    fakes = np.bincount(block, weights=fake if weight is None else fake * weight)
+    reals = np.bincount(block, weights=~fake if weight is None else ~fake * weight)
     n_fake, n_real = fakes.sum(), reals.sum()
     beaten = (np.cumsum(reals) - reals / 2) / n_real  # by a fake with this score
     lost = (n_fake - np.cumsum(fakes) + fakes / 2) / n_fake  # fakes that beat a real with this score
     auc = float((beaten * fakes).sum() / n_fake)
     placement = np.where(fake, beaten[block], lost[block]) - auc
+    if weight is not None:  # the caller sums within units and knows how many there are
+        return auc, placement * weight / np.where(fake, n_fake, n_real)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale_fake, scale_real = 1 / np.sqrt(n_fake * (n_fake - 1)), 1 / np.sqrt(n_real * (n_real - 1))
         influence = placement * np.where(fake, scale_fake, scale_real)

@@ -73,9 +73,10 @@ def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[S
     influence = np.zeros(len(table))
     for rows in scores.by_group(grouping):
         score, fake = table.score[rows], table.fake[rows]
-        curves.append(error_curve(score, fake))
+        weight = None if table.weight is None else table.weight[rows]
+        curves.append(error_curve(score, fake, weight))
         if curves[-1].two_sided:
-            area, influence[rows] = auc_influence(score, fake)
+            area, influence[rows] = auc_influence(score, fake, weight)
         areas.append(area if curves[-1].two_sided else math.nan)
     if table.unit is None:
         variances = _pair_variance(table, grouping, influence)
@@ -84,27 +85,47 @@ def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[S
     else:
         variances, effective = _unit_variance(table, grouping, influence)
         shared = _unit_covariance(table, grouping, curves)
-    sizes = _sizes(table, grouping)
+    sizes, images = _sizes(table, grouping), _images(table, grouping)
     return [
         ScoreMeasures(
             curve=curve,
             auc=area,
             auc_interval=auc_interval(area, float(variance), int(size[0]), int(size[1]), float(n), z),
             eer=(rate := eer(curve)),
-            eer_interval=eer_interval(curve, rate, float(covariance), z),
+            eer_interval=eer_interval(curve, rate, float(covariance), z, image, float(size.min())),
         )
-        for curve, area, variance, n, covariance, size in zip(
-            curves, areas, variances, effective, shared, sizes, strict=True
+        for curve, area, variance, n, covariance, size, image in zip(
+            curves, areas, variances, effective, shared, sizes, images, strict=True
         )
     ]
 
 
 def _sizes(table: ScoreTable, grouping: Grouping) -> NDArray[np.int64]:
-    """[k, 2]: independent real images and fakes of each group; units of them, where images share units."""
+    """[k, 2]: independent real images and fakes of each group; units of them, where images share units; of
+    images that carry weights, as many of equal weight as theirs are worth (Kish).
+    """
     group = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
+    if table.weight is not None and table.unit is not None:
+        key, row = np.unique(table.unit * (2 * len(grouping)) + group, return_inverse=True)
+        sums = np.bincount(row.reshape(-1), weights=table.weight)
+        total, squares = (
+            np.bincount(key % (2 * len(grouping)), weights=sums**power, minlength=2 * len(grouping))
+            for power in (1, 2)
+        )
+        worth = np.divide(total**2, squares, out=np.zeros(len(total)), where=squares > 0)
+        return np.floor(worth + 1e-9).astype(np.int64).reshape(-1, 2)
     if table.unit is not None:
         group = np.unique(table.unit * (2 * len(grouping)) + group) % (2 * len(grouping))
     return np.bincount(group, minlength=2 * len(grouping)).reshape(-1, 2)
+
+
+def _images(table: ScoreTable, grouping: Grouping) -> Floats:
+    """[k, 2]: real images and fakes of each group; of equal weight, where they carry weights (Kish)."""
+    k, group = 2 * len(grouping), grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
+    if table.weight is None:
+        return np.bincount(group, minlength=k).reshape(-1, 2).astype(np.float64)
+    total, squares = (np.bincount(group, weights=table.weight**power, minlength=k) for power in (1, 2))
+    return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0).reshape(-1, 2)
 
 
 def _unit_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> tuple[Floats, Floats]:
@@ -129,12 +150,15 @@ def _unit_covariance(table: ScoreTable, grouping: Grouping, curves: Sequence[Err
     group = grouping.of_cell[table.cell]
     at = np.array([eer_threshold(curve) for curve in curves])
     w = np.array([eer_density_share(curve) if curve.two_sided else 0.5 for curve in curves])
-    n = np.array([[max(curve.n_real, 1), max(curve.n_fake, 1)] for curve in curves], dtype=float)
+    image = np.ones(len(table)) if table.weight is None else table.weight
+    sums = np.array([[curve.n_real, curve.n_fake] for curve in curves], dtype=float)
+    n = np.where(sums > 0, sums, 1.0)
     weight = np.stack([w, 1 - w], axis=1) / n
-    own = weight[group, table.fake.astype(np.int64)]
+    own = weight[group, table.fake.astype(np.int64)] * image
     wrong = ((table.score >= at[group]) != table.fake).astype(float)
     key = group.astype(np.int64) * 2 + table.fake
-    share = np.bincount(key, weights=wrong) / np.maximum(np.bincount(key), 1)
+    total = np.bincount(key, weights=image)
+    share = np.bincount(key, weights=wrong * image) / np.where(total > 0, total, 1.0)
     influence = own * (wrong - share[key])
     together, _ = _unit_variance(table, grouping, influence)
     apart = np.bincount(group, weights=influence**2, minlength=len(grouping))
@@ -142,7 +166,9 @@ def _unit_covariance(table: ScoreTable, grouping: Grouping, curves: Sequence[Err
     return np.divide(together - apart, twice, out=np.zeros(len(grouping)), where=twice > 0)
 
 
-def eer_interval(curve: ErrorCurve, rate: float, covariance: float, z: float) -> tuple[float, float]:
+def eer_interval(
+    curve: ErrorCurve, rate: float, covariance: float, z: float, images: Floats, least: float
+) -> tuple[float, float]:
     """Wilson's interval for the EER, worth rate (1 - rate) / variance images.
 
     variance = w^2 e (1 - e) / n_real + (1 - w)^2 e (1 - e) / n_fake + 2 w (1 - w) covariance, w the share of
@@ -153,13 +179,16 @@ def eer_interval(curve: ErrorCurve, rate: float, covariance: float, z: float) ->
         rate: Its EER in 0-1.
         covariance: Of FPR and FNR at the EER threshold, through the pairs.
         z: Normal quantile.
+        images: float64 [2], reals and fakes of equal weight that those behind the curve are worth.
+        least: What is independent of the rarer class.
     """
     if not curve.two_sided:
         return math.nan, math.nan
+    n_real, n_fake = (float(n) for n in images)
     w, unit = eer_density_share(curve), rate * (1 - rate)
-    own = unit * (w**2 / curve.n_real + (1 - w) ** 2 / curve.n_fake)
+    own = unit * (w**2 / n_real + (1 - w) ** 2 / n_fake)
     variance = max(own + 2 * w * (1 - w) * covariance, own / 4)
-    worth = unit / variance if unit > 0 else min(curve.n_real, curve.n_fake)
+    worth = unit / variance if unit > 0 else least
     low, high = wilson(rate, worth, z)
     return float(low), float(high)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from audit.data.counts import Floats, Ints
+from audit.data.counts import Floats, Numbers
 from audit.metrics.rates import divide
 
 FAKE_PRIOR = 0.05
@@ -34,17 +34,17 @@ class ErrorCurve:
 
     Attributes:
         thresholds: float64 [m + 1], ascending; m distinct scores.
-        fp: int64 [m + 1], real images flagged.
-        fn: int64 [m + 1], fakes missed.
-        n_real: Number of real images.
-        n_fake: Number of fakes.
+        fp: [m + 1], real images flagged: int64, or float64 sums of weights where images carry them.
+        fn: [m + 1], fakes missed, likewise.
+        n_real: Real images, or the sum of their weights.
+        n_fake: Fakes, likewise.
     """
 
     thresholds: Floats
-    fp: Ints
-    fn: Ints
-    n_real: int
-    n_fake: int
+    fp: Numbers
+    fn: Numbers
+    n_real: float
+    n_fake: float
 
     @property
     def fpr(self) -> Floats:
@@ -61,7 +61,7 @@ class ErrorCurve:
         """Whether there are images of both classes."""
         return self.n_real > 0 and self.n_fake > 0
 
-    def at(self, thresholds: ArrayLike) -> tuple[Ints, Ints]:
+    def at(self, thresholds: ArrayLike) -> tuple[Numbers, Numbers]:
         """(fp, fn) at any thresholds."""
         position = np.searchsorted(self.thresholds, np.asarray(thresholds, dtype=float), side="left")
         position = np.minimum(position, len(self.thresholds) - 1)
@@ -85,13 +85,16 @@ class ErrorCurve:
         return ErrorCurve(self.thresholds[keep], self.fp[keep], self.fn[keep], self.n_real, self.n_fake)
 
 
-def error_curve(score: Floats, fake: NDArray[np.bool_]) -> ErrorCurve:
+def error_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats | None = None) -> ErrorCurve:
     """Count errors at every distinct score.
 
     Args:
         score: float64 [n], ascending, finite, n >= 1.
         fake: bool [n].
+        weight: float64 [n], >= 0; None where each image counts once.
     """
+    if weight is not None:
+        return _weighted_curve(score, fake, weight)
     first = np.flatnonzero(np.r_[True, score[1:] != score[:-1]])
     fakes_below = np.r_[0, np.cumsum(fake, dtype=np.int64)]
     n_fake = int(fakes_below[-1])
@@ -104,6 +107,22 @@ def error_curve(score: Floats, fake: NDArray[np.bool_]) -> ErrorCurve:
         fn=missed,
         n_real=n_real,
         n_fake=n_fake,
+    )
+
+
+def _weighted_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats) -> ErrorCurve:
+    """The same with sums of weights; what is below every fake or above every real is exactly 0."""
+    first = np.flatnonzero(np.r_[True, score[1:] != score[:-1]])
+    missed = np.r_[0.0, np.add.reduceat(weight * fake, first).cumsum()]
+    passed = np.r_[0.0, np.add.reduceat(weight * ~fake, first).cumsum()]
+    flagged = passed[-1] - passed
+    flagged[flagged < 1e-9 * max(passed[-1], 1e-300)] = 0.0
+    return ErrorCurve(
+        thresholds=np.r_[score[first], np.nextafter(score[-1], np.inf)],
+        fp=flagged,
+        fn=missed,
+        n_real=float(passed[-1]),
+        n_fake=float(missed[-1]),
     )
 
 
@@ -196,7 +215,7 @@ def min_dcf(curve: ErrorCurve, fake_prior: float = FAKE_PRIOR) -> float:
     return float(cost.min() / min(fake_prior, 1 - fake_prior))
 
 
-def histogram(curve: ErrorCurve, edges: Floats) -> tuple[Ints, Ints]:
+def histogram(curve: ErrorCurve, edges: Floats) -> tuple[Numbers, Numbers]:
     """(reals, fakes) per bin [edge, next edge), the last one closed.
 
     Args:

@@ -47,6 +47,12 @@ def operating_point(
     """
     if rule.kind == "fixed":
         return rule.value, table
+    if rule.confidence is not None and (table.weight is not None or _shares_units(table)):
+        raise ScoreTableError(
+            f"threshold rule '{rule}' promises something of images that are independent and count alike, "
+            f"which weights or several images of one unit break; use '{rule.kind}={rule.value:g}', or give a "
+            "table without them"
+        )
     chosen = calibration_rows(table, share, seed)
     held_out = table.take(chosen)
     if len(held_out) == len(table) or held_out.fake.all() or not held_out.fake.any():
@@ -57,8 +63,21 @@ def operating_point(
     n_fake = int(held_out.fake.sum())
     _refuse_too_few(rule, len(held_out) - n_fake if rule.kind == "fpr" else n_fake, share)
     order = np.argsort(held_out.score, kind="stable")
-    curve = error_curve(held_out.score[order], held_out.fake[order])
+    weight = None if held_out.weight is None else held_out.weight[order]
+    curve = error_curve(held_out.score[order], held_out.fake[order], weight)
+    if not curve.two_sided:
+        raise ScoreTableError(
+            f"threshold rule '{rule}' needs real and fake images of weight above 0 to be fixed on; "
+            "give a number instead"
+        )
     return pick_threshold(curve, rule), table.take(~chosen)
+
+
+def _shares_units(table: ScoreTable) -> bool:
+    """Whether two images of one class share a unit."""
+    if table.unit is None:
+        return False
+    return len(np.unique(table.unit * 2 + table.fake)) < len(table)
 
 
 def calibration_rows(table: ScoreTable, share: float, seed: int) -> NDArray[np.bool_]:
@@ -81,12 +100,12 @@ def pick_threshold(curve: ErrorCurve, rule: ThresholdRule) -> float:
     if rule.kind == "fpr":
         kept = curve.fpr <= rule.value
         if rule.confidence is not None:
-            kept = curve.fp <= errors_allowed(curve.n_real, rule.value, rule.confidence)
+            kept = curve.fp <= errors_allowed(int(curve.n_real), rule.value, rule.confidence)
         return float(curve.thresholds[np.argmax(kept)])
     if rule.kind == "fnr":
         kept = curve.fnr <= rule.value
         if rule.confidence is not None:
-            kept = curve.fn <= errors_allowed(curve.n_fake, rule.value, rule.confidence)
+            kept = curve.fn <= errors_allowed(int(curve.n_fake), rule.value, rule.confidence)
         return float(curve.thresholds[np.flatnonzero(kept)[-1]])
     loss = np.round(curve.fpr + curve.fnr, 12)
     return float(curve.thresholds[len(loss) - 1 - int(np.argmin(loss[::-1]))])

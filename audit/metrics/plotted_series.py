@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from audit.data.counts import Floats
 from audit.data.groups import Grouping
@@ -90,7 +91,7 @@ def _curve(attribute: str, group: str, curve: ErrorCurve) -> Curve:
 def _histogram(attribute: str, group: str, curve: ErrorCurve, edges: Floats) -> Histogram:
     reals, fakes = histogram(curve, edges)
     return Histogram(
-        attribute=attribute, group=group, edges=edges.tolist(), real=reals.tolist(), fake=fakes.tolist()
+        attribute=attribute, group=group, edges=edges.tolist(), real=_numbers(reals), fake=_numbers(fakes)
     )
 
 
@@ -99,8 +100,14 @@ def _sweep(attribute: str, group: str, curve: ErrorCurve, thresholds: Floats) ->
     return Sweep(
         attribute=attribute,
         group=group,
-        n_real=curve.n_real,
-        n_fake=curve.n_fake,
-        fp=fp.tolist(),
-        fn=fn.tolist(),
+        n_real=_numbers([curve.n_real])[0],
+        n_fake=_numbers([curve.n_fake])[0],
+        fp=_numbers(fp),
+        fn=_numbers(fn),
     )
+
+
+def _numbers(values: ArrayLike) -> list[int | float]:
+    """Counts as they are, sums of weights to six decimals."""
+    found: list[int | float] = np.round(np.asarray(values), 6).tolist()
+    return found

@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.sampling_units import one_of_each
 from audit.data.score_table import ScoreTable, score_table
 from audit.errors import ComparisonError
 from audit.metrics.operating_point import calibration_rows
@@ -66,13 +65,22 @@ def aligned_runs(folders: Sequence[Path]) -> tuple[list[Run], dict[str, int]]:
                 f"{folder} audits {', '.join(result.config.attributes)}, {folders[0]} "
                 f"{', '.join(config.attributes)}; audit both on the same attributes and bins"
             )
+        for what, ours, theirs in (
+            ("unit column", config.unit_column, result.config.unit_column),
+            ("weight column", config.weight_column, result.config.weight_column),
+        ):
+            if ours != theirs:
+                raise ComparisonError(
+                    f"{folder} has the {what} {theirs or '(none)'}, {folders[0]} {ours or '(none)'}; audit "
+                    "both with the same"
+                )
     frames = [_audited(folder, result) for folder, result in zip(folders, results, strict=True)]
     shared = frames[0].index
     for frame in frames[1:]:
         shared = shared.intersection(frame.index, sort=False)
     if len(shared) == 0:
         raise ComparisonError(f"{' and '.join(map(str, folders))} have no image_id in common")
-    fixed = replace(config, threshold=0.0, unit_column=None, weight_column=None)
+    fixed = replace(config, threshold=0.0)
     tables = [score_table(frame.loc[shared.sort_values()].reset_index(), fixed) for frame in frames]
     _check_same(tables, folders)
     names = _names(results, folders)
@@ -118,7 +126,6 @@ def _audited(folder: Path, result: AuditResult) -> pd.DataFrame:
     if parse_rule(config.threshold).kind != "fixed":
         table = score_table(frame, config)
         frame = frame[~calibration_rows(table, config.calibration_share, config.seed)]
-    frame, _ = one_of_each(frame, config)
     frame = frame.assign(image_id=frame["image_id"].astype(str)).set_index("image_id")
     if frame.index.has_duplicates:
         raise ComparisonError(f"{path} holds an image_id twice; images cannot be matched")
@@ -137,6 +144,12 @@ def _check_same(tables: Sequence[ScoreTable], folders: Sequence[Path]) -> None:
             raise ComparisonError(f"shared images carry different groups in {folders[0]} and {folder}")
         if not np.array_equal(table.real_row, first.real_row):
             raise ComparisonError(f"shared images are paired differently in {folders[0]} and {folder}")
+        for what, ours, theirs in (
+            ("belong to different units", first.unit, table.unit),
+            ("carry different weights", first.weight, table.weight),
+        ):
+            if ours is not None and theirs is not None and not np.array_equal(ours, theirs):
+                raise ComparisonError(f"shared images {what} in {folders[0]} and {folder}")
 
 
 def _names(results: Sequence[AuditResult], folders: Sequence[Path]) -> list[str]:

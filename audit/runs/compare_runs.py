@@ -10,7 +10,8 @@ are a second, the tests on single groups a third, both exploratory. There are as
 the larger of the first two families needs to be able to reject at all (`audit.inference.equality_test`).
 
 Why McNemar takes reals and fakes apart: images of one class show different people, so they are independent;
-the two halves of a pair are not.
+the two halves of a pair are not. Where several images share a unit, or carry weights, all of them count, and
+tests and intervals are those of `audit.inference.paired_units`.
 
 Why only images that every run has scored: a detector must not win by having been spared the hard ones. How
 many each run had beyond those is in the record.
@@ -26,20 +27,23 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit.config import AuditConfig
 from audit.data.counts import Floats, count
 from audit.data.groups import Grouping, whole
+from audit.data.sampling_units import units_note, weights_note
 from audit.data.score_table import ScoreTable
+from audit.data.unit_totals import LEAST_UNITS
 from audit.errors import ComparisonError
+from audit.inference.clusters import believed
 from audit.inference.equality_test import SMALLEST_BOOTSTRAPPED, enough_replicates, holm
 from audit.inference.paired_tests import (
     auc_difference,
     gap_difference,
-    joint_outcomes,
-    mcnemar,
     rate_difference,
 )
+from audit.inference.paired_units import PairedOutcomes, paired_images, paired_outcomes
 from audit.inference.proportion_intervals import z_value
 from audit.metrics.auc import auc_influence
 from audit.metrics.curves_by_group import SortedScores, score_measures
@@ -88,7 +92,7 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
         n_images=len(runs[0].table),
         n_pairs=len(runs[0].table.real_row),
         n_left_out=left_out,
-        notes=_notes(runs, left_out),
+        notes=_notes(runs, left_out, config),
         auc=tests.auc,
         errors=tests.errors,
         gaps=tests.gaps,
@@ -144,14 +148,12 @@ def _single_groupings(table: ScoreTable) -> list[Grouping]:
 def _auc_differences(first: Run, second: Run, grouping: Grouping, config: AuditConfig) -> list[AucDifference]:
     (areas1, influence1), (areas2, influence2) = _areas(first, grouping), _areas(second, grouping)
     group, table, k = grouping.of_cell[first.table.cell], first.table, len(grouping)
-    apart = influence1 - influence2
-    own = np.bincount(group, weights=apart**2, minlength=k)
-    product = apart[table.real_row] * apart[table.fake_row]
-    variance = own + 2 * np.bincount(group[table.real_row], weights=product, minlength=k)
+    variance = _variance(table, group, influence1 - influence2, k)
     n_real, n_fake = (np.bincount(group[table.fake == fake], minlength=k) for fake in (False, True))
+    few = _few_units(table, grouping, config)
     differences = []
     for g, name in enumerate(grouping.names):
-        small = min(n_real[g], n_fake[g]) < config.min_n or not grouping.known[g]
+        small = min(n_real[g], n_fake[g]) < config.min_n or not grouping.known[g] or bool(few[g])
         difference = areas1[g] - areas2[g]
         low, high, p = auc_difference(difference, float(variance[g]), z_value(config.confidence))
         differences.append(
@@ -181,7 +183,9 @@ def _areas(run: Run, grouping: Grouping) -> tuple[list[float], Floats]:
         fake = run.table.fake[rows]
         area = math.nan
         if fake.any() and not fake.all():
-            area, influence[rows] = auc_influence(run.table.score[rows], fake)
+            weight = None if run.table.weight is None else run.table.weight[rows]
+            if weight is None or (weight[fake].any() and weight[~fake].any()):
+                area, influence[rows] = auc_influence(run.table.score[rows], fake, weight)
         areas.append(area)
     return areas, influence
 
@@ -189,13 +193,15 @@ def _areas(run: Run, grouping: Grouping) -> tuple[list[float], Floats]:
 def _error_differences(
     first: Run, second: Run, grouping: Grouping, rate: RateName, config: AuditConfig
 ) -> list[ErrorDifference]:
-    outcomes = _outcomes(first, second, grouping, rate)
+    found = _outcomes(first, second, grouping, rate)
+    enough = _enough(found, grouping, config)
     differences = []
     for g, name in enumerate(grouping.names):
-        (neither, only_second), (only_first, both) = outcomes[g].tolist()
-        n = int(outcomes[g].sum())
-        small = n < config.min_n or not grouping.known[g]
-        limits = rate_difference(only_first, only_second, n, z_value(config.confidence))
+        (neither, only_second), (only_first, both) = found.images[g].tolist()
+        n, small = int(found.images[g].sum()), not enough[g]
+        worth = float(found.worth[g])
+        first_alone, second_alone = float(found.shares[g, 1, 0]), float(found.shares[g, 0, 1])
+        limits = rate_difference(first_alone * worth, second_alone * worth, worth, z_value(config.confidence))
         differences.append(
             ErrorDifference(
                 first=first.name,
@@ -203,9 +209,9 @@ def _error_differences(
                 attribute=grouping.attribute,
                 group=name,
                 rate=rate,
-                difference=(only_first - only_second) / n if n else math.nan,
+                difference=first_alone - second_alone if worth > 0 else math.nan,
                 interval=None if small else limits,
-                p_value=math.nan if small else mcnemar(only_first, only_second),
+                p_value=math.nan if small else float(found.p_value[g]),
                 reason=_too_small(config) if small else None,
                 n=n,
                 both_wrong=both,
@@ -221,11 +227,12 @@ def _gap_change(
     first: Run, second: Run, grouping: Grouping, rate: RateName, config: AuditConfig, n_tests: int
 ) -> GapChange:
     outcomes = _outcomes(first, second, grouping, rate)
-    enough = grouping.known & (outcomes.sum(axis=(1, 2)) >= config.min_n)
+    enough = _enough(outcomes, grouping, config)
     key = f"{grouping.attribute} {rate}".encode()
     rng = np.random.default_rng([config.seed, crc32(key)])
     tested = enough.sum() > 1
-    found = gap_difference(outcomes[enough], config.alpha, config.n_boot, rng, n_tests) if tested else None
+    images = outcomes.of_rates(enough)
+    found = gap_difference(images, config.alpha, config.n_boot, rng, n_tests) if tested else None
     return GapChange(
         first=first.name,
         second=second.name,
@@ -241,14 +248,47 @@ def _gap_change(
     )
 
 
-def _outcomes(first: Run, second: Run, grouping: Grouping, rate: RateName) -> np.ndarray:
-    rows = first.table.fake == (rate == "fnr")
-    group = grouping.of_cell[first.table.cell]
-    return joint_outcomes(first.wrong[rows], second.wrong[rows], group[rows], len(grouping))
+def _outcomes(first: Run, second: Run, grouping: Grouping, rate: RateName) -> PairedOutcomes:
+    table = first.table
+    rows = table.fake == (rate == "fnr")
+    wrong, group = (first.wrong[rows], second.wrong[rows]), grouping.of_cell[table.cell][rows]
+    if table.unit is None:
+        return paired_images(*wrong, group, len(grouping))
+    weight = None if table.weight is None else table.weight[rows]
+    return paired_outcomes(*wrong, group, len(grouping), table.unit[rows], weight)
+
+
+def _enough(found: PairedOutcomes, grouping: Grouping, config: AuditConfig) -> NDArray[np.bool_]:
+    """bool [k]: groups with a label, enough images and enough units of them."""
+    images = found.images.sum(axis=(1, 2)) >= config.min_n
+    return grouping.known & images & (found.n_units >= min(config.min_n, LEAST_UNITS)) & (found.worth > 0)
+
+
+def _few_units(table: ScoreTable, grouping: Grouping, config: AuditConfig) -> NDArray[np.bool_]:
+    """bool [k]: groups of fewer units of a class than are needed to know how units vary."""
+    k = len(grouping)
+    if table.unit is None:
+        return np.zeros(k, dtype=bool)
+    key = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
+    units = np.bincount(np.unique(table.unit * (2 * k) + key) % (2 * k), minlength=2 * k).reshape(k, 2)
+    return np.asarray(units.min(axis=1) < min(config.min_n, LEAST_UNITS))
+
+
+def _variance(table: ScoreTable, group: NDArray[np.integer], influence: Floats, k: int) -> Floats:
+    """float64 [k], sum over the units of a group of (sum of influences)^2; over pairs where none is named."""
+    if table.unit is not None:
+        key, row = np.unique(table.unit * k + group, return_inverse=True)
+        sums = np.bincount(row.reshape(-1), weights=influence)
+        n = np.bincount(key % k, minlength=k)
+        scale = np.divide(n, n - 1, out=np.ones(k), where=n > 1) / np.maximum(believed(n), 1e-3)
+        return np.asarray(np.bincount(key % k, weights=sums**2, minlength=k) * scale, dtype=np.float64)
+    own = np.bincount(group, weights=influence**2, minlength=k)
+    product = influence[table.real_row] * influence[table.fake_row]
+    return np.asarray(own + 2 * np.bincount(group[table.real_row], weights=product, minlength=k))
 
 
 def _too_small(config: AuditConfig) -> str:
-    return f"fewer than {config.min_n} images of a class concerned, or no label"
+    return f"fewer than {config.min_n} images of a class concerned, too few units, or no label"
 
 
 def _summary(run: Run, config: AuditConfig) -> ComparedRun:
@@ -269,14 +309,14 @@ def _summary(run: Run, config: AuditConfig) -> ComparedRun:
     )
 
 
-def _notes(runs: Sequence[Run], left_out: dict[str, int]) -> list[str]:
+def _notes(runs: Sequence[Run], left_out: dict[str, int], config: AuditConfig) -> list[str]:
     notes = ["Every difference is the first detector minus the second, each at its own threshold."]
     notes += [
         f"{n} images of {name} were not scored in every run and are left out."
         for name, n in left_out.items()
         if n
     ]
-    return notes
+    return notes + units_note(config, runs[0].table.unit) + weights_note(config)
 
 
 def write_comparison(comparison: Comparison, out_dir: str | Path) -> Path:

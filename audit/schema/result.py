@@ -350,20 +350,21 @@ class Histogram(Record):
     attribute: str
     group: str
     edges: list[float]
-    real: list[int]
-    fake: list[int]
+    real: list[int | float]
+    """Images in each bin, or the sums of their weights."""
+    fake: list[int | float]
 
 
 class Sweep(Record):
-    """Counts on a grid of thresholds, for the report's slider."""
+    """Counts on a grid of thresholds, for the report's slider; sums of weights where images carry them."""
 
     attribute: str
     group: str
-    n_real: int
-    n_fake: int
-    fp: list[int]
+    n_real: int | float
+    n_fake: int | float
+    fp: list[int | float]
     """Real images flagged at each of `AuditResult.sweep_thresholds`."""
-    fn: list[int]
+    fn: list[int | float]
     """Fakes missed at each of them."""
 
 

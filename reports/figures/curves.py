@@ -108,7 +108,7 @@ def curves(chosen: Sequence[Curve], kind: str, titles: tuple[str, str, str] = RE
     return figure
 
 
-def _shares(counts: Sequence[int]) -> list[float]:
+def _shares(counts: Sequence[float]) -> list[float]:
     total = sum(counts)
     return [round(c / total, 5) if total else 0.0 for c in counts]
 

@@ -9,6 +9,7 @@ would double.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from statistics import NormalDist
 from typing import Any
@@ -27,6 +28,20 @@ def start_index(result: AuditResult) -> int:
     return min((left, right), key=lambda i: abs(grid[i] - result.config.threshold))
 
 
+def _worth(result: AuditResult, sweep: Sweep, kind: str) -> float:
+    """Independent images that one of the sweep counts for: 1, but for images that share units or carry
+    weights, where it is taken from the audited threshold.
+    """
+    overall = sweep.attribute == OVERALL
+    measures = next(
+        (g for g in result.groups if (g.attribute, g.group) == (sweep.attribute, sweep.group)),
+        result.overall if overall else None,
+    )
+    independent = getattr(measures, {"real": "fpr_worth", "fake": "fnr_worth"}[kind], math.nan)
+    n = getattr(sweep, f"n_{kind}")
+    return round(independent / n, 6) if n and math.isfinite(independent) else 1
+
+
 def _group(result: AuditResult, sweep: Sweep) -> dict[str, Any]:
     return {
         "name": group_label(sweep.attribute, sweep.group),
@@ -35,6 +50,8 @@ def _group(result: AuditResult, sweep: Sweep) -> dict[str, Any]:
         "n_fake": sweep.n_fake,
         "fp": sweep.fp,
         "fn": sweep.fn,
+        "real_worth": _worth(result, sweep, "real"),
+        "fake_worth": _worth(result, sweep, "fake"),
     }
 
 

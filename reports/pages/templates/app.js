@@ -169,7 +169,8 @@
     const chosen = () => record.attributes[select ? +select.value : 0] || { name: "", groups: [], curves: false };
     const rate = (group, kind) => {
       const n = kind === "fpr" ? group.n_real : group.n_fake, k = group[kind === "fpr" ? "fp" : "fn"][at];
-      return { n, compared: group.compared && n >= record.min_n, value: n ? k / n : NaN, interval: n ? wilson(k, n, z) : [NaN, NaN] };
+      const worth = group[kind === "fpr" ? "real_worth" : "fake_worth"];  // independent images one counts for
+      return { n, compared: group.compared && n >= record.min_n, value: n ? k / n : NaN, interval: n ? wilson(k * worth, n * worth, z) : [NaN, NaN] };
     };
 
     function niceTop(values) {

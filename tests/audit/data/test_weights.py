@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
-from audit.errors import MissingColumnError, WeightError
+from audit.errors import MissingColumnError, ScoreTableError, WeightError
 from audit.runs.score_audit import audit_file, audit_scores
 
 CONFIG = AuditConfig(attributes=("race",), n_boot=300, weight_column="weight")
@@ -113,3 +113,63 @@ def test_a_file_and_a_column_that_is_not_there(tmp_path):
     assert found.verdicts == audit_scores(frame, CONFIG).verdicts
     with pytest.raises(MissingColumnError, match="no column 'mass'"):
         audit_scores(frame, replace(CONFIG, weight_column="mass"))
+
+
+def scored(seed, n=1500):
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 2, n)
+    rare = rng.random(n) < 0.5
+    score = rng.normal(size=n) + 1.5 * label + rare * (1 - label)
+    race = rng.choice(["a", "b"], n)
+    return pd.DataFrame({"label": label, "score": score, "race": race, "weight": np.where(rare, 0.2, 1.8)})
+
+
+def test_auc_and_eer_are_those_of_the_population():
+    from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+    frame = scored(0)
+    found = audit_scores(frame, CONFIG).overall
+    weight = dict(sample_weight=frame["weight"])
+    assert found.auc == pytest.approx(roc_auc_score(frame["label"], frame["score"], **weight))
+    assert found.average_precision == pytest.approx(
+        average_precision_score(frame["label"], frame["score"], **weight)
+    )
+    fpr, tpr, _ = roc_curve(frame["label"], frame["score"], drop_intermediate=False, **weight)
+    crossing = np.interp(0, (fpr + tpr - 1), fpr)
+    assert found.eer == pytest.approx(crossing, abs=1e-6)
+    assert abs(found.auc - audit_scores(frame, PLAIN).overall.auc) > 0.02
+
+
+def test_whole_weights_are_copies():
+    """Rates, curves and AUC as with every image so many times; the intervals of the sample as it is."""
+    frame = scored(1, 400)
+    frame["weight"] = np.random.default_rng(2).integers(0, 4, 400)
+    copies = frame.loc[frame.index.repeat(frame["weight"])].drop(columns="weight")
+    found, many = audit_scores(frame, CONFIG), audit_scores(copies, replace(PLAIN, independent=True))
+    for one, other in zip([found.overall, *found.groups], [many.overall, *many.groups], strict=True):
+        assert one.auc == pytest.approx(other.auc)
+        assert one.eer == pytest.approx(other.eer)
+        assert one.apcer_at_bpcer == pytest.approx(other.apcer_at_bpcer)
+        assert np.diff(one.auc_interval) > np.diff(other.auc_interval)
+    assert [one.fnr for one in found.fnr_at_fpr] == pytest.approx([one.fnr for one in many.fnr_at_fpr])
+
+
+def test_equal_weights_leave_auc_and_eer_as_they_are():
+    frame = scored(3)
+    found, plain = audit_scores(frame.assign(weight=3.0), CONFIG), audit_scores(frame, PLAIN)
+    for one, other in zip([found.overall, *found.groups], [plain.overall, *plain.groups], strict=True):
+        assert one.auc == pytest.approx(other.auc)
+        assert one.auc_interval == pytest.approx(other.auc_interval, abs=0.001)
+        assert one.eer_interval == pytest.approx(other.eer_interval, abs=0.002)
+
+
+@pytest.mark.parametrize("rule", ["fpr=0.05", "eer"])
+def test_a_rule_finds_its_threshold_by_weight(rule):
+    frame = scored(4, 4000)
+    found, plain = (audit_scores(frame, replace(c, threshold=rule)) for c in (CONFIG, PLAIN))
+    assert found.config.threshold < plain.config.threshold  # reals that score high weigh little
+
+
+def test_a_promise_is_refused_where_images_carry_weights():
+    with pytest.raises(ScoreTableError, match="promises something of images that are independent"):
+        audit_scores(scored(5), replace(CONFIG, threshold="fpr<=0.05@95%"))

@@ -249,3 +249,87 @@ def test_one_image_that_disagrees_is_enough_to_refuse(frames, tmp_path, column):
     message = {"label": "1 shared images are real in one and fake in the other", "race": "different groups"}
     with pytest.raises(ComparisonError, match=message[column]):
         compare_runs([tmp_path / "one", tmp_path / "two"])
+
+
+def persons(seed, n=60, each=10, better=0.0, weights=False):
+    """Two detectors of equal skill on ten reals and ten fakes a person, who decides who errs."""
+    rng = np.random.default_rng(seed)
+    person = np.repeat(np.arange(n), 2 * each)
+    label = np.tile(np.repeat([0, 1], each), n)
+    frames = []
+    for skill in (0.0, better):
+        liking = rng.normal(size=(n, 2))[person, label] * 1.5
+        score = (2 * label - 1) * (1.5 + skill) + liking + rng.normal(size=len(label))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "image_id": [f"i{i}" for i in range(len(label))],
+                    "label": label,
+                    "score": score,
+                    "race": np.where(person % 2, "A", "B"),
+                    "person": person,
+                    "weight": np.where(person % 3, 1.0, 0.4),
+                }
+            )
+        )
+    return frames
+
+
+def compared(frames, tmp_path, **options):
+    config = AuditConfig(threshold=0.0, n_boot=200, attributes=("race",), **options)
+    for name, frame in zip(("one", "two"), frames, strict=True):
+        audit_file(_parquet(frame, tmp_path / f"{name}.parquet"), tmp_path / name, config, overwrite=True)
+    return compare_runs([tmp_path / "one", tmp_path / "two"])
+
+
+def _parquet(frame, path):
+    frame.to_parquet(path)
+    return path
+
+
+def test_frames_of_a_person_are_all_used_and_count_as_one(tmp_path):
+    frames = persons(0)
+    found = compared(frames, tmp_path, unit_column="person")
+    assert found.n_images == len(frames[0])
+    assert any("takes the person, not the image, for independent" in note for note in found.notes)
+    ones = [one.assign(person=range(len(one))) for one in frames]
+    naive = compared(ones, tmp_path, unit_column="person")
+    for by_person, by_image in zip(found.errors, naive.errors, strict=True):
+        assert by_person.difference == pytest.approx(by_image.difference)
+        assert np.diff(by_person.interval) > 1.5 * np.diff(by_image.interval)
+    assert np.diff(found.auc[0].interval) > 1.5 * np.diff(naive.auc[0].interval)
+    assert found.auc[0].difference == pytest.approx(naive.auc[0].difference)
+
+
+def test_alike_detectors_on_frames_of_persons_have_no_winner(tmp_path):
+    winners = 0
+    for seed in range(4):
+        found = compared(persons(seed, n=40), tmp_path, unit_column="person")
+        headline = [one for one in (*found.auc, *found.errors, *found.gaps) if one.family == "headline"]
+        winners += any(one.adjusted_p_value <= 0.05 for one in headline)
+    assert winners <= 1
+
+
+def test_a_better_detector_is_seen_through_persons(tmp_path):
+    found = compared(persons(1, n=150, better=1.5), tmp_path, unit_column="person")
+    overall = [one for one in found.errors if one.attribute == "overall"]
+    assert all(one.adjusted_p_value <= 0.05 and one.difference > 0 for one in overall)
+
+
+def test_weights_are_those_of_the_audits(tmp_path):
+    frames = persons(2)
+    found = compared(frames, tmp_path, unit_column="person", weight_column="weight")
+    one = next(d for d in found.errors if d.attribute == "overall" and d.rate == "fpr")
+    real = frames[0].label == 0
+    wrong = [np.average(f.score[real] >= 0, weights=f.weight[real]) for f in frames]
+    assert one.difference == pytest.approx(wrong[0] - wrong[1])
+    assert found.runs[0].fpr == pytest.approx(wrong[0])
+
+
+def test_runs_of_different_units_are_refused(tmp_path):
+    frames = persons(3)
+    compared(frames, tmp_path, unit_column="person")
+    audit_file(tmp_path / "two.parquet", tmp_path / "free", AuditConfig(threshold=0.0, n_boot=200,
+               attributes=("race",), independent=True))  # fmt: skip
+    with pytest.raises(ComparisonError, match=r"has the unit column \(none\), .* person; audit both"):
+        compare_runs([tmp_path / "one", tmp_path / "free"])
