@@ -28,6 +28,7 @@ from audit.commands import (
     show,
     verify,
 )
+from audit.commands import explain as explaining
 from audit.commands import run as running
 from audit.commands import score as scoring
 from audit.commands import train as training
@@ -57,7 +58,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Make pairs": (pairs.generate_pairs, pairs.import_pairs, pairs.export_pairs, pairs.unpack_pairs),
     "Detectors": (
         training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,
-        scoring.explain, serve.serve,
+        explaining.explain, serve.serve,
     ),
     "Inspect": (demo.demo, doctor.doctor, verify.verify, verify.sign, show.schema),
 }  # fmt: skip

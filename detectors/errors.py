@@ -19,6 +19,7 @@
     │   ├── DatasetLayoutError    a folder or table we cannot read as labelled images
     │   ├── EmptyDataset          nothing left to train on or to score
     │   └── SplitError            fractions or origins that cannot be split
+    ├── ExplanationError          an unknown method, or images that cannot be explained
     ├── TrainingError             settings that cannot be trained with
     └── OutputExists              the target already holds something else
 
@@ -106,6 +107,10 @@ class EmptyDataset(DataError):
 
 class SplitError(DataError):
     """Fractions or origins that cannot be split."""
+
+
+class ExplanationError(ExpectedError):
+    """An unknown method of explaining, or nothing to explain."""
 
 
 class TrainingError(ExpectedError):

@@ -19,6 +19,7 @@ EXTRAS = {
     "ray": ("ray",),
     "diffusers": ("diffusers",),
     "sbom": ("cyclonedx_py",),
+    "explain": ("captum",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "c2pa": ("c2pa",),
 }

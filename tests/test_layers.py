@@ -18,7 +18,9 @@ ROOMS = {
         "errors", "extras", "labels", "storage", "visible", "csv_text", "untrusted", "rendered", "sources",
         "faces", "generators", "dataset", "engines", "jobs", "training",
     ],
-    "detectors": ["errors", "progress", "data", "isolation", "models", "scoring", "training", "api"],
+    "detectors": [
+        "errors", "progress", "data", "isolation", "models", "scoring", "explanation", "training", "api",
+    ],
     "audit": [
         "errors", "config", "schema", "data", "inference", "metrics", "judge", "mitigation", "wording",
         "runs", "verification", "api", "serving", "commands", "cli",

@@ -1,4 +1,4 @@
-"""`audit score`, `audit explain`: what a detector says about single images, and what its answer rests on."""
+"""`audit score`, `audit check`: what a detector says about single images, and whether it looks right."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ from audit.commands.common import (
     Device,
     Json,
     Quiet,
-    chosen_from,
-    complete,
     complete_arch,
     require_detectors,
-    require_folder,
     say,
     show,
 )
 from pipelines.visible import visible
 
-METHODS = ("grad-cam", "saliency")
 Detector = Annotated[
     str,
     typer.Option(
@@ -105,32 +101,3 @@ def check(
         show("\n".join([*found.lines, *map(str, found.findings)]))
     for warning in found.warnings:
         say(f"warning: {warning}")
-
-
-def explain(
-    images: ImageFiles,
-    detector: Annotated[
-        str, typer.Option(help="A checkpoint of `audit train`, or a trusted file of torch.", metavar="FILE")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for one picture an image.", metavar="DIR")] = Path(
-        "explained"
-    ),
-    method: Annotated[
-        str,
-        typer.Option(
-            help="grad-cam or saliency.", metavar="METHOD", callback=chosen_from(METHODS),
-            autocompletion=complete(METHODS),
-        ),
-    ] = "grad-cam",
-    trust: Trust = None,
-    device: Device = "auto",
-) -> None:  # fmt: skip
-    """Write each image with a map of where the answer "fake" rests."""
-    require_detectors("audit explain", [detector])
-    from detectors.api import loaded
-    from detectors.scoring.saliency import write_explanation
-
-    require_folder(out)
-    ready = loaded(detector, device=device, trust=trust)
-    for path in images:
-        show(write_explanation(ready, path, out, method))

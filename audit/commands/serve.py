@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audit.commands.common import Device, Quiet, console, refuse_typed
+from audit.commands.common import Device, Quiet, console, refuse_typed, require_detectors
 from audit.commands.score import Arch, Detector, Set, Trust
 from pipelines.extras import require
 
@@ -29,10 +29,14 @@ RunsFolder = Annotated[
 Host = Annotated[
     str,
     typer.Option(
-        help="Address to listen on; other than the loopback needs --token.", rich_help_panel="Network"
+        help="Address to listen on; other than the loopback needs --token.",
+        metavar="HOST",
+        rich_help_panel="Network",
     ),
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.", rich_help_panel="Network")]
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="0 for any free one.", metavar="PORT", rich_help_panel="Network")
+]
 Token = Annotated[
     str | None,
     typer.Option(
@@ -78,7 +82,8 @@ def serve(
     Nothing leaves the machine, and nothing of an image is stored or logged. Ctrl-C, or SIGTERM, ends what is
     under way and stops.
     """
-    require("audit serve", "serve", "images")
+    require("audit serve", "serve", "explain")
+    require_detectors("audit serve", [detector], arch, set_)
     from audit.serving.app import build_app, check_address, checked_record, listen
     from audit.serving.app import serve as run_server
     from audit.serving.guard import LOOPBACK

@@ -27,9 +27,9 @@ from audit.serving.problems import Problem, busy
 from audit.serving.uploads import Upload
 from detectors.data.face_crops import SharedFinder, framed
 from detectors.errors import ForeignDetectorError
+from detectors.explanation.methods import default_method, explain
 from detectors.models.detector import Detector
 from detectors.scoring.photo_faces import SeenFace, light_changes, network_input, seen_faces
-from detectors.scoring.saliency import grad_cam
 from detectors.scoring.score_table import OK
 from pipelines.errors import PhotoError
 from pipelines.faces.align import Face, FaceFinder
@@ -131,6 +131,7 @@ class Looker:
         self._decoding = ThreadPoolExecutor(limits.decoders, "decode")
         self._models = ThreadPoolExecutor(1, "faces")
         self._looks = 0
+        self._method = default_method(detector)
         size = detector.preprocessing.size_px
         self._batcher.submit(torch.zeros(1, 3, size, size, dtype=torch.uint8)).result()  # warm
         self._finder.find([np.zeros((160, 160, 3), np.uint8)])
@@ -235,13 +236,12 @@ class Looker:
     def _map(self, image: Tensor) -> tuple[bytes | None, str]:
         """The map over a face, and what it shows."""
         try:
-            found = grad_cam(self.detector, image)
+            found = explain(self.detector, image, self._method, self.threshold)
         except ForeignDetectorError as error:
             return None, f"No map: {error}."
-        if float(found.max()) == 0:
-            return None, "The map is flat: nothing in this face speaks for “fake” in the last layer."
-        pixels = (found * 255).round().to(torch.uint8).numpy()
-        return encode_png(pixels), "Grad-CAM: where the last layer finds what speaks for “fake”."
+        if found.is_flat:
+            return None, found.legend
+        return encode_png((found.map * 255).round().to(torch.uint8).numpy()), found.legend
 
     def _row(self, upload: Upload, found: object, score: float | None) -> Scored:
         if score is not None:

@@ -1,1 +1,1 @@
-"""Scores for images. Enters: a `Detector` and `LabelledImages`. Leaves: a score table, saliency maps."""
+"""Scores for images. Enters: a `Detector` and `LabelledImages`. Leaves: a score table."""

@@ -242,8 +242,8 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
         (["train", "--arch", "simplenet", "--out", "s.csv/x.pt"],
          "error: {here}/s.csv is a file, and {here}/s.csv is to be a folder: name another place"),
         (["explain", "a.png", "--detector", "x.pt", "--method", "gradcam"],
-         "error: Invalid value for '--method': 'gradcam' is none of grad-cam, saliency; did you mean "
-         "grad-cam? (see audit explain --help)"),
+         "error: Invalid value for '--method': 'gradcam' is none of grad-cam, integrated-gradients, "
+         "saliency, occlusion, lime; did you mean grad-cam? (see audit explain --help)"),
         (["runn"], "error: No such command 'runn'. Did you mean 'run'? (see audit --help)"),
     ],
 )  # fmt: skip

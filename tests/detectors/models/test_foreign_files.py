@@ -18,11 +18,11 @@ from detectors.errors import (
     IsolationUnavailable,
     NotTrusted,
 )
+from detectors.explanation.methods import explain
 from detectors.isolation import child
 from detectors.models import foreign_files
 from detectors.models.foreign_files import look_at
 from detectors.models.loading import load_detector, load_detectors
-from detectors.scoring.saliency import saliency
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 OPTIONS = {"size_px": 8, "mean": [0, 0, 0], "std": [1, 1, 1], "output": "probability"}
@@ -79,7 +79,7 @@ def test_a_trusted_file_runs_here_and_gives_gradients(monkeypatch, script):
     detector = load_detector(script, options=OPTIONS, trust=sha256.upper() + "\n")
     assert detector.provenance["isolated"] is False and detector.sha256 == sha256
     torch.testing.assert_close(detector.score(BATCH), BATCH.mean((1, 2, 3)).double(), atol=1e-6, rtol=0)
-    assert saliency(detector, BATCH[0]).shape == (8, 8)
+    assert explain(detector, BATCH[0], "saliency").map.shape == (8, 8)
 
 
 def test_another_hash_is_an_error_even_where_isolation_would_do(monkeypatch, script):
@@ -109,7 +109,7 @@ def test_an_isolated_file_scores_and_is_not_explained(script):
     assert detector.provenance["isolated"] is True
     torch.testing.assert_close(detector.score(BATCH), BATCH.mean((1, 2, 3)).double(), atol=1e-6, rtol=0)
     with pytest.raises(ForeignDetectorError, match=r"means is torchscript, which .*gives no gradients"):
-        saliency(detector, BATCH[0])
+        explain(detector, BATCH[0], "saliency")
 
 
 def test_weights_beside_an_onnx_file_are_read_and_are_part_of_its_hash(tmp_path):

@@ -1,0 +1,104 @@
+"""`audit explain`: what a detector's decision rests on, image by image."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audit.commands.common import (
+    Device,
+    Json,
+    Quiet,
+    Seed,
+    chosen_from,
+    complete,
+    require_detectors,
+    require_folder,
+    say,
+    show,
+)
+from audit.commands.score import Arch, Detector, Set, Trust
+from pipelines.extras import require
+
+METHODS = ("grad-cam", "integrated-gradients", "saliency", "occlusion", "lime")
+Images = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Image files, folders of them, or tables that name them.", metavar="IMAGE..."),
+]
+Pairs = Annotated[Path | None, typer.Option(help="A pairs dataset, instead of images.", metavar="DIR")]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="grad-cam, integrated-gradients or saliency (networks of torch); occlusion or lime (any "
+        "detector). Default: grad-cam where the network gives gradients, else occlusion.",
+        metavar="METHOD", callback=chosen_from(METHODS), autocompletion=complete(METHODS),
+    ),
+]  # fmt: skip
+Out = Annotated[
+    Path,
+    typer.Option(help="Folder for one picture an image, and explanations.json.", metavar="DIR",
+                 rich_help_panel="Output"),
+]  # fmt: skip
+Number = Annotated[
+    int | None, typer.Option("--n", min=1, help="Explain so many, drawn by --seed.", metavar="IMAGES")
+]
+Threshold = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Fake from this score on; decides what is explained.", metavar="SCORE"),
+]
+
+
+def explain(
+    detector: Detector,
+    images: Images = None,
+    pairs: Pairs = None,
+    method: Method = None,
+    threshold: Threshold = 0.5,
+    n: Number = None,
+    seed: Seed = 0,
+    arch: Arch = None,
+    set_: Set = None,
+    trust: Trust = None,
+    device: Device = "auto",
+    out: Out = Path("explained"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write each image beside a map of what speaks for the decision, with score, legend and colour bar."""
+    require("audit explain", "explain")
+    require_detectors("audit explain", [detector], arch, set_)
+    if (pairs is None) == (not images):
+        raise typer.BadParameter("name images, or a pairs dataset with --pairs; one of the two")
+    require_folder(out)
+    from detectors.api import loaded
+    from detectors.explanation.explain_images import images_to_explain, write_explanations
+    from detectors.explanation.methods import check_method, default_method
+    from detectors.models.sidecar import parse_options
+    from detectors.progress import progress_bar
+
+    rows = images_to_explain([pairs] if pairs is not None else list(images or ()), n, seed)
+    ready = loaded(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or []))
+    chosen = method or default_method(ready)
+    check_method(ready, chosen)
+    with progress_bar("Explaining images", len(rows), not quiet) as advance:
+        record = write_explanations(ready, rows, out, chosen, threshold=threshold, seed=seed, advance=advance)
+    if as_json:
+        print(json.dumps(record, indent=2))
+    elif not quiet:
+        _tell(record, out)
+    if all(row["picture"] is None for row in record["images"]):
+        raise typer.Exit(1)
+
+
+def _tell(record: dict[str, Any], out: Path) -> None:
+    for row in record["images"]:
+        if row["picture"] is None:
+            show(f"{row['status']}  {row['image']}")
+        else:
+            show(f"{row['score']:.4f}  {row['answer']} face  {out / row['picture']}")
+    n_flat = sum(bool(row["flat"]) for row in record["images"])
+    if n_flat:
+        say(f"warning: {n_flat} of {len(record['images'])} maps are flat: try another --method")

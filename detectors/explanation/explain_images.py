@@ -1,0 +1,182 @@
+"""Many images to one picture each, none written over another.
+
+Enters: files, folders and tables as a person names them, a detector, a method. Leaves: a picture an image
+and `explanations.json`, one row an image, those that cannot be read among them with their reason.
+
+Why a part of the content's hash stands in every name: two images called 1.jpg from two folders are two
+pictures, in one run and in two runs into the same folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from detectors.data.datasets import IMAGE_SUFFIXES, is_pairs, read_images
+from detectors.data.face_crops import SharedFinder
+from detectors.data.image_batches import Unreadable, read_fitted
+from detectors.errors import ExplanationError
+from detectors.explanation.methods import Explanation, explain
+from detectors.explanation.pictures import picture
+from detectors.models.detector import Detector
+from detectors.scoring.score_table import OK
+from pipelines.sources.photos import read_bytes
+from pipelines.storage import write_bytes, write_json
+from pipelines.visible import visible
+
+RECORD = "explanations.json"
+TABLES = frozenset({".csv", ".parquet", ".pq", ".tsv"})
+_HASH_LETTERS = 8
+_MAX_STEM = 80
+Advance = Callable[[int], None]
+
+
+def images_to_explain(given: Sequence[Path], n: int | None = None, seed: int = 0) -> pd.DataFrame:
+    """The images that files, folders and tables stand for.
+
+    Args:
+        given: Image files; folders, of images or of a layout that `read_images` knows; tables of images.
+        n: Take so many of them, drawn by the seed; all where None.
+        seed: Of the draw.
+
+    Returns:
+        One row an image, in order: path, label (1 = fake, missing where nobody says), kind, pair_id, and the
+        attributes of the data sets.
+
+    Raises:
+        ExplanationError: nothing is named, a file is not there, or a folder holds no image.
+        DataError: as `read_images` does.
+    """
+    parts = [_rows(path) for path in given]
+    if not parts:
+        raise ExplanationError("no images: name files, folders or tables, or a pairs dataset with --pairs")
+    found = pd.concat(parts, ignore_index=True)
+    if n is not None and n < len(found):
+        chosen = np.sort(np.random.default_rng(seed).choice(len(found), n, replace=False))
+        found = found.iloc[chosen].reset_index(drop=True)
+    return found
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    if path.is_dir() and not _has_layout(path):
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        if not files:
+            raise ExplanationError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        return pd.DataFrame({"path": [str(p) for p in files]})
+    if path.is_dir() or path.suffix.lower() in TABLES:
+        images = read_images(path)
+        return images.table[["path", "label", "kind", "pair_id", *images.attributes]].reset_index(drop=True)
+    return pd.DataFrame({"path": [str(path)]})
+
+
+def _has_layout(folder: Path) -> bool:
+    names = {entry.name.lower() for entry in folder.iterdir() if entry.is_dir()}
+    return is_pairs(folder) or bool(names & {"real", "fake", "train", "valid", "val", "test"})
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One image: its row, what the network saw of it, and the map; or why there is none."""
+
+    row: dict[str, Any]
+    image: Tensor | None
+    found: Explanation | None
+    status: str
+    detail: str
+
+
+def explained(
+    detector: Detector, rows: pd.DataFrame, method: str, threshold: float, seed: int
+) -> Iterator[Explained]:
+    """Explain images one after the other; arguments as for `write_explanations`."""
+    finder = SharedFinder()
+    for values in rows.to_dict("records"):
+        row = {str(name): value for name, value in values.items()}
+        seen = read_fitted(row["path"], [detector.preprocessing], finder)
+        if isinstance(seen, Unreadable):
+            yield Explained(row, None, None, seen.reason, seen.detail)
+        else:
+            yield Explained(row, seen[0], explain(detector, seen[0], method, threshold, seed), OK, "")
+
+
+def write_explanations(
+    detector: Detector,
+    rows: pd.DataFrame,
+    out_dir: Path,
+    method: str,
+    *,
+    threshold: float = 0.5,
+    seed: int = 0,
+    advance: Advance = lambda n: None,
+) -> dict[str, Any]:
+    """Write a picture an image, and the record of all.
+
+    Args:
+        detector: The detector.
+        rows: As `images_to_explain` gives them.
+        out_dir: Made if it is not there.
+        method: A key of `detectors.explanation.methods.METHODS`.
+        threshold: Fake if score >= threshold.
+        seed: Of LIME's samples.
+        advance: Is told of every image done.
+
+    Returns:
+        The record: detector, sha256, method, threshold, seed, and images, one row each in the order given.
+
+    Raises:
+        ExpectedError: as `explain` does; before anything is written.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    written = []
+    for one in explained(detector, rows, method, threshold, seed):
+        file = None
+        if one.image is not None and one.found is not None:
+            file = _file_name(Path(one.row["path"]), method, taken)
+            name = Path(one.row["path"]).name
+            write_bytes(
+                out_dir / file, picture(one.image, one.found, name, detector.name, threshold), sync=False
+            )
+        written.append(_entry(one, file))
+        advance(1)
+    record = {
+        "detector": detector.name, "sha256": detector.sha256 or None, "method": method,
+        "threshold": threshold, "seed": seed, "images": written,
+    }  # fmt: skip
+    write_json(out_dir / RECORD, record)
+    return record
+
+
+def _entry(one: Explained, file: str | None) -> dict[str, Any]:
+    """One row of the record."""
+    found = one.found
+    label = one.row.get("label")
+    return {
+        "image": one.row["path"],
+        "label": None if label is None or pd.isna(label) else int(label),
+        "status": one.status,
+        "detail": one.detail,
+        "score": found.score if found else None,
+        "answer": found.answer if found else None,
+        "picture": file,
+        "flat": found.is_flat if found else None,
+        "legend": found.legend if found else None,
+    }
+
+
+def _file_name(path: Path, method: str, taken: set[str]) -> str:
+    """A name that no other image of this run has, and none of another content."""
+    content = hashlib.sha256(read_bytes(path)).hexdigest()[:_HASH_LETTERS]
+    stem = visible(path.stem)[:_MAX_STEM].replace("/", "_")
+    name, number = f"{stem}-{content}.{method}.png", 2
+    while name in taken:
+        name, number = f"{stem}-{content}-{number}.{method}.png", number + 1
+    taken.add(name)
+    return name
