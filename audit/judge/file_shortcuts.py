@@ -94,10 +94,14 @@ def _family(
 ) -> FamilyResult:
     leading = max(family.facts, key=lambda name: _apart(facts[:, NAMES.index(name)], fake))
     values = facts[:, NAMES.index(leading)]
+    real, of_fakes = (_typical(leading, values[fake == one]) for one in (False, True))
+    if (
+        real == of_fakes != "none" and leading != "format"
+    ):  # such as a share of black that is 0 in most images
+        real, of_fakes = (f"{np.nanmean(values[fake == one]):.4g} on average" for one in (False, True))
     return FamilyResult(
         family=family.name, label=family.label, part=family.part, auc=auc, interval=interval, told=told,
-        fact=leading, fact_label=LABELS[leading], real=_typical(leading, values[~fake]),
-        fake=_typical(leading, values[fake]),
+        fact=leading, fact_label=LABELS[leading], real=real, fake=of_fakes,
     )  # fmt: skip
 
 

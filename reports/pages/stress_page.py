@@ -5,13 +5,14 @@ Enters: a folder with `stress.json`. Leaves: `stress.html`, in the report's desi
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from audit.schema.result import OVERALL
 from audit.schema.stress import STRESS_FILE, StressPoint, StressResult, StressVerdict
-from audit.wording.numbers import p_value, point_interval, points
+from audit.wording.numbers import NO_DATA, p_value, point_interval, points
 from audit.wording.verdict_text import group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
@@ -104,6 +105,8 @@ def overview_table(record: StressResult, detector: str) -> Table:
 def what_broke(before: StressPoint, after: StressPoint) -> str:
     """Whether another threshold would undo the new errors: "threshold", "ranking", both, or nothing much."""
     new = (after.fpr + after.fnr - before.fpr - before.fnr) / 2
+    if math.isnan(new):
+        return NO_DATA  # one class alone: nothing can be ranked
     if not new > 0.01:
         return "little"
     lost = (after.best_error - before.best_error) / new

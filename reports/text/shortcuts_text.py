@@ -95,7 +95,7 @@ def family_sentence(family: FamilyResult) -> str:
     """What one family betrays."""
     return (
         f"{capital(family.label)}: AUC {number(family.auc)} ({number_interval(family.interval)}); "
-        f"{family.fact_label} is {family.real} in real images and {family.fake} in fakes."
+        f"{family.fact_label}: {family.real} in real images, {family.fake} in fakes."
     )
 
 

@@ -3,37 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from audit.config import AuditConfig
-from audit.data.score_table import score_table
-from audit.judge.damage import Stressed, damage, points
-
-CONFIG = AuditConfig(attributes=("race",), tolerance=0.02)
-KINDS = ("blur", "noise", "jpeg")
-
-
-def simulated(seed: int, harmed: dict[str, float], sizes: dict[str, int], start: float = 0.05) -> Stressed:
-    """A detector that errs on `start` of everything; blur turns this share of a group's reals into errors."""
-    rng = np.random.default_rng(seed)
-    race = np.repeat(list(sizes), list(sizes.values()))
-    n = len(race)
-    frame = pd.DataFrame({"race": np.tile(race, 2), "label": np.repeat([0, 1], n)})
-    frame["pair_id"] = [f"p{i}" for i in range(n)] * 2
-    frame["image_id"] = frame["pair_id"] + "-" + frame["label"].astype(str)
-    fake = frame["label"].to_numpy() == 1
-    wrong = rng.random(2 * n) < start
-    frame["score"] = np.where(wrong != fake, 0.9, 0.1)
-    table = score_table(frame, CONFIG)
-    share = np.array([harmed.get(one, harmed["all"]) for one in frame["race"]])
-    luck = rng.random(2 * n)
-    variants = {}
-    for kind in KINDS:
-        for severity in range(1, 6):
-            hit = luck < (share if kind == "blur" else harmed["all"]) * severity / 5
-            variants[kind, severity] = np.where((wrong | hit) != fake, 0.9, 0.1)
-    return Stressed("d", table, 0.5, variants, np.tile(np.arange(n), 2))
+from audit.judge.damage import damage, points
+from benchmarks.stress_verdicts import CONFIG, simulated
 
 
 def test_points_are_counted_by_hand():

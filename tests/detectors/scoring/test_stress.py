@@ -181,6 +181,27 @@ def test_a_rule_fixes_the_threshold_on_images_that_are_not_judged(checkpoint, pa
     assert all(len(score) == len(stressed.table) for score in stressed.variants.values())
 
 
+def test_sixteen_bits_alpha_and_one_class_alone_are_no_obstacle(checkpoint, pairs_factory, tmp_path):
+    folder = pairs_factory(6, 15)
+    with Image.open(folder / "real" / "train-000000.png", formats=["PNG"]) as image:
+        plain = np.asarray(image.convert("RGB"))
+    Image.fromarray(plain[..., 0].astype(np.uint16) * 257).save(folder / "real" / "train-000000.png")
+    alpha = np.dstack([plain, np.full(plain.shape[:2], 120, dtype=np.uint8)])
+    Image.fromarray(alpha).save(folder / "real" / "train-000001.png")
+    reals = read_images(folder)
+    reals = reals.only(reals.table["label"] == 0)
+    found = stress(
+        [load_detector(checkpoint)], reals, tmp_path / "out", AuditConfig(min_n=2), transformations=["jpeg"],
+        include_seen=True, progress=False,
+    )  # fmt: skip
+    assert found.detectors[0].n_images == 6 and not found.detectors[0].n_left_out.get(NO_SCORE)
+    overall = [p for p in found.points if p.attribute == "overall"]
+    assert all(np.isfinite(p.fpr) and np.isnan(p.fnr) and np.isnan(p.auc) for p in overall)
+    assert all(v.worse_group is None for v in found.verdicts if v.rate == "fnr")
+    page = write_stress_page(tmp_path / "out").read_text()
+    assert "no data" in page and ">little<" not in page
+
+
 def test_a_page_needs_its_record(tmp_path):
     with pytest.raises(RunNotFound, match=r"no stress\.json in .*: make one with `audit stress"):
         write_stress_page(tmp_path)

@@ -128,7 +128,7 @@ def test_the_first_screen_warns_of_a_data_set_that_its_files_solve(run_dir):
     first = page[page.index('id="answer"') : page.index('id="affected"')]
     assert "<strong>Important.</strong> This data set can be solved by its files: file type." in first
     assert 'id="shortcuts"' in page and "of 40 real images change their decision" in page
-    assert "in real images and &lt;b&gt;JPEG&lt;/b&gt;" in page, "names of strangers are shown, not obeyed"
+    assert "in real images, &lt;b&gt;JPEG&lt;/b&gt;" in page, "names of strangers are shown, not obeyed"
     assert "shortcuts/shortcuts.json" in read_sums(run_dir)
 
 
