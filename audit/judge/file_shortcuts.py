@@ -124,7 +124,7 @@ def _typical(name: str, values: Floats) -> str:
     if len(known) <= len(values) / 2:
         return "none"
     middle = float(np.median(known))
-    return f"{math.exp(middle) if name.startswith('log_') else middle:.4g}"
+    return f"{math.exp(middle) if name.startswith('log_') else middle:.4g}".replace("-", "−")
 
 
 def flips(

@@ -46,11 +46,9 @@ def evidence(record: ShortcutsResult) -> str:
     shown = {name: record.part(name) for name in ("all", "file", "picture")}
     told = {name: f"{number(p.auc)} ({number_interval(p.interval)})" for name, p in shown.items()}
     return (
-        f"On {count(record.n_real)} real and {count(record.n_fake)} fake images that the classifier "
-        f"has not seen, "
-        f"its AUC is {told['all']}; from what stands in the file alone {told['file']}, from "
-        f"statistics of the "
-        f"whole picture alone {told['picture']}. 0.5 is guessing."
+        f"{count(record.n_real)} real and {count(record.n_fake)} fake images, each judged by a classifier "
+        f"that has not seen it: AUC {told['all']}; from what stands in the file alone {told['file']}, from "
+        f"statistics of the whole picture alone {told['picture']}. 0.5 is guessing."
     )
 
 
@@ -63,9 +61,8 @@ def meaning(record: ShortcutsResult) -> str:
         )
     if record.finding == "picture":
         return (
-            "A detector need not look at the face to do well here. This may be the generator's own "
-            "mark, which "
-            "another generator will not leave, or how the two classes were prepared: compare the kinds below."
+            "A detector need not look at the face to do well here. This may be the generator's own mark, "
+            "which another generator will not leave, or how the two classes were prepared."
         )
     if record.finding == "together":
         return "A detector can find this, too; no single property is proven to be the reason."
