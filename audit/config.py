@@ -9,6 +9,7 @@ the threshold a rule arrived at) and is part of a published format; this one hol
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,18 @@ MAX_REPLICATES = 10_000_000
 
 RESERVED_ATTRIBUTES = ("overall", "source")
 """Names that mean something else in a result or a score table."""
+
+
+READ_AS = {
+    "separator": "between fields: , ; tab or |",
+    "decimal": "before the fraction of a number: . or ,",
+    "encoding": "of the text, such as utf-8, cp1252, utf-16",
+    "percent": "yes: scores are percentages; no",
+    "higher": "fake or real: what a higher score means",
+    "real": "the label that means real; all others are fakes",
+    "missing": "words that mean no value, separated by commas",
+}
+"""What can be said about the way a score file is written."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,7 @@ class AuditConfig:
         max_fpr: Largest FPR allowed, of all images and of every group of a single attribute, in 0-1; None
             for no limit. Judged by upper limits that hold together (`audit.judge.rate_limits`).
         max_fnr: The same for the FNR.
+        read_as: How a score file is written, where it is not guessed rightly: keys of `READ_AS`.
     """
 
     attributes: Sequence[str] = ()
@@ -89,6 +103,7 @@ class AuditConfig:
     references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     max_fpr: float | None = None
     max_fnr: float | None = None
+    read_as: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         for name in ("attributes", "controls"):
@@ -117,7 +132,11 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
     names = list(config.attributes)
     return [
         (0.5 <= config.confidence < 1, f"confidence {config.confidence} is not in 0.5-1 (1 left out)"),
-        (0 < config.tolerance < 1, f"tolerance {config.tolerance} is not between 0 and 1"),
+        (
+            0 < config.tolerance < 1,
+            f"tolerance {config.tolerance:g} is not between 0 and 1: it is a difference of two rates, and 2 "
+            "points are 0.02",
+        ),
         (
             0 < low <= 1 <= high < math.inf,
             f"ratio tolerance {low}-{high} does not run from at most 1 to at least 1",
@@ -147,6 +166,7 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
             f"a column to hold constant is named twice in {', '.join(config.controls)}",
         ),
         *[_attribute_rule(name) for name in names],
+        *[_reading_rule(key, value) for key, value in config.read_as.items()],
         *[_bins_rule(name, edges) for name, edges in config.bins.items()],
     ]
 
@@ -162,6 +182,28 @@ def _threshold_rule(threshold: float | str) -> tuple[bool, str]:
 def _attribute_rule(name: str) -> tuple[bool, str]:
     ok = bool(name) and ":" not in name and name not in RESERVED_ATTRIBUTES
     return ok, f"'{name}' cannot be an attribute name (empty, reserved, or with ':'); rename the column"
+
+
+def _reading_rule(key: str, value: str) -> tuple[bool, str]:
+    """One setting of `read_as`."""
+    if key not in READ_AS:
+        return False, f"no way of reading is called '{key}'; there are {', '.join(READ_AS)}"
+    allowed = {"decimal": (".", ","), "percent": ("yes", "no"), "higher": ("fake", "real")}.get(key)
+    if key == "encoding":
+        return _known_encoding(value), f"no encoding is called '{value}'; utf-8, cp1252 and utf-16 are usual"
+    if key == "separator":
+        ok = (len(value) == 1 and value not in '"\r\n') or value in ("tab", "comma", "semicolon", "pipe")
+        return ok, f"separator '{value}' is none of , ; tab | or another single mark"
+    ok = isinstance(value, str) and (allowed is None or value in allowed)
+    return ok, f"{key} is '{value}'; it must be {' or '.join(allowed or ('text',))}"
+
+
+def _known_encoding(name: str) -> bool:
+    """Whether Python decodes text under that name."""
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
 
 
 def _bins_rule(name: str, edges: Sequence[float]) -> tuple[bool, str]:

@@ -5,6 +5,7 @@
     ├── ScoreFileError            a score file that cannot be opened or parsed
     ├── ScoreTableError           a table whose content cannot be audited
     │   ├── MissingColumnError    a column that is not there
+    │   ├── UnclearTableError     columns, words or numbers that cannot be guessed
     │   ├── LabelError            labels that are not two classes
     │   ├── ScoreValueError       scores that are not finite numbers
     │   ├── DuplicateImageError   one image_id on two rows
@@ -39,6 +40,10 @@ class ScoreTableError(ExpectedError):
 
 class MissingColumnError(ScoreTableError):
     """A named column is not in the table."""
+
+
+class UnclearTableError(ScoreTableError):
+    """What columns, words or numbers of a file mean cannot be guessed; all of it is named at once."""
 
 
 class LabelError(ScoreTableError):

@@ -9,12 +9,15 @@ as lines, and none can vanish.
 Why columns and lines are bounded: one line of a million columns keeps a parser busy for minutes.
 """
 
+import codecs
 import csv
 import io
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +117,89 @@ def nesting(value: Any, enough: int) -> int:
     return depth
 
 
+SEPARATORS = (",", ";", "\t", "|")
+UTF8 = "utf-8-sig"
+"""UTF-8, with or without a byte order mark."""
+MAX_LOOKED_AT = 100
+"""Lines by which a separator is judged."""
+_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_NOT_WINDOWS = b"\x81\x8d\x8f\x90\x9d"
+_CHUNK = 1 << 20
+
+
+def csv_encoding(path: Path) -> str:
+    """How a text table is encoded, by all of its bytes.
+
+    UTF-8 wherever the bytes allow it, UTF-16 by its mark or its NULs; else Windows-1252, or Latin-1 where it
+    has bytes that Windows-1252 lacks. Which code page of eight bits it is, bytes cannot tell.
+
+    Raises:
+        UnreadableFile: missing, no regular file, not allowed, or a workbook or archive.
+    """
+    try:
+        with open_regular(path) as file:
+            first = file.read(4)
+            if first.startswith(b"PK\x03\x04"):
+                raise UnreadableFile(f"{path} is a workbook or an archive, not text: save it as CSV")
+            marked = next((name for mark, name in _MARKS if first.startswith(mark)), None)
+            wide = {(True, False): "utf-16-be", (False, True): "utf-16-le"}
+            known = marked or wide.get((first[:1] == b"\0", first[1:2] == b"\0"))
+            file.seek(0)
+            return known or _eight_bits(iter(lambda: file.read(_CHUNK), b""))
+    except OSError as fault:
+        raise UnreadableFile(f"{path} cannot be read: {fault.strerror or fault}") from None
+
+
+def _eight_bits(chunks: Iterator[bytes]) -> str:
+    """The encoding of bytes that are no UTF-16."""
+    decoder, windows = codecs.getincrementaldecoder("utf-8")(), True
+    utf8 = True
+    for chunk in chain(chunks, [b""]):
+        windows = windows and len(chunk.translate(None, _NOT_WINDOWS)) == len(chunk)
+        try:
+            if utf8:
+                decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError:
+            utf8 = False
+    return UTF8 if utf8 else "cp1252" if windows else "latin-1"
+
+
+def csv_separator(path: Path, encoding: str = UTF8) -> str:
+    """What stands between the fields: the mark by which the first lines fall into as many as the header.
+
+    A comma where no mark separates anything, so that what is wrong is said of a table of commas.
+
+    Raises:
+        UnreadableFile: as `csv_shape`, of the first lines.
+    """
+    with _text(path, encoding) as file:
+        lines = [line for _, line in islice(_lines(path, file), MAX_LOOKED_AT)]
+    best, merit = ",", (0.0, 0)
+    for separator in SEPARATORS:
+        try:
+            counts = [len(row) for row in csv.reader(lines, delimiter=separator)]
+        except csv.Error:  # a field beyond csv's own limit
+            continue
+        if counts and counts[0] > 1:
+            found = (sum(n == counts[0] for n in counts) / len(counts), counts[0])
+            best, merit = (separator, found) if found > merit else (best, merit)
+    return best
+
+
+@contextmanager
+def _text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """A text file, opened for reading; what is wrong with its bytes ends as one sentence."""
+    try:
+        with io.TextIOWrapper(open_regular(path), encoding=encoding) as file:
+            yield file
+    except UnicodeError as fault:
+        wanted = "UTF-8" if encoding == UTF8 else encoding
+        reason = fault.reason if isinstance(fault, UnicodeDecodeError) else str(fault)
+        raise UnreadableFile(f"{path} is not {wanted} text ({reason}); save it as UTF-8") from None
+    except OSError as fault:
+        raise UnreadableFile(f"{path} cannot be read: {fault.strerror or fault}") from None
+
+
 @dataclass(frozen=True)
 class CsvShape:
     """What a CSV file holds, by its lines."""
@@ -124,20 +210,15 @@ class CsvShape:
     """Lines below the header that are not blank."""
 
 
-def csv_shape(path: Path, separator: str = ",") -> CsvShape:
+def csv_shape(path: Path, separator: str = ",", encoding: str = UTF8) -> CsvShape:
     """Look through a CSV file: every line must be one row with a field for every column.
 
     Raises:
         UnreadableFile: as `read_text` (of any size); no header; too many columns; a line that is too long,
             holds a NUL, has more or fewer fields than the header, or a quote that does not close on it.
     """
-    try:
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
-            return _shape(path, _lines(path, file), separator)
-    except UnicodeDecodeError as fault:
-        raise UnreadableFile(f"{path} is not UTF-8 text ({fault.reason}); save it as UTF-8") from None
-    except OSError as fault:
-        raise UnreadableFile(f"{path} cannot be read: {fault.strerror or fault}") from None
+    with _text(path, encoding) as file:
+        return _shape(path, _lines(path, file), separator)
 
 
 def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
@@ -188,8 +269,12 @@ def read_csv(
     *,
     usecols: list[str] | None = None,
     dtype: str | Mapping[str, str] = "str",
-    na_values: Sequence[str] = (),
+    na_values: Sequence[str] | Mapping[str, Sequence[str]] = (),
     n_head: int | None = None,
+    encoding: str = UTF8,
+    decimal: str = ".",
+    shape: CsvShape | None = None,
+    skip_blanks: bool = False,
 ) -> "pd.DataFrame":
     """A CSV table, every row of it.
 
@@ -198,8 +283,13 @@ def read_csv(
         separator: Between fields.
         usecols: Columns to load; None for all.
         dtype: As pandas takes it; columns left out of a mapping are guessed.
-        na_values: Words that mean "no value"; otherwise every word is itself, "NA" too.
+        na_values: Words that mean "no value", for all columns or by column; otherwise every word is itself,
+            "NA" too.
         n_head: Load the first rows only; all lines are checked nevertheless.
+        encoding: Of the text, as Python calls it.
+        decimal: What stands before the fraction of a number.
+        shape: What `csv_shape` found in the same file, so that it is not looked through again.
+        skip_blanks: Take blanks after a separator off.
 
     Raises:
         UnreadableFile: as `csv_shape`.
@@ -207,12 +297,13 @@ def read_csv(
     """
     import pandas as pd
 
-    shape = csv_shape(path, separator)
+    shape = shape or csv_shape(path, separator, encoding)
     if usecols is not None and not usecols:
         return pd.DataFrame(index=range(shape.n_rows))
     frame = pd.read_csv(
-        path, sep=separator, usecols=usecols, dtype=dtype, na_values=list(na_values), nrows=n_head,
-        keep_default_na=False, encoding="utf-8-sig", index_col=False,
+        path, sep=separator, usecols=usecols, dtype=dtype, nrows=n_head, encoding=encoding, decimal=decimal,
+        na_values=dict(na_values) if isinstance(na_values, Mapping) else list(na_values),
+        keep_default_na=False, index_col=False, skipinitialspace=skip_blanks,
     )  # fmt: skip
     expected = shape.n_rows if n_head is None else min(n_head, shape.n_rows)
     if len(frame) != expected:  # two readers that disagree about a file must not be believed

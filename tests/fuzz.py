@@ -100,9 +100,10 @@ def read_scores(path: Path) -> None:
     from audit.config import AuditConfig
     from audit.data import score_file, score_table
 
-    frame = score_file.read_scores(path, AuditConfig())
-    table = score_table.score_table(frame, AuditConfig())
-    score_file.unaudited_columns(path, AuditConfig(), table.cells.attributes)
+    read = score_file.read_scores(path, AuditConfig())
+    table = score_table.score_table(read.frame, read.config)
+    read.unaudited(table.cells.attributes)
+    list(read.other_columns())
 
 
 def read_image_table(path: Path) -> None:

@@ -120,3 +120,45 @@ def test_an_engineer_brings_her_own_detector(types: Callable[[str], Typed], tmp_
     code, _, _ = types(audit_run)
     assert code == 0 and (tmp_path / "runs/mydet/report.html").is_file()
     assert len(pd.read_parquet(tmp_path / "runs/mydet/scores.parquet")) == 80
+
+
+def put_vendor_table(path: Path, n: int) -> None:
+    """A vendor's export: semicolons, decimal commas, percent, Windows-1252, own words; 3 rows failed."""
+    rng = np.random.default_rng(1)
+    race = rng.choice(["Weiß", "Black"], n)
+    rows = ["Datei;Ground Truth;Fake Probability (%);Race;Prediction"]
+    for i in range(n):
+        fake = i % 2 == 1
+        score = np.clip(rng.normal(0.75 if fake else 0.25 + 0.2 * (race[i] == "Black"), 0.15), 0, 1)
+        shown = f"{100 * score:.1f}".replace(".", ",") if i >= 3 else "n/a"
+        words = ("Deepfake" if fake else "Bona fide", "FAKE" if score > 0.5 else "REAL")
+        rows.append(f"bild{i}.jpg;{words[0]};{shown};{race[i]};{words[1]}")
+    path.write_bytes("\r\n".join(rows).encode("cp1252"))
+
+
+def test_a_policy_person_audits_a_vendors_csv(types: Callable[[str], Typed], tmp_path: Path):
+    first_try, told = printed_under("A vendor's table")
+    put_vendor_table(tmp_path / "vendor.csv", 800)
+    code, out, err = types(first_try)
+    assert code == 0 and "Disparity" in out
+    said = " ".join(err.split())
+    for part in ("Windows-1252", "';'", "comma", "in percent", "Deepfake is fake", "Left out: 3, no score"):
+        assert part in said, part
+    record = json.loads((tmp_path / "runs/vendor/audit.json").read_text())
+    data = record["data"]
+    assert data["n_images"] + sum(data["n_left_out"].values()) == 800
+    assert record["config"]["tolerance"] == 0.02 and record["config"]["attributes"] == ["Race"]
+    worst = next(v for v in record["verdicts"] if v["rate"] == "fpr")
+    assert worst["verdict"] == "disparity"
+    assert (worst["worst_group"], worst["best_group"]) == ("Black", "Weiß")
+
+    table = pd.DataFrame({"Outcome": ["passed", "blocked", "challenged", "passed"] * 20})
+    table["score"] = np.linspace(0, 1, 80)
+    table["Race"] = ["a", "b", "unknown", "b", "a"] * 16
+    table.to_csv(tmp_path / "vendor.csv", index=False)
+    code, _, err = types(first_try.replace("runs/vendor", "runs/again"))
+    assert code == 2 and "--label-column NAME" in " ".join(err.split())
+    code, _, _ = types(told)
+    record = json.loads((tmp_path / "runs/told/audit.json").read_text())
+    assert code == 0 and record["data"]["n_real"] == 40
+    assert [g["group"] for g in record["groups"]] == ["a", "b", "(missing)"]

@@ -40,6 +40,7 @@ class AuditOptions(TypedDict, total=False):
     references: Mapping[str, str]
     max_fpr: float | None
     max_fnr: float | None
+    read_as: Mapping[str, str]
     label_column: str
     score_column: str
     image_id_column: str

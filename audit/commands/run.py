@@ -37,7 +37,7 @@ WITH_DETECTOR = {
 WITH_SCORES = {
     "name": "--name", "detector_version": "--detector-version", "positive": "--positive",
     "label_column": "--label-column", "score_column": "--score-column",
-    "image_id_column": "--image-id-column", "pair_id_column": "--pair-id-column",
+    "image_id_column": "--image-id-column", "pair_id_column": "--pair-id-column", "read": "--read",
 }  # fmt: skip
 """Options that one way of being given scores leaves no meaning, as typed."""
 
@@ -54,6 +54,7 @@ def run(
     score_column: of.ScoreColumn = "score",
     image_id_column: of.ImageIdColumn = "image_id",
     pair_id_column: of.PairIdColumn = "pair_id",
+    read: of.Read = None,
     unit_column: of.UnitColumn = None,
     independent: of.Independent = False,
     weight_column: of.WeightColumn = None,
@@ -104,6 +105,7 @@ def run(
             "max_fpr": max_fpr, "max_fnr": max_fnr,
             "label_column": label_column, "score_column": score_column,
             "image_id_column": image_id_column, "pair_id_column": pair_id_column,
+            "read_as": ways_of_reading(read or []),
         },
     )  # fmt: skip
     started = time.time()
@@ -170,6 +172,7 @@ def _tell(found: Audit, started: float, images: bool, as_json: bool, quiet: bool
     if as_json:
         print(found.record.to_json(), end="")
         return
+    _tell_how_it_was_read(found)
     for reason, n in found.record.data.n_left_out.items():
         console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
     if not quiet:
@@ -189,6 +192,16 @@ def _keep_sbom(found: Audit) -> None:
 
     folder = found.folder or Path()
     enter(folder, [write_sbom(folder / SBOM_FILE)])
+
+
+def _tell_how_it_was_read(found: Audit) -> None:
+    """What was guessed about a table, with the option that says otherwise."""
+    data = found.record.provenance.data
+    guessed = data.get("read_as", {}).get("guessed", [])
+    if guessed:
+        say(f"{data['path']} was read like this; the option in brackets says otherwise:")
+        for one in guessed:
+            say(f"  {one['name']}: {one['text']}  [{one['option']}]")
 
 
 def _judge(found: Audit, fail_on: Any, junit: Path | None) -> None:
@@ -215,6 +228,17 @@ def edges(given: list[str]) -> dict[str, list[float]]:
         return {name: [float(edge) for edge in texts.split(",")] for name, texts in split}
     except ValueError:
         raise typer.BadParameter(f"--bins {' '.join(given)}: write COLUMN=18,40,65") from None
+
+
+def ways_of_reading(given: list[str]) -> dict[str, str]:
+    """How a table is written, as typed: separator=; decimal=, percent=no."""
+    told: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--read {text}: write KEY=VALUE, such as separator=;")
+        told[key.strip()] = value if value in ("\t", " ") else value.strip()
+    return told
 
 
 def references(given: list[str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ Enters: nothing. Leaves: annotated types for the command's signature.
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -158,11 +160,46 @@ Confidence = Annotated[
     float,
     typer.Option(help="Of every interval and verdict.", metavar="SHARE", rich_help_panel=STATISTICS),
 ]
+
+
+def points(text: str | float) -> float:
+    """A tolerance as typed: a share below 1, or points.
+
+    >>> points("0.02"), points("2"), points("2%"), points("1.5 points")
+    (0.02, 0.02, 0.02, 0.015)
+
+    Raises:
+        typer.BadParameter: No number, or no tolerance.
+    """
+    found = re.fullmatch(r"([0-9.]+)\s*(%|points?|pp|pts?)?", str(text).strip().lower())
+    try:
+        number = float(found[1]) if found else math.nan
+    except ValueError:
+        number = math.nan
+    in_points = found is not None and (found[2] is not None or number >= 1)
+    share = round(number / 100, 12) if in_points else number
+    if not 0 < share < 1:
+        raise typer.BadParameter(
+            f"'{text}' is no tolerance: write 0.02 or 2 for 2 points, the gap between two rates that nobody "
+            "minds"
+        )
+    return share
+
+
 Tolerance = Annotated[
     float,
     typer.Option(
-        help="Gap between two rates that nobody minds: 0.02 is 2 points.", metavar="SHARE",
-        rich_help_panel=STATISTICS,
+        help="Gap between two rates that nobody minds: 0.02, or 2, is 2 points.", metavar="SHARE|POINTS",
+        rich_help_panel=STATISTICS, parser=points,
+    ),
+]  # fmt: skip
+Read = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--read",
+        help="With --scores: how the table is written, where it is not guessed rightly: separator, decimal, "
+        "encoding, percent=no, higher=real, real=LABEL, missing=WORD,WORD; repeat.",
+        metavar="KEY=VALUE", rich_help_panel=DATA,
     ),
 ]  # fmt: skip
 RatioTolerance = Annotated[

@@ -18,6 +18,7 @@ from dataclasses import fields, replace
 import pandas as pd
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
+from audit.data.table_words import all_label_words, normal
 from audit.errors import GroupError
 
 FEW_VALUES = 20
@@ -31,15 +32,18 @@ MAX_NAMED = 8
 
 
 def spelled(name: str, names: Iterable[object]) -> str | None:
-    """The column of that name: as it is, else the only one that differs in capitals alone.
+    """The column of that name: as it is, else the only one that differs in capitals, blanks and hyphens.
 
     >>> spelled("age", ["Age", "race"]), spelled("age", ["Age", "AGE"]), spelled("age", ["Age", "age"])
     ('Age', None, 'age')
+    >>> spelled("pair_id", ["Pair-ID"])
+    'Pair-ID'
     """
     texts = [str(one) for one in names]
     if name in texts:
         return name
     close = [text for text in texts if text.lower() == name.lower()]
+    close = close or [text for text in texts if normal(text) == normal(name)]
     return close[0] if len(close) == 1 else None
 
 
@@ -96,7 +100,8 @@ def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
     usual = usual_attributes(frame, config)
     if usual:
         return list(usual)
-    found = [name for name in _others(frame.columns, config) if 2 <= frame[name].nunique() <= FEW_VALUES]
+    others = [name for name in _others(frame.columns, config) if not _restates_label(frame[name])]
+    found = [name for name in others if 2 <= frame[name].nunique() <= FEW_VALUES]
     if not found:
         hint = next((name for name in preferred(frame.columns)), "age")
         raise GroupError(
@@ -133,6 +138,13 @@ def _others(names: Iterable[object], config: AuditConfig) -> list[str]:
     taken = {roles.label, roles.score, roles.image_id, roles.pair_id, *OWN_COLUMNS}
     taken |= {name for name in (config.unit_column, config.weight_column) if name}
     return [str(name) for name in names if name not in taken and ":" not in str(name)]
+
+
+def _restates_label(column: pd.Series) -> bool:
+    """Whether it holds nothing but words for real and fake: a detector's decision, not a group of people."""
+    if pd.api.types.is_numeric_dtype(column) or column.nunique() > FEW_VALUES:
+        return False
+    return all_label_words([str(value) for value in column.dropna().unique()])
 
 
 def _values(column: pd.Series, whole: bool) -> str:

@@ -73,7 +73,7 @@ def with_source_units(frame: pd.DataFrame, config: AuditConfig, column: str | No
     name, label = column or config.columns.pair_id, config.columns.label
     if config.unit_column or config.independent or name not in frame.columns or label not in frame.columns:
         return config
-    fake = labels_of(frame[label], config.positive)
+    fake = labels_of(frame[label], config.positive, config.read_as.get("real"))
     codes, known = pd.factorize(frame[name])[0], frame[name].notna().to_numpy()
     if (np.bincount(codes[known] * 2 + fake[known]) > 1).any():
         return replace(config, unit_column=name)
@@ -237,7 +237,7 @@ def one_of_each(frame: pd.DataFrame, config: AuditConfig) -> tuple[pd.DataFrame,
             f"the score table has no column {', '.join(map(repr, missing))}; it has "
             f"{', '.join(map(repr, frame.columns))}"
         )
-    fake = labels_of(frame[config.columns.label], config.positive)
+    fake = labels_of(frame[config.columns.label], config.positive, config.read_as.get("real"))
     unit, order = unit_codes(frame[config.unit_column]), _drawn(frame, config)
     pair = _pair_codes(frame, config)
     reals = _first(np.flatnonzero(~fake), unit, order, np.zeros(len(frame), dtype=bool))

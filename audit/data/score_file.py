@@ -1,86 +1,185 @@
-"""Score files: CSV or Parquet, anyone's, read as they are.
+"""Score files: CSV or Parquet, anyone's.
 
-Enters: a path. Leaves: a DataFrame for `audit.data.score_table.score_table`; only the columns it needs, where
-those are known.
+Enters: a path. Leaves: `ScoreFile`: a DataFrame for `audit.data.score_table.score_table` with only the
+columns it needs, where those are known, and how the file was read (`audit.data.table_reading`).
 
 Why a damaged table is refused whole (`pipelines.untrusted`): a row that was lost would be lost in silence.
-Why CSV files are read with "NA" as text: it is a group in real files (a continent, an answer), and pandas'
-default would drop it without a word. Only an empty field is a missing label.
+Why the first rows are judged and the rest is read as they say: a guess costs the same in a table of ten
+million rows as in one of ten, and what contradicts it further down is an error with its row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from audit.config import AuditConfig
-from audit.data.columns import preferred, resolved, unaudited, usual_attributes
-from audit.errors import ScoreFileError
+from audit.data.columns import preferred, unaudited, usual_attributes
+from audit.data.table_reading import Reading, judged, tidied
+from audit.data.table_words import NUMBER_MISSING
+from audit.errors import ScoreFileError, UnclearTableError
 from pipelines.errors import UnreadableFile
-from pipelines.untrusted import flat_columns, open_parquet, read_csv
+from pipelines.untrusted import (
+    CsvShape,
+    csv_encoding,
+    csv_separator,
+    csv_shape,
+    flat_columns,
+    open_parquet,
+    read_csv,
+)
 
 PARQUET = {".parquet", ".pq"}
 TEXT = {".csv", ".tsv", ".txt"}
 HEAD_ROWS = 20_000
 """Rows by which columns are judged before the file is read."""
+FEW_WORDS = 200
+"""A column with at most this many different words in its first rows is read as categories."""
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+"""Names under which a separator can be given."""
 
 
-def read_scores(path: str | Path, config: AuditConfig) -> pd.DataFrame:
-    """Read a .csv or .parquet score file; only the columns the audit needs, where that is known.
+@dataclass(frozen=True)
+class Look:
+    """What the first rows of a file say.
+
+    Attributes:
+        path: The file.
+        head: Its first rows, all columns.
+        reading: How they are understood, and what is not.
+        shape: Names and number of rows, of a text table.
+    """
+
+    path: Path
+    head: pd.DataFrame
+    reading: Reading
+    shape: CsvShape | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all rows."""
+        return len(self.head) < HEAD_ROWS
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """A score file as it was read.
+
+    Attributes:
+        frame: Rows that have a label and a score, and the columns an audit needs.
+        look: What it was judged by, with what was found in the whole of it.
+        left_out: Reason to number of rows without label or score.
+    """
+
+    frame: pd.DataFrame
+    look: Look
+    left_out: dict[str, int]
+
+    @property
+    def reading(self) -> Reading:
+        """How it was read."""
+        return self.look.reading
+
+    @property
+    def config(self) -> AuditConfig:
+        """The options, in the table's own spelling."""
+        return self.look.reading.config
+
+    def unaudited(self, attributes: Sequence[str]) -> str | None:
+        """What `audit.data.columns.unaudited` says of the file, judged by its first rows."""
+        return unaudited(self.look.head, self.config, attributes, whole=self.look.whole)
+
+    def other_columns(self) -> Iterator[pd.Series]:
+        """The columns that were left in the file, one at a time, of the same rows as `frame`.
+
+        Columns whose first rows are numbers with fractions, or all the same, are passed over: no one is named
+        so. None where rows were left out, as the columns were all read then.
+
+        Raises:
+            ScoreFileError: If the file cannot be read.
+        """
+        look = self.look
+        names = [n for n in look.head.columns if n not in self.frame.columns and _may_name(look.head[n])]
+        with _readable(look.path):
+            if look.shape is not None:
+                others = _read_csv(look, names, dict.fromkeys(names, "category"))
+                yield from (others[name] for name in names)
+                return
+            for name in names:
+                yield open_parquet(look.path).read(columns=[name]).to_pandas()[name]
+
+
+def look_at(path: str | Path, config: AuditConfig) -> Look:
+    """Read the first rows of a score file and understand them; nothing is asked, problems are listed.
+
+    Args:
+        path: A .csv, .tsv, .txt or .parquet file.
+        config: Options; `read_as` and the names of columns correct what was guessed before.
 
     Raises:
         ScoreFileError: If the file is missing, of another type, or cannot be parsed.
     """
     path = Path(path)
     with _readable(path):
-        head = _head(path)
-        config = resolved(config, head.columns)
-        wanted = _wanted(head, config)
-        return _read_parquet(path, config, wanted) if _is_parquet(path) else _read_csv(path, config, wanted)
+        if _is_parquet(path):
+            head = _parquet_head(path)
+            return Look(path, head, judged(head, config, whole=len(head) < HEAD_ROWS))
+        asked = config.read_as
+        encoding = asked.get("encoding") or csv_encoding(path)
+        separator = asked.get("separator") or csv_separator(path, encoding)
+        separator = SEPARATORS.get(separator, separator)
+        shape = csv_shape(path, separator, encoding)
+        head = read_csv(
+            path, separator, na_values=[""], n_head=HEAD_ROWS, encoding=encoding, shape=shape,
+            skip_blanks=_padded(shape),
+        )  # fmt: skip
+        whole = len(head) < HEAD_ROWS
+        return Look(path, head, judged(head, config, encoding, separator, whole), shape)
 
 
-def unaudited_columns(path: str | Path, config: AuditConfig, attributes: Sequence[str]) -> str | None:
-    """What `audit.data.columns.unaudited` says of a score file, judged by its first rows.
-
-    Args:
-        path: The file.
-        config: Options as asked for.
-        attributes: The audited columns.
-
-    Raises:
-        ScoreFileError: If the file cannot be read.
-    """
-    path = Path(path)
-    with _readable(path):
-        head = _head(path)
-    return unaudited(head, config, attributes, whole=len(head) < HEAD_ROWS)
-
-
-def other_columns(path: str | Path, loaded: Collection[str]) -> Iterator[pd.Series]:
-    """The columns of a score file that `read_scores` left in it, one at a time.
-
-    Columns whose first rows are numbers with fractions, or all the same, are passed over: no one is named so.
-
-    Args:
-        path: The file.
-        loaded: Columns that are known already.
+def read_scores(path: str | Path, config: AuditConfig) -> ScoreFile:
+    """Read a score file; only the columns the audit needs, where that is known.
 
     Raises:
-        ScoreFileError: If the file cannot be read.
+        ScoreFileError: If the file is missing, of another type, or cannot be parsed.
+        UnclearTableError: Naming everything that cannot be guessed, with the option that says it.
+        ScoreValueError: A score is none.
     """
-    path = Path(path)
-    with _readable(path):
-        head = _head(path)
-        names = [name for name in head.columns if name not in loaded and _may_name(head[name])]
-        if not _is_parquet(path):
-            frame = read_csv(path, _separator(path), usecols=names, dtype="category", na_values=[""])
-            yield from (frame[name] for name in names)
-            return
-        for name in names:
-            yield open_parquet(path).read(columns=[name]).to_pandas()[name]
+    look = look_at(path, config)
+    _refuse_problems(look)
+    wanted = _wanted(look)
+    with _readable(look.path):
+        read = (
+            _read_parquet(look, wanted)
+            if look.shape is None
+            else _read_csv(look, wanted, _kinds(look, wanted))
+        )
+    found = tidied(read, look.reading)
+    if found.left_out and len(wanted) < len(look.head.columns):  # the other columns would not fit the rows
+        with _readable(look.path):
+            every = list(look.head.columns)
+            read = (
+                _read_parquet(look, every)
+                if look.shape is None
+                else _read_csv(look, every, _kinds(look, every))
+            )
+        found = tidied(read, look.reading)
+    return ScoreFile(found.frame, Look(look.path, look.head, found.reading, look.shape), found.left_out)
+
+
+def _refuse_problems(look: Look) -> None:
+    problems = look.reading.problems
+    if not problems:
+        return
+    parts = [f"{problem.text}: {problem.option}" for problem in problems]
+    if len(parts) == 1:
+        raise UnclearTableError(f"{look.path}: {parts[0]}")
+    listed = "; ".join(f"({number}) {part}" for number, part in enumerate(parts, start=1))
+    raise UnclearTableError(f"{look.path} leaves {len(parts)} things open: {listed}")
 
 
 def _may_name(column: pd.Series) -> bool:
@@ -112,45 +211,80 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in PARQUET
 
 
-def _separator(path: Path) -> str:
-    return "\t" if path.suffix.lower() == ".tsv" else ","
+def _padded(shape: CsvShape) -> bool:
+    """Whether blanks follow the separators, by the header."""
+    return any(name.startswith(" ") for name in shape.names)
 
 
-def _head(path: Path) -> pd.DataFrame:
+def _parquet_head(path: Path) -> pd.DataFrame:
     """All columns of the first rows."""
-    if not _is_parquet(path):
-        return read_csv(path, _separator(path), na_values=[""], n_head=HEAD_ROWS)
     file = open_parquet(path)
     columns = flat_columns(file)
     first = next(file.iter_batches(batch_size=HEAD_ROWS, columns=columns), None)
     return file.read(columns=columns).to_pandas() if first is None else first.to_pandas()
 
 
-def _read_parquet(path: Path, config: AuditConfig, wanted: list[str]) -> pd.DataFrame:
+def _read_parquet(look: Look, wanted: list[str]) -> pd.DataFrame:
+    config = look.reading.config
     texts = [
         name
         for name in wanted
         if name in {*config.attributes, *preferred(wanted)} and name not in config.controls
     ]
-    table = open_parquet(path, read_dictionary=texts).read(columns=wanted)
+    table = open_parquet(look.path, read_dictionary=texts).read(columns=wanted)
     return table.to_pandas(self_destruct=True, split_blocks=True)
 
 
-def _read_csv(path: Path, config: AuditConfig, wanted: list[str]) -> pd.DataFrame:
-    measured = {config.columns.score, *config.bins}
-    groups = {*config.attributes, *preferred(wanted)}
-    kinds = {name: "category" if name in groups else "str" for name in wanted if name not in measured}
-    return read_csv(path, _separator(path), usecols=wanted, dtype=kinds, na_values=[""])
+def _kinds(look: Look, wanted: Collection[str]) -> dict[str, str]:
+    """How each column of a text table is read: words as categories, numbers as pandas finds them."""
+    config = look.reading.config
+    head = look.head
+    measured = {config.columns.score, *config.bins, config.weight_column}
+    if look.reading.decimal == ",":
+        measured |= set(config.controls)
+    groups = {*config.attributes, *preferred(wanted), config.columns.label}
+    groups |= {name for name in wanted if head[name].nunique() <= FEW_WORDS and len(head) > FEW_WORDS}
+    if _signed(look):
+        measured.discard(config.columns.score)
+    return {name: "category" if name in groups else "str" for name in wanted if name not in measured}
 
 
-def _wanted(head: pd.DataFrame, config: AuditConfig) -> list[str]:
-    """Columns to load: all where attributes are not the usual ones, or a refusal will have to list them."""
+def _signed(look: Look) -> bool:
+    """Whether scores are written with a percent sign."""
+    name = look.reading.config.columns.score
+    return look.reading.percent and bool(head_texts(look.head[name]).str.contains("%", regex=False).any())
+
+
+def head_texts(column: pd.Series) -> pd.Series:
+    """The known values of a column as text."""
+    return column.dropna().astype(str)
+
+
+def _read_csv(look: Look, wanted: list[str], kinds: dict[str, str]) -> pd.DataFrame:
+    reading, shape = look.reading, look.shape
+    assert shape is not None
+    numbers = {reading.config.columns.score, *reading.config.bins, reading.config.weight_column}
+    as_words = {name for name, kind in kinds.items() if kind == "category"}
+    missing = {
+        name: [""]
+        if name in as_words
+        else list(reading.missing.get(name, NUMBER_MISSING if name in numbers else ("",)))
+        for name in wanted
+    }
+    return read_csv(
+        look.path, reading.separator, usecols=wanted, dtype=kinds, na_values=missing,
+        encoding=reading.encoding, decimal=reading.decimal, shape=shape, skip_blanks=_padded(shape),
+    )  # fmt: skip
+
+
+def _wanted(look: Look) -> list[str]:
+    """Columns to load: all where attributes are not the usual ones."""
+    config, head = look.reading.config, look.head
     names = list(head.columns)
     chosen = set(config.attributes) or set(usual_attributes(head, config))
-    roles = config.columns
-    required = {roles.label, roles.score, config.unit_column or roles.label}
-    if not chosen or not {*required, *config.attributes, *config.controls} <= set(names):
+    if not chosen:
         return names
+    roles = config.columns
     chosen |= {
         roles.label,
         roles.score,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import find_attributes, resolved
 from audit.data.groups import Cells, cells_of
+from audit.data.table_words import label_meanings
 from audit.data.unit_totals import unit_codes
 from audit.errors import (
     DuplicateImageError,
@@ -99,7 +100,7 @@ def score_table(frame: pd.DataFrame, config: AuditConfig, split: bool | None = N
     _require(frame, [columns.label, columns.score, *attributes])
     if len(frame) == 0:
         raise ScoreTableError("the score table has no rows; there is nothing to audit")
-    fake = labels_of(frame[columns.label], config.positive)
+    fake = labels_of(frame[columns.label], config.positive, config.read_as.get("real"))
     score = _scores(frame[columns.score])
     _check_duplicates(frame, columns.image_id)
     cells, cell = cells_of(frame, attributes, config.bins)
@@ -159,45 +160,28 @@ def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
         )
 
 
-def labels_of(column: pd.Series, positive: str | None) -> NDArray[np.bool_]:
+def labels_of(column: pd.Series, positive: str | None, real: str | None = None) -> NDArray[np.bool_]:
     """bool [N], True for fake.
 
     Args:
         column: Labels of N images.
-        positive: The label that means fake; None expects 0/1 (or "real"/"fake").
+        positive: The label that means fake; None expects 0/1, or words such as "real" and "fake".
+        real: The label that means real, all others being kinds of fake.
 
     Raises:
-        LabelError: If the column does not hold two classes.
+        LabelError: If what the labels mean cannot be told.
     """
     codes, values = pd.factorize(column)
     texts = [_label_text(value) for value in values]
     if (codes < 0).any():
         raise LabelError(f"row {int(np.argmax(codes < 0))} of column '{column.name}' has no label")
-    if positive is not None:
-        if len(set(texts)) > 2 or positive not in texts:
-            raise LabelError(
-                f"column '{column.name}' holds {_few(texts)}; --positive {positive} needs at most two "
-                "labels, one of them that"
-            )
-        return np.array([text == positive for text in texts])[codes]
-    known = {"0": False, "1": True, "real": False, "fake": True, "False": False, "True": True}
-    strange = [text for text in texts if text not in known]
-    if strange:
-        raise LabelError(
-            f"column '{column.name}' holds {_few(strange)}; expected 1 for fake and 0 for real, "
-            "or say with --positive which label means fake"
-        )
-    return np.array([known[text] for text in texts])[codes]
+    meanings = label_meanings(texts, str(column.name), positive, real)
+    return np.array([meanings[text] for text in texts])[codes]
 
 
 def _label_text(value: object) -> str:
     whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
     return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
-
-
-def _few(texts: Sequence[str]) -> str:
-    shown = ", ".join(repr(text) for text in texts[:4])
-    return f"{shown} and {len(texts) - 4} more values" if len(texts) > 4 else shown
 
 
 def _scores(column: pd.Series) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ from audit.data.sampling_units import (
     weights_note,
     with_source_units,
 )
-from audit.data.score_file import other_columns, read_scores, unaudited_columns
+from audit.data.score_file import ScoreFile, read_scores
 from audit.data.score_table import ScoreTable, score_table
 from audit.data.unit_totals import IMAGES
 from audit.inference.clusters import worth
@@ -198,15 +198,21 @@ def audit_score_file(
         ExpectedError: If the file, an option or the table cannot be used.
     """
     config = (config or AuditConfig()).check()
-    frame = read_scores(path, config)
-    config = resolved(config, frame.columns)
-    config = with_source_units(frame, config)
+    read = read_scores(path, config)
+    frame, config = read.frame, with_source_units(read.frame, read.config)
     table = score_table(frame, config)
-    independent = _refuse_hidden_units(path, frame, table, config)
-    data = {"kind": "scores", "path": str(path), "sha256": file_sha256(path)}
+    independent = _refuse_hidden_units(read, table, config)
+    data = {
+        "kind": "scores",
+        "path": str(path),
+        "sha256": file_sha256(path),
+        "read_as": read.reading.record(),
+    }
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
-    left = unaudited_columns(path, config, table.cells.attributes)
-    return _audited(frame, table, config, Extras(provenance), independent, left)
+    said = read.reading.sentence()
+    extras = Extras(provenance, notes=[said] if said else [], left_out=read.left_out)
+    left = read.unaudited(table.cells.attributes)
+    return _audited(frame, table, config, extras, independent, left)
 
 
 def _audited(
@@ -341,14 +347,12 @@ def _part(
     )
 
 
-def _refuse_hidden_units(
-    path: str | Path, frame: pd.DataFrame, table: ScoreTable, config: AuditConfig
-) -> list[str]:
+def _refuse_hidden_units(file: ScoreFile, table: ScoreTable, config: AuditConfig) -> list[str]:
     """`refuse_hidden_units` of the columns that were read, then of those that were left in the file."""
     if config.unit_column is not None:
         return []
-    read = refuse_hidden_units(table, (frame[name] for name in frame.columns), config)
-    return read or refuse_hidden_units(table, other_columns(path, frame.columns), config)
+    read = refuse_hidden_units(table, (file.frame[name] for name in file.frame.columns), config)
+    return read or refuse_hidden_units(table, file.other_columns(), config)
 
 
 def _n_pairs(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig) -> int:

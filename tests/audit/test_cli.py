@@ -224,8 +224,16 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
          "error: Invalid value for '--device': 'gpu' is none of auto, cpu, cuda "
          "(see audit run --help)"),
         (["run", "--scores", "s.csv", "--attribute", "Skin"],
-         "error: the score table has no column 'Skin'; it has 'image_id', 'label', 'score', 'race'"),
-        (["run", "--scores", "s.csv", "--tolerance", "2"], "error: tolerance 2.0 is not between 0 and 1"),
+         "error: s.csv: there is no column 'Skin'; there are 'image_id', 'label', 'score', 'race': "
+         "--attribute NAME"),
+        (["run", "--scores", "s.csv", "--tolerance", "200"],
+         "error: Invalid value for '--tolerance': '200' is no tolerance: write 0.02 or 2 for 2 points, the "
+         "gap between two rates that nobody minds (see audit run --help)"),
+        (["run", "--scores", "s.csv", "--read", "sep=;"],
+         "error: no way of reading is called 'sep'; there are separator, decimal, encoding, percent, higher, "
+         "real, missing"),
+        (["run", "--scores", "s.csv", "--read", "percent"],
+         "error: Invalid value: --read percent: write KEY=VALUE, such as separator=; (see audit run --help)"),
         (["run", "--scores", "s.csv", "--bins", "age"],
          "error: Invalid value: --bins age: write COLUMN=18,40,65 (see audit run --help)"),
         (["run", "--scores", "s.csv", "--out", "s.csv"],

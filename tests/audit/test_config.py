@@ -14,7 +14,7 @@ from audit.errors import ConfigError
     ("options", "message"),
     [
         ({"confidence": 1.0}, "confidence 1.0 is not in 0.5-1"),
-        ({"tolerance": 0.0}, "tolerance 0.0 is not between 0 and 1"),
+        ({"tolerance": 0.0}, "tolerance 0 is not between 0 and 1: .* 2 points are 0.02"),
         ({"ratio_tolerance": (1.1, 1.2)}, "ratio tolerance 1.1-1.2"),
         ({"ratio_tolerance": (0.8, math.inf)}, "ratio tolerance 0.8-inf"),
         ({"min_n": 0}, "min_n 0"),

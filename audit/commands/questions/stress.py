@@ -18,6 +18,7 @@ from audit.commands.common import (
     require_detectors,
     require_folder,
 )
+from audit.commands.run_options import points
 
 
 def stress(
@@ -47,7 +48,12 @@ def stress(
         typer.Option(help="Column to audit; repeat. Default: all of the data set's.", metavar="COLUMN"),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Difference in harm that nobody minds.", metavar="SHARE")
+        float,
+        typer.Option(
+            help="Difference in harm that nobody minds: 0.02, or 2, is 2 points.",
+            metavar="SHARE|POINTS",
+            parser=points,
+        ),
     ] = 0.02,
     confidence: Annotated[float, typer.Option(help="Of every interval and verdict.", metavar="SHARE")] = 0.95,
     min_n: Annotated[

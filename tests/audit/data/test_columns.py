@@ -57,7 +57,7 @@ def test_unaudited_columns_are_named(frame, tmp_path, suffix):
 def test_bins_make_a_number_an_attribute_whatever_the_capitals(frame, tmp_path):
     frame.to_csv(tmp_path / "s.csv", index=False)
     config = AuditConfig(bins={"age": [18.0, 65.0]}, n_boot=100)
-    table = score_table(read_scores(tmp_path / "s.csv", config), config)
+    table = score_table(read_scores(tmp_path / "s.csv", config).frame, config)
     assert dict(zip(table.cells.attributes, table.cells.levels, strict=True))["Age"] == [
         "<18", "18 to <65", ">=65",
     ]  # fmt: skip

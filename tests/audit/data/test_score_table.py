@@ -147,20 +147,20 @@ def test_other_column_names(twelve_pairs):
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 def test_files(twelve_pairs, tmp_path, suffix):
     path = tmp_path / f"scores.{suffix}"
-    frame = twelve_pairs.assign(race=twelve_pairs["race"].replace({"x": "NA", "y": "None"}), extra=1)
+    frame = twelve_pairs.assign(race=twelve_pairs["race"].replace({"x": "NA", "y": "EU"}), extra=1)
     if suffix == "parquet":
         frame.to_parquet(path)
     else:
         frame.to_csv(path, index=False, sep="\t" if suffix == "tsv" else ",")
-    table = score_table(read_scores(path, CONFIG), CONFIG)
-    assert table.cells.levels == [["NA", "None"]]
+    table = score_table(read_scores(path, CONFIG).frame, CONFIG)
+    assert table.cells.levels == [["EU", "NA"]]
     assert table.score.tolist() == twelve_pairs["score"].tolist()
 
 
 def test_empty_field_in_a_csv_is_a_missing_label(twelve_pairs, tmp_path):
     twelve_pairs.loc[[0, 12], "race"] = None
     twelve_pairs.to_csv(tmp_path / "s.csv", index=False)
-    table = score_table(read_scores(tmp_path / "s.csv", CONFIG), CONFIG)
+    table = score_table(read_scores(tmp_path / "s.csv", CONFIG).frame, CONFIG)
     assert table.cells.levels == [["x", "y", "(missing)"]]
 
 
@@ -170,7 +170,7 @@ def test_empty_field_in_a_csv_is_a_missing_label(twelve_pairs, tmp_path):
         ("none.csv", None, "no score file at"),
         ("empty.csv", b"", "is empty: a table begins with"),
         ("junk.parquet", b"PAR1 no", "is not a readable Parquet file"),
-        ("latin.csv", "label,score,race\n1,0.5,é".encode("latin-1"), "is not UTF-8 text"),
+        ("book.csv", b"PK\x03\x04 workbook", "is a workbook or an archive, not text: save it as CSV"),
         ("scores.xlsx", b"x", "is not a .csv or .parquet file"),
     ],
 )

@@ -1,0 +1,195 @@
+"""What words in foreign tables mean: labels, missing values, names of columns.
+
+Enters: texts as a table has them. Leaves: what they mean, or None where they mean nothing here.
+
+Why a column's name takes part: 1 in a column "is_real" is a real face, and in "is_fake" a fake one.
+Why "none" and "unknown" are no missing values of a group: people without glasses and people who said nothing
+are groups in real tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from audit.errors import LabelError
+
+
+def _set(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+FAKE = _set(
+    "fake deepfake spoof spoofed attack synthetic synthesized generated forged forgery manipulated "
+    "altered tampered morph morphed ai aigenerated gan imposter impostor presentationattack"
+)
+REAL = _set("real bonafide genuine live authentic original pristine unaltered untampered")
+YES = frozenset({"1", "true", "yes", "y", "t"})
+NO = frozenset({"0", "false", "no", "n", "f"})
+
+LABEL_NAMES = (
+    "label", "labels", "truth", "ground_truth", "groundtruth", "gt", "y_true", "is_fake", "fake", "is_real",
+    "real", "real_or_fake", "real_fake", "actual", "actual_label", "true_label", "target", "class",
+    "bona_fide", "is_bona_fide", "genuine", "is_attack", "attack", "is_deepfake", "deepfake",
+)  # fmt: skip
+"""Usual names of the column that says what an image is, the likelier first."""
+
+SCORE_NAMES = (
+    "score", "scores", "p_fake", "prob_fake", "fake_prob", "probability_fake", "fake_probability",
+    "fake_score", "score_fake", "fake_percent", "fake_pct", "deepfake_score", "deepfake_probability",
+    "spoof_score", "attack_score", "fakeness", "detector_score", "probability", "prob", "p", "y_score",
+    "p_real", "prob_real", "real_prob", "probability_real", "real_probability", "real_score",
+    "score_real", "genuine_score", "bona_fide_score", "liveness", "liveness_score",
+)  # fmt: skip
+"""Usual names of the column of scores. "confidence" is none: it may be that in a decision either way."""
+
+_DECISION = _set(
+    "prediction predictions predicted predict pred decision verdict detected detection output result "
+    "results classification classified flagged flag"
+)
+_SAYS_REAL = frozenset({"real", "genuine", "bonafide", "bona", "authentic", "live", "liveness", "pristine"})
+_SAYS_FAKE = frozenset({"fake", "deepfake", "spoof", "attack", "synthetic", "manipulated", "forged"})
+
+_MISSING = ("NA", "N/A", "#N/A", "NaN", "NULL", "-", "--", "?")
+GROUP_MISSING = ("", *dict.fromkeys(f(w) for w in _MISSING for f in (str, str.upper, str.lower, str.title)))
+"""Words that mean "no value" in a column of groups or names."""
+NUMBER_MISSING = (*GROUP_MISSING, "none", "None", "NONE", "missing", "Missing", "n.a.", "nil", ".")
+"""Words that mean it in a column of numbers or labels."""
+_CODE = re.compile(r"[A-Z]{2}")
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a column's name, in lower case.
+
+    >>> words_of("pFake_Score2"), words_of("is-bona fide")
+    (['p', 'fake', 'score', '2'], ['is', 'bona', 'fide'])
+    """
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
+
+
+def normal(name: str) -> str:
+    """A column's name without what people write differently: capitals, blanks, hyphens.
+
+    >>> normal(" Pair-ID "), normal("Fake probability (%)")
+    ('pair_id', 'fake_probability')
+    """
+    return re.sub(r"[^\w]+|_+", "_", name.strip().lower()).strip("_")
+
+
+def folded(text: str) -> str:
+    """A label without what people write differently; whole numbers as such.
+
+    >>> folded("Bona-Fide "), folded("1.0"), folded("FAKE"), folded("-1")
+    ('bonafide', '1', 'fake', '-1')
+    """
+    plain = text.strip().lower()
+    if re.fullmatch(r"-?\d+[.,]0+", plain):
+        return re.split("[.,]", plain)[0]
+    return plain if re.fullmatch(r"-?\d+", plain) else re.sub(r"[\s_\-]+", "", plain)
+
+
+def says_real(name: str) -> bool:
+    """Whether a column's name speaks of real faces and not of fakes."""
+    words = set(words_of(name))
+    return bool(words & _SAYS_REAL) and not words & _SAYS_FAKE
+
+
+def is_decision(name: str) -> bool:
+    """Whether a column's name is that of what a detector decided."""
+    return bool(set(words_of(name)) & _DECISION)
+
+
+def speaks_of_scores(name: str) -> bool:
+    """Whether a column's name says that it holds a detector's numbers, though it is no usual one."""
+    return bool(
+        set(words_of(name)) & (_SAYS_REAL | _SAYS_FAKE | {"score", "prob", "probability", "likelihood"})
+    )
+
+
+def is_percent(name: str) -> bool:
+    """Whether a column's name says that its numbers are percentages."""
+    return "%" in name or bool({"percent", "percentage", "pct", "perc"} & set(words_of(name)))
+
+
+def all_label_words(texts: Collection[str]) -> bool:
+    """Whether texts are nothing but words for real and fake."""
+    return bool(texts) and all(folded(text) in FAKE | REAL for text in texts)
+
+
+def missing_words(texts: Collection[str]) -> tuple[str, ...]:
+    """The words that mean "no value" among a column of groups.
+
+    "NA" is none where the others are codes of two letters: it may be North America or Namibia.
+
+    Args:
+        texts: The column's different values, or those of its first rows.
+
+    >>> "NA" in missing_words(["EU", "AS", "NA"]), "NA" in missing_words(["White", "NA"])
+    (False, True)
+    """
+    others = [text.strip() for text in texts if text.strip() and text.strip() not in GROUP_MISSING]
+    codes = len(others) >= 1 and all(_CODE.fullmatch(text) for text in others)
+    return tuple(word for word in GROUP_MISSING if not (codes and word == "NA"))
+
+
+def label_meanings(
+    texts: Sequence[str], column: str, positive: str | None = None, real: str | None = None
+) -> dict[str, bool]:
+    """What each label means: True for fake.
+
+    Args:
+        texts: The different labels, blanks around them taken off.
+        column: The name of their column.
+        positive: The label that means fake, of two.
+        real: The label that means real; all others are fakes.
+
+    Raises:
+        LabelError: What they mean cannot be told; the message names the option that does.
+
+    >>> label_meanings(["FAKE", "Bona fide"], "truth"), label_meanings(["0", "1"], "is_real")
+    ({'FAKE': True, 'Bona fide': False}, {'0': True, '1': False})
+    """
+    if positive is not None or real is not None:
+        return _told(texts, column, positive, real)
+    turned = says_real(column)
+    known: dict[str, bool] = {}
+    for text in texts:
+        word = folded(text)
+        if word in FAKE | REAL:
+            known[text] = word in FAKE
+        elif word in YES | NO:
+            known[text] = (word in YES) != turned
+    strange = [text for text in texts if text not in known]
+    if not strange:
+        return known
+    sure = [text for text in known if folded(text) in FAKE | REAL]
+    if len(texts) == 2 and len(sure) == 1:
+        return {text: known.get(text, not known[sure[0]]) for text in texts}
+    raise LabelError(
+        f"column '{column}' holds {few(strange)}; expected 1 for fake and 0 for real, or such words: say "
+        "with --positive LABEL which label means fake, or with --read real=LABEL which one means real"
+    )
+
+
+def _told(texts: Sequence[str], column: str, positive: str | None, real: str | None) -> dict[str, bool]:
+    asked = str(real if real is not None else positive)
+    exact = asked if asked in texts else None
+    close = [text for text in texts if folded(text) == folded(asked)]
+    named = exact or (close[0] if len(close) == 1 else None)
+    if real is not None:
+        if named is None:
+            raise LabelError(f"column '{column}' holds {few(texts)}; none of them is '{real}' (--read real)")
+        return {text: text != named for text in texts}
+    if len(set(texts)) > 2 or named is None:
+        raise LabelError(
+            f"column '{column}' holds {few(texts)}; --positive {positive} needs at most two labels, one of "
+            "them that; of several kinds of fake, say which label means real: --read real=LABEL"
+        )
+    return {text: text == named for text in texts}
+
+
+def few(texts: Sequence[str]) -> str:
+    """Up to four of some texts, quoted."""
+    shown = ", ".join(repr(text) for text in texts[:4])
+    return f"{shown} and {len(texts) - 4} more values" if len(texts) > 4 else shown

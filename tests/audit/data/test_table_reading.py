@@ -1,0 +1,293 @@
+"""A table in anybody's way of writing is the same table; what cannot be guessed is asked for at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audit.config import AuditConfig
+from audit.data.score_file import look_at, read_scores
+from audit.data.score_table import ScoreTable, score_table
+from audit.data.table_words import label_meanings
+from audit.errors import ConfigError, LabelError, ScoreFileError, ScoreValueError, UnclearTableError
+
+CONFIG = AuditConfig()
+N = 64
+
+
+def canonical() -> pd.DataFrame:
+    """A table as we write it: halves of pairs, scores on a grid that percentages keep exactly."""
+    rng = np.random.default_rng(4)
+    person = np.arange(N) // 2
+    fake = np.arange(N) % 2
+    score = np.clip(rng.integers(0, 40, N) + 24 * fake, 0, 64) / 64
+    score[:2] = 0.0, 1.0
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{i}" for i in range(N)],
+            "pair_id": [f"p{i}" for i in person],
+            "label": fake,
+            "score": score,
+            "race": np.array(["Weiß", "Ñandú", "Black, or mixed"])[person % 3],
+            "gender": np.array(["Female", "Male"])[person % 2],
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One way of writing it."""
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    labels: tuple[str, str] = ("0", "1")
+    label_name: str = "label"
+    score_name: str = "score"
+    scale: str = "share"
+    missing: str = ""
+    header: str = "lower"
+    line_end: str = "\n"
+    quote_all: bool = False
+
+
+LABELS = [
+    ("0", "1"), ("real", "fake"), ("REAL", "FAKE"), ("Real ", " Fake"), ("false", "true"), ("FALSE", "TRUE"),
+    ("bona fide", "attack"), ("Bona-Fide", "Spoof"), ("genuine", "GAN-7"), ("authentic", "manipulated"),
+    ("0.0", "1.0"), ("no", "yes"),
+]  # fmt: skip
+DIALECTS = st.builds(
+    Dialect,
+    separator=st.sampled_from([",", ";", "\t", "|"]),
+    decimal=st.sampled_from([".", ","]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1"]),
+    labels=st.sampled_from(LABELS),
+    label_name=st.sampled_from(["label", "truth", "Ground Truth", "is_fake", "target"]),
+    score_name=st.sampled_from(["score", "p_fake", "Fake probability", "Deepfake-Score"]),
+    scale=st.sampled_from(["share", "percent", "sign", "real"]),
+    missing=st.sampled_from(["", "NA", "n/a", "-", "NULL", "nan"]),
+    header=st.sampled_from(["lower", "upper", "title", "hyphen"]),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+    quote_all=st.booleans(),
+)
+SETTINGS = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def number(value: float, dialect: Dialect) -> str:
+    if np.isnan(value):
+        return dialect.missing
+    value = {"percent": 100 * value, "sign": 100 * value, "real": 1 - value}.get(dialect.scale, value)
+    return f"{value:.10g}".replace(".", dialect.decimal) + (" %" if dialect.scale == "sign" else "")
+
+
+def named(name: str, dialect: Dialect) -> str:
+    roles = {"label": dialect.label_name, "score": dialect.score_name}
+    if dialect.scale == "real" and name == "score":
+        return "p_real"
+    text = roles.get(name, name)
+    styles = {"upper": text.upper(), "title": text.title(), "hyphen": text.replace("_", "-")}
+    return styles.get(dialect.header, text)
+
+
+def written(table: pd.DataFrame, dialect: Dialect) -> bytes:
+    """A table in a dialect."""
+    out = io.StringIO()
+    quoting = csv.QUOTE_ALL if dialect.quote_all else csv.QUOTE_MINIMAL
+    writer = csv.writer(out, delimiter=dialect.separator, lineterminator=dialect.line_end, quoting=quoting)
+    writer.writerow([named(name, dialect) for name in table.columns])
+    for row in table.itertuples(index=False):
+        said = row._asdict()
+        said["label"] = dialect.labels[said["label"]]
+        said["score"] = number(said["score"], dialect)
+        writer.writerow([dialect.missing if pd.isna(value) else value for value in said.values()])
+    return out.getvalue().encode(dialect.encoding)
+
+
+def same(found: ScoreTable, wanted: ScoreTable) -> None:
+    """Two tables give the same audit: everything after this point is computed from these arrays alone."""
+    assert found.cells.levels == wanted.cells.levels
+    for name in ("fake", "score", "cell", "real_row", "fake_row", "key"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), err_msg=name)
+
+
+@SETTINGS
+@given(dialect=DIALECTS)
+def test_any_dialect_is_the_same_table(dialect: Dialect, tmp_path: Path):
+    table = canonical()
+    table.loc[6:7, "race"] = None
+    path = tmp_path / "vendor.csv"
+    path.write_bytes(written(table, dialect))
+    read = read_scores(path, CONFIG)
+    assert read.left_out == {} and len(read.frame) == N
+    same(score_table(read.frame, read.config), score_table(table, CONFIG))
+
+
+@SETTINGS
+@given(dialect=DIALECTS, gone=st.lists(st.integers(2, N - 1), max_size=5, unique=True))
+def test_rows_in_are_rows_audited_or_rows_reported(dialect: Dialect, gone: list[int], tmp_path: Path):
+    table = canonical()
+    table.loc[gone, "score"] = np.nan
+    path = tmp_path / "vendor.csv"
+    path.write_bytes(written(table, dialect))
+    read = read_scores(path, CONFIG)
+    assert read.left_out == ({"no score in the table": len(gone)} if gone else {})
+    assert len(read.frame) + sum(read.left_out.values()) == N
+    assert sum(1 for _ in read.other_columns()) == 0
+    kept = table.drop(index=gone).reset_index(drop=True)
+    same(score_table(read.frame, read.config), score_table(kept, CONFIG))
+
+
+def test_what_was_guessed_is_said_with_the_option_that_says_otherwise(tmp_path):
+    dialect = Dialect(";", ",", "cp1252", ("REAL", "FAKE"), "truth", "p_fake", "sign", "n/a")
+    table = canonical()
+    table.loc[6:7, "race"] = None
+    (tmp_path / "vendor.csv").write_bytes(written(table, dialect))
+    reading = read_scores(tmp_path / "vendor.csv", CONFIG).reading
+    assert {one.name: (one.text, one.option) for one in reading.guesses} == {
+        "encoding": ("Windows-1252", "--read encoding=NAME"),
+        "separator": ("';'", "--read separator=MARK"),
+        "decimal": ("comma", "--read decimal=."),
+        "label": ("column 'truth'", "--label-column NAME"),
+        "labels": ("REAL is real, FAKE is fake", "--positive LABEL"),
+        "score": ("'p_fake' in percent", "--read percent=no"),
+        "missing": ("where it says 'n/a' (race 2)", "--read missing=WORD,WORD"),
+    }
+    assert reading.record()["labels"] == {"REAL": "real", "FAKE": "fake"}
+
+
+def test_nothing_is_said_of_a_table_as_we_write_it(tmp_path):
+    canonical().to_csv(tmp_path / "s.csv", index=False)
+    reading = read_scores(tmp_path / "s.csv", CONFIG).reading
+    assert reading.guesses == () and reading.sentence() is None
+
+
+def vendor(tmp_path: Path, text: str, **options: object) -> UnclearTableError:
+    """What a file is refused with."""
+    path = tmp_path / "vendor.csv"
+    path.write_text(text)
+    with pytest.raises(UnclearTableError, match=r"vendor\.csv") as caught:
+        read_scores(path, AuditConfig(**options).check())  # type: ignore[arg-type]
+    return caught.value
+
+
+def test_all_that_cannot_be_guessed_is_asked_for_in_one_message(tmp_path):
+    text = "file;truth;confidence;skin\n1.png;A;0,53;light\n2.png;B;high;dark\n"
+    said = str(vendor(tmp_path, text, attributes=("race",), unit_column="person"))
+    assert said.count("--") >= 4 and "\n" not in said
+    parts = ["(1) which column is what an image is", "--label-column NAME", "--score-column NAME"]
+    for part in [*parts, "no column 'race'", "--attribute NAME", "no column 'person'", "--unit-column NAME"]:
+        assert part in said, part
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("label,score,race\nA,0.1,x\nB,0.9,y\n", r"'label' holds 'A', 'B'.*--positive LABEL"),
+        ("label,score,race\nreal,high,x\nfake,0.9,y\n", r"'score' holds 'high', no numbers: .*missing=high"),
+        ("0,0.1,x\n1,0.9,y\n", r"first line holds numbers.*: write a line of names above it"),
+        (
+            "truth,class,score,race\n0,1,0.1,x\n1,0,0.9,y\n",
+            r"'truth', 'class' may all be: --label-column NAME",
+        ),
+        ("label,liveness,race\n0,3.1,x\n1,-2,y\n", r"is no probability; turned round.*: --threshold eer"),
+    ],
+)
+def test_one_problem_is_one_line_with_its_option(tmp_path, text, message):
+    with pytest.raises(UnclearTableError, match=message):
+        raise vendor(tmp_path, text)
+
+
+def test_a_look_lists_problems_and_takes_corrections(tmp_path):
+    """What a page needs: guesses and problems of a dropped file, and the same again once it is corrected."""
+    path = tmp_path / "v.csv"
+    path.write_text("what;number;race\ngood;12,5;x\nbad;80,0;y\n")
+    first = look_at(path, CONFIG).reading
+    assert [one.option for one in first.problems] == ["--label-column NAME", "--score-column NAME"]
+    told = AuditConfig(
+        columns=type(CONFIG.columns)(label="what", score="number"), read_as={"real": "good", "percent": "no"}
+    ).check()
+    second = look_at(path, told).reading
+    assert second.problems == () and second.labels == {"good": False, "bad": True}
+    assert read_scores(path, told).frame["number"].tolist() == [12.5, 80.0]
+
+
+def test_a_contradiction_far_down_is_an_error_with_its_row(tmp_path, monkeypatch):
+    monkeypatch.setattr("audit.data.score_file.HEAD_ROWS", 4)
+    rows = [f"{i % 2},{score},{'xy'[i % 2]}" for i, score in enumerate([10, 90, 20, 80, 30, 250])]
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows]) + "\n")
+    with pytest.raises(
+        ScoreValueError, match=r"beyond 0-100, the first \(250\) in row 5; say --read percent=no"
+    ):
+        read_scores(tmp_path / "s.csv", CONFIG)
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows[:5], "1,high,x"]) + "\n")
+    with pytest.raises(ScoreValueError, match=r"1 of 6 values are no numbers, the first \('high'\) in row 5"):
+        read_scores(tmp_path / "s.csv", CONFIG)
+
+
+def test_na_is_a_continent_among_codes_and_nothing_among_words(tmp_path):
+    def levels(values: list[str], **options: object) -> list[str]:
+        rows = [f"{i % 2},0.{i + 1},{value}" for i, value in enumerate(values)]
+        (tmp_path / "s.csv").write_text("\n".join(["label,score,place", *rows]) + "\n")
+        config = AuditConfig(attributes="place", **options)  # type: ignore[arg-type]
+        read = read_scores(tmp_path / "s.csv", config)
+        return score_table(read.frame, read.config).cells.levels[0]
+
+    assert levels(["EU", "AS", "NA", "EU"]) == ["AS", "EU", "NA"]
+    assert levels(["EU", "AS", "NA", "EU"], read_as={"missing": "NA"}) == ["AS", "EU", "(missing)"]
+    assert levels(["Asia", "Europe", "NA", "-"]) == ["Asia", "Europe", "(missing)"]
+    assert levels(["glasses", "none", "glasses", "unknown"]) == ["glasses", "none", "unknown"]
+
+
+def test_a_detectors_decision_is_no_group_of_people(tmp_path):
+    (tmp_path / "s.csv").write_text(
+        "truth,prediction,score,site\nFAKE,REAL,0.1,x\nREAL,REAL,0.2,y\nFAKE,FAKE,0.9,x\nREAL,FAKE,0.8,y\n"
+    )
+    read = read_scores(tmp_path / "s.csv", CONFIG)
+    assert read.config.columns.label == "truth"
+    assert score_table(read.frame, read.config).cells.attributes == ["site"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "column", "wanted"),
+    [
+        (["0", "1"], "is_real", [False, True]),
+        (["yes", "no"], "genuine", [True, False]),
+        (["True", "False"], "real_or_fake", [False, True]),
+        (["live", "print", "replay"], "label", None),
+        (["-1", "1"], "label", None),
+    ],
+)
+def test_what_labels_mean(texts, column, wanted):
+    if wanted is None:
+        with pytest.raises(LabelError, match="--positive LABEL"):
+            label_meanings(texts, column)
+    else:
+        assert [not fake for fake in label_meanings(texts, column).values()] == wanted
+    assert label_meanings(["live", "print", "replay"], "label", real="LIVE") == {
+        "live": False, "print": True, "replay": True,
+    }  # fmt: skip
+
+
+def test_ways_of_reading_are_checked_before_a_file_is_opened():
+    with pytest.raises(ConfigError, match="no way of reading is called 'sep'; there are separator"):
+        AuditConfig(read_as={"sep": ";"}).check()
+    with pytest.raises(
+        ConfigError, match=r"percent is 'maybe'; it must be yes or no.*no encoding is called 'x-9'"
+    ):
+        AuditConfig(read_as={"percent": "maybe", "encoding": "x-9"}).check()
+
+
+def test_a_told_encoding_that_does_not_fit_is_one_line(tmp_path):
+    (tmp_path / "s.csv").write_bytes("label,score,race\n1,0.5,é\n".encode("cp1252"))
+    with pytest.raises(ScoreFileError, match=r"s\.csv is not utf-8 text"):
+        read_scores(tmp_path / "s.csv", AuditConfig(read_as={"encoding": "utf-8"}))
