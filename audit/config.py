@@ -15,11 +15,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from audit.errors import ConfigError
 
 PREFERRED_ATTRIBUTES = ("age", "gender", "race")
 """Audited, in this order, where no attribute is named and these columns are present."""
+
+CriterionName = Literal["difference", "ratio", "four-fifths"]
+CRITERIA: tuple[CriterionName, ...] = ("difference", "ratio", "four-fifths")
+"""What a verdict judges of two rates, see `audit.inference.criteria`."""
 
 MAX_REPLICATES = 10_000_000
 """More replicates than this change no number a report shows, and take hours."""
@@ -64,6 +69,8 @@ class AuditConfig:
         confidence: 1 - alpha of every interval and verdict, in 0.5-1.
         tolerance: Gap between two rates that nobody minds, a difference of proportions in 0-1.
         ratio_tolerance: The same for a ratio of rates: (low <= 1, high >= 1).
+        criterion: What verdicts judge: "difference" of two rates against `tolerance`, their "ratio" against
+            `ratio_tolerance`, or "four-fifths": the ratio of the shares of reals that pass against 0.8.
         min_n: Groups with fewer images of the class concerned never drive a verdict.
         n_boot: Replicates of every permutation test and bootstrap, at least; an audit of many comparisons
             draws more where so few could not reject anything (`audit.inference.equality_test`).
@@ -90,6 +97,7 @@ class AuditConfig:
     confidence: float = 0.95
     tolerance: float = 0.02
     ratio_tolerance: tuple[float, float] = (0.8, 1.25)
+    criterion: CriterionName = "difference"
     min_n: int = 30
     n_boot: int = 10_000
     seed: int = 0
@@ -140,6 +148,18 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
         (
             0 < low <= 1 <= high < math.inf,
             f"ratio tolerance {low}-{high} does not run from at most 1 to at least 1",
+        ),
+        (
+            config.criterion in CRITERIA,
+            f"criterion '{config.criterion}' is none of {', '.join(CRITERIA)}",
+        ),
+        (
+            config.criterion != "ratio" or low < 1 < high,
+            f"criterion ratio needs a ratio tolerance that allows for some inequality, not {low}-{high}",
+        ),
+        (
+            config.criterion == "difference" or not config.references,
+            f"--reference judges differences, not criterion {config.criterion}; leave one of them out",
         ),
         (config.min_n >= 1, f"min_n {config.min_n} is not at least 1"),
         (

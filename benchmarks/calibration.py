@@ -15,11 +15,12 @@ import sys
 import time
 from functools import partial
 
+import calibration_criteria
 import calibration_scores
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
-from study import AT_LEAST, AT_MOST, EXACT, REPORT, Study, run
+from study import AT_LEAST, AT_MOST, EXACT, REPORT, Sizes, Study, clustered, run
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.counts import Counts, count, of_units
@@ -512,21 +513,6 @@ def control_inseparable(
 ) -> float:
     """How often the answer is "cannot be separated"."""
     return float(np.mean([isinstance(standardised(n, shift, shape, 0.0, rng), str) for _ in range(n_sim)]))
-
-
-Sizes = tuple[int, ...]
-
-
-def clustered(
-    sizes: Sizes, rates: np.ndarray, together: float | np.ndarray, n_each: int, rng: np.random.Generator
-) -> Counts:
-    """Reals of sizes[g] units in group g, n_each of a unit; errors within it correlate by `together`."""
-    group = np.repeat(np.arange(len(sizes)), sizes)
-    spread = (1 / np.broadcast_to(together, len(sizes)) - 1)[group]
-    chance = rng.beta(rates[group] * spread, (1 - rates[group]) * spread)
-    unit = np.repeat(np.arange(len(group)), n_each)
-    wrong = rng.random(len(unit)) < chance[unit]
-    return of_units(unit_totals(unit, group[unit], len(sizes), np.zeros(len(unit), bool), wrong, None))
 
 
 def unit_verdict(counts: Counts, rng: np.random.Generator) -> Verdict:
@@ -1047,7 +1033,11 @@ STUDIES = [
 ]  # fmt: skip
 
 
-SEEDED = [*enumerate(STUDIES), *enumerate(calibration_scores.STUDIES, 10_000)]
+SEEDED = [
+    *enumerate(STUDIES),
+    *enumerate(calibration_scores.STUDIES, 10_000),
+    *enumerate(calibration_criteria.STUDIES, 20_000),
+]
 """Every row with its seed."""
 
 

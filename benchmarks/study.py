@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audit.data.counts import Counts, of_units
+from audit.data.unit_totals import unit_totals
+
 Simulate = Callable[[int, np.random.Generator], float]
 
 EXACT, AT_LEAST, AT_MOST, REPORT = (0.93, 0.97), (0.93, 1.0), (0.0, 0.05), (0.0, 1.0)
@@ -26,3 +29,18 @@ class Study:
 def run(study: Study, seed: int, scale: float = 1.0) -> float:
     """The share a study finds with its number of simulations times `scale`."""
     return study.simulate(max(int(study.n * scale), 1), np.random.default_rng(seed))
+
+
+Sizes = tuple[int, ...]
+
+
+def clustered(
+    sizes: Sizes, rates: np.ndarray, together: float | np.ndarray, n_each: int, rng: np.random.Generator
+) -> Counts:
+    """Reals of sizes[g] units in group g, n_each of a unit; errors within it correlate by `together`."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    spread = (1 / np.broadcast_to(together, len(sizes)) - 1)[group]
+    chance = rng.beta(rates[group] * spread, (1 - rates[group]) * spread)
+    unit = np.repeat(np.arange(len(group)), n_each)
+    wrong = rng.random(len(unit)) < chance[unit]
+    return of_units(unit_totals(unit, group[unit], len(sizes), np.zeros(len(unit), bool), wrong, None))

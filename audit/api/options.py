@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, TypedDict
 
-from audit.config import AuditConfig, Columns
+from audit.config import AuditConfig, Columns, CriterionName
 from audit.errors import ConfigError
 
 ROLES = {f"{field.name}_column": field.name for field in fields(Columns)}
@@ -28,6 +28,7 @@ class AuditOptions(TypedDict, total=False):
     confidence: float
     tolerance: float
     ratio_tolerance: tuple[float, float]
+    criterion: CriterionName
     min_n: int
     n_boot: int
     seed: int

@@ -223,20 +223,22 @@ def _single(record: AuditResult) -> list[Verdict]:
 
 def verdict_columns(record: AuditResult) -> tuple[str, ...]:
     """What the cells of `verdict_row` are called."""
-    from audit.wording.numbers import percent
+    from audit.wording.criterion_text import column_of_sizes
 
-    interval = f"Gap ({percent(record.config.confidence, 0)} interval), corrected p"
-    return ("By", "Rate", "Verdict", interval, "Between")
+    return ("By", "Rate", "Verdict", column_of_sizes(record), "Between")
 
 
 def verdict_row(record: AuditResult, v: Verdict) -> tuple[str, ...]:
     """One verdict in five cells of text, for a terminal or a notebook; names are as strangers gave them."""
-    from audit.wording.verdict_text import HEADLINES, gap_line, group_label
+    from audit.wording.criterion_text import headline_of
+    from audit.wording.verdict_text import gap_line, group_label
     from reports.text.answer import is_answerable
 
-    word = HEADLINES[v.verdict] if is_answerable(record) else UNANSWERED
+    word = headline_of(record, v.verdict) if is_answerable(record) else UNANSWERED
     ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
-    name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v).removeprefix("gap ")
+    name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v)
+    for what in ("gap ", "ratio of shares passed ", "ratio "):
+        gap = gap.removeprefix(what)
     return (name, v.rate.upper(), word, gap, " vs ".join(ends))
 
 

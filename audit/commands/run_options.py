@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from audit.commands.common import DEVICES, THRESHOLDS, chosen_from, complete, set_quiet
+from audit.config import CRITERIA
 
 DATA, DETECTOR, STATISTICS, GATE, OUTPUT = "Data", "Detector", "Statistics", "Gate", "Output"
 """Titles of the panels, in the order of the help."""
@@ -208,6 +209,16 @@ RatioTolerance = Annotated[
         help="Ratio of two rates that nobody minds: from, to.", metavar="LOW HIGH", rich_help_panel=STATISTICS
     ),
 ]
+Criterion = Annotated[
+    str,
+    typer.Option(
+        help="What verdicts judge: the difference of two rates (--tolerance), their ratio "
+        "(--ratio-tolerance), or four-fifths: whether real images of each group pass at least 0.8 times as "
+        "often.",
+        metavar="NAME", callback=chosen_from(CRITERIA), autocompletion=complete(CRITERIA),
+        rich_help_panel=STATISTICS,
+    ),
+]  # fmt: skip
 MinN = Annotated[
     int,
     typer.Option(

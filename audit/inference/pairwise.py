@@ -41,7 +41,7 @@ from scipy.stats import studentized_range
 
 from audit.data.counts import Floats, Numbers
 from audit.inference.equality_test import range_critical
-from audit.inference.two_proportions import difference_z, equality_z
+from audit.inference.two_proportions import equality_z
 
 _EXACT = 1e-8
 """Below this the range's tail probability is lost in rounding; Bonferroni's bound has met it long before."""
@@ -62,12 +62,6 @@ def pair_deviates(errors: Numbers, images: Numbers) -> Floats:
     deviates = np.zeros((len(rates), len(rates)))
     deviates[first, second] = equality_z(rates[first], images[first], rates[second], images[second])
     return deviates - deviates.T
-
-
-def deviates_beyond(errors: Numbers, images: Numbers, tolerance: float) -> Floats:
-    """float64 [k, k], deviate of rate_g - rate_h if the true difference is `tolerance`."""
-    rates = errors / images
-    return difference_z(tolerance, rates[:, None], images[:, None], rates[None, :], images[None, :])
 
 
 def adjusted_p(z: float, n_groups: int) -> float:

@@ -29,6 +29,12 @@ from audit.schema.result import Gap, RateName, ToleranceCheck
 
 RATE_NAMES: tuple[RateName, ...] = ("fpr", "fnr")
 
+
+def judged_rates(config: AuditConfig) -> tuple[RateName, ...]:
+    """The rates that verdicts are about: both; for the four-fifths rule reals that pass, and so the FPR."""
+    return ("fpr",) if config.criterion == "four-fifths" else RATE_NAMES
+
+
 N_EQUAL = 500
 """Replicates for the mean of a measure among equal groups; its Monte Carlo error is a few per cent of it."""
 
@@ -46,7 +52,7 @@ def n_comparisons(cells: Counts, groupings: Sequence[Grouping], config: AuditCon
     n = 0
     for grouping in groupings:
         counts = cells.merge(grouping.of_cell, len(grouping))
-        classes: tuple[Needs, ...] = ("real", "fake")
+        classes: list[Needs] = ["real" if rate == "fpr" else "fake" for rate in judged_rates(config)]
         n += sum(int(eligible(counts, grouping, needs, config.min_n).sum()) > 1 for needs in classes)
     return n
 
@@ -112,7 +118,7 @@ def questions_of(cells: Counts, groupings: Sequence[Grouping], config: AuditConf
     for grouping in groupings:
         counts = cells.merge(grouping.of_cell, len(grouping))
         by_class = eligible_by_class(grouping, counts, config)
-        questions += [question_of(grouping, counts, by_class, rate) for rate in RATE_NAMES]
+        questions += [question_of(grouping, counts, by_class, rate) for rate in judged_rates(config)]
     return questions
 
 

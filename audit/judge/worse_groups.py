@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.data.counts import Floats, Numbers
+from audit.inference.criteria import Criterion
 from audit.inference.pairwise import (
     adjusted_p,
-    deviates_beyond,
     pair_critical,
     pair_deviates,
     shrunken_rates,
@@ -74,21 +74,22 @@ class GroupPairs:
         pair = adjusted_p(float(self.deviates[worst, best]), len(self.images))
         return max(min(1.0, pair * self.shared), self.gate)
 
-    def beyond(self, tolerance: float) -> NDArray[np.bool_]:
-        """bool [k, k], whether g's rate is proven to exceed h's by more than the tolerance."""
-        return self.higher & (deviates_beyond(self.errors, self.images, tolerance) > self.z)
+    def beyond(self, criterion: Criterion) -> NDArray[np.bool_]:
+        """bool [k, k], whether g is proven to be worse than h by more than is tolerated."""
+        return self.higher & (criterion.deviates_beyond(self.errors, self.images) > self.z)
 
-    def named(self, tolerance: float) -> tuple[int, int] | None:
+    def named(self, criterion: Criterion) -> tuple[int, int] | None:
         """(best, worst): the pair proven unequal that stands for all; None where none is proven.
 
-        The pair furthest apart among those proven to differ by more than the tolerance; where there is none,
+        The pair furthest apart among those proven to differ by more than is tolerated; where there is none,
         among those proven to differ at all.
         """
-        higher, beyond = self.higher, self.beyond(tolerance)
+        higher, beyond = self.higher, self.beyond(criterion)
         chosen = beyond if beyond.any() else higher
         if not chosen.any():
             return None
-        worst, best = np.unravel_index(int(np.where(chosen, self.apart, -1.0).argmax()), chosen.shape)
+        rank = criterion.rank(self.errors, self.images)
+        worst, best = np.unravel_index(int(np.where(chosen, rank, -np.inf).argmax()), chosen.shape)
         return int(best), int(worst)
 
     def worse(self, best: int, names: Sequence[str]) -> list[WorseGroup]:

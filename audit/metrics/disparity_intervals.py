@@ -106,7 +106,7 @@ class Evidence:
         pair of images count, the bootstrap may ask for more.
         """
         normal = pair_critical(len(self.counts), alpha)
-        if rate in {"fpr", "fnr", "tpr"} or self.counts.units is not None:
+        if rate in {"fpr", "fnr", "tpr", "tnr"} or self.counts.units is not None:
             return normal
         return max(normal, float(np.quantile(self.nulls[rate], 1 - alpha, method="higher")))
 
@@ -117,6 +117,7 @@ class Evidence:
             "fpr": lambda: (rates.fpr, fpr_worth(counts)),
             "fnr": lambda: (rates.fnr, fnr_worth(counts)),
             "tpr": lambda: (1 - rates.fnr, fnr_worth(counts)),
+            "tnr": lambda: (1 - rates.fpr, fpr_worth(counts)),
             "positive_rate": lambda: (rates.positive_rate, positive_rate_worth(counts)),
             "accuracy": lambda: (rates.accuracy, accuracy_worth(counts)),
         }[name]()
@@ -131,7 +132,11 @@ class Evidence:
 
     def ratio(self, name: str, alpha: float) -> Limits:
         """Limits of min / max of a rate."""
-        return self._once(("ratio", name, self.critical(name, alpha)), self._ratio)
+        return self.ratio_at(name, self.critical(name, alpha))
+
+    def ratio_at(self, name: str, z: float) -> Limits:
+        """The same from the limits of all pairs at z."""
+        return self._once(("ratio", name, z), self._ratio)
 
     @cached_property
     def _known(self) -> dict[tuple[str, str, float], Limits]:

@@ -106,6 +106,7 @@ def config_of(result: AuditResult) -> AuditConfig:
         unit_column=recorded.unit_column,
         independent=recorded.independent,
         weight_column=recorded.weight_column,
+        criterion=recorded.criterion,
         max_fpr=recorded.max_fpr,
         max_fnr=recorded.max_fnr,
     )

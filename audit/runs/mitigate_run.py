@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -69,6 +70,7 @@ def mitigate_table(
         MitigationError: The table is too small to split, a column is missing, or the plan impossible.
     """
     plan, config = (plan or Plan()).check(), config or config_of(result)
+    config = replace(config, criterion="difference")  # cures are judged by the gaps they close
     _check(result, plan)
     _require_attributes(frame, config.attributes)
     found = find_cure(

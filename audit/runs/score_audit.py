@@ -40,7 +40,7 @@ from audit.inference.effective_sample_size import fnr_worth, fpr_worth
 from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
 from audit.inference.proportion_intervals import z_value
 from audit.judge.adjusted_gaps import Control, adjusted_gaps, merged, require_columns
-from audit.judge.gap_records import eligible_by_class, gap_results, n_comparisons, question_of
+from audit.judge.gap_records import eligible_by_class, gap_results, judged_rates, n_comparisons, question_of
 from audit.judge.rate_limits import rate_limits
 from audit.judge.reference_group import check_references, n_reference_questions, reference_gaps
 from audit.judge.sanity_checks import scale_sentences, sentences
@@ -338,10 +338,7 @@ def _part(
             *gap_results(grouping, counts, by_class, config, share),
             *reference_gaps(grouping, counts, config, n_references),
         ],
-        questions=[
-            question_of(grouping, counts, by_class, "fpr"),
-            question_of(grouping, counts, by_class, "fnr"),
-        ],
+        questions=[question_of(grouping, counts, by_class, rate) for rate in judged_rates(config)],
         series=series_of(grouping, measured, axes),
         measured=measured,
     )
@@ -415,6 +412,7 @@ def _config_record(
         bins={name: list(edges) for name, edges in config.bins.items()},
         controls=[control.column for control in controls],
         references=dict(config.references),
+        criterion=config.criterion,
         max_fpr=config.max_fpr,
         max_fnr=config.max_fnr,
     )

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from audit.config import CriterionName
 from audit.errors import ResultFormatError
 from audit.schema.gates import NoSkill, RateLimit, Usefulness
 from audit.schema.nullable import Interval, Rate, Record
@@ -77,6 +78,8 @@ class Config(Record):
     """Column of population weights."""
     references: dict[str, str] = {}
     """Attribute to the group that every other group of it is compared with."""
+    criterion: CriterionName = "difference"
+    """What the verdicts judge: differences of rates, ratios of rates, or shares of reals that pass."""
     max_fpr: float | None = None
     """The largest FPR allowed, overall and in every group."""
     max_fnr: float | None = None
@@ -247,6 +250,12 @@ class Verdict(Record):
     """For a disparity: whether the whole interval of the named pair's difference lies beyond the tolerance,
     over all pairs and all verdicts. If not, the groups are proven unequal and the difference as seen is
     beyond, the true one perhaps not."""
+    ratio: Rate = math.nan
+    """For the criterion "ratio": the higher over the lower rate, of the pair that is proven unequal, else of
+    the two furthest apart. For "four-fifths": the lower over the higher share of reals that pass. Undefined
+    for the criterion "difference"; a null ratio beside an interval is one to a rate of 0."""
+    ratio_interval: Interval | None = None
+    """At the level of the verdict, as that of the difference."""
     worst_group: str | None
     best_group: str | None
     min_detectable_gap: Rate

@@ -15,6 +15,16 @@ from dataclasses import dataclass
 
 from audit.data.unit_totals import LEAST_UNITS
 from audit.schema.result import OVERALL, AuditResult, GroupResult, RateName, Verdict, WorseGroup
+from audit.wording.criterion_text import (
+    by_four_fifths,
+    headline_of,
+    in_ratios,
+    limit,
+    nothing_exceeds,
+    ratio_number,
+    ratio_span,
+    size_of,
+)
 from audit.wording.numbers import count, listing, p_equals, percent, point_interval, points, times
 from pipelines.visible import isolated
 
@@ -22,8 +32,6 @@ DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient
 UNEQUAL = "unequal, size open"
 """Insufficient evidence on the size of a gap whose existence is proven."""
 _ORDER = {DISPARITY: 0, INSUFFICIENT: 1, WITHIN: 2}
-HEADLINES = {DISPARITY: "Disparity", WITHIN: "Within tolerance", INSUFFICIENT: "Inconclusive"}
-"""The verdicts as a reader meets them; the record keeps its own words."""
 MOST_NAMED = 5
 """Groups listed by name before the rest are counted."""
 _LABELLED = {"race": "{}", "gender": "{}", "age": "as aged {}"}
@@ -97,6 +105,9 @@ def counts(group: GroupResult, rate: str) -> str:
 def _gap_of_pair(result: AuditResult, v: Verdict) -> str:
     """The named pair's gap; and the range over all groups, where another pair lies further apart."""
     found = deciding(result, v)
+    if in_ratios(result):
+        of = " of the shares that pass" if by_four_fifths(result) else ""
+        return f"a ratio{of} of {ratio_number(v.ratio)} ({found.because(result)})"
     told = f"a gap of {points(found.gap)} ({found.because(result)})"
     if named_pair(v) is None or abs(found.gap - v.gap) < 1e-9:
         return told
@@ -105,18 +116,29 @@ def _gap_of_pair(result: AuditResult, v: Verdict) -> str:
 
 def _size(result: AuditResult, v: Verdict) -> str:
     """What is proven of the size of a disparity."""
-    limit = points(result.config.tolerance)
+    if by_four_fifths(result):
+        return f"It is proven to lie below {limit(result)}."
+    what = "ratio" if in_ratios(result) else "gap"
     if beyond_proven(result, v):
-        return f"The gap is proven to exceed the tolerance of {limit}.{_inflated(v)}"
+        return f"The {what} is proven to exceed {limit(result)}.{_inflated(result, v)}"
+    small = _least(result, v)
+    told = f"The groups are proven unequal, but the true {what} may be {small}, within {limit(result)}."
+    return told + _inflated(result, v)
+
+
+def _least(result: AuditResult, v: Verdict) -> str:
+    """How small a gap, or ratio, the interval leaves possible."""
+    if in_ratios(result):
+        return f"as small as {ratio_number(v.ratio_interval[0])}" if v.ratio_interval else "close to 1"
     _, interval = proven_gap(v)
     least = interval[0] if interval and interval[0] == interval[0] else 0.0
-    small = f"as small as {points(least)}" if least > 0 else "close to zero"
-    told = f"The groups are proven unequal, but the true gap may be {small}, within the tolerance of {limit}."
-    return told + _inflated(v)
+    return f"as small as {points(least)}" if least > 0 else "close to zero"
 
 
-def _inflated(v: Verdict) -> str:
+def _inflated(result: AuditResult, v: Verdict) -> str:
     """What the gap is likely to be: a pair picked because it lies far apart shows too large a gap."""
+    if in_ratios(result):
+        return " The largest of many ratios is too large on average." if v.n_groups > 2 else ""
     pair = named_pair(v)
     seen, corrected = (pair.difference, pair.corrected_difference) if pair else (v.gap, v.gap_corrected)
     likely = points(corrected)
@@ -148,6 +170,7 @@ def _at_least(result: AuditResult, v: Verdict, worse: WorseGroup) -> str:
     rate = percent(getattr(group, v.rate)) if group else ""
     least, ratio = worse.difference_interval[0], worse.ratio_interval[0]
     far = v.verdict == WITHIN and ratio > result.config.ratio_tolerance[1]
+    far = far or result.config.criterion == "ratio"
     more = f"{times(ratio)} as often" if far else f"{points(least)} more"
     return f"{group_label(v.attribute, worse.group)} {rate} (at least {more})"
 
@@ -160,6 +183,13 @@ def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple
     if worst is None or best is None:
         return None
     often = _as_often(pair, getattr(worst, v.rate), getattr(best, v.rate))
+    if by_four_fifths(result):
+        span = ratio_span(v.ratio_interval)
+        claim = (
+            f"Real images {people(v.attribute, worst.group)} pass {ratio_number(v.ratio)} ({span}) times as "
+            f"often as those {people(v.attribute, best.group)}"
+        )
+        return claim, f"flagged {counts(worst, v.rate)} against {counts(best, v.rate)}"
     claim = (
         f"{_images(v.rate).capitalize()} {people(v.attribute, worst.group)} are {_happens(v.rate)} {often} "
         f"those {people(v.attribute, best.group)}"
@@ -188,6 +218,9 @@ def _observed(result: AuditResult, v: Verdict) -> str:
     ends = [find(result, v.attribute, g) for g in names if g]
     told = [f"{group_label(v.attribute, g.group)} {counts(g, v.rate)}" for g in ends if g]
     groups = f": {told[0]} against {told[1]}" if len(told) == 2 else ""
+    if in_ratios(result):
+        flagged = groups.replace(": ", ", flagged ", 1) if by_four_fifths(result) else groups
+        return f"{ratio_number(v.ratio)} ({decided.because(result)}){flagged}"
     return f"{points(decided.gap)} ({decided.because(result)}){groups}"
 
 
@@ -199,6 +232,8 @@ def standing(result: AuditResult, v: Verdict) -> str:
 
 def ratio_note(result: AuditResult, v: Verdict) -> str:
     """What the ratio adds to a small gap: low rates that are far apart in proportion. Else nothing."""
+    if in_ratios(result):
+        return ""
     key = (v.attribute, f"{v.rate}_ratio")
     ratio = next((g for g in result.gaps if (g.attribute, g.measure) == key), None)
     if ratio is None or ratio.interval is None or not ratio.interval[1] < result.config.ratio_tolerance[0]:
@@ -208,6 +243,8 @@ def ratio_note(result: AuditResult, v: Verdict) -> str:
 
 
 def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
+    if in_ratios(result):
+        return _within_ratio(result, v)
     tolerance = points(result.config.tolerance)
     evidence = f"no gap exceeds the tolerance of {tolerance}; the largest seen is {_observed(result, v)}."
     far = far_in_proportion(result, v)
@@ -223,15 +260,25 @@ def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
     return claim, f"{evidence} {ratio_note(result, v)}".rstrip()
 
 
+def _within_ratio(result: AuditResult, v: Verdict) -> tuple[str, str]:
+    """The same for a criterion of ratios."""
+    claim = f"{_images(v.rate).capitalize()} are {_happens(v.rate)} about equally often {by(v.attribute)}:"
+    extreme = "largest ratio"
+    if by_four_fifths(result):
+        claim = f"Real images pass at least four fifths as often in every group {by(v.attribute)}:"
+        extreme = "smallest ratio of shares passed"
+    return claim, f"{nothing_exceeds(result)}; the {extreme} seen is {_observed(result, v)}."
+
+
 def _open_claim(result: AuditResult, v: Verdict) -> str:
     """Unequal, but by how much is open; or not even that."""
     images, happens = _images(v.rate), _happens(v.rate)
     if standing(result, v) == UNEQUAL:
-        limit = points(result.config.tolerance)
-        return (
-            f"{images.capitalize()} are not {happens} equally often {by(v.attribute)}, but the gap may be "
-            f"within the tolerance of {limit}."
-        )
+        unequal = f"{images.capitalize()} are not {happens} equally often {by(v.attribute)}"
+        if by_four_fifths(result):
+            return f"{unequal}, but may pass at least {limit(result)} as often in every group."
+        what = "ratio" if in_ratios(result) else "gap"
+        return f"{unequal}, but the {what} may be within {limit(result)}."
     return f"{RATE_NAMES[v.rate]}, {by(v.attribute)}: too few images to compare."
 
 
@@ -239,9 +286,11 @@ def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
     claim = _open_claim(result, v)
     if v.gap != v.gap:
         return claim, _nothing_to_compare(result, v)
-    seen = f"Largest gap {'proven' if v.worse_groups else 'seen'}: {_observed(result, v)}."
+    what = "Smallest ratio of shares passed," if by_four_fifths(result) else "Largest ratio"
+    what = what if in_ratios(result) else "Largest gap"
+    seen = f"{what} {'proven' if v.worse_groups else 'seen'}: {_observed(result, v)}."
     if v.n_groups > 2 and not v.worse_groups:
-        seen += _inflated(v)
+        seen += _inflated(result, v)
     if standing(result, v) == UNEQUAL and not v.worse_groups:
         seen += " No two groups are proven to differ from each other."
     if standing(result, v) != UNEQUAL and v.min_detectable_gap == v.min_detectable_gap:
@@ -271,7 +320,7 @@ def gap_line(result: AuditResult, v: Verdict) -> str:
     if found.gap != found.gap:
         return "fewer than two groups with enough images"
     chance = f", {p_equals(found.p_value)}" if found.p_value == found.p_value else ""
-    return f"gap {points(found.gap)} ({point_interval(found.interval)}){chance}"
+    return f"{size_of(result, v, found.gap, found.interval)}{chance}"
 
 
 def _short(result: AuditResult, v: Verdict) -> str:
@@ -290,11 +339,8 @@ def _short(result: AuditResult, v: Verdict) -> str:
 
 def finding(result: AuditResult, v: Verdict) -> Finding:
     """Say one verdict in words."""
-    if v.verdict == DISPARITY:
-        return Finding(v, HEADLINES[v.verdict], _short(result, v), *_disparity(result, v))
-    if v.verdict == WITHIN:
-        return Finding(v, HEADLINES[v.verdict], _short(result, v), *_within(result, v))
-    return Finding(v, HEADLINES[v.verdict], _short(result, v), *_insufficient(result, v))
+    tell = {DISPARITY: _disparity, WITHIN: _within, INSUFFICIENT: _insufficient}[v.verdict]
+    return Finding(v, headline_of(result, v.verdict), _short(result, v), *tell(result, v))
 
 
 def explained(result: AuditResult) -> AuditResult:
@@ -325,7 +371,8 @@ def images_needed(result: AuditResult, verdicts: Sequence[Verdict]) -> str:
     """
     needed = max((v.images_needed or 0 for v in verdicts), default=0)
     sized = standing(result, verdicts[0]) == UNEQUAL
-    chance = "if the gap is as large as it looks" if sized else "if the groups are equal"
+    what = "ratio" if in_ratios(result) else "gap"
+    chance = f"if the {what} is as large as it looks" if sized else "if the groups are equal"
     return f"about {count(needed)} images per group: an 80% chance of a clear result {chance}"
 
 
@@ -371,11 +418,15 @@ class Deciding:
     """Corrected for every comparison of the audit."""
     group: str | None
     """The worse group of the two that are compared."""
+    ratio_interval: tuple[float, float] | None = None
+    """For criteria of ratios."""
 
     def because(self, result: AuditResult) -> str:
         """'95% interval 5.4 to 27.8, p = 0.004'."""
         level = percent(result.config.confidence, 0)
         told = [f"{level} interval {point_interval(self.interval)}" if self.interval else "no interval"]
+        if in_ratios(result):
+            told = [f"{level} interval {ratio_span(self.ratio_interval)}"]
         if self.p_value == self.p_value:
             told.append(p_equals(self.p_value))
         return ", ".join(told)
@@ -383,14 +434,14 @@ class Deciding:
 
 def deciding(result: AuditResult, v: Verdict) -> Deciding:
     """Gap, interval and p-value that decided: of the pair proven unequal, else of the largest gap seen."""
-    pair = deciding_pair(result, v)
+    pair, ratio = deciding_pair(result, v), v.ratio_interval
     if pair is not None:
         p_value = v.pair_p_value if v.pair_p_value == v.pair_p_value else v.adjusted_p_value
-        return Deciding(pair.difference, pair.difference_interval, p_value, pair.group)
+        return Deciding(pair.difference, pair.difference_interval, p_value, pair.group, ratio)
     apart = next((d for d in v.differences if d.group == v.worst_group), None)
     if apart is not None and v.compared_with == v.best_group and v.verdict != DISPARITY:
-        return Deciding(apart.difference, apart.interval, v.adjusted_p_value, apart.group)
-    return Deciding(v.gap, v.gap_interval, v.adjusted_p_value, v.worst_group)
+        return Deciding(apart.difference, apart.interval, v.adjusted_p_value, apart.group, ratio)
+    return Deciding(v.gap, v.gap_interval, v.adjusted_p_value, v.worst_group, ratio)
 
 
 def deciding_pair(result: AuditResult, v: Verdict) -> WorseGroup | None:
@@ -413,14 +464,16 @@ def differences(v: Verdict) -> tuple[str | None, Differences]:
 
 def beyond_proven(result: AuditResult, v: Verdict) -> bool:
     """Whether a disparity's gap itself, and not only its estimate, is proven to exceed the tolerance."""
+    if in_ratios(result):
+        return v.beyond_tolerance_proven
     _, interval = proven_gap(v)
     return v.verdict == DISPARITY and interval is not None and interval[0] > result.config.tolerance
 
 
 def far_in_proportion(result: AuditResult, v: Verdict) -> WorseGroup | None:
     """Of the groups within tolerance, the one proven furthest beyond the ratio tolerance."""
-    if v.verdict != WITHIN:
+    if v.verdict != WITHIN or in_ratios(result):
         return None
-    limit = result.config.ratio_tolerance[1]
-    far = [g for g in v.worse_groups if g.ratio_interval[0] > limit]
+    most = result.config.ratio_tolerance[1]
+    far = [g for g in v.worse_groups if g.ratio_interval[0] > most]
     return max(far, key=lambda g: g.ratio_interval[0], default=None)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.schema.result import MISSING, AuditResult, Sweep
+from audit.wording.criterion_text import in_ratios
 from reports.figures import palette
 from reports.figures.plotly_layout import base_layout
 
@@ -52,7 +53,7 @@ def gap_figure(result: AuditResult, attribute: str) -> go.Figure:
         "x1": 1,
         "yref": "y",
         "y0": 0,
-        "y1": result.config.tolerance,
+        "y1": 0 if in_ratios(result) else result.config.tolerance,
     }
     figure.update_layout(
         base_layout(

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from audit.schema.result import AuditResult, GroupResult, RateName, Verdict
+from audit.wording.criterion_text import in_ratios
 from audit.wording.numbers import count, percent, percent_interval, point_interval, points
 from audit.wording.verdict_text import RATE_NAMES, deciding, differences, group_label
 from reports.figures import palette
@@ -164,7 +165,7 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
         overall=getattr(result.overall, rate),
         rates=axis_over([m.high for m in marks]),
         differences=axis_over([v for m in offsets for v in (m.low, m.high)] + [result.config.tolerance]),
-        tolerance=result.config.tolerance,
+        tolerance=0.0 if in_ratios(result) else result.config.tolerance,
         rows=rows,
         n_hidden=max(0, len(groups) - MAX_ROWS),
     )

@@ -17,6 +17,7 @@ from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult, Measures
 from audit.wording import verdict_text as words
+from audit.wording.criterion_text import tolerated
 from audit.wording.numbers import count, number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
 from reports.pages.report_page import detector_name
@@ -149,8 +150,8 @@ def _evaluation(result: AuditResult) -> str:
             f"matched pairs{'; ' + plain(left) if left else ''}.",
             _known(result.provenance.data),
             f"Factors: {plain(', '.join(c.attributes)) or 'none'}. Decision: fake if the score is at least "
-            f"{c.threshold:.4g} (rule: {plain(c.threshold_rule)}). A gap of up to {100 * c.tolerance:g} "
-            f"points is tolerated. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
+            f"{c.threshold:.4g} (rule: {plain(c.threshold_rule)}). Tolerated: "
+            f"{tolerated(result)}. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
             f"{count(result.n_tests)} comparisons (Holm).",
             "### Results",
             _results(result),

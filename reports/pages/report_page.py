@@ -17,6 +17,7 @@ from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult
 from audit.wording import verdict_text as words
+from audit.wording.criterion_text import tolerated
 from audit.wording.numbers import number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
 from pipelines.visible import visible_record
@@ -160,6 +161,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "overall_sentence": answer.overall_sentence(result),
         "baseline_sentence": answer.baseline_sentence(result),
         "no_skill": no_skill_table(result),
+        "tolerated": tolerated(result),
         "crossed_line": answer.crossed_line(result),
         "sureness": answer.sureness(result),
         "notes": answer.notes(result),

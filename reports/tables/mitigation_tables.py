@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from audit.schema.mitigation import GroupShift, MitigationResult, Trial
-from audit.wording.verdict_text import HEADLINES, group_label, title
+from audit.wording.criterion_text import HEADLINES
+from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Table
 from reports.text.mitigation_text import METHODS, RATES
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.schema.result import AuditResult, Verdict
+from audit.wording.criterion_text import headline_of, in_ratios, ratio_number, ratio_span
 from audit.wording.numbers import NO_DATA, percent, point_interval, points
-from audit.wording.verdict_text import HEADLINES, deciding
+from audit.wording.verdict_text import deciding
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,12 @@ def _reason(rule: str) -> str:
 
 
 def _judged(result: AuditResult, v: Verdict) -> Judged:
-    found = deciding(result, v)
+    found, word = deciding(result, v), headline_of(result, v.verdict)
     if found.gap != found.gap:
-        return Judged(v, HEADLINES[v.verdict], "–", "too few images")
-    return Judged(v, HEADLINES[v.verdict], points(found.gap).split()[0], point_interval(found.interval))
+        return Judged(v, word, "–", "too few images")
+    if in_ratios(result):
+        return Judged(v, word, ratio_number(v.ratio), ratio_span(v.ratio_interval))
+    return Judged(v, word, points(found.gap).split()[0], point_interval(found.interval))
 
 
 def _row(

@@ -12,9 +12,9 @@ from pathlib import Path
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures
+from audit.wording.criterion_text import headline_of, in_ratios
 from audit.wording.verdict_text import (
     DISPARITY,
-    HEADLINES,
     RATE_NAMES,
     beyond_proven,
     deciding,
@@ -124,9 +124,18 @@ def verdicts_table(result: AuditResult) -> Table:
         Column("proven", "Gap proven beyond tolerance"),
         Column("images_needed", "Images per group to settle it", "count", "images_needed"),
     ]
+    if in_ratios(result):
+        columns[5:5] = [
+            Column("ratio", "Ratio judged", "number"),
+            Column("ratio_interval", "Interval of the ratio", "number interval", "simultaneous"),
+        ]
     rows = [
         dict(v)
-        | {"attribute": title(v.attribute), "rate": RATE_NAMES[v.rate], "verdict": HEADLINES[v.verdict]}
+        | {
+            "attribute": title(v.attribute),
+            "rate": RATE_NAMES[v.rate],
+            "verdict": headline_of(result, v.verdict),
+        }
         | {
             "gap": (found := deciding(result, v)).gap,
             "gap_interval": found.interval,

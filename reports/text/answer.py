@@ -16,10 +16,16 @@ from audit.judge.sanity_checks import fault_in, sentences
 from audit.judge.usefulness import usefulness_in
 from audit.schema.gates import Reason
 from audit.schema.result import MISSING, AuditResult, Verdict
+from audit.wording.criterion_text import (
+    by_four_fifths,
+    headline_of,
+    in_ratios,
+    nothing_exceeds,
+    perhaps_within,
+)
 from audit.wording.numbers import count, listing, p_value, percent, percent_interval, points
 from audit.wording.verdict_text import (
     DISPARITY,
-    HEADLINES,
     INSUFFICIENT,
     RATE_NAMES,
     UNEQUAL,
@@ -69,6 +75,9 @@ def _unequal(result: AuditResult) -> str:
     disparities = [v for v in disparities if ":" not in v.attribute] or disparities
     proven = {v.attribute for v in disparities if beyond_proven(result, v)}
     open_ = [v for v in disparities if v.attribute not in proven]
+    if by_four_fifths(result):
+        where = _listed(result, disparities)
+        return f"No. Real images pass less than four fifths as often in some group by {where}."
     if not proven:
         return f"Unequal by {_listed(result, open_)}, and perhaps within your tolerance."
     told = f"No. Its error rates differ by {_listed(result, [v for v in disparities if v not in open_])}"
@@ -88,12 +97,12 @@ def headline(result: AuditResult) -> str:
     if not found:
         return "No verdict: no group was compared."
     if UNEQUAL in found:
-        return f"Unequal by {_named(result, UNEQUAL)}, and perhaps within your tolerance."
+        return f"Unequal by {_named(result, UNEQUAL)}, and perhaps {perhaps_within(result)}."
     if found == {WITHIN}:
         far = [v.attribute for v in result.verdicts if far_in_proportion(result, v)]
         far = [by(a) for a in dict.fromkeys([a for a in far if ":" not in a] or far)]
         apart = f", but far apart in proportion {listing(far)}" if far else ""
-        return f"Within tolerance by {_named(result, WITHIN)}{apart}."
+        return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}{apart}."
     start = "Inconclusive" if found == {INSUFFICIENT} else "Partly inconclusive"
     return f"{start}: too few images to compare groups by {_named(result, INSUFFICIENT)}."
 
@@ -134,8 +143,8 @@ def lead(result: AuditResult) -> list[tuple[str, str]]:
         told.append(("Unequal treatment is neither shown nor ruled out:", "there are too few images."))
         told += [(f.claim, f.evidence) for f in findings(result)][:1]
     if WITHIN in found:
-        limit = points(result.config.tolerance)
-        told.append(("Within tolerance", f"by {_named(result, WITHIN)}: no gap exceeds {limit}."))
+        kept = f"by {_named(result, WITHIN)}: {nothing_exceeds(result)}."
+        told.append((headline_of(result, WITHIN), kept))
         told += [line for f in findings(result) for line in _in_proportion(result, f)]
     return told + _vacuous(result)
 
@@ -153,7 +162,9 @@ def _in_proportion(result: AuditResult, f: Finding) -> list[tuple[str, str]]:
 
 def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
     """A warning of errors that are rarer than the tolerance, where nothing stood out in points."""
-    rare = []
+    rare: list[str] = []
+    if in_ratios(result):
+        return []
     for rate, name in RATE_NAMES.items():
         overall = getattr(result.overall, rate)
         verdicts = [v for v in result.verdicts if v.rate == rate]
@@ -290,7 +301,7 @@ def crossed_line(result: AuditResult) -> list[tuple[str, str]]:
     for word in (DISPARITY, INSUFFICIENT, WITHIN):
         names = _crossed_names(result, word)
         if names:
-            lines.append((HEADLINES[word], listing(names)))
+            lines.append((headline_of(result, word), listing(names)))
     return lines
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from audit.schema.result import AuditResult
-from audit.wording.numbers import count, percent, points
+from audit.wording.criterion_text import tolerated
+from audit.wording.numbers import count, percent
 from reports.text.answer import headline
 
 Rows = list[tuple[str, str]]
@@ -72,7 +73,7 @@ def filled(result: AuditResult) -> list[tuple[str, str]]:
         ("Decision", f"fake if the score is at least {c.threshold:.4g}{rule}"),
         (
             "Tolerance",
-            f"{points(c.tolerance)}, at {percent(c.confidence, 0)}; groups of at least {c.min_n} images",
+            f"{tolerated(result)}, at {percent(c.confidence, 0)}; groups of at least {c.min_n} images",
         ),
         ("Answer of the audit", headline(result)),
         ("Program", _joined("fake-face-fairness-audit", p.versions.get("fake-face-fairness-audit"))),

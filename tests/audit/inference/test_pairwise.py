@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm, tukey_hsd
 
+from audit.inference.criteria import Criterion
 from audit.inference.pairwise import (
     adjusted_p,
-    deviates_beyond,
     pair_critical,
     pair_deviates,
     shrunken_rates,
@@ -40,9 +40,11 @@ def test_other_groups_do_not_change_what_a_pair_shows():
 
 def test_beyond_a_tolerance_of_nothing_is_unequal():
     k, n = np.array([10, 30, 90]), np.array([400, 500, 600])
-    beyond = deviates_beyond(k, n, 0.0)
+    beyond = Criterion("difference", 0.0).deviates_beyond(k, n)
     np.testing.assert_allclose(beyond, pair_deviates(k, n), atol=1e-9)
-    assert (deviates_beyond(k, n, 0.05)[2, 0] < beyond[2, 0]) and deviates_beyond(k, n, 0.2)[2, 0] < 0
+    assert (Criterion("difference", 0.05).deviates_beyond(k, n)[2, 0] < beyond[2, 0]) and Criterion(
+        "difference", 0.2
+    ).deviates_beyond(k, n)[2, 0] < 0
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.015, 0.05])

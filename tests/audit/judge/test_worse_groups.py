@@ -8,6 +8,7 @@ import pytest
 
 from audit.config import AuditConfig
 from audit.data.counts import Counts
+from audit.inference.criteria import Criterion
 from audit.judge.verdicts import Question, judge
 from audit.judge.worse_groups import compare_all_pairs, compare_pairs
 from audit.metrics.disparity_intervals import Evidence
@@ -86,7 +87,11 @@ def test_intervals_of_named_groups_are_those_of_the_test_and_not_cut_off():
 
 def test_no_pair_is_named_where_the_gate_does_not_reject():
     pairs = compare_pairs(np.array([5, 60]), np.array([1000, 1000]), 0.06, 1, 0.05)
-    assert not pairs.higher.any() and pairs.named(0.02) is None and pairs.p_value(1, 0) == 0.06
+    assert (
+        not pairs.higher.any()
+        and pairs.named(Criterion("difference", 0.02)) is None
+        and pairs.p_value(1, 0) == 0.06
+    )
 
 
 def test_only_questions_that_are_proven_throughout_leave_their_share_to_the_others():
