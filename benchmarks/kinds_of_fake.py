@@ -26,7 +26,9 @@ def table(folder: Path) -> str:
     """One line a kind, and the worst race group beside the face found."""
     summary = json.loads((folder / "summary.json").read_text())["kinds"]
     files = read_provenance(folder)["finish"]["file_auc"]
-    head = "kind|pairs|rejects|PSNR dB|MS-SSIM|face found|worst race|spectrum dB|file AUC|difficulty"
+    head = (
+        "kind|pairs|rejects|PSNR dB|MS-SSIM|face found|worst race|lost|gained|spectrum dB|file AUC|difficulty"
+    )
     lines = [head, "|".join("-" * 3 for _ in head.split("|"))]
     for kind, record in summary.items():
         whole, hard = record["overall"], record["difficulty"] or {}
@@ -35,7 +37,7 @@ def table(folder: Path) -> str:
         cells = [
             kind, whole["n_pairs"], whole["n_attempted"] - whole["n_pairs"], _text(whole["psnr_db"], 1),
             _text(whole["mean_reconstruction_ms_ssim"], 3), _text(whole["fake_face_found"], 3),
-            _text(worst, 3),
+            _text(worst, 3), whole["n_face_lost"], whole["n_face_gained"],
             _text(whole["mean_spectrum_db"], 2), _text(files[kind], 3),
             f"{_text(hard.get('auc'), 3)} ± {_text(hard.get('standard_error'), 3)}",
         ]  # fmt: skip

@@ -26,6 +26,8 @@ _NAMES = {
     "mean_reconstruction_ms_ssim": "ms_ssim",
     "fake_face_found": "face_found",
     "mean_spectrum_db": "spectrum_db",
+    "n_face_lost": "n_face_lost",
+    "n_face_gained": "n_face_gained",
 }
 """Key of `summary.json` to field of the record."""
 

@@ -404,6 +404,10 @@ class Realism(Record):
     """Mean multi-scale structural similarity, up to 1."""
     face_found: Rate = math.nan
     """Share of the pairs with a face found in the real half in whose fake one is found too."""
+    n_face_lost: int | None = None
+    """Pairs with a face found in the real half alone; None of datasets that do not say."""
+    n_face_gained: int | None = None
+    """Pairs with a face found in the fake alone."""
     spectrum_db: Rate = math.nan
     """Mean distance of the spectra."""
     difficulty: Rate = math.nan

@@ -5,11 +5,13 @@ All labelled photos enter; for a cell its possible donors leave, with their pose
 Why all of them and not the shard: a shard holds one or two photos of a cell, and which ones depends on how
 the run is cut. The pool of a cell is drawn from the label tables by the run's seed alone, so a fake is the
 same in whichever shard it stands, whoever makes it, and however often the run is killed.
+
+Why mirror images too: a face turned to the left then has every donor that is turned to the right.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +23,9 @@ from pipelines.faces.face_geometry import Pose, landmarks_in_crop, pose_of
 from pipelines.sources.photos import Photo, read_photo
 
 Cell = tuple[str, ...]
-POOL_SIZE: Final = 16
-"""Donors looked at in each cell: enough for a near pose, and a bound on what a large run searches twice."""
+POOL_SIZE: Final = 12
+"""Donors looked at in each cell, 24 poses with their mirror images: enough for a near one, and a bound on
+what is searched; in a small run this search is most of the work."""
 _MIN_CONFIDENCE: Final = 0.95
 _MAX_BORDER_SHARE: Final = 0.10
 
@@ -40,6 +43,13 @@ class Donor:
     """As in the photo, so that its eye distance says how large the face is there."""
     in_crop: np.ndarray
     """float32 [5,2], the landmarks in the crop's pixels."""
+    mirrored: bool = False
+    """Lends the mirror image of its face; pose and `in_crop` are those of the mirror image."""
+
+    def mirror(self, side_px: int) -> "Donor":
+        """The same donor mirrored, of a crop of this side."""
+        points = self.in_crop[[1, 0, 2, 4, 3]] * np.float32([-1, 1]) + np.float32([side_px - 1, 0])
+        return replace(self, in_crop=points, pose=replace(self.pose, yaw=-self.pose.yaw), mirrored=True)
 
 
 class DonorPool:
@@ -70,7 +80,9 @@ class DonorPool:
         return len(self._members.get(cell, ())) - 1
 
     def donors(self, cell: Cell) -> list[Donor]:
-        """The donors of a cell, sorted by pair_id; photos without one clear face are none.
+        """The donors of a cell, sorted by pair_id, each followed by its mirror image.
+
+        Photos without one clear face are none.
 
         Raises:
             SourceLost: the photos' folder went away.
@@ -81,12 +93,13 @@ class DonorPool:
         return self._known[cell]
 
     def pixels(self, donor: Donor) -> np.ndarray:
-        """A donor's crop, uint8 [S,S,3].
+        """A donor's crop, mirrored where the donor is; uint8 [S,S,3].
 
         Raises:
             PhotoError: it cannot be read any more.
         """
-        return align_face(read_photo(donor.path).pixels, donor.landmarks, self._crop)[0]
+        pixels = align_face(read_photo(donor.path).pixels, donor.landmarks, self._crop)[0]
+        return np.ascontiguousarray(pixels[:, ::-1]) if donor.mirrored else pixels
 
     def _rank(self, pair_id: str) -> bytes:
         """A shuffled place that depends on the seed and the photo alone."""
@@ -106,7 +119,8 @@ class DonorPool:
             if face.confidence >= _MIN_CONFIDENCE and share <= _MAX_BORDER_SHARE:
                 inside = landmarks_in_crop(face.landmarks, self._crop)
                 pose = pose_of(face.landmarks)
-                donors.append(Donor(*member, photo.sha256, face.landmarks, pose, inside))
+                donor = Donor(*member, photo.sha256, face.landmarks, pose, inside)
+                donors += [donor, donor.mirror(self._crop.size_px)]
         return donors
 
 

@@ -3,9 +3,9 @@
 `FaceCrop`s with landmarks and a `DonorPool` enter; fakes with their masks and donors leave, or the reason why
 there is none.
 
-How: the donor is the one of the cell whose pose is nearest; a similarity lays its five landmarks over those
-of the photo; its colours are matched in Lab (Reinhard et al. 2001); the inside of the face's outline is
-cloned in (Poisson image editing, Perez et al., SIGGRAPH 2003).
+How: the donor is the one of the cell, or its mirror image, whose pose is nearest; a similarity lays its five
+landmarks over those of the photo; its colours are matched in Lab (Reinhard et al. 2001); the inside of the
+face's outline is cloned in (Poisson image editing, Perez et al., SIGGRAPH 2003).
 
 Why a similarity and gates: a full affine map fitted to another pose breaks faces. A face turned too far, a
 donor whose pose differs, points that do not fit, a face that is not found again in its place, colours that
@@ -40,7 +40,10 @@ MAX_DRIFT: Final = 0.30
 MAX_BLEED: Final = 16.0
 """Mean distance in the Lab plane of colours (a, b) between the face cloned in and the donor's matched one."""
 TRIES: Final = 3
-RECIPE: Final = "swap 1: similarity on five points, Lab match, Poisson cloning, gates as in its module"
+RECIPE: Final = (
+    "swap 2: donor or its mirror image, similarity on five points, Lab match, Poisson cloning, gates as in "
+    "its module"
+)
 _EDGE: Final = 0.04
 """Of the crop's side that is never replaced, so that every seam lies inside the image."""
 _BATCH: Final = 16
@@ -66,7 +69,8 @@ class Swap:
         """The best donor first; a fake that fails the last gate gives way to the next donor's."""
         waiting = [self._candidates(face) for face in faces]
         answers: list[Fake | PhotoError | None] = [w if isinstance(w, PhotoError) else None for w in waiting]
-        before = self.finder.find([face.pixels for face in faces])
+        able = [i for i, candidates in enumerate(waiting) if _listed(candidates)]
+        before = dict(zip(able, self.finder.find([faces[i].pixels for i in able]), strict=True))
         for turn in range(TRIES):
             trying = [
                 (i, _listed(waiting[i])[turn])
@@ -84,9 +88,10 @@ class Swap:
 
     def _candidates(self, face: FaceCrop) -> list[Donor] | PhotoError:
         """Donors that fit, the nearest pose first; or why there is none."""
-        if face.landmarks is None:
+        landmarks = face.landmarks
+        if landmarks is None:
             return NoLandmarks("a swap needs the face's landmarks, and none are known")
-        pose = pose_of(face.landmarks)
+        pose = pose_of(landmarks)
         if abs(pose.yaw) > MAX_YAW:
             return FaceTurned(f"the nose lies {abs(pose.yaw):.2f} off the middle; the limit is {MAX_YAW}")
         if face.photo_eye_distance_px < MIN_EYE_DISTANCE_PX:
@@ -100,11 +105,14 @@ class Swap:
         others = [
             d for d in self.pool.donors(face.cell) if d.pair_id != face.pair_id and d.sha256 != face.sha256
         ]
-        fitting = sorted((_misfit(face.landmarks, pose, d), d.pair_id, d) for d in others
-                         if _fits(face, pose, d))  # fmt: skip
+        fitting = sorted(
+            (d for d in others if _fits(face, pose, d)),
+            key=lambda d: (_misfit(landmarks, pose, d), d.pair_id, d.mirrored),
+        )
         if not fitting:
-            return NoDonor(f"of {len(others)} donors of {cell} none stands as this face does")
-        return [donor for _, _, donor in fitting]
+            n = len({d.pair_id for d in others})
+            return NoDonor(f"of {n} donors of {cell} none stands as this face does, nor its mirror image")
+        return fitting
 
     def _with(self, face: FaceCrop, donor: Donor) -> Fake | PhotoError:
         """The fake that one donor gives."""
@@ -124,7 +132,7 @@ class Swap:
             return FakeImplausible(
                 f"colours bled into the face by {bled:.0f} levels; the limit is {MAX_BLEED}"
             )
-        return Fake(pixels, mask, donor.pair_id)
+        return Fake(pixels, mask, donor.pair_id, note="the donor is mirrored" if donor.mirrored else "")
 
 
 def _listed(waiting: list[Donor] | PhotoError) -> list[Donor]:

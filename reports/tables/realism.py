@@ -18,6 +18,8 @@ _MEASURES = [
     Column("psnr_db", "PSNR, dB", "dB"),
     Column("ms_ssim", "MS-SSIM", "number"),
     Column("face_found", "Face found", "percent"),
+    Column("n_face_lost", "Faces lost", "count"),
+    Column("n_face_gained", "Faces gained", "count"),
     Column("spectrum_db", "Distance of spectra, dB", "dB"),
     Column("difficulty", "Difficulty (AUC)", "number"),
 ]

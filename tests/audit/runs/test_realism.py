@@ -14,6 +14,8 @@ GROUP = {
     "mean_reconstruction_ms_ssim": 0.97,
     "fake_face_found": 0.975,
     "mean_spectrum_db": 2.5,
+    "n_face_lost": 1,
+    "n_face_gained": 2,
 }
 SUMMARY = {
     "kinds": {
@@ -48,6 +50,7 @@ def test_every_kind_overall_and_by_group(folder):
     assert (whole.difficulty, whole.difficulty_error, whole.n_held_out) == (0.81, 0.04, 30)
     assert (whole.ms_ssim, whole.face_found, whole.spectrum_db, whole.file_auc) == (0.97, 0.975, 2.5, 0.62)
     assert (black.group, black.psnr_db, black.difficulty, black.n_held_out) == ("Black", 31.25, 0.9, 12)
+    assert (whole.n_face_lost, whole.n_face_gained) == (1, 2)
     assert math.isnan(white.psnr_db) and math.isnan(white.difficulty) and white.n_held_out == 0
     assert swap.kind == "swap" and math.isnan(swap.difficulty) and math.isnan(swap.file_auc)
 
@@ -58,9 +61,11 @@ def test_the_kinds_of_the_audit_alone(folder):
 
 def test_a_dataset_of_one_unnamed_kind_and_one_without_a_summary(tmp_path):
     assert realism_of(tmp_path, ["fake"], {}) == []
-    old = {"overall": GROUP, "groups": [{"attribute": "race", "group": "Black", **GROUP}]}
+    known = {name: value for name, value in GROUP.items() if not name.startswith("n_face")}
+    old = {"overall": known, "groups": [{"attribute": "race", "group": "Black", **known}]}
     (tmp_path / "summary.json").write_text(json.dumps(old))
-    assert [one.group for one in realism_of(tmp_path, ["fake"], {})] == ["all", "Black"]
+    whole, black = realism_of(tmp_path, ["fake"], {})
+    assert (whole.group, black.group, whole.n_face_lost) == ("all", "Black", None)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_counts_and_means_by_hand():
         [
             ("20-29", "Male", "White", "ok", 0.9, 0.0, 0.1, 0.8, 0.9, 0.9),
             ("20-29", "Male", "Black", "ok", 0.7, 0.2, 0.3, 0.6, 0.9, nan),
-            ("20-29", "Female", "Black", "ok", 0.8, 0.1, 0.2, 0.7, nan, nan),
+            ("20-29", "Female", "Black", "ok", 0.8, 0.1, 0.2, 0.7, nan, 0.9),
             ("3-9", "Female", "Black", "no face found", nan, nan, nan, nan, nan, nan),
         ],
         columns=["age", "gender", "race", "status", "confidence", "border_share", "reconstruction_l1",
@@ -26,6 +26,7 @@ def test_counts_and_means_by_hand():
     assert whole["reasons"] == {"no face found": 1}
     assert np.isclose(whole["mean_confidence"], 0.8)
     assert whole["fake_face_found"] == 0.5
+    assert (whole["n_face_lost"], whole["n_face_gained"]) == (1, 1)
     groups = {(g["attribute"], g["group"]): g for g in summary["groups"]}
     assert len(groups) == 6
     assert groups["age", "3-9"]["mean_confidence"] is None

@@ -6,10 +6,11 @@ import pytest
 
 from pipelines.errors import FaceTooSmall, FaceTurned, FakeImplausible, NoDonor, NoLandmarks
 from pipelines.faces.align import TIGHT, FaceFinder
-from pipelines.faces.face_geometry import outline
-from pipelines.generators.donors import DonorPool
+from pipelines.faces.face_geometry import landmarks_in_crop, outline, pose_of
+from pipelines.generators.donors import Donor, DonorPool
 from pipelines.generators.protocol import FaceCrop
 from pipelines.generators.swap import Swap, bleed, cloned, colour_matched, inner_mask
+from pipelines.sources.photos import encode_png
 
 SIDE = 128
 POINTS = np.array([[45, 50], [83, 50], [64, 70], [50, 92], [78, 92]], np.float32)
@@ -96,10 +97,6 @@ def test_a_face_that_cannot_be_swapped_is_a_reject_with_a_reason(swap, changes, 
 
 def test_a_swap_without_a_face_is_thrown_away(tmp_path):
     """Donors whose pose fits but whose pixels show no face, as where a hand lies over it."""
-    from pipelines.faces.face_geometry import pose_of
-    from pipelines.generators.donors import Donor
-    from pipelines.sources.photos import encode_png
-
     path = tmp_path / "hand.png"
     path.write_bytes(encode_png(noise(9)))
     finder = FaceFinder()
@@ -107,3 +104,32 @@ def test_a_swap_without_a_face_is_thrown_away(tmp_path):
     pool._known[CELL] = [Donor("b", path, "1" * 64, POINTS, pose_of(POINTS), POINTS)]
     with pytest.raises(FakeImplausible, match="finds no clear face in the swap"):
         raise one(Swap(pool, finder))
+
+
+def test_a_mirrored_donor_is_its_mirror_image(tmp_path):
+    """The five points of the mirrored crop lie where those of the photo turned about lie."""
+    points = POINTS + np.float32([6, -3])
+    points[2, 0] += 9  # turned to one side
+    frame, pixels = landmarks_in_crop(points, TIGHT), noise(5)
+    path = tmp_path / "donor.png"
+    path.write_bytes(encode_png(pixels))
+    donor = Donor("b", path, "1" * 64, points, pose_of(points), frame)
+    mirror = donor.mirror(TIGHT.size_px)
+    assert mirror.pose.yaw == -donor.pose.yaw != 0 and mirror.mirrored
+    assert pose_of(mirror.in_crop).yaw == pytest.approx(-pose_of(frame).yaw, abs=1e-5)
+    assert mirror.mirror(TIGHT.size_px).in_crop == pytest.approx(frame, abs=1e-4)
+    pool = DonorPool({}, 0, TIGHT, FaceFinder(), lambda _: None)
+    assert (pool.pixels(mirror) == pool.pixels(donor)[:, ::-1]).all()
+
+
+def test_a_face_turned_the_other_way_takes_the_mirror_image(swap, tmp_path):
+    """With one donor, turned to the other side, only its mirror image fits."""
+    turned_left, turned_right = POINTS.copy(), POINTS.copy()
+    turned_left[2, 0] -= 6
+    turned_right[2, 0] += 6
+    donor = Donor("b", tmp_path / "b.png", "1" * 64, turned_right, pose_of(turned_right), turned_right)
+    swap.pool._members[CELL] = [("a", donor.path), ("b", donor.path)]
+    swap.pool._known[CELL] = [donor, donor.mirror(SIDE)]
+    face = FaceCrop("a", noise(3), CELL, "0" * 64, landmarks=turned_left, photo_eye_distance_px=40.0)
+    (chosen,) = swap._candidates(face)
+    assert chosen.mirrored and chosen.pair_id == "b"

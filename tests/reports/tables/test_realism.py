@@ -12,7 +12,16 @@ def one(kind, attribute="overall", group="all", **values):
 
 
 REALISM = [
-    one("small", psnr_db=31.26, face_found=0.98, difficulty=0.8, difficulty_error=0.04, file_auc=0.6),
+    one(
+        "small",
+        psnr_db=31.26,
+        face_found=0.98,
+        n_face_lost=3,
+        n_face_gained=1,
+        difficulty=0.8,
+        difficulty_error=0.04,
+        file_auc=0.6,
+    ),
     one("small", "race", "Black", psnr_db=30.0, difficulty=0.9, n_held_out=12),
     one("small", "race", "White", psnr_db=32.0),
     one("swap"),
@@ -27,8 +36,9 @@ def shown(table):
 def test_kinds_stand_together_and_groups_apart(build):
     result = build({"race": ["Black", "White"]}, n=300).model_copy(update={"realism": REALISM})
     small, swap = shown(by_kind(result))
-    assert small == ["small", "40", "31.3", "no data", "98.0%", "no data", "0.800", "0.040", "0.600"]
-    assert swap[0] == "swap" and set(swap[2:]) == {"no data"}
+    wanted = ["small", "40", "31.3", "no data", "98.0%", "3", "1", "no data", "0.800", "0.040", "0.600"]
+    assert small == wanted
+    assert swap[0] == "swap" and set(swap[2:]) == {"no data", "–"}
     assert [row[:2] for row in shown(by_group(result, "race"))] == [
         ["small", "Black"],
         ["small", "White"],
