@@ -1,6 +1,6 @@
 """Measure kinds of fake on real labelled photos: rejects, realism, files, speed; and draw a contact sheet.
 
-    python benchmarks/kinds_of_fake.py FAIRFACE --out FOLDER [--limit 300] [--finish png jpeg=92 source]
+    python benchmarks/kinds_of_fake.py FAIRFACE --out FOLDER [--limit 300] [--finish source jpeg=90 png]
 
 Makes one dataset a finish, with the kinds small, swap and self-blend (or those of --kinds), and prints for
 each a table in Markdown: pairs, rejects, PSNR, MS-SSIM, face found, distance of spectra, AUC of files
@@ -13,13 +13,14 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from pipelines.dataset.manifest import OK, read_manifest, read_provenance
 from pipelines.jobs.generation import generate_pairs
 
 KINDS = ("small", "swap", "self-blend")
-SIDE_PX, COLUMNS = 112, 12
+SIDE_PX, COLUMNS, FACES_A_SHEET, GAP_PX = 128, 8, 24, 10
 
 
 def table(folder: Path) -> str:
@@ -56,25 +57,43 @@ def rejects_by_race(folder: Path) -> str:
     return share.map(lambda v: f"{v:.0%}").to_string()
 
 
-def contact_sheet(folder: Path, out: Path, n_faces: int = 48) -> None:
-    """Faces that every kind has: a block of rows, the real half first, then each kind by name."""
+def contact_sheets(folder: Path, out: Path, n_faces: int = 48) -> list[Path]:
+    """Faces that every kind has and no network learned from, evenly spaced, in blocks of rows.
+
+    The real half first, then each kind by name.
+
+    Returns:
+        The sheets written, `OUT-1.jpg`, `OUT-2.jpg` ..., 24 faces on each.
+    """
     manifest = read_manifest(folder)
     ok = manifest[manifest["status"] == OK]
     kinds = sorted(set(ok["kind"]))
     whole = ok.groupby("pair_id")["kind"].nunique()
-    chosen = whole[whole == len(kinds)].index
-    chosen = chosen[:: max(1, len(chosen) // n_faces)][:n_faces]
-    rows = ok.set_index(["pair_id", "kind"])
-    blocks = -(-len(chosen) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * SIDE_PX, blocks * ((1 + len(kinds)) * SIDE_PX + 8)), "white")
-    for place, pair_id in enumerate(chosen):
-        x, y = place % COLUMNS * SIDE_PX, place // COLUMNS * ((1 + len(kinds)) * SIDE_PX + 8)
-        names = [rows.loc[(pair_id, kinds[0]), "real"], *(rows.loc[(pair_id, k), "fake"] for k in kinds)]
+    learned = set(ok.loc[ok["in_generator_training"] == True, "pair_id"])  # noqa: E712, null is not False
+    chosen = whole[whole == len(kinds)].index.difference(learned)
+    chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, n_faces).round().astype(int))]
+    rows, sheets = ok.set_index(["pair_id", "kind"]), []
+    for start in range(0, len(chosen), FACES_A_SHEET):
+        names = [
+            [rows.loc[(pair, kinds[0]), "real"], *(rows.loc[(pair, kind), "fake"] for kind in kinds)]
+            for pair in chosen[start : start + FACES_A_SHEET]
+        ]
+        sheets.append(out.with_name(f"{out.name}-{start // FACES_A_SHEET + 1}.jpg"))
+        _sheet(folder, names).save(sheets[-1], quality=85)
+    return sheets
+
+
+def _sheet(folder: Path, faces: list[list[str]]) -> Image.Image:
+    """One sheet: for each face its images below each other."""
+    height = len(faces[0]) * SIDE_PX + GAP_PX
+    sheet = Image.new("RGB", (COLUMNS * SIDE_PX, -(-len(faces) // COLUMNS) * height), "white")
+    for place, names in enumerate(faces):
+        x, y = place % COLUMNS * SIDE_PX, place // COLUMNS * height
         for turn, name in enumerate(names):
             with Image.open(folder / name) as image:
                 small = image.convert("RGB").resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
             sheet.paste(small, (x, y + turn * SIDE_PX))
-    sheet.save(out, quality=88)
+    return sheet
 
 
 def main() -> None:
@@ -82,7 +101,7 @@ def main() -> None:
     asked.add_argument("fairface", type=Path)
     asked.add_argument("--out", type=Path, required=True)
     asked.add_argument("--limit", type=int, default=300)
-    asked.add_argument("--finish", nargs="+", default=["png", "jpeg=92", "source"])
+    asked.add_argument("--finish", nargs="+", default=["source", "jpeg=90", "png"])
     asked.add_argument("--kinds", nargs="+", default=list(KINDS))
     asked.add_argument("--workers", type=int)
     given = asked.parse_args()
@@ -94,7 +113,7 @@ def main() -> None:
         print(f"\n## {finish}: {time.perf_counter() - began:.0f} s for {given.limit} photos\n")
         print(table(folder))
         print(f"\nPhotos without a fake, by race:\n\n{rejects_by_race(folder)}")
-        contact_sheet(folder, folder / "contact-sheet.png")
+        contact_sheets(folder, folder / "contact-sheet")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_pairs_twice_are_the_same_bytes(demo: Path):
     kinds = [word for kind in ("self-blend", "swap", "small") for word in ("--generator", kind)]
     audit("generate-pairs", "--fairface", demo / "rendered", "--out", again, "--limit", 126, *kinds)
     first, second = (
-        {p.relative_to(d): p.read_bytes() for p in d.rglob("*.*") if p.suffix in {".png", ".parquet"}}
+        {p.relative_to(d): p.read_bytes() for p in d.rglob("*.*") if p.suffix in {".jpg", ".png", ".parquet"}}
         for d in (demo / "pairs", again)
     )
     assert first == second

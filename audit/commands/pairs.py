@@ -41,8 +41,8 @@ Generators = Annotated[
 Finish = Annotated[
     str | None,
     typer.Option(
-        help="How both halves are written: png (the default), jpeg=Q, or source (its photo's JPEG tables).",
-        metavar="FORMAT", autocompletion=complete(("png", "jpeg=90", "source")),
+        help="How both halves are written: source (the default: its photo's JPEG tables), jpeg=Q, or png.",
+        metavar="FORMAT", autocompletion=complete(("source", "jpeg=90", "png")),
     ),
 ]  # fmt: skip
 Out = Annotated[Path, typer.Option(help="The pairs dataset's folder.", metavar="DIR")]

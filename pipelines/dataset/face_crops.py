@@ -39,6 +39,8 @@ class Attempt:
     """uint8 [S,S,3], the fake half, where it was given and not made."""
     tables: Tables | None = None
     """How the photo's file was compressed, where it is a JPEG."""
+    written: Path | None = None
+    """The real half's file of a finished dataset, kept byte by byte: to compress it again would change it."""
     landmarks: np.ndarray | None = field(default=None, repr=False)
     """float32 [5,2], in the crop's pixels, where a photo was searched."""
     photo_eye_distance_px: float = float("nan")

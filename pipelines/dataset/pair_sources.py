@@ -84,7 +84,7 @@ class Saved:
             attempts.append(Attempt(row))
             if has_latent:
                 attempts[-1].latent = next(codes)
-                _take_over(attempts[-1], next(photos), Path(path).name, side)
+                _take_over(attempts[-1], next(photos), Path(path), side)
         advance(sum(a.crop is None for a in attempts))
         return attempts
 
@@ -176,8 +176,9 @@ def _known(record: dict[Any, Any]) -> dict[str, Any]:
     return {k: None if pd.isna(v) else v for k, v in record.items() if k in SCHEMA.names}
 
 
-def _take_over(attempt: Attempt, half: Photo | PhotoError, name: str, side_px: int) -> None:
+def _take_over(attempt: Attempt, half: Photo | PhotoError, path: Path, side_px: int) -> None:
     """Put the real half of a finished dataset in place, or say why not."""
+    name = path.name
     if isinstance(half, PhotoMissing):
         attempt.reject(PhotoMissing(f"the real half {name} is gone from the dataset with the latents"))
     elif isinstance(half, PhotoError):
@@ -187,7 +188,7 @@ def _take_over(attempt: Attempt, half: Photo | PhotoError, name: str, side_px: i
             HalvesDiffer(f"the real half {name} is {_size(half.pixels)} px, its dataset says {side_px} px")
         )
     else:
-        attempt.crop, attempt.tables = half.pixels, half.tables
+        attempt.crop, attempt.tables, attempt.written = half.pixels, half.tables, path
 
 
 def _size(pixels: np.ndarray) -> str:

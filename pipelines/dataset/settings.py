@@ -15,7 +15,7 @@ import torch
 from pipelines.errors import SelectionError, SettingError
 from pipelines.generators.encoder_decoder import EncoderDecoder
 from pipelines.generators.precision import PRECISIONS
-from pipelines.sources.finish import DEFAULT, parse_finish
+from pipelines.sources.finish import AS_IT_IS, parse_finish
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class PairSettings:
     """1 leaves latents as they are; less draws them towards the average face."""
     style_mix: float = 0.0
     """How far, 0 to 1, the fine half of a latent goes over to that of another person of the same cell."""
-    finish: str = DEFAULT
-    """How both halves are written, see `pipelines.sources.finish`."""
+    finish: str = AS_IT_IS
+    """How both halves are written, see `pipelines.sources.finish`; pairs that are given stay as they are."""
     difficulty: bool = True
     """Whether `pipelines.dataset.difficulty` measures each kind in the end."""
 

@@ -118,9 +118,10 @@ class ShardMaker:
         size = self.job.settings.batch_size
         for start in range(0, len(good), size):
             part = good[start : start + size]
-            for real in part:
-                assert real.attempt.crop is not None
-                real.written = self.finish.as_written(real.attempt.crop, real.attempt.tables)
+            for attempt, real in ((real.attempt, real) for real in part):
+                assert attempt.crop is not None
+                kept = attempt.written is not None
+                real.written = attempt.crop if kept else self.finish.as_written(attempt.crop, attempt.tables)
             for real, confidence in zip(part, self._confidence([r.written for r in part]), strict=True):
                 real.confidence = confidence
 
@@ -200,8 +201,9 @@ class ShardMaker:
         attempt = real.attempt
         assert attempt.crop is not None
         name = f"real/{attempt.row['pair_id']}{self.finish.suffix(attempt.tables)}"
+        data = attempt.written.read_bytes() if attempt.written is not None else None
         with storing(self.job.out_dir):
-            (folder / name).write_bytes(self.finish.encode(attempt.crop, attempt.tables))
+            (folder / name).write_bytes(data or self.finish.encode(attempt.crop, attempt.tables))
 
 
 class _Real:

@@ -48,7 +48,8 @@ class Donor:
 
     def mirror(self, side_px: int) -> "Donor":
         """The same donor mirrored, of a crop of this side."""
-        points = self.in_crop[[1, 0, 2, 4, 3]] * np.float32([-1, 1]) + np.float32([side_px - 1, 0])
+        points = self.in_crop[[1, 0, 2, 4, 3]]
+        points[:, 0] = side_px - 1 - points[:, 0]
         return replace(self, in_crop=points, pose=replace(self.pose, yaw=-self.pose.yaw), mirrored=True)
 
 

@@ -129,7 +129,7 @@ def generate_pairs(
         truncation: 1 leaves latents alone, less draws them towards the average face.
         style_mix: 0 to 1, how far fine styles go over to those of another person of the same age,
             gender and race in the shard.
-        finish: how both halves are written: "png" (None), "jpeg=Q" or "source".
+        finish: how both halves are written: "png", "jpeg=Q" or "source" (None).
         engine: "local" or "ray".
         workers: worker processes; None for one a core, or four a GPU. Never changes a byte.
         ray_address: the Ray cluster's address; None to start one on this machine.

@@ -29,6 +29,7 @@ from pipelines.generators.small import SMALL_WEIGHTS
 from pipelines.labels import ATTRIBUTES
 from pipelines.sources.face_table import FaceTable
 from pipelines.sources.fairface import read_fairface
+from pipelines.sources.finish import OF_PHOTOS
 from pipelines.sources.photo_table import read_photo_table
 from pipelines.sources.photos import read_photo
 from pipelines.sources.selection import select
@@ -71,7 +72,7 @@ def pairs_job(
         limit: at most this many photos.
         per_cell: at most this many photos of each cell.
         size_px: side of both halves.
-        finish: how both halves are written.
+        finish: how both halves are written; None for `finish.OF_PHOTOS`.
         **options: as in `photo_job`.
 
     Returns:
@@ -148,7 +149,8 @@ def photo_job(
         generator: one or several kinds of fake, as `generators.kinds.KINDS` lists them: "small", a pSp
             checkpoint's path, "swap", "self-blend", "vae:FOLDER", "module:factory".
         **options: fields of `PairSettings`, `device` and `precision` also "auto", `size_px` also
-            None; `elsewhere=True` where a cluster does the work, whose GPUs are not seen from here.
+            None; `finish` is `OF_PHOTOS` unless given; `elsewhere=True` where a cluster does the work, whose
+            GPUs are not seen from here.
 
     Returns:
         The job.
@@ -160,7 +162,7 @@ def photo_job(
     check_words(words)
     table = photos if isinstance(photos, FaceTable) else read_fairface(photos)
     table = replace(table, rows=table.rows.assign(path=[str(Path(p).resolve()) for p in table.rows["path"]]))
-    settings, about = _kinds(words, options)
+    settings, about = _kinds(words, {"finish": OF_PHOTOS, **options})
     plan = select(table.rows, settings.limit, settings.per_cell, settings.seed).assign(seed=settings.seed)
     about[0]["notes"] += _margin_notes(about[0]["crop"], plan["path"])
     donors = None

@@ -100,7 +100,7 @@ def test_the_embedded_generator_has_its_centre():
 def test_truncated_to_nothing_every_fake_is_the_centre(trained, drawn, tmp_path):
     weights, _ = trained
     write_centre(weights, tmp_path, tmp_path / "tiny.centre.safetensors")
-    options = {"size_px": 32, "limit": 3, "device": "cpu", "workers": 1}
+    options = {"size_px": 32, "limit": 3, "device": "cpu", "workers": 1, "finish": "png"}
     made = generate_pairs(drawn, tmp_path / "pairs", weights, truncation=0.0, **options)
     network = load_psp(weights)
     centre = centre_of(weights, network)

@@ -45,7 +45,7 @@ def test_every_photo_is_a_row_and_every_pair_is_there(made):
     assert made.n_pairs >= 28
     for pair in manifest[manifest["status"] == "ok"].itertuples():
         halves = [Image.open(made.out_dir / name) for name in (pair.real, pair.fake)]
-        assert [(h.format, h.mode, h.size) for h in halves] == [("PNG", "RGB", (32, 32))] * 2
+        assert [(h.format, h.mode, h.size) for h in halves] == [("JPEG", "RGB", (32, 32))] * 2
     assert len(list((made.out_dir / "real").iterdir())) == made.n_pairs
     assert manifest["source_sha256"].str.len().eq(64).all()
     assert sorted(os.listdir(made.out_dir)) == [
@@ -181,7 +181,8 @@ def test_lost_output_folder_stops_the_run(drawn, tiny_generator, tmp_path):
 def test_from_latents_gives_the_same_fakes(made, tiny_generator, tmp_path, tree):
     again = generate_pairs(None, tmp_path / "again", tiny_generator, from_latents=made.out_dir, **AGAIN)
     old, new = tree(made.out_dir), tree(again.out_dir)
-    images = [name for name in old if name.endswith(".png")]
+    images = [name for name in old if name.startswith(("real/", "fake/"))]
+    assert images and all(name.endswith(".jpg") for name in images)
     assert {k: new.get(k) for k in images} == {k: old[k] for k in images}
     assert again.reasons == made.reasons
     assert any("without the photos" in note for note in again.notes)
@@ -217,9 +218,9 @@ def test_styles_are_mixed_within_age_gender_and_race(alike, tiny_generator, tmp_
     ]
     assert any("1 of 13 pairs stayed as they were" in note for note in mixed.notes)
     old, new = tree(alike.out_dir), tree(mixed.out_dir)
-    images = [k for k in old if k.endswith(".png")]
+    images = [k for k in old if k.startswith(("real/", "fake/"))]
     kept = {k for k in images if old[k] == new[k]}
-    assert kept == {k for k in images if k.startswith("real/")} | {"fake/tiny/train-000013.png"}
+    assert kept == {k for k in images if k.startswith("real/")} | {"fake/tiny/train-000013.jpg"}
     places, kept = index(alike.out_dir), index(mixed.out_dir)
     one = rows.index[0]
     latent = [fetch([(str(p[one][0]), p[one][1])]) for p in (places, kept)]
@@ -250,15 +251,15 @@ def test_what_the_photos_are_is_told_through_every_generation(made, tiny_generat
 def test_a_real_half_that_is_gone_or_changed_is_a_row(made, alike, tiny_generator, tmp_path):
     folder = tmp_path / "pairs"
     shutil.copytree(alike.out_dir, folder)
-    (folder / "real" / "train-000001.png").unlink()
-    (folder / "real" / "train-000002.png").write_text("nonsense")
-    Image.new("RGB", (48, 48)).save(folder / "real" / "train-000003.png")
+    (folder / "real" / "train-000001.jpg").unlink()
+    (folder / "real" / "train-000002.jpg").write_text("nonsense")
+    Image.new("RGB", (48, 48)).save(folder / "real" / "train-000003.jpg")
     again = generate_pairs(None, tmp_path / "again", tiny_generator, from_latents=folder, **AGAIN)
     rows = read_manifest(again.out_dir).set_index("pair_id").iloc[:3]
     assert rows["status"].tolist() == ["missing photo", "unreadable image", "halves differ in size"]
     assert (
         rows["detail"].tolist()[0]
-        == "the real half train-000001.png is gone from the dataset with the latents"
+        == "the real half train-000001.jpg is gone from the dataset with the latents"
     )
     assert "48 x 48 px" in rows["detail"].iloc[2]
     assert rows["reconstruction_l1"].isna().all()

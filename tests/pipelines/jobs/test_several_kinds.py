@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 from detectors.data.datasets import read_images
 from pipelines.dataset.manifest import MANIFEST, SCHEMA, read_manifest, read_provenance
@@ -20,6 +21,8 @@ from tests.pipelines.killing import die_at, in_child, wait
 
 SIDE = 128
 OPTIONS = {"size_px": SIDE, "shard_size": 7, "batch_size": 5, "device": "cpu", "workers": 1}
+BLOCK_PX = 18
+"""A block of JPEG with colours at half resolution, and the two pixels by which decoding smooths them."""
 CELLS = ["20-29,Male,White", "30-39,Female,Black"]
 
 
@@ -88,13 +91,19 @@ def test_a_swap_takes_its_face_from_the_same_cell_and_changes_the_mask_alone(mad
     cell_of = manifest.set_index("pair_id")[["age", "gender", "race"]].agg(tuple, axis=1).to_dict()
     swaps = manifest.query("kind == 'swap' and status == 'ok'")
     assert len(swaps) >= 8
+    n_far = 0
     for row in swaps.itertuples():
         assert row.donor != row.pair_id
         assert cell_of[row.donor] == cell_of[row.pair_id]
         real, fake, mask = (np.asarray(Image.open(made.out_dir / n)) for n in (row.real, row.fake, row.mask))
-        assert (real[mask == 0] == fake[mask == 0]).all()
+        far = ~binary_dilation(
+            mask > 0, np.ones((3, 3)), BLOCK_PX
+        )  # compression reaches as far as its blocks
+        assert (real[far] == fake[far]).all()
+        n_far += int(far.sum())
         assert (real != fake).any()
         assert row.changed_share == pytest.approx(mask.mean() / 255)
+    assert n_far > 1000
 
 
 def test_networks_have_no_mask_and_keep_their_latents(made, kinds, tmp_path):
@@ -126,7 +135,7 @@ def test_provenance_names_every_kind_and_what_files_tell(made):
     assert [g["kind"] for g in record["generators"]] == ["tiny", "self-blend", "swap"]
     assert all(g["licence"] and g["labels"] for g in record["generators"])
     assert record["schema"] == 2
-    assert record["finish"]["how"] == "png"
+    assert record["finish"]["how"] == "source"
     assert set(record["finish"]["file_auc"]) == {"tiny", "self-blend", "swap"}
 
 
