@@ -108,8 +108,8 @@ CASES = [
     Case("no gap, another threshold judged", no_gap, 0.35, 4000, "accepted", (0.0, 0.05), forced=0.6),
     Case("a gap that no threshold changes", fixed_gap, 0.5, 4000, "accepted", (0.0, 0.05)),
     Case("the same, another threshold judged", fixed_gap, 0.3, 4000, "accepted", (0.0, 0.05), forced=0.5),
-    Case("levelling down is named", only_down, 0.5, 4000, "levelling down", (0.90, 1.0)),
-    Case("levelling down is never accepted", only_down, 0.5, 4000, "accepted", (0.0, 0.05)),
+    Case("levelling down is named", only_down, 0.5, 6000, "levelling down", (0.90, 1.0)),
+    Case("levelling down is never accepted", only_down, 0.5, 6000, "accepted", (0.0, 0.05)),
 ]
 
 

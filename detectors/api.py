@@ -133,6 +133,7 @@ def train(
     out: str | Path | None = None,
     *,
     group_by: str | None = None,
+    augment_data: Sequence[str | Path] = (),
     device: str = "auto",
     overwrite: bool = False,
     progress: bool = True,
@@ -148,6 +149,8 @@ def train(
         out: The checkpoint to write; ARCH.pt where None.
         group_by: What may not straddle the split, see `detectors.data.origins.parse_group_by`; trains a
             second time, to say what a random split would flatter.
+        augment_data: Data sets added to the training part alone, each with an optional weight ("faces=0.5"),
+            relative to `data`.
         device: "auto", "cpu" or "cuda".
         overwrite: Replace an existing checkpoint.
         progress: Show progress bars.
@@ -161,6 +164,7 @@ def train(
         TrainingError: An unknown setting, or impossible ones, all named at once.
         ExpectedError: As `detectors.training.train_detector.train`.
     """
+    from detectors.training.added_data import with_added
     from detectors.training.leakage import train_by_origin
     from detectors.training.settings import Settings
     from detectors.training.train_detector import refuse_existing
@@ -174,6 +178,8 @@ def train(
     rule = parse_group_by(group_by) if group_by else None
     sets = [data] if isinstance(data, str | Path) else data
     images = sets if isinstance(sets, LabelledImages) else read_sets(sets, group_by=rule)
+    if augment_data:
+        images = with_added(images, augment_data, chosen)
     run: Callable[..., Path] = train_by_origin if group_by else train_once
     return run(
         arch, images, target, chosen,

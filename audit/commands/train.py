@@ -27,7 +27,8 @@ OPTIMISERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "step", "exponential", "none")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 FACES = ("as is", "crop", "level")
-DATA, TRAINING, INPUT = "Data", "Training", "Input of the network"
+FAIR = ("none", "reweight", "resample", "dag", "daw", "group-dro", "adversarial")
+DATA, TRAINING, INPUT, FAIRNESS = "Data", "Training", "Input of the network", "Fairness"
 
 Arch = Annotated[
     str,
@@ -142,6 +143,30 @@ Face = Annotated[
     ),
 ]  # fmt: skip
 Gray = Annotated[bool, typer.Option("--gray", help="Look at luminance alone.", rich_help_panel=INPUT)]
+FairMethod = Annotated[
+    str,
+    typer.Option(
+        "--fair",
+        help="reweight, resample, dag, daw, group-dro or adversarial: a way of training that looks at "
+        "groups, or at the worst-treated images. Which of them helps is for `audit compare` to say.",
+        metavar="METHOD", callback=chosen_from(FAIR), autocompletion=complete(FAIR), rich_help_panel=FAIRNESS,
+    ),
+]  # fmt: skip
+FairBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column whose intersections are the groups of --fair; repeat. Default: all attributes but age.",
+        metavar="COLUMN", rich_help_panel=FAIRNESS,
+    ),
+]  # fmt: skip
+AugmentData = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Images added to the training part alone, WEIGHT times what --data counts; repeat. Photos held "
+        "out there stay out.",
+        metavar="DIR=WEIGHT", rich_help_panel=FAIRNESS,
+    ),
+]  # fmt: skip
 
 
 def train(
@@ -163,6 +188,9 @@ def train(
     face: Face = "as is",
     gray: Gray = False,
     by_kind: ByKind = False,
+    fair: FairMethod = "none",
+    fair_by: FairBy = None,
+    augment_data: AugmentData = None,
     fractions: Fractions = "0.6,0.1,0.3",
     label_smoothing: LabelSmoothing = 0.0,
     precision: Precision = "auto",
@@ -190,7 +218,8 @@ def train(
         epochs=epochs, batch_size=batch_size, optimiser=optimiser, learning_rate=learning_rate,
         head_factor=head_factor, weight_decay=weight_decay, schedule=schedule, freeze_body=freeze_body,
         imagenet=imagenet, augment=tuple(augment) if augment is not None else ("flip",), size_px=size_px,
-        face=face, gray=gray, by_kind=by_kind, fractions=shares(fractions), label_smoothing=label_smoothing,
+        face=face, gray=gray, by_kind=by_kind, fair=fair, fair_by=tuple(fair_by or ()),
+        augment_data=augment_data or (), fractions=shares(fractions), label_smoothing=label_smoothing,
         precision=precision, patience=patience, devices=devices, seed=seed,
     )  # fmt: skip
     if not quiet:

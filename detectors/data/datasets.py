@@ -65,19 +65,27 @@ def read_sets(specs: Sequence[str | Path], group_by: GroupBy | None = None) -> L
         TrainingError: a weight that is not a number above 0.
         DataError: as `read_images` does.
     """
-    sets = []
-    for spec in specs:
-        name, _, weight = (str(spec), "", "1") if Path(spec).exists() else str(spec).rpartition("=")
-        try:
-            value = float(weight)
-        except ValueError:
-            value = 0.0
-        if not name:
-            name, value = str(spec), 1.0
-        if value <= 0:
-            raise TrainingError(f"{spec!r}: the weight after '=' must be a number above 0")
-        sets.append((read_images(name, group_by=group_by), value))
+    named = [weighted_name(spec) for spec in specs]
+    sets = [(read_images(name, group_by=group_by), weight) for name, weight in named]
     return combine(sets)
+
+
+def weighted_name(spec: str | Path) -> tuple[str, float]:
+    """A data set and its weight, as typed: "pairs=3" is ("pairs", 3.0), "pairs" is ("pairs", 1.0).
+
+    Raises:
+        TrainingError: a weight that is not a number above 0.
+    """
+    name, _, weight = (str(spec), "", "1") if Path(spec).exists() else str(spec).rpartition("=")
+    if not name:
+        return str(spec), 1.0
+    try:
+        value = float(weight)
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise TrainingError(f"{spec!r}: the weight after '=' must be a number above 0")
+    return name, value
 
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"})

@@ -66,6 +66,8 @@ class LabelledImages:
     """Names of further columns that an image table had, such as a person: carried into the scores."""
     origin_rule: str = "source photo"
     """What an origin is here, for the record."""
+    added: tuple[str, ...] = ()
+    """Data sets added to the training part alone, as they were named."""
 
     @property
     def folder(self) -> Path:

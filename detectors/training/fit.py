@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from detectors.errors import TrainingError
+from detectors.training.fair import fair_loss
 from detectors.training.learner import EpochBar, EpochSampler, History, Learner, TrainingImages
 from detectors.training.settings import Settings
 from detectors.training.training_data import LEARNING, TrainingData
@@ -61,7 +62,7 @@ def fit(
     Returns:
         Loss and accuracy of each epoch, and the state_dict of the best one.
     """
-    learner = Learner(network, arch, data.preprocessing, settings, warm)
+    learner = Learner(network, arch, data.preprocessing, settings, warm, _objective(data, settings))
     loaders = [_loader(data, part, settings) for part in LEARNING]
     best = _best_epoch(work_dir)
     last = work_dir / "last.ckpt"
@@ -77,7 +78,14 @@ def fit(
         )
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     epochs = torch.load(last, map_location="cpu", weights_only=True)["callbacks"]["History"]["epochs"]
-    return epochs, {name.removeprefix("network."): value for name, value in state.items()}
+    own = "network."
+    return epochs, {name.removeprefix(own): value for name, value in state.items() if name.startswith(own)}
+
+
+def _objective(data: TrainingData, settings: Settings) -> nn.Module:
+    """The loss of the chosen method; an adversary's random weights come from the seed."""
+    torch.manual_seed(settings.seed)
+    return fair_loss(settings.fair, len(data.groups), data.cell_counts())
 
 
 def _undamaged(last: Path) -> Path:
@@ -96,7 +104,7 @@ def _undamaged(last: Path) -> Path:
     return last
 
 
-def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int]]:
+def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int, int]]:
     """Batches of one part; shuffled and augmented for training only."""
     table = data.images.table[data.images.table["part"] == part]
     training = part == "train"
@@ -107,11 +115,13 @@ def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tup
         cache=data.caches[part],
         augmentations=settings.augment if training else (),
         seed=settings.seed,
+        groups=data.group_numbers(part),
     )
+    weights = data.drawn_weights(part, by_cell=training and settings.fair == "resample")
     return DataLoader(
         dataset,
         batch_size=settings.batch_size,
-        sampler=EpochSampler(table["weight"], settings.seed, shuffle=training),
+        sampler=EpochSampler(weights, settings.seed, shuffle=training),
         num_workers=0 if data.caches[part] is not None else min(MAX_WORKERS, os.cpu_count() or 1),
         drop_last=training
         and len(dataset) % settings.batch_size == 1,  # batch norm cannot train on one image

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import numpy as np
@@ -30,14 +30,19 @@ from detectors.errors import DatasetLayoutError, TrainingError
 from detectors.models.architectures import architecture
 from detectors.progress import progress_bar
 from detectors.training.augmentation import augment
+from detectors.training.fair import fair_loss
 from detectors.training.settings import Settings
 
 AUXILIARY_WEIGHT = 0.4
 """Weight of Inception's auxiliary loss. Source: torchvision's reference training of inception_v3."""
 
 
-class TrainingImages(Dataset[tuple[Tensor, int]]):
-    """Images of one part of the split: uint8 [3, S, S] and their class."""
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Images [B, 3, S, S] uint8, classes [B] and groups [B], both int64."""
+
+
+class TrainingImages(Dataset[tuple[Tensor, int, int]]):
+    """Images of one part of the split: uint8 [3, S, S], their class and their group."""
 
     def __init__(
         self,
@@ -47,19 +52,21 @@ class TrainingImages(Dataset[tuple[Tensor, int]]):
         cache: Tensor | None = None,
         augmentations: tuple[str, ...] = (),
         seed: int = 0,
+        groups: list[int] | None = None,
     ) -> None:
+        self.groups = groups if groups is not None else [0] * len(paths)
         self.paths, self.classes, self.preprocessing = paths, classes, preprocessing
         self.cache, self.augmentations, self.seed = cache, augmentations, seed
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int, int]:
         epoch, row = key
         image = self._image(row)
         if self.augmentations:
             image = augment(image, self.augmentations, np.random.default_rng((self.seed, epoch, row)))
-        return image, self.classes[row]
+        return image, self.classes[row], self.groups[row]
 
     def _image(self, row: int) -> Tensor:
         if self.cache is not None:
@@ -111,12 +118,23 @@ def _rank_and_world() -> tuple[int, int]:
 
 
 class Learner(lightning.LightningModule):
-    """A network with its loss, optimiser and schedule."""
+    """A network with its loss, optimiser and schedule.
+
+    Attributes:
+        objective: Turns the losses of a batch into one, see `fair`; the plain mean where None.
+    """
 
     def __init__(
-        self, network: nn.Module, arch: str, preprocessing: Preprocessing, settings: Settings, warm: bool
+        self,
+        network: nn.Module,
+        arch: str,
+        preprocessing: Preprocessing,
+        settings: Settings,
+        warm: bool,
+        objective: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.objective = objective or fair_loss("none", 1, [])
         self.network, self.arch, self.preprocessing, self.settings = network, arch, preprocessing, settings
         self.warm = warm
         if settings.freeze_body:
@@ -132,28 +150,34 @@ class Learner(lightning.LightningModule):
         """Make dropout depend on the seed and the step alone, so that a resumed training is the same one."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of one batch, the auxiliary one of Inception included."""
-        outputs, classes = self._forward(batch)
+        outputs, classes, groups = self._forward(batch)
         auxiliary = getattr(outputs, "aux_logits", None)
         logits = outputs if isinstance(outputs, Tensor) else outputs.logits
-        loss = self._loss(logits, classes)
+        loss = self._loss(logits, classes, groups, learn=True)
         self._record("train", logits, classes, loss)
-        return loss if auxiliary is None else loss + AUXILIARY_WEIGHT * self._loss(auxiliary, classes)
+        return loss if auxiliary is None else loss + AUXILIARY_WEIGHT * self._loss(auxiliary, classes, groups)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        """Loss and accuracy of one batch."""
-        logits, classes = self._forward(batch)
-        self._record("valid", logits, classes, self._loss(logits, classes))
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Plain loss and accuracy of one batch: epochs are ranked alike whatever the training looks at."""
+        logits, classes, _groups = self._forward(batch)
+        self._record("valid", logits, classes, self._losses(logits, classes).mean())
 
-    def _forward(self, batch: tuple[Tensor, Tensor]) -> tuple[Any, Tensor]:
-        images, classes = batch
+    def _forward(self, batch: Batch) -> tuple[Any, Tensor, Tensor]:
+        images, classes, groups = batch
         prepared = normalise(to_unit(images), self.preprocessing)
-        return self.network(prepared.contiguous(memory_format=torch.channels_last)), classes
+        return self.network(prepared.contiguous(memory_format=torch.channels_last)), classes, groups
 
-    def _loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+    def _loss(self, logits: Tensor, classes: Tensor, groups: Tensor, learn: bool = False) -> Tensor:
+        """One loss from those of a batch; only its first use in a step may change the objective's state."""
+        losses, fake = self._losses(logits, classes), (classes > 0).long()
+        return cast(Tensor, self.objective(losses, fake, groups, logits.float(), learn))
+
+    def _losses(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """float32 [B], the cross entropy of every image."""
         return functional.cross_entropy(
-            logits.float(), classes, label_smoothing=self.settings.label_smoothing
+            logits.float(), classes, label_smoothing=self.settings.label_smoothing, reduction="none"
         )
 
     def _record(self, part: str, logits: Tensor, classes: Tensor, loss: Tensor) -> None:
@@ -189,7 +213,7 @@ class Learner(lightning.LightningModule):
         """Optimiser with the head's rate and the body's, and the schedule by epoch."""
         s = self.settings
         head, body = self._head_and_body()
-        groups = [{"params": head, "lr": s.learning_rate}]
+        groups = [{"params": [*head, *self.objective.parameters()], "lr": s.learning_rate}]
         if not s.freeze_body:
             rate = s.learning_rate / (s.head_factor if self.warm else 1)
             groups.append({"params": body, "lr": rate})

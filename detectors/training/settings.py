@@ -16,6 +16,7 @@ from detectors.data.preprocessing import Face, Preprocessing, Resize
 from detectors.errors import ExpectedError, TrainingError
 from detectors.models.architectures import architecture, takes_size
 from detectors.training.augmentation import check_augmentations
+from detectors.training.fair import Fair
 from detectors.training.splits import DEFAULT_FRACTIONS, check_fractions
 
 Optimiser = Literal["adamw", "adam", "sgd"]
@@ -43,6 +44,8 @@ class Settings:
         gray: Train on luminance alone.
         resize: Interpolation.
         face: "as is" for face crops; "crop" and "level" look for the face first.
+        fair: "none", or a way of training that looks at groups, see `fair`.
+        fair_by: Attributes whose intersections are its groups; empty for all of the data's but age.
         by_kind: One class for each kind of fake instead of real against fake.
         fractions: Of origins for train, valid and test.
         patience: Stop after so many epochs without a better one; 0 never stops early.
@@ -66,6 +69,8 @@ class Settings:
     gray: bool = False
     resize: Resize = "bilinear"
     face: Face = "as is"
+    fair: Fair = "none"
+    fair_by: tuple[str, ...] = ()
     by_kind: bool = False
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS
     patience: int = 0
@@ -75,7 +80,11 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for checkpoints."""
-        return asdict(self) | {"augment": list(self.augment), "fractions": list(self.fractions)}
+        return asdict(self) | {
+            "augment": list(self.augment),
+            "fair_by": list(self.fair_by),
+            "fractions": list(self.fractions),
+        }
 
     def preprocessing(self, arch: str) -> Preprocessing:
         """How images are prepared for an architecture under these settings."""
@@ -104,7 +113,12 @@ class Settings:
         for name, low, high in _RANGES:
             if not low <= getattr(self, name) <= high:
                 yield f"{name} is {getattr(self, name)}, it must be from {low} to {high}"
-        for name, kind in (("optimiser", Optimiser), ("schedule", Schedule), ("precision", Precision)):
+        for name, kind in (
+            ("optimiser", Optimiser),
+            ("schedule", Schedule),
+            ("precision", Precision),
+            ("fair", Fair),
+        ):
             if getattr(self, name) not in get_args(kind):
                 yield f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(get_args(kind))}"
         checks = (

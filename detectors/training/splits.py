@@ -86,7 +86,7 @@ def _complete(
 def strata(images: LabelledImages) -> pd.Series:
     """The cell of each image: its attributes joined by ":", or its kind where there are none."""
     columns = list(images.attributes) or ["kind"]
-    return images.table[columns].astype(str).agg(":".join, axis=1)
+    return images.table[columns].astype(object).fillna("(missing)").astype(str).agg(":".join, axis=1)
 
 
 def split_origins(

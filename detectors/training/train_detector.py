@@ -36,8 +36,9 @@ from detectors.models.checkpoint import load_checkpoint, save_checkpoint
 from detectors.models.loading import pick_device
 from detectors.scoring.dataset_scores import Options, score_images
 from detectors.scoring.score_table import OK
+from detectors.training.fair import NEEDS_GROUPS
 from detectors.training.settings import Settings
-from detectors.training.training_data import TrainingData, prepare
+from detectors.training.training_data import TrainingData, groups_of, prepare
 from pipelines.storage import write_json
 
 Say = Callable[[str], None]
@@ -182,6 +183,7 @@ def _record(
         "settings": settings.as_dict(),
         "preprocessing": data.preprocessing.as_dict(),
         "starts_from": start,
+        "groups": _groups(data, settings),
         "data": {
             "name": data.images.root.name,
             "layout": data.images.layout,
@@ -190,9 +192,21 @@ def _record(
             "n_images": {part: int((table["part"] == part).sum()) for part in _PARTS.values()},
             "n_unreadable": data.n_unreadable,
             "n_left_out": data.images.n_left_out,
+            "added": list(data.images.added),
         },
         "epochs": epochs,
         "best_epoch": best_epoch(epochs),
+    }
+
+
+def _groups(data: TrainingData, settings: Settings) -> dict[str, Any]:
+    """What a training that looks at groups looked at: columns, and images of each group by class."""
+    if settings.fair not in NEEDS_GROUPS:
+        return {}
+    counts = zip(data.groups, data.cell_counts(), strict=True)
+    return {
+        "by": groups_of(data.images, settings),
+        "n_images": {name: {"real": real, "fake": fake} for name, (real, fake) in counts},
     }
 
 
