@@ -6,6 +6,7 @@ Enters: a run folder and its record. Leaves: what the template shows, or None wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from reports.tables.mitigation_tables import groups_table
 from reports.tables.table import Table
 from reports.text import mitigation_text as words
 from reports.text.legible import legible
+from reports.text.next_steps import Step
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class CurePart:
     """What the section shows."""
 
     sentence: str
+    step: str
+    """What to do next about the threshold; empty where nothing was tried."""
     accuracy: str
     levelled: str
     groups: list[Table]
@@ -52,11 +56,22 @@ def cure_of(run_dir: Path, result: AuditResult) -> CurePart | None:
     record = legible(record)
     trial = record.cure
     if trial is None:
-        return CurePart(words.sentence(record), "", "", [])
+        return CurePart(words.sentence(record), words.step(record), "", "", [])
     shown = list(dict.fromkeys(target.attribute for target in record.targets))
     return CurePart(
         sentence=words.sentence(record),
+        step=words.step(record),
         accuracy=words.accuracy(record, trial),
         levelled=words.levelled(trial) if record.outcome != "levelling down" else "",
         groups=[groups_table(trial, attribute, "help") for attribute in shown],
     )
+
+
+def steps_with_cure(steps: Sequence[Step], cure: CurePart | None) -> list[Step]:
+    """What to do next: what was tried on unseen images takes the place of what was only looked at on the
+    same.
+    """
+    if cure is None or not cure.step:
+        return list(steps)
+    others = [step for step in steps if step.anchor != "thresholds"]
+    return [Step(cure.step, "help", "What it costs"), *others]

@@ -25,7 +25,7 @@ from reports.figures import example_images as samples
 from reports.figures import threshold_explorer as explorer
 from reports.pages import added_runs
 from reports.pages import attribute_parts as parts
-from reports.pages.cure_part import cure_of, is_disparate
+from reports.pages.cure_part import cure_of, is_disparate, steps_with_cure
 from reports.pages.html_page import render
 from reports.pages.intersections import Crossing, crossings, not_compared
 from reports.run_files import load_json
@@ -166,7 +166,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "sureness": answer.sureness(result),
         "notes": answer.notes(result),
         "answerable": answer.is_answerable(result),
-        "steps": advice.next_steps(result),
+        "steps": steps_with_cure(advice.next_steps(result), cure),
         "told_above": {claim for claim, _ in answer.lead(result)},
         "verdict_grid": _verdict_grid(told),
         "anchors": _anchors(shown, crossed, told),

@@ -62,6 +62,18 @@ def sentence(record: MitigationResult) -> str:
     )
 
 
+def step(record: MitigationResult) -> str:
+    """What to do about the threshold; nothing where none was tried."""
+    if record.outcome == "nothing to cure":
+        return ""
+    if record.outcome == "accepted" and record.cure is not None:
+        at = threshold_text(record.cure.threshold)
+        return (
+            f"Move the threshold to {at}: on images that did not choose it, a gap shrinks and accuracy holds."
+        )
+    return "Moving the threshold is no cure: none was found that holds on images that did not choose it."
+
+
 def aims(record: MitigationResult) -> str:
     """'in real images flagged by race and in fakes let through by age'."""
     return listing([f"in {RATES[t.rate]} {by(t.attribute)}" for t in record.targets])

@@ -73,6 +73,8 @@ def test_the_report_says_what_would_help_and_what_it_costs(run):
     assert "instead of" in shown and "fakes let through rise from" in shown
     assert "Accuracy holds: the mean of both error rates" in shown
     assert "Race: before and after, on images that chose nothing" in shown
+    assert f"Move the threshold to {record.cure.threshold:.4g}: on images that did not choose it" in shown
+    assert "Try another threshold first" not in shown
 
 
 def test_a_report_of_a_disparity_that_nobody_tried_to_cure_says_so(run, tmp_path):
