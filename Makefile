@@ -1,8 +1,9 @@
 # make demo       sets everything up and runs the main job on the embedded generator
 # make test       sets everything up and runs every test
 # make test-base  the base install, without torch, in an environment of its own
+# make test-lowest  security and statistics tests with the lowest versions that pyproject.toml allows (3 GB to fetch)
 # make check      lint, format and types
-# make fuzz       damages files of every kind for ten minutes; what escapes as a bug is kept (FUZZ="csv --seconds 5")
+# make fuzz       damages files of every kind for a quarter of an hour; what escapes as a bug is kept (FUZZ="csv --seconds 5")
 # make docs       builds the documentation into build/site; a broken link fails
 # make mutants    changes the code that counts, infers and judges, and sees whether a test notices (hours)
 PYTHON ?= python3
@@ -14,7 +15,7 @@ TEST_READY := $(VENV)/.test-ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-fast test-base fuzz check docs mutants env clean
+.PHONY: demo test test-fast test-base test-lowest fuzz check docs mutants env clean
 
 env: $(READY)
 
@@ -55,10 +56,22 @@ test-base:
 	$(VENV)-base/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e .
 	$(VENV)-base/bin/python tests/base_install.py
 
+LOWEST := $(VENV)-lowest
+LOWEST_TESTS ?= tests/detectors/isolation tests/detectors/models/test_foreign_files.py \
+	tests/detectors/models/test_checkpoint.py tests/pipelines/sources/test_photos.py \
+	tests/pipelines/test_untrusted.py tests/audit/data tests/audit/inference tests/audit/metrics tests/audit/schema
+
+test-lowest: $(BIN)/python
+	$(PIP) install -q -c constraints.txt uv
+	$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[onnx]' \
+		$(shell grep -E '^(pytest|hypothesis|onnx)==' constraints.txt)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
+
 check: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(VENV)-base demo build *.egg-info
+	rm -rf $(VENV) $(VENV)-base $(LOWEST) demo build *.egg-info

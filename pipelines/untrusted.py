@@ -337,6 +337,28 @@ def open_parquet(path: Path, read_dictionary: Sequence[str] | None = None) -> "p
     return file
 
 
+def to_frame(path: Path, table: "pa.Table | pa.RecordBatch", **options: Any) -> "pd.DataFrame":
+    """A table of a Parquet file for pandas.
+
+    Args:
+        path: For the message.
+        table: As it was read.
+        options: Of `to_pandas`.
+
+    Raises:
+        UnreadableFile: What pandas wrote beside the schema, which is read with every table and believed, is
+            damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        return table.to_pandas(**options)
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError, pa.ArrowException) as fault:
+        raise UnreadableFile(
+            f"{path} is not a readable Parquet file: its record for pandas is damaged ({first_line(fault)})"
+        ) from None
+
+
 def flat_columns(file: "pa.parquet.ParquetFile") -> list[str]:
     """Names of the columns that hold single values, not lists or records."""
     import pyarrow as pa
@@ -354,9 +376,10 @@ def read_parquet(path: Path) -> "pd.DataFrame":
 
     file = open_parquet(path)
     try:
-        return file.read(columns=flat_columns(file)).to_pandas()
+        table = file.read(columns=flat_columns(file))
     except (OSError, ValueError, pa.ArrowException) as fault:
         raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
+    return to_frame(path, table)
 
 
 def first_line(fault: Exception) -> str:

@@ -8,22 +8,31 @@ in anything but an expected error, kept under its seed beside the corpus's copy,
 
 Why not a coverage-guided fuzzer: the parsers behind these readers are compiled, so that coverage of Python
 says little about them, and the loop needs no further package.
+
+Model files of strangers (model.onnx, script.pt, exported.pt2: one linear layer over the mean of each channel)
+are opened and run by `load_detector`, in one isolated process for many of them. Where a file ends that
+process, the next file gets a new one.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import copy
+import io
 import json
 import random
 import sys
 import tempfile
 import time
 import traceback
+import warnings
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from audit import errors as audit_errors
 from detectors import errors as detector_errors
@@ -93,6 +102,32 @@ def damaged_record(data: bytes, chance: random.Random) -> bytes:
                 break
             node = node[key]
     return json.dumps(record).encode()
+
+
+def damaged_archive(data: bytes, chance: random.Random) -> bytes:
+    """A zip archive that is whole as such, with damage inside one or two of its entries or to their names."""
+    if chance.random() < 0.2:
+        return damaged_bytes(data, chance)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        whole = [(name, archive.read(name)) for name in archive.namelist()]
+    entries = list(whole)
+    for _ in range(chance.randint(1, 2)):
+        at, how = chance.randrange(len(entries)), chance.random()
+        name, content = entries[at]
+        if how < 0.1:
+            del entries[at]
+        elif how < 0.2:
+            entries[at] = (chance.choice([name.upper(), name + "x", "../" + name, entries[0][0]]), content)
+        elif name.endswith(".json") and how < 0.8 and content == dict(whole).get(name):
+            entries[at] = (name, damaged_record(content, chance))
+        else:
+            entries[at] = (name, damaged_bytes(content, chance))
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
+        warnings.simplefilter("ignore", UserWarning)  # a name that is there twice
+        for name, content in entries:
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def read_scores(path: Path) -> None:
@@ -166,6 +201,48 @@ def read_detector(path: Path) -> None:
     load_detector(path)
 
 
+class Shelf:
+    """A folder, and one isolated process that may read it, for foreign files one after the other."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.path = Path(self._folder.name)
+        self._model: Any = None
+        atexit.register(self.close)
+
+    def process(self, *_: object) -> Any:
+        """The process, started where there is none or a file has ended it."""
+        from detectors.isolation.child import IsolatedModel, Limits
+        from detectors.isolation.opening import EXPORTED, ONNX, TORCHSCRIPT
+
+        if self._model is None or not self._model.is_alive:
+            limits = Limits(memory_bytes=1 << 30, load_s=30, batch_s=30)
+            self._model = IsolatedModel([self.path], [ONNX, TORCHSCRIPT, EXPORTED], limits=limits)
+        return self._model
+
+    def close(self) -> None:
+        """End the process and remove the folder."""
+        if self._model is not None:
+            self._model.close()
+        self._folder.cleanup()
+
+
+@cache
+def shelf() -> Shelf:
+    """One for all files of this run."""
+    return Shelf()
+
+
+def read_foreign(path: Path) -> None:
+    """ONNX, TorchScript or .pt2: looked at, opened and run as for any audit, where it can do no harm."""
+    from detectors.models.loading import load_detector
+
+    placed = shelf().path / path.name
+    placed.write_bytes(path.read_bytes())
+    with patch("detectors.models.foreign_files.IsolatedModel", shelf().process):
+        load_detector(placed, options={"size_px": 8, "output": "logit"})
+
+
 Damage = Callable[[bytes, random.Random], bytes]
 TARGETS: dict[str, tuple[str, Callable[[Path], None], Damage]] = {
     "csv": ("scores.csv", read_scores, damaged_bytes),
@@ -178,6 +255,9 @@ TARGETS: dict[str, tuple[str, Callable[[Path], None], Damage]] = {
     "result": ("audit.json", read_result, damaged_record),
     "result bytes": ("audit.json", read_result, damaged_bytes),
     "checkpoint": ("detector.pt", read_detector, damaged_bytes),
+    "onnx": ("model.onnx", read_foreign, damaged_bytes),
+    "torchscript": ("script.pt", read_foreign, damaged_archive),
+    "exported": ("exported.pt2", read_foreign, damaged_archive),
 }
 """Name to the file it starts from, what reads it, and how it is damaged."""
 

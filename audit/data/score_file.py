@@ -31,6 +31,7 @@ from pipelines.untrusted import (
     flat_columns,
     open_parquet,
     read_csv,
+    to_frame,
 )
 
 PARQUET = {".parquet", ".pq"}
@@ -110,7 +111,7 @@ class ScoreFile:
                 yield from (others[name] for name in names)
                 return
             for name in names:
-                yield open_parquet(look.path).read(columns=[name]).to_pandas()[name]
+                yield to_frame(look.path, open_parquet(look.path).read(columns=[name]))[name]
 
 
 def look_at(path: str | Path, config: AuditConfig) -> Look:
@@ -221,7 +222,7 @@ def _parquet_head(path: Path) -> pd.DataFrame:
     file = open_parquet(path)
     columns = flat_columns(file)
     first = next(file.iter_batches(batch_size=HEAD_ROWS, columns=columns), None)
-    return file.read(columns=columns).to_pandas() if first is None else first.to_pandas()
+    return to_frame(path, file.read(columns=columns) if first is None else first)
 
 
 def _read_parquet(look: Look, wanted: list[str]) -> pd.DataFrame:
@@ -232,7 +233,7 @@ def _read_parquet(look: Look, wanted: list[str]) -> pd.DataFrame:
         if name in {*config.attributes, *preferred(wanted)} and name not in config.controls
     ]
     table = open_parquet(look.path, read_dictionary=texts).read(columns=wanted)
-    return table.to_pandas(self_destruct=True, split_blocks=True)
+    return to_frame(look.path, table, self_destruct=True, split_blocks=True)
 
 
 def _kinds(look: Look, wanted: Collection[str]) -> dict[str, str]:

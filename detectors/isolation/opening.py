@@ -55,10 +55,24 @@ def prepare(kinds: list[str], device: str, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
+        _without_remote_modules()
         if device != "cpu":  # the driver makes its threads and opens its devices
             image = torch.zeros(1, 3, 8, 8, device=device)
             torch.nn.functional.conv2d(image, torch.zeros(1, 3, 3, 3, device=device)).sum().item()
             torch.mm(image[0, 0], image[0, 0]).sum().item()
+
+
+def _without_remote_modules() -> None:
+    """Tell torch that it cannot make connections, which is so here.
+
+    Otherwise some versions (2.9, say) write a module to disk as soon as torch.export is imported.
+    """
+    import torch.distributed
+
+    if torch.distributed.is_available():
+        import torch.distributed.rpc
+
+        torch.distributed.rpc.is_available = lambda: False
 
 
 def open_model(kind: str, path: str, device: str, threads: int) -> Opened:

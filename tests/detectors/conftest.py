@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from detectors.isolation.child import IsolatedModel, Limits
+from detectors.isolation.opening import EXPORTED, ONNX, TORCHSCRIPT
+from detectors.isolation.support import why_unavailable
+from detectors.models import foreign_files
 from detectors.training.settings import Settings
 from detectors.training.train_detector import train
 from pipelines.dataset.manifest import MANIFEST, table_of, write_provenance, write_table
@@ -110,3 +114,43 @@ def draw_image() -> Callable[..., np.ndarray]:
 def save_image() -> Callable[[Path, np.ndarray], Path]:
     """`save`."""
     return save
+
+
+class SharedProcess:
+    """One isolated process for the files of many tests, which all lie below one folder.
+
+    A start of torch costs seconds; what a process of its own for every file is worth is tested where it
+    matters (`tests/detectors/isolation`, `test_foreign_files.py`). A process that was ended is started again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._model: IsolatedModel | None = None
+
+    def __call__(self, *_: object) -> IsolatedModel:
+        """The process, whatever files, kinds, device and limits are asked for."""
+        if self._model is None or not self._model.is_alive:
+            limits = Limits(memory_bytes=1 << 30, batch_s=60)
+            self._model = IsolatedModel([self.folder], [ONNX, TORCHSCRIPT, EXPORTED], limits=limits)
+        return self._model
+
+    def close(self) -> None:
+        """End it."""
+        if self._model is not None:
+            self._model.close()
+
+
+@pytest.fixture(scope="session")
+def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedProcess]:
+    """An isolated process that may read every test's folder."""
+    if why_unavailable():
+        pytest.skip(f"no isolation here: {why_unavailable()}")
+    shared = SharedProcess(tmp_path_factory.getbasetemp())
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def in_shared_process(shared_process: SharedProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Foreign files are opened in the shared process."""
+    monkeypatch.setattr(foreign_files, "IsolatedModel", shared_process)

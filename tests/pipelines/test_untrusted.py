@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -175,3 +177,16 @@ def test_the_reader_is_light():
     code = "import pipelines.untrusted, sys; print('torch' in sys.modules, 'pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    "record", [b"{", b"[]", b'{"columns": [{}], "index_columns": []}', b'{"columns": 3, "index_columns": 1}']
+)
+def test_a_damaged_record_for_pandas_is_one_line(tmp_path, record):
+    """Found by the mutation loop (parquet, seed 1478)."""
+    table = pa.table({"a": ["x", "y"]}).replace_schema_metadata({b"pandas": record})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(
+        UnreadableFile, match=r"a\.parquet is not a readable Parquet file: its record for pan"
+    ):
+        read_parquet(tmp_path / "a.parquet")

@@ -7,20 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import nn
 
-from detectors.isolation.child import IsolatedModel, Limits
-from detectors.isolation.opening import EXPORTED, TORCHSCRIPT
+from detectors.isolation.child import IsolatedModel
 from detectors.isolation.support import why_unavailable
 
 ROOT = Path(__file__).resolve().parents[3]
+CORPUS = ROOT / "tests" / "corpus"
 NOBODY = 65534
 
 
@@ -67,32 +68,29 @@ def script_with() -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture(scope="session")
-def exported_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An honest torch.export network."""
-    path = tmp_path_factory.mktemp("honest") / "means.pt2"
-    shapes = ({0: torch.export.Dim("batch", min=1, max=64)},)
-    torch.export.save(torch.export.export(Means(), (torch.rand(2, 3, 8, 8),), dynamic_shapes=shapes), path)
-    return path
+@pytest.fixture
+def exported_file() -> Path:
+    """An honest torch.export network: a weighted sum of the means of the channels."""
+    return CORPUS / "exported.pt2"
 
 
-@pytest.fixture(scope="module")
-def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., IsolatedModel]]:
-    """One process for many attack files of a module: `isolated(folder)`; a dead one is started again."""
-    found: dict[str, IsolatedModel] = {}
-    shelf = tmp_path_factory.mktemp("shelf")
+@pytest.fixture
+def isolated(shared_process: Any, tmp_path: Path) -> Callable[[], IsolatedModel]:
+    """The process that many attack files share: `isolated()`; `isolated.shelf` is a folder that it reads."""
 
-    def process(limits: Limits | None = None) -> IsolatedModel:
-        if "now" not in found or not found["now"].is_alive:
-            found["now"] = IsolatedModel(
-                [shelf], [TORCHSCRIPT, EXPORTED], limits=limits or Limits(batch_s=60)
-            )
-        return found["now"]
+    def process() -> IsolatedModel:
+        return cast(IsolatedModel, shared_process())
 
-    process.shelf = shelf  # type: ignore[attr-defined]
-    yield process
-    for model in found.values():
-        model.close()
+    process.shelf = tmp_path  # type: ignore[attr-defined]
+    return process
+
+
+@pytest.fixture
+def everybodys_folder() -> Iterator[Path]:
+    """A folder that every user may enter; pytest keeps its own to itself."""
+    with tempfile.TemporaryDirectory(prefix="isolation-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(params=["root", "nobody"] if os.geteuid() == 0 else ["user"])

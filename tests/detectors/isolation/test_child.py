@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import onnx
@@ -38,12 +39,24 @@ def onnx_file(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def processes(onnx_file):
+    """Gives a process with the file open: the one of the test before, if that let it live."""
+    alive = []
+
+    def process():
+        if not alive or not alive[-1].is_alive:
+            alive.append(IsolatedModel([onnx_file.parent], [ONNX]))
+        assert alive[-1].open(ONNX, onnx_file) == [None, 3, 8, 8]
+        return alive[-1]
+
+    yield process
+    alive[-1].close()
+
+
 @pytest.fixture
-def opened(onnx_file):
-    model = IsolatedModel([onnx_file], [ONNX])
-    assert model.open(ONNX, onnx_file) == [None, 3, 8, 8]
-    yield model
-    model.close()
+def opened(processes):
+    return processes()
 
 
 def test_onnx_runs_there_as_it_does_here(opened):
@@ -87,6 +100,46 @@ def test_its_environment_and_files_are_not_ours(opened, monkeypatch):
         "/memfd",
         "/dev/urandom",
     }
+
+
+def endless(path: Path) -> Path:
+    """A loop of 2^63 - 1 steps, each the mean of the image."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 8, 8])
+    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 3, 8, 8])
+    ends = [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in (
+        ("step", TensorProto.INT64, []), ("go", TensorProto.BOOL, []),
+        ("before", TensorProto.FLOAT, ["n", 3, 8, 8]), ("on", TensorProto.BOOL, []),
+        ("after", TensorProto.FLOAT, ["n", 3, 8, 8]),
+    )]  # fmt: skip
+    steps = [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Relu", ["before"], ["after"])]
+    body = helper.make_graph(steps, "body", ends[:3], ends[3:])
+    times = helper.make_tensor("times", TensorProto.INT64, [], [2**63 - 1])
+    start = helper.make_tensor("start", TensorProto.BOOL, [], [True])
+    loop = helper.make_node("Loop", ["times", "start", "image"], ["score"], body=body)
+    graph = helper.make_graph([loop], "g", [image], [score], [times, start])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+def test_ctrl_c_ends_an_endless_model(processes, onnx_file):
+    model = processes()
+    model.open(ONNX, endless(onnx_file.with_name("endless.onnx")))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt("by the test")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    started = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="by the test"):
+            model.run(BATCH)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - started < 5 and not model.is_alive
+    assert not Path(f"/proc/{model.pid}").exists()
 
 
 def test_it_ends_when_nobody_holds_it(onnx_file):

@@ -24,7 +24,10 @@ from detectors.models.detector import Detector, Output
 from detectors.models.loading import load_detector
 from detectors.models.sidecar import parse_options
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("in_shared_process"),
+]
 
 
 class OneLogit(nn.Module):
