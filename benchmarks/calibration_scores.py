@@ -181,7 +181,7 @@ def fixed_fpr_coverage(
         overall = score_measures(scores, whole(len(table.cells)), z_value(0.95))[0].curve
         measured = [(grouping, score_measures(scores, grouping, z_value(0.95)))]
         found = fnr_at_fixed_fpr(table, overall, measured, CONFIG)
-        [record] = [one for one in found if one.fpr == level and one.group == "1"]
+        [record] = [one for one in found if one.level == level and one.group == "1"]
         hits += record.interval[0] <= truth <= record.interval[1]
     return hits / n_sim
 

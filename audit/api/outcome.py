@@ -32,8 +32,10 @@ from audit.schema.result import (
     FnrAtFpr,
     Gap,
     GroupResult,
+    KindRate,
     ScoreShift,
     Verdict,
+    WorstKind,
 )
 from pipelines.visible import isolated
 
@@ -104,6 +106,16 @@ class Audit:
     def fnr_at_fpr(self) -> pd.DataFrame:
         """One row a group and FPR of all reals (1, 5, 10 %): its FNR at that one threshold (0-1)."""
         return frame_of(self.record.fnr_at_fpr, FnrAtFpr)
+
+    @property
+    def kind_rates(self) -> pd.DataFrame:
+        """One row a group and kind of fake: its APCER (0-1); empty where no column names kinds."""
+        return frame_of(self.record.kind_rates, KindRate)
+
+    @property
+    def worst_kinds(self) -> pd.DataFrame:
+        """One row a group: the kind of fake that is missed most, and the largest APCER (0-1)."""
+        return frame_of(self.record.worst_kinds, WorstKind)
 
     @property
     def curves(self) -> pd.DataFrame:

@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
 from audit.data.table_words import all_label_words, normal
@@ -26,6 +28,12 @@ FEW_VALUES = 20
 
 OWN_COLUMNS = ("image_id", "pair_id", "status", "detail", "sha256", *RESERVED_ATTRIBUTES)
 """Columns of this program's own tables that describe a file and not a person."""
+
+KIND = "kind"
+"""Column that says what made a fake."""
+
+OF_REALS = frozenset({"", "real", "none", "bona fide", "bonafide", "original", "0"})
+"""What stands for "no kind" beside a real image, beside an empty field."""
 
 MAX_NAMED = 8
 """Unaudited columns named in the note; the rest are counted."""
@@ -84,6 +92,30 @@ def usual_attributes(frame: pd.DataFrame, config: AuditConfig) -> dict[str, None
     return dict.fromkeys([*usual, *config.bins])
 
 
+def kind_column(frame: pd.DataFrame, fake: NDArray[np.bool_]) -> str | None:
+    """The column that says which generator made each fake; None where there is none.
+
+    It is called "kind", capitals aside, and says nothing of real images: one that names a kind of camera is
+    an attribute like any other.
+
+    Args:
+        frame: N rows.
+        fake: bool [N].
+    """
+    name = spelled(KIND, frame.columns)
+    if name is None or not fake.any() or not frame[name][fake].notna().any():
+        return None
+    of_reals = frame[name][~fake].dropna().unique()
+    return name if {str(value).strip().lower() for value in of_reals} <= OF_REALS else None
+
+
+def _of_fakes(column: pd.Series) -> bool:
+    """Whether a column looks like kinds of fake before labels are known: some images have none."""
+    if str(column.name).lower() != KIND:
+        return False
+    return bool(column.isna().any() or {str(v).strip().lower() for v in column.unique()} & OF_REALS)
+
+
 def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
     """The attributes asked for; else age, gender, race and what has bins; else columns of few values.
 
@@ -100,7 +132,11 @@ def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
     usual = usual_attributes(frame, config)
     if usual:
         return list(usual)
-    others = [name for name in _others(frame.columns, config) if not _restates_label(frame[name])]
+    others = [
+        name
+        for name in _others(frame.columns, config)
+        if not _restates_label(frame[name]) and not _of_fakes(frame[name])
+    ]
     found = [name for name in others if 2 <= frame[name].nunique() <= FEW_VALUES]
     if not found:
         hint = next((name for name in preferred(frame.columns)), "age")
@@ -124,7 +160,11 @@ def unaudited(
     """
     others = _others(frame.columns, resolved(config, frame.columns))
     known = {*attributes, *config.controls}
-    left = [name for name in others if name not in known and not _identifies(frame[name])]
+    left = [
+        name
+        for name in others
+        if name not in known and not _identifies(frame[name]) and not _of_fakes(frame[name])
+    ]
     if config.attributes or not left:
         return None
     told = [f"{name} ({_values(frame[name], whole)})" for name in left[:MAX_NAMED]]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from audit.config import AuditConfig
-from audit.data.columns import preferred, unaudited, usual_attributes
+from audit.data.columns import KIND, preferred, spelled, unaudited, usual_attributes
 from audit.data.table_reading import Reading, judged, tidied
 from audit.data.table_words import NUMBER_MISSING
 from audit.errors import ScoreFileError, UnclearTableError
@@ -294,5 +294,6 @@ def _wanted(look: Look) -> list[str]:
         config.unit_column or "",
         config.weight_column or "",
         *config.controls,
+        spelled(KIND, names) or "",
     }
     return [name for name in names if name in chosen]

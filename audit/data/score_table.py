@@ -17,12 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import find_attributes, resolved
+from audit.data.columns import find_attributes, kind_column, resolved
 from audit.data.groups import Cells, cells_of
 from audit.data.table_words import label_meanings
 from audit.data.unit_totals import unit_codes
 from audit.errors import (
     DuplicateImageError,
+    GroupError,
     LabelError,
     MissingColumnError,
     PairError,
@@ -103,6 +104,7 @@ def score_table(frame: pd.DataFrame, config: AuditConfig, split: bool | None = N
     fake = labels_of(frame[columns.label], config.positive, config.read_as.get("real"))
     score = _scores(frame[columns.score])
     _check_duplicates(frame, columns.image_id)
+    _refuse_kinds(attributes, kind_column(frame, fake))
     cells, cell = cells_of(frame, attributes, config.bins)
     real_row, fake_row = _pairs(frame, config, fake, cell)
     split = parse_rule(config.threshold).kind != "fixed" if split is None else split
@@ -110,6 +112,14 @@ def score_table(frame: pd.DataFrame, config: AuditConfig, split: bool | None = N
     weight = _weights(frame, config)
     unit = _units(frame, config, real_row, fake_row, weight is not None)
     return ScoreTable(fake, score, cells, cell, real_row, fake_row, key, unit, weight)
+
+
+def _refuse_kinds(attributes: Sequence[str], kind: str | None) -> None:
+    if kind in attributes:
+        raise GroupError(
+            f"'{kind}' says what made a fake and nothing of real images, so they cannot be grouped by it; "
+            f"leave out --attribute {kind}: missed fakes are broken down by it without being asked"
+        )
 
 
 def _units(

@@ -111,7 +111,7 @@ def _record(
     return FnrAtFpr(
         attribute=grouping.attribute,
         group=grouping.names[g],
-        fpr=level,
+        level=level,
         threshold=at[1],
         n_fake=round(curve.n_fake),
         fnr=rate,

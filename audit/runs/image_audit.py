@@ -27,6 +27,7 @@ from audit.data.groups import cells_of
 from audit.data.sampling_units import refuse_hidden_units, with_source_units
 from audit.data.score_table import score_table
 from audit.errors import ConfigError, MissingColumnError
+from audit.inference.attack_kinds import kind_rates
 from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
 from audit.judge.attrition import dropout_by_group
 from audit.judge.kinds_agreement import kinds_agreement
@@ -168,7 +169,10 @@ def _agreement(usable: pd.DataFrame, result: AuditResult, config: AuditConfig) -
     single = [name for name in result.config.attributes if name in fakes]
     found = kinds_agreement(fakes, single, config)
     notes = [*(each.sentence for each in found), *result.notes]
-    return result.model_copy(update={"kinds": found, "notes": notes})
+    cells, cell = cells_of(fakes, single, config.bins)
+    rates, worst = kind_rates(fakes["kind"], fakes["missed"].to_numpy(), cells, cell, config)
+    more = {"kinds": found, "notes": notes, "kind_rates": rates, "worst_kinds": worst}
+    return result.model_copy(update=more)
 
 
 def _audit_one(

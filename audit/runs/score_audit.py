@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import resolved, unaudited
+from audit.data.columns import kind_column, resolved, unaudited
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
 from audit.data.groups import Grouping, whole
@@ -35,6 +35,7 @@ from audit.data.sampling_units import (
 from audit.data.score_file import ScoreFile, read_scores
 from audit.data.score_table import ScoreTable, score_table
 from audit.data.unit_totals import IMAGES
+from audit.inference.attack_kinds import kind_rates
 from audit.inference.clusters import worth
 from audit.inference.effective_sample_size import fnr_worth, fpr_worth
 from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
@@ -270,6 +271,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     units = _units(cells, config)
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
     calibration, calibration_reason = calibrations(audited, groupings, config)
+    of_kinds, worst_kinds = _kinds(frame, audited, threshold, config)
     raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
     result = record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config, controls),
@@ -299,6 +301,8 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         dropout=list(extras.dropout),
         samples=list(extras.samples),
         n_tests=n_tests,
+        kind_rates=of_kinds,
+        worst_kinds=worst_kinds,
         score_shifts=score_shifts(audited, scores.order, groupings, config),
         calibration=calibration,
         calibration_reason=calibration_reason,
@@ -384,6 +388,25 @@ def _units(cells: Counts, config: AuditConfig) -> record.UnitSummary | None:
         fnr_correlation=worth(cells.moments, "fnr").correlation,
         fpr_design_effect=effects[0],
         fnr_design_effect=effects[1],
+    )
+
+
+def _kinds(
+    frame: pd.DataFrame, table: ScoreTable, threshold: float, config: AuditConfig
+) -> tuple[list[record.KindRate], list[record.WorstKind]]:
+    """APCER by kind of fake, where a column names kinds."""
+    name = kind_column(frame, table.fake)
+    if name is None:
+        return [], []
+    fake = table.fake
+    return kind_rates(
+        frame[name][fake],
+        table.score[fake] < threshold,
+        table.cells,
+        table.cell[fake],
+        config,
+        None if table.unit is None else table.unit[fake],
+        None if table.weight is None else table.weight[fake],
     )
 
 

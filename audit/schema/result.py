@@ -548,14 +548,44 @@ class FnrAtFpr(Record):
 
     attribute: str
     group: str
-    fpr: float
-    """The level."""
+    level: Rate
+    """The FPR of all reals."""
     threshold: Rate
     """The lowest at which at most that share of all reals is flagged."""
     n_fake: int
     fnr: Rate
     interval: Interval
     """Of this group and level alone; it allows for the threshold having been found on the same reals."""
+
+
+class KindRate(Record):
+    """Missed fakes of one kind in one group: APCER of ISO/IEC 30107-3."""
+
+    attribute: str
+    """'overall', or a single attribute."""
+    group: str
+    kind: str
+    """What made the fakes."""
+    n_fake: int
+    apcer: Rate
+    interval: Interval | None
+    """Simultaneous over the kinds of this group."""
+
+
+class WorstKind(Record):
+    """The kind of fake that is missed most in one group: the worst case of ISO/IEC 30107-3."""
+
+    attribute: str
+    group: str
+    kind: str | None
+    apcer: Rate
+    """The largest of the kinds that have min_n fakes in the group."""
+    interval: Interval | None
+    """Of the largest true APCER of those kinds."""
+    left_out: list[str] = []
+    """Kinds with fewer fakes: shown, and not asked."""
+    reason: str | None = None
+    """Why there is none."""
 
 
 class AuditResult(Record):
@@ -600,6 +630,10 @@ class AuditResult(Record):
     """Why there is no calibration."""
     fnr_at_fpr: list[FnrAtFpr] = []
     """Single attributes: each group at one threshold for all."""
+    kind_rates: list[KindRate] = []
+    """Several kinds of fake: APCER of each, over all fakes and in every group of single attributes."""
+    worst_kinds: list[WorstKind] = []
+    """The largest of them, over all fakes and in every group."""
 
     @model_validator(mode="before")
     @classmethod

@@ -122,7 +122,7 @@ def attribute_part(
 
 
 def _score_tables(result: AuditResult, name: str) -> list[table.Table]:
-    makers = (scores.shift_table, scores.fixed_fpr_table, scores.calibration_table)
+    makers = (scores.shift_table, scores.fixed_fpr_table, scores.calibration_table, scores.kinds_table)
     return [make(result, name) for make in makers]
 
 

@@ -37,7 +37,7 @@ from reports.tables import report_tables as tables
 from reports.tables import share_of_fakes as rare
 from reports.tables.coverage import coverage
 from reports.tables.no_skill import no_skill_table
-from reports.tables.score_tables import calibration_sentence, score_sentence
+from reports.tables.score_tables import calibration_sentence, kinds_sentence, score_sentence
 from reports.tables.share_of_fakes import mix_of_disparities, mix_of_measures
 from reports.text import answer
 from reports.text import next_steps as advice
@@ -189,6 +189,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "first_examples": _first_examples(cards),
         "coverage": coverage(result),
         "score_sentence": score_sentence(result),
+        "kinds_sentence": kinds_sentence(result),
         "calibration_sentence": calibration_sentence(result),
         "verdicts_table": tables.verdicts_table(result),
         "provenance": provenance_rows(result, run),

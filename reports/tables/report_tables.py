@@ -320,6 +320,12 @@ def write_tables(run_dir: str | Path) -> list[Path]:
             [dict(one) for one in result.calibration],
             ["difference_interval", "ece_interval"],
         ),
+        _plain("kind_rates", [dict(one) for one in result.kind_rates], ["interval"]),
+        _plain(
+            "worst_kinds",
+            [dict(one) | {"left_out": "; ".join(one.left_out)} for one in result.worst_kinds],
+            ["interval"],
+        ),
         _plain("fnr_at_fpr", [dict(one) for one in result.fnr_at_fpr], ["interval"]),
         _plain("adjusted_gaps", _adjusted_rows(result), ["raw_interval", "interval"]),
         _series_file(result, "curves"),

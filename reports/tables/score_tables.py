@@ -48,9 +48,9 @@ def fixed_fpr_table(result: AuditResult, attribute: str) -> Table:
         row = rows.setdefault(
             found.group, {"group": group_label(attribute, found.group), "n_fake": found.n_fake}
         )
-        row |= {f"fnr {found.fpr:g}": found.fnr, f"interval {found.fpr:g}": found.interval}
+        row |= {f"fnr {found.level:g}": found.fnr, f"interval {found.level:g}": found.interval}
     columns.append(Column("n_fake", "Fakes", "count"))
-    for level in dict.fromkeys(found.fpr for found in result.fnr_at_fpr):
+    for level in dict.fromkeys(found.level for found in result.fnr_at_fpr):
         columns += [
             Column(f"fnr {level:g}", f"FNR where the FPR of all is {percent(level, 0)}", "percent", "fnr"),
             Column(f"interval {level:g}", "Interval", "percent interval", "interval"),
@@ -77,6 +77,58 @@ def calibration_table(result: AuditResult, attribute: str) -> Table:
         if one.attribute in (OVERALL, attribute)
     ]
     return Table(f"calibration-{attribute}", f"Calibration by {attribute}", columns, rows)
+
+
+def kinds_table(result: AuditResult, attribute: str) -> Table:
+    """All fakes, then a row a group: APCER of every kind of fake, and the worst of them."""
+    kinds = list(dict.fromkeys(one.kind for one in result.kind_rates))
+    columns = [Column("group", title(attribute))]
+    for kind in kinds:
+        columns += [
+            Column(f"apcer {kind}", f"APCER, {kind}", "percent", "apcer"),
+            Column(f"interval {kind}", "Interval", "percent interval", "interval"),
+        ]
+    columns += [
+        Column("worst", "Missed most"),
+        Column("worst_apcer", "Worst case", "percent", "worst_kind"),
+        Column("worst_interval", "Interval", "percent interval", "interval"),
+    ]
+    rows: dict[tuple[str, str], Row] = {}
+    for one in result.kind_rates:
+        if one.attribute in (OVERALL, attribute):
+            name = "All fakes" if one.attribute == OVERALL else group_label(attribute, one.group)
+            row = rows.setdefault((one.attribute, one.group), {"group": name})
+            row |= {f"apcer {one.kind}": one.apcer, f"interval {one.kind}": one.interval}
+    for worst in result.worst_kinds:
+        if (worst.attribute, worst.group) in rows:
+            rows[worst.attribute, worst.group] |= {
+                "worst": worst.kind or worst.reason,
+                "worst_apcer": worst.apcer,
+                "worst_interval": worst.interval,
+            }
+    caption = f"Missed fakes by kind and {attribute}"
+    return Table(f"kinds-{attribute}", caption, columns, list(rows.values()))
+
+
+def kinds_sentence(result: AuditResult) -> str:
+    """The kind that passes most, over all fakes, and the group in which its worst case is highest."""
+    known = [one for one in result.worst_kinds if one.interval]
+    overall = [one for one in known if one.attribute == OVERALL]
+    if not overall:
+        return ""
+    told = (
+        f"By kind of fake, {overall[0].kind} passes most: {percent(overall[0].apcer)} of its fakes "
+        f"({percent_interval(overall[0].interval)} for the worst of all kinds)."
+    )
+    groups = [one for one in known if one.attribute != OVERALL]
+    if not groups:
+        return told
+    worst = max(groups, key=lambda one: one.apcer)
+    return (
+        f"{told} The highest of any group, as seen: {worst.kind} of {worst.attribute} "
+        f"{group_label(worst.attribute, worst.group)}, {percent(worst.apcer)} "
+        f"({percent_interval(worst.interval)}); the highest of many is too high on average."
+    )
 
 
 def shifted(result: AuditResult) -> list[ScoreShift]:

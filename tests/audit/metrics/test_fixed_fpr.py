@@ -18,8 +18,8 @@ def test_the_threshold_is_that_of_all_reals_and_the_rate_is_counted(simulate):
     frame = simulate(500, shift=0.8)
     for one in audit_scores(frame, CONFIG).fnr_at_fpr:
         reals = frame.score[frame.label == 0].to_numpy()
-        assert (reals >= one.threshold).mean() <= one.fpr
-        assert (reals >= np.sort(reals[reals < one.threshold])[-1]).mean() > one.fpr
+        assert (reals >= one.threshold).mean() <= one.level
+        assert (reals >= np.sort(reals[reals < one.threshold])[-1]).mean() > one.level
         fakes = frame.score[(frame.label == 1) & (frame.race == one.group)]
         assert one.fnr == pytest.approx((fakes < one.threshold).mean())
         assert one.n_fake == len(fakes)
@@ -43,7 +43,7 @@ def test_thresholds_that_the_level_is_compatible_with():
 
 def test_few_reals_do_not_know_the_threshold_of_a_low_rate(simulate):
     record = audit_scores(simulate(40), CONFIG)
-    one = next(one for one in record.fnr_at_fpr if one.fpr == 0.01)
+    one = next(one for one in record.fnr_at_fpr if one.level == 0.01)
     assert one.interval[1] == 1.0
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from audit.schema.result import KindRate, WorstKind
 from reports.tables.score_tables import (
     calibration_sentence,
     calibration_table,
     fixed_fpr_table,
+    kinds_sentence,
+    kinds_table,
     score_sentence,
     shift_table,
     shifted,
@@ -46,3 +49,33 @@ def test_a_record_without_scores_says_nothing(build):
     assert score_sentence(result) == ""
     assert shift_table(result, "race").rows == []
     assert calibration_sentence(result) == "Calibration by group is not given: not asked."
+
+
+def test_kinds_have_a_table_and_a_sentence(build):
+    result = build(RACE, n=400)
+    assert kinds_sentence(result) == ""
+    shares = {
+        ("overall", "gan"): 0.1,
+        ("overall", "swap"): 0.2,
+        ("Black", "gan"): 0.3,
+        ("Black", "swap"): 0.2,
+    }
+    place = {"overall": "overall", "Black": "race"}
+    many = result.model_copy(
+        update={
+            "kind_rates": [
+                KindRate(attribute=place[g], group=g, kind=k, n_fake=200, apcer=p, interval=(p / 2, 2 * p))
+                for (g, k), p in shares.items()
+            ],
+            "worst_kinds": [
+                WorstKind(attribute="overall", group="overall", kind="swap", apcer=0.2, interval=(0.1, 0.4)),
+                WorstKind(attribute="race", group="Black", kind="gan", apcer=0.3, interval=(0.15, 0.6)),
+            ],
+        }
+    )
+    rows = kinds_table(many, "race").rows
+    assert [row["group"] for row in rows] == ["All fakes", "Black"]
+    assert (rows[1]["worst"], rows[1]["apcer swap"]) == ("gan", 0.2)
+    told = kinds_sentence(many)
+    assert told.startswith("By kind of fake, swap passes most: 20.0% of its fakes")
+    assert "gan of race Black, 30.0% (15.0–60.0%); the highest of many is too high on average." in told
