@@ -114,6 +114,21 @@ def compared(table: ScoreTable, grouping: Grouping, rate: RateName, min_n: int) 
     return np.asarray(grouping.known & (n >= max(min_n, 1)))
 
 
+def not_compared(parts: Parts, min_n: int) -> list[str]:
+    """Attributes of which neither rate has two groups large enough in both parts."""
+    return [
+        attribute
+        for position, attribute in enumerate(parts.fit.cells.attributes)
+        if _most_compared(parts, position, min_n) < 2
+    ]
+
+
+def _most_compared(parts: Parts, position: int, min_n: int) -> int:
+    """Groups of an attribute that are large enough in both parts, for the better of the two rates."""
+    both = (parts.fit, parts.judge)
+    return max(min(_n_compared(table, position, rate, min_n) for table in both) for rate in RATES)
+
+
 def _refuse_one_class(part: pd.DataFrame, fake: NDArray[np.bool_], config: AuditConfig) -> None:
     if len(part) == 0 or fake.all() or not fake.any():
         raise MitigationError(
@@ -125,15 +140,11 @@ def _refuse_one_class(part: pd.DataFrame, fake: NDArray[np.bool_], config: Audit
 
 def _refuse_too_small(parts: Parts, config: AuditConfig) -> None:
     """See that some attribute has two groups large enough in both parts."""
-    told = []
-    for position, attribute in enumerate(parts.fit.cells.attributes):
-        enough = [
-            min(_n_compared(table, position, rate, config.min_n) for table in (parts.fit, parts.judge))
-            for rate in RATES
-        ]
-        if max(enough) >= 2:
-            return
-        told.append(f"{attribute} has {max(enough)}")
+    attributes = parts.fit.cells.attributes
+    found = [_most_compared(parts, position, config.min_n) for position in range(len(attributes))]
+    if max(found, default=0) >= 2:
+        return
+    told = [f"{attribute} has {n}" for attribute, n in zip(attributes, found, strict=True)]
     raise MitigationError(
         f"the table is too small to split: no attribute has two groups of at least {config.min_n} images of "
         "a class "

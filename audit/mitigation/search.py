@@ -17,7 +17,7 @@ from audit.data.score_table import ScoreTable
 from audit.inference.equality_test import SMALLEST_PERMUTED, enough_replicates
 from audit.mitigation.group_aware import group_thresholds
 from audit.mitigation.group_errors import error_grid, thresholds_of
-from audit.mitigation.parts import RATES, Parts, Plan, compared, singles, split
+from audit.mitigation.parts import RATES, Parts, Plan, compared, not_compared, singles, split
 from audit.mitigation.targets import Aim, targets_of
 from audit.mitigation.thresholds import candidates
 from audit.mitigation.trial import Cure, try_cure, verdicts_of
@@ -85,6 +85,7 @@ def find_cure(
         fit=_size(parts.fit),
         judge=_size(parts.judge),
         outcome=_outcome(targets, cure),
+        not_compared=not_compared(parts, config.min_n),
         targets=targets,
         candidates=tried,
         verdicts=verdicts,

@@ -201,6 +201,9 @@ class MitigationResult(Record):
     fit: PartSize
     judge: PartSize
     outcome: Outcome
+    not_compared: list[str] = Field(default_factory=list)
+    """Attributes with fewer than two groups of `min_n` images of a class in both parts: nothing can be
+    tried."""
     targets: list[Target]
     candidates: list[Candidate]
     verdicts: list[Verdict]

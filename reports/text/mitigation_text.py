@@ -46,10 +46,11 @@ def headline(record: MitigationResult) -> str:
 def sentence(record: MitigationResult) -> str:
     """The best cure with its cost, or why there is none; one sentence or two."""
     if record.outcome == "nothing to cure":
-        return (
+        compared = (
             f"On the {count(record.fit.n_images)} images set aside for fitting, no gap beyond "
             f"{points(record.tolerance)} stands out from chance, so no cure was tried."
         )
+        return f"{compared} {too_few(record)}".rstrip()
     if record.cure is None:
         return f"No other single threshold narrows the gap {aims(record)} while accuracy holds."
     if record.outcome == "accepted":
@@ -59,6 +60,16 @@ def sentence(record: MitigationResult) -> str:
     return (
         f"The best candidate, threshold {threshold_text(record.cure.threshold)}, is not recommended: "
         f"{'; '.join(record.cure.reasons)}."
+    )
+
+
+def too_few(record: MitigationResult) -> str:
+    """Of which attributes nothing can be tried, and what that would need; empty where all can be compared."""
+    if not record.not_compared:
+        return ""
+    return (
+        f"Nothing can be tried {listing([by(name) for name in record.not_compared])}: fewer than two groups "
+        f"have {record.min_n} images of a class in both parts. Give more images, or coarser groups."
     )
 
 
@@ -182,5 +193,6 @@ def method(record: MitigationResult) -> list[str]:
         "searches.",
         f"Groups of fewer than {record.min_n} images are shown and not compared. Seed {record.seed}, "
         f"{count(record.n_boot)} replicates.",
+        *([told] if (told := too_few(record)) else []),
         *record.notes,
     ]

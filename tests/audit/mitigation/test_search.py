@@ -22,6 +22,7 @@ from audit.mitigation.search import find_cure, trade_offs
 from audit.mitigation.targets import Aim, targets_of
 from audit.mitigation.thresholds import calibrated, candidates, least_worst_group
 from audit.schema.mitigation import MitigationResult
+from reports.text.mitigation_text import too_few
 
 PATH = Path(__file__).parents[3] / "benchmarks" / "mitigation.py"
 
@@ -228,6 +229,15 @@ def test_a_cell_with_no_images_takes_no_part_in_what_is_fitted(frame):
 def test_impossible_plans(frame, plan, said):
     with pytest.raises(MitigationError, match=said):
         find_cure(frame, CONFIG, 0.35, plan=plan)
+
+
+def test_an_attribute_of_too_few_images_is_said(frame):
+    """Its gap may be proven on all images, and is not to be passed over in silence on half of them."""
+    rare = frame.assign(shape=np.where(frame["pair_id"].isin(["p1", "p2", "p3"]), "round", "long"))
+    found = find_cure(rare, replace(CONFIG, attributes=("race", "shape")), 0.35)
+    assert found.not_compared == ["shape"] and {t.attribute for t in found.targets} == {"race"}
+    quiet = find_cure(rare, replace(CONFIG, attributes=("race", "shape")), 0.99)
+    assert "Nothing can be tried by shape: fewer than two groups have 30 images" in too_few(quiet)
 
 
 def test_nothing_to_cure_is_left_alone(simulate):

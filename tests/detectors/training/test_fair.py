@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,6 +92,21 @@ def test_group_dro_weighs_cells_by_how_badly_they_fare(step):
     assert loss.item() == pytest.approx(sum(w * one for w, one in zip(weights, cells, strict=True)))
     assert learner.objective.weights.tolist() == pytest.approx(weights)
     assert "objective.weights" in learner.state_dict(), "an interrupted training continues with them"
+
+
+def test_a_second_output_counts_and_the_weights_move_once(step, monkeypatch):
+    """Inception answers twice in training; the method's loss is taken of both."""
+    alone, before = step("group-dro")
+
+    class Twice(Answers):
+        def forward(self, images):
+            logits = super().forward(images)
+            return SimpleNamespace(logits=logits, aux_logits=logits)
+
+    monkeypatch.setattr(f"{__name__}.Answers", Twice)
+    both, learner = step("group-dro")
+    assert both.item() == pytest.approx(1.4 * alone.item())
+    assert torch.equal(learner.objective.weights, before.objective.weights)
 
 
 def test_the_adversary_learns_and_the_network_unlearns(step):
