@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 def images_of(i: int, fake: bool) -> np.ndarray:
     """A face's stand-in: a smooth slope, with a checkerboard over it if fake; uint8 [64, 64, 3]."""
-    slope = np.add.outer(np.arange(64), np.arange(64)) + 10 * (i % 9)
+    slope = np.add.outer(np.arange(64), np.arange(64)) + np.random.default_rng(i).normal(0, 2, (64, 64))
     board = 40 * ((np.indices((64, 64)).sum(0) % 2) * 2 - 1) if fake else 0
     return np.repeat((60 + slope + board).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -162,3 +163,77 @@ def test_a_policy_person_audits_a_vendors_csv(types: Callable[[str], Typed], tmp
     record = json.loads((tmp_path / "runs/told/audit.json").read_text())
     assert code == 0 and record["data"]["n_real"] == 40
     assert [g["group"] for g in record["groups"]] == ["a", "b", "(missing)"]
+
+
+class Elements(HTMLParser):
+    """The words of every element that has an id."""
+
+    VOID = frozenset({"meta", "link", "img", "br", "input", "hr", "rect", "line", "path", "circle"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: dict[str, str] = {}
+        self.n_of: dict[str, int] = {}
+        self._open: list[tuple[str, str | None]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        name = dict(attrs).get("id")
+        if name:
+            self.n_of[name] = self.n_of.get(name, 0) + 1
+        if tag not in self.VOID:
+            self._open.append((tag, name))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for _, name in self._open:
+            if name:
+                self.words[name] = self.words.get(name, "") + " " + data
+
+
+FIVE = {
+    "is it fair": "answer",
+    "who is affected and how much": "affected",
+    "how sure is this": "certainty",
+    "what next": "next",
+    "is the threshold right": "thresholds",
+}
+"""A question as README asks it, and the one element of the page that answers it."""
+
+
+def test_a_lead_finds_five_answers_in_the_page_she_was_mailed(types: Callable[[str], Typed], tmp_path: Path):
+    put_vendor_table(tmp_path / "vendor.csv", 800)
+    assert types(printed_under("A vendor's table")[0])[0] == 0
+    record = json.loads((tmp_path / "runs/vendor/audit.json").read_text())
+    page = (tmp_path / "runs/vendor/report.html").read_text(encoding="utf-8")
+    found = Elements(page)
+    for question, element in FIVE.items():
+        assert question in " ".join(README.split()), f"README no longer asks: {question}"
+        assert found.n_of[element] == 1 and len(found.words[element].split()) > 12, element
+    worst = next(v for v in record["verdicts"] if v["rate"] == "fpr")
+    assert worst["worst_group"] in found.words["answer"] and worst["worst_group"] in found.words["affected"]
+    assert "95" in found.words["certainty"] and "0.5" in found.words["thresholds"]
+    assert not re.search(r"""(src|href)=["']?https?:""", page.split('id="appendix"')[0])
+
+
+def test_a_researcher_compares_two_trainings(types: Callable[[str], Typed], tmp_path: Path):
+    pytest.importorskip("lightning")
+    put_pairs(tmp_path / "pairs", 40)
+    train_one, train_two, listing, benchmark = printed_under("Your own comparison")
+    for line in (train_one, train_two):
+        code, out, err = types(line.replace("--epochs 4", "--epochs 1"))
+        assert code == 0, err
+        assert "learning curves: " in out
+    epochs = pd.read_csv(tmp_path / "a.training.csv")
+    assert set(epochs) == {"epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"}
+    assert (tmp_path / "b/a.training.html").is_file()
+    code, out, _ = types(listing)
+    assert code == 0 and out.count("Held-out images of pairs") == 2  # other seeds hold other images out
+    code, out, err = types(benchmark)
+    assert code == 0, err
+    assert "a.pt on pairs" in out and "b/a.pt on pairs" in out
+    cells = json.loads((tmp_path / "benchmark/benchmark.json").read_text())["cells"]
+    assert len({cell["detector"] for cell in cells}) == 2

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audit.commands.common import (
     PAIRS_PLACE,
     Device,
+    Json,
+    Quiet,
     Seed,
     complete_arch,
     require_file,
@@ -17,7 +20,14 @@ from audit.commands.common import (
     say,
     show,
 )
+from audit.commands.run_options import DATA, OUTPUT
 from pipelines.extras import require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEARCH = "Search"
+"""Title of the panel of a search's own options."""
 
 
 def experiments(
@@ -31,8 +41,13 @@ def experiments(
     csv: Annotated[
         Path | None, typer.Option(help="Also write the table to this file.", metavar="FILE")
     ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """List the trainings below a folder, best first; or show where given trainings differ."""
+    """List the trainings below a folder, or show where given trainings differ.
+
+    Trainings are ranked only among those with the same held-out images; each such set is a table of its own.
+    """
     from detectors.training.experiments import compare_experiments, list_experiments
     from pipelines.csv_text import frame_text
     from pipelines.storage import write_text
@@ -42,37 +57,78 @@ def experiments(
     given = paths or [Path()]
     listing = len(given) == 1 and given[0].is_dir()
     table = list_experiments(given[0]) if listing else compare_experiments(given)
-    show(table.to_string(index=not listing, float_format=lambda value: f"{value:.4g}"))
+    if as_json:
+        print(table.to_json(orient="records" if listing else "columns", indent=2))
+    elif listing and not quiet:
+        _show_by_held_out_set(table)
+    elif not quiet:
+        show(table.to_string(float_format=lambda value: f"{value:.4g}"))
+        if table.loc["held_out_set"].nunique() > 1 if "held_out_set" in table.index else False:
+            say("warning: the held-out images differ, so these accuracies do not rank the detectors")
     if csv is not None:
         write_text(csv, frame_text(table, index=not listing))
+
+
+def _show_by_held_out_set(table: pd.DataFrame) -> None:
+    """One table for each set of held-out images, headed by the data's name."""
+    for (data, held_out), part in table.groupby(["data", "held_out_set"], sort=False):
+        n = int(part["held_out_images"].max())
+        show(f"Held-out images of {data} ({n:,} images, set {held_out}):" if n else f"{data}: none held out:")
+        one_set = part.drop(columns=["data", "held_out_set", "held_out_images", "fingerprint"])
+        show(one_set.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+        show("")
 
 
 def sweep(
     arch: Annotated[
         str,
         typer.Option(
-            help="Architecture, as for `audit train`.", metavar="NAME", autocompletion=complete_arch
+            help="Architecture, as for `audit train`.",
+            metavar="NAME",
+            autocompletion=complete_arch,
+            rich_help_panel=SEARCH,
         ),
     ] = "simplenet",
     data: Annotated[
-        Path, typer.Option(help="Labelled images, as for `audit train`.", metavar="PATH")
+        Path,
+        typer.Option(help="Labelled images, as for `audit train`.", metavar="PATH", rich_help_panel=DATA),
     ] = PAIRS_PLACE,
     out: Annotated[
-        Path, typer.Option(help="Folder for checkpoints, records and the study.", metavar="DIR")
+        Path,
+        typer.Option(
+            help="Folder for checkpoints, records and the study.", metavar="DIR", rich_help_panel=OUTPUT
+        ),
     ] = Path("sweep"),
     trials: Annotated[
-        int, typer.Option(min=1, help="Finished trials wanted, earlier ones included.", metavar="COUNT")
+        int,
+        typer.Option(
+            min=1,
+            help="Finished trials wanted, earlier ones included.",
+            metavar="COUNT",
+            rich_help_panel=SEARCH,
+        ),
     ] = 20,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each trial.", metavar="COUNT")] = 10,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Of each trial.", metavar="COUNT", rich_help_panel=SEARCH)
+    ] = 10,
     storage: Annotated[
         str | None,
-        typer.Option(help="Database URL shared by several machines. Default: OUT/sweep.db.", metavar="URL"),
+        typer.Option(
+            help="Database URL shared by several machines. Default: OUT/sweep.db.",
+            metavar="URL",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     size_px: Annotated[
-        int | None, typer.Option(min=32, help="Input size; by default the architecture's.", metavar="PIXELS")
+        int | None,
+        typer.Option(
+            min=32, help="Input size; by default the architecture's.", metavar="PIXELS", rich_help_panel=DATA
+        ),
     ] = None,
     device: Device = "auto",
     seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Search hyperparameters by validation accuracy; the same command again continues."""
     require("audit sweep", "images", "train")
@@ -82,8 +138,11 @@ def sweep(
     require_folder(out)
     settings = Settings(epochs=epochs, size_px=size_px, seed=seed)
     table = run(
-        arch, data, out, trials, settings, storage=storage, device=device,
-        say=say,
+        arch, data, out, trials, settings, storage=storage, device=device, progress=not quiet, say=say,
     )  # fmt: skip
-    show(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
-    show(f"best: {out / 'best.pt'}")
+    if as_json:
+        best = {"best": str(out / "best.pt"), "trials": json.loads(table.to_json(orient="records"))}
+        print(json.dumps(best, indent=2))
+    elif not quiet:
+        show(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+        show(f"best: {out / 'best.pt'}")

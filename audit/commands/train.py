@@ -222,7 +222,11 @@ def train(
         augment_data=augment_data or (), fractions=shares(fractions), label_smoothing=label_smoothing,
         precision=precision, patience=patience, devices=devices, seed=seed,
     )  # fmt: skip
+    from reports.pages.training_page import write_training_page
+
+    page = write_training_page(path)
     if not quiet:
+        show(f"learning curves: {page}")
         first = sets[0] if Path(sets[0]).exists() else sets[0].rpartition("=")[0]
         show(f"{path} written; next: {command_line(['run', '--detector', str(path), '--pairs', first])}")
 

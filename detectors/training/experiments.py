@@ -9,12 +9,15 @@ them, and can be read without us.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from detectors.errors import DatasetLayoutError, DatasetNotFound
 from pipelines.errors import UnreadableFile
@@ -25,13 +28,18 @@ LIST_COLUMNS = (
     "name",
     "arch",
     "data",
-    "fingerprint",
+    "held_out_set",
+    "rank",
+    "held_out_accuracy",
+    "held_out_low",
+    "held_out_high",
+    "held_out_images",
+    "valid_accuracy",
     "seed",
     "epochs",
     "best_epoch",
-    "valid_accuracy",
-    "held_out_accuracy",
     "seconds",
+    "fingerprint",
 )
 
 
@@ -42,8 +50,10 @@ def list_experiments(folder: str | Path) -> pd.DataFrame:
         folder: Searched with all its subfolders.
 
     Returns:
-        One row a training with the columns `LIST_COLUMNS`, best held-out accuracy first; NaN where there is
-        no held-out part.
+        One row a training with the columns `LIST_COLUMNS`. Trainings with the same held-out images stand
+        together, the best first; `rank` counts among those alone, since an accuracy on other images says
+        nothing about which detector is better. NaN where there is no held-out part. `held_out_low` and
+        `held_out_high` are Wilson's 95 % interval.
 
     Raises:
         DatasetNotFound: no such folder, or no training below it.
@@ -55,7 +65,9 @@ def list_experiments(folder: str | Path) -> pd.DataFrame:
         raise DatasetNotFound(f"no trainings (*{SUFFIX}) below {root}: `audit train` writes them")
     rows = [_row(root, path) for path in paths]
     table = pd.DataFrame(rows, columns=list(LIST_COLUMNS))
-    return table.sort_values(["held_out_accuracy", "name"], ascending=[False, True], ignore_index=True)
+    table["rank"] = table.groupby("held_out_set")["held_out_accuracy"].rank(method="min", ascending=False)
+    order = ["data", "held_out_set", "held_out_accuracy", "name"]
+    return table.sort_values(order, ascending=[True, True, False, True], ignore_index=True)
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
@@ -88,8 +100,33 @@ def results(record: dict[str, Any]) -> dict[str, float]:
     return {"valid_accuracy": best["valid_accuracy"], "held_out_accuracy": held_out}
 
 
+def held_out_set(record: dict[str, Any]) -> str:
+    """What identifies the images a training was tried on; equal for equal images.
+
+    Records that do not name them: by the data and by everything that splits it.
+    """
+    data, settings = record["data"], record["settings"]
+    if "held_out_fingerprint" in data:
+        return str(data["held_out_fingerprint"])[:8]
+    chosen = [data["fingerprint"], data.get("origin"), settings.get("seed"), settings.get("fractions")]
+    return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:8]
+
+
+def held_out_interval(record: dict[str, Any]) -> tuple[float, float]:
+    """95 % interval of the accuracy on the held-out images; NaN where there are none.
+
+    Source: Wilson 1927, as statsmodels computes it.
+    """
+    found = record.get("held_out")
+    if not found or not found["n"]:
+        return math.nan, math.nan
+    low, high = proportion_confint(round(found["accuracy"] * found["n"]), found["n"], method="wilson")
+    return float(low), float(high)
+
+
 def _row(root: Path, path: Path) -> dict[str, Any]:
     record = read_record(path)
+    low, high = held_out_interval(record)
     return {
         "name": path.relative_to(root).as_posix().removesuffix(SUFFIX),
         "arch": record["arch"],
@@ -99,6 +136,10 @@ def _row(root: Path, path: Path) -> dict[str, Any]:
         "epochs": len(record["epochs"]),
         "best_epoch": record["best_epoch"],
         **results(record),
+        "held_out_set": held_out_set(record),
+        "held_out_low": low,
+        "held_out_high": high,
+        "held_out_images": record.get("held_out", {}).get("n", 0),
         "seconds": record.get("seconds", float("nan")),
     }
 
@@ -123,7 +164,7 @@ def compare_experiments(paths: Sequence[str | Path]) -> pd.DataFrame:
     names = [Path(path).name.removesuffix(SUFFIX).removesuffix(".pt") for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    flat = [results(record) | _flat(record) for record in records]
+    flat = [results(record) | {"held_out_set": held_out_set(record)} | _flat(record) for record in records]
     keys = dict.fromkeys(key for record in flat for key in record)
     table = pd.DataFrame({name: [r.get(key) for key in keys] for name, r in zip(names, flat, strict=True)})
     table.index = pd.Index(list(keys), name="setting")

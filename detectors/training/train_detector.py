@@ -2,7 +2,7 @@
 
 Enters: an architecture's name, a data set, `Settings`. Leaves: `OUT.pt`, and beside it `OUT.training.json`
 with the settings, the data's fingerprint, the environment, the loss and accuracy of each epoch and the
-accuracy on the held-out part.
+accuracy on the held-out part; `OUT.training.csv` holds the epochs alone.
 
 Why the checkpoint names its source photos: an audit on photos a detector has learned from flatters it. Names
 and hashes travel with the weights; scoring leaves those photos out and says how many.
@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +40,8 @@ from detectors.scoring.score_table import OK
 from detectors.training.fair import NEEDS_GROUPS
 from detectors.training.settings import Settings
 from detectors.training.training_data import TrainingData, groups_of, prepare
-from pipelines.storage import write_json
+from pipelines.csv_text import frame_text
+from pipelines.storage import write_json, write_text
 
 Say = Callable[[str], None]
 """Takes one line for people."""
@@ -96,6 +98,7 @@ def train(
     held_out = held_out_accuracy(out, prepared.images, device, progress)
     seconds = round(time.monotonic() - started, 1)
     write_json(training_record_path(out), record | held_out | environment() | {"seconds": seconds})
+    write_text(out.with_suffix(".training.csv"), frame_text(pd.DataFrame(epochs), index=False))
     say(_summary(epochs, held_out))
     return out
 
@@ -189,6 +192,7 @@ def _record(
             "layout": data.images.layout,
             "origin": data.images.origin_rule,
             "fingerprint": fingerprint(data.images),
+            "held_out_fingerprint": _held_out_fingerprint(table),
             "n_images": {part: int((table["part"] == part).sum()) for part in _PARTS.values()},
             "n_unreadable": data.n_unreadable,
             "n_left_out": data.images.n_left_out,
@@ -208,6 +212,13 @@ def _groups(data: TrainingData, settings: Settings) -> dict[str, Any]:
         "by": groups_of(data.images, settings),
         "n_images": {name: {"real": real, "fake": fake} for name, (real, fake) in counts},
     }
+
+
+def _held_out_fingerprint(table: pd.DataFrame) -> str:
+    """SHA-256 over names, labels and source photos of the held-out images, in any order."""
+    rows = table[table["part"] == "test"]
+    lines = sorted(f"{r.image_id}\t{r.kind}\t{r.source}\t{r.source_sha256}" for r in rows.itertuples())
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def best_epoch(epochs: list[dict[str, float]]) -> int:

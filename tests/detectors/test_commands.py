@@ -73,14 +73,20 @@ def test_benchmark_prints_a_line_a_cell(checkpoint, pairs_dir, tmp_path, capsys)
 def test_experiments_list_and_compare(checkpoint, tmp_path, capsys):
     code, out, _ = typed(capsys, "experiments", checkpoint.parent, "--csv", tmp_path / "t.csv")
     assert code == 0 and "simplenet" in out and len(pd.read_csv(tmp_path / "t.csv")) == 1
+    assert out.startswith("Held-out images of pairs (24 images, set ")
+    code, out, _ = typed(capsys, "experiments", checkpoint.parent, "--json")
+    assert code == 0 and json.loads(out)[0]["data"] == "pairs"
     code, _, err = typed(capsys, "experiments", tmp_path / "nothing.pt")
     assert code == 2 and "takes two trainings or more" in " ".join(err.split())
 
 
 def test_a_sweep_of_one_trial(pairs_dir, tmp_path, capsys):
     options = ["--arch", "baseline_cnn", "--trials", 1, "--epochs", 1, "--size-px", 32]
-    code, out, _ = typed(capsys, "sweep", "--data", pairs_dir, "--out", tmp_path / "s", *options)
-    assert code == 0 and "learning_rate" in out and (tmp_path / "s/best.pt").is_file()
+    code, out, _ = typed(capsys, "sweep", "--data", pairs_dir, "--out", tmp_path / "s", *options, "--json")
+    assert code == 0 and "learning_rate" in json.loads(out)["trials"][0]
+    assert (tmp_path / "s/best.pt").is_file()
+    code, out, err = typed(capsys, "sweep", "--data", pairs_dir, "--out", tmp_path / "s", *options, "--quiet")
+    assert (code, out, err) == (0, "", "")
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")

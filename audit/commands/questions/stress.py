@@ -2,70 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from audit.commands import run_options as of
 from audit.commands.common import (
-    BatchSize,
-    Device,
-    Overwrite,
-    Seed,
+    THRESHOLDS,
     command_line,
+    complete,
     console,
     find_pairs,
     require_detectors,
     require_folder,
+    show,
 )
-from audit.commands.run_options import points
 
 
 def stress(
     detector: Annotated[
-        list[str], typer.Option(help="A detector's file, or module:factory; repeat.", metavar="FILE")
+        list[str],
+        typer.Option(
+            help="A detector's file, or module:factory; repeat.", metavar="FILE", rich_help_panel=of.DETECTOR
+        ),
     ],
-    pairs: Annotated[
-        Path | None, typer.Option(help="A pairs dataset. Default: ./pairs.", metavar="DIR")
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Instead of pairs: a table of labelled images (CSV), or a folder.", metavar="PATH"),
-    ] = None,
+    pairs: of.Pairs = None,
+    images: of.Images = None,
     transform: Annotated[
         list[str] | None,
-        typer.Option(help="Only this one, such as jpeg; repeat. Default: all 17.", metavar="NAME"),
+        typer.Option(
+            help="Only this one, such as jpeg; repeat. Default: all 17.",
+            metavar="NAME",
+            rich_help_panel=of.DATA,
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("stress"),
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column to audit; repeat. Default: all of the data set's.",
+            metavar="COLUMN",
+            rich_help_panel=of.DATA,
+        ),
+    ] = None,
+    device: of.RunDevice = "auto",
+    batch_size: of.RunBatchSize = 32,
+    include_seen: of.IncludeSeen = False,
     threshold: Annotated[
         str,
         typer.Option(
-            help="Fake if score >= this: a number, or eer, youden, fpr=0.01, fnr=0.05.", metavar="NUMBER|RULE"
+            help="Fake if score >= this: a number, or eer, youden, fpr=0.01, fnr=0.05.",
+            metavar="NUMBER|RULE",
+            autocompletion=complete(THRESHOLDS),
+            rich_help_panel=of.STATISTICS,
         ),
     ] = "0.5",
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(help="Column to audit; repeat. Default: all of the data set's.", metavar="COLUMN"),
-    ] = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            help="Difference in harm that nobody minds: 0.02, or 2, is 2 points.",
-            metavar="SHARE|POINTS",
-            parser=points,
-        ),
-    ] = 0.02,
-    confidence: Annotated[float, typer.Option(help="Of every interval and verdict.", metavar="SHARE")] = 0.95,
-    min_n: Annotated[
-        int, typer.Option(min=1, help="Smaller groups are not compared.", metavar="IMAGES")
-    ] = 30,
-    seed: Seed = 0,
-    device: Device = "auto",
-    batch_size: BatchSize = 32,
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Keep photos a detector learned from, too.")
-    ] = False,
-    overwrite: Overwrite = False,
+    tolerance: of.Tolerance = 0.02,
+    confidence: of.Confidence = 0.95,
+    min_n: of.MinN = 30,
+    seed: of.RunSeed = 0,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results.", metavar="DIR", rich_help_panel=of.OUTPUT)
+    ] = Path("stress"),
+    overwrite: of.RunOverwrite = False,
+    as_json: of.RunJson = False,
+    quiet: of.RunQuiet = False,
 ) -> None:
     """Score every image as it is and re-saved, resized, blurred, darkened ..., and judge whom that harms.
 
@@ -75,6 +77,7 @@ def stress(
     """
     require_detectors("audit stress", detector)
     from audit.config import AuditConfig
+    from audit.runs.detector_benchmark import unique_names
     from audit.runs.stress_run import stress as run
     from detectors.data.datasets import read_images
     from detectors.models.loading import load_detector
@@ -88,12 +91,18 @@ def stress(
     ).check()  # fmt: skip
     labelled = read_images(images or find_pairs(pairs))
     loaded = [load_detector(name, device=device) for name in detector]
+    names = unique_names([one.name for one in loaded], detector)
+    loaded = [replace(one, name=name) for one, name in zip(loaded, names, strict=True)]
     result = run(
         loaded, labelled, out, config, transformations=transform or (), batch_size=batch_size,
-        include_seen=include_seen, command=command_line(), overwrite=overwrite,
+        include_seen=include_seen, command=command_line(), overwrite=overwrite, progress=not quiet,
     )  # fmt: skip
+    page = write_stress_page(out)
+    if as_json:
+        print(result.to_json(), end="")
+        return
     for one in result.detectors:
         for reason, n in one.n_left_out.items():
             console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
-    print(visible(headline(result)))
-    print(f"page: {write_stress_page(out)}")
+    if not quiet:
+        show(f"{headline(result)}\npage: {page}")

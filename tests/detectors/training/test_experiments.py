@@ -1,13 +1,14 @@
 """Experiments are listed and compared; a sweep finds, keeps and continues."""
 
 import json
+import re
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from detectors.errors import DatasetLayoutError, DatasetNotFound, TrainingError
-from detectors.training.experiments import compare_experiments, list_experiments, read_record
+from detectors.training.experiments import compare_experiments, held_out_set, list_experiments, read_record
 from detectors.training.sweep import sweep
 from detectors.training.train_detector import training_record_path
 
@@ -29,6 +30,53 @@ def test_list_is_best_first(trainings):
     assert table["name"].tolist() == ["b", "a"]
     assert table["held_out_accuracy"].tolist() == [0.95, 0.9]
     assert table.loc[0, "data"] == "pairs" and len(table.loc[0, "fingerprint"]) == 8
+
+
+def test_trainings_are_ranked_among_equal_held_out_images_alone(trainings):
+    other = json.loads((trainings / "a.training.json").read_text())
+    data = other["data"] | {"name": "others", "held_out_fingerprint": "f" * 64}
+    changed = other | {"data": data, "held_out": other["held_out"] | {"accuracy": 0.99}}
+    (trainings / "c.training.json").write_text(json.dumps(changed))
+    table = list_experiments(trainings)
+    assert table["data"].tolist() == ["others", "pairs", "pairs"]
+    assert table["name"].tolist() == ["c", "b", "a"] and table["rank"].tolist() == [1, 1, 2]
+    assert (
+        table.loc[0, "held_out_set"]
+        == "f" * 8
+        != table.loc[1, "held_out_set"]
+        == table.loc[2, "held_out_set"]
+    )
+    inside = (table["held_out_low"] < table["held_out_accuracy"]) & (
+        table["held_out_accuracy"] < table["held_out_high"]
+    )
+    assert inside.all()
+    both = compare_experiments([trainings / "a.pt", trainings / "c.pt"])
+    assert both.loc["held_out_set"].nunique() == 2
+
+
+def test_a_record_that_names_no_held_out_images_is_known_by_what_splits_the_data(trainings):
+    old = json.loads((trainings / "a.training.json").read_text())
+    del old["data"]["held_out_fingerprint"]
+    again = old | {"settings": old["settings"] | {"seed": 9}}
+    assert held_out_set(old) == held_out_set(json.loads(json.dumps(old))) != held_out_set(again)
+
+
+def test_learning_curves_are_a_page_and_a_csv(checkpoint):
+    from reports.pages.training_page import write_training_page
+
+    record = read_record(checkpoint)
+    epochs = pd.read_csv(checkpoint.with_suffix(".training.csv"))
+    assert epochs["epoch"].tolist() == [e["epoch"] for e in record["epochs"]]
+    assert epochs["valid_loss"].tolist() == pytest.approx([e["valid_loss"] for e in record["epochs"]])
+    page = write_training_page(checkpoint).read_text()
+    assert page.count('data-figure="learning-') == 2
+    figures = json.loads(
+        re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.S)[1]
+    )
+    for measure in ("loss", "accuracy"):
+        drawn = {line["name"]: line["y"] for line in figures[f"learning-{measure}"]["data"]}
+        for name, part in (("Training", "train"), ("Validation", "valid")):
+            assert drawn[name] == pytest.approx([e[f"{part}_{measure}"] for e in record["epochs"]], abs=1e-5)
 
 
 def test_compare_shows_what_differs_and_the_results(trainings):

@@ -1,0 +1,88 @@
+"""The page of a training: its learning curves, and how good it became on what it never saw.
+
+Enters: the record `NAME.training.json` that training leaves beside its checkpoint. Leaves:
+`NAME.training.html`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from audit.wording.numbers import percent, percent_interval
+from detectors.training.experiments import SUFFIX, held_out_interval, read_record, results
+from pipelines.storage import write_text
+from pipelines.visible import visible_record
+from reports.figures.learning_curves import Measure, learning_curves
+from reports.pages.attribute_parts import Figures, Shown, show
+from reports.pages.html_page import render
+from reports.tables.table import Column, Table
+
+
+def epochs_table(record: dict[str, Any]) -> Table:
+    """Loss and accuracy of every epoch; what `NAME.training.csv` holds."""
+    columns = [
+        Column("epoch", "Epoch", "count"),
+        Column("train_loss", "Training loss", "number"), Column("valid_loss", "Validation loss", "number"),
+        Column("train_accuracy", "Training accuracy", "percent"),
+        Column("valid_accuracy", "Validation accuracy", "percent"),
+    ]  # fmt: skip
+    return Table("epochs", "Every epoch", columns, [dict(epoch) for epoch in record["epochs"]])
+
+
+def headline(record: dict[str, Any]) -> str:
+    """How good it became, in one sentence, with the interval."""
+    found = results(record)
+    n = record.get("held_out", {}).get("n")
+    if not n:
+        return f"{percent(found['valid_accuracy'])} right in validation; no images were held out."
+    interval = percent_interval(held_out_interval(record))
+    return f"{percent(found['held_out_accuracy'])} {interval} of {n:,} held-out images judged rightly."
+
+
+def overfitting(record: dict[str, Any]) -> str:
+    """What the two curves say of each other at the end."""
+    last, best = record["epochs"][-1], record["best_epoch"]
+    gap = last["train_accuracy"] - last["valid_accuracy"]
+    told = f"The weights of epoch {best} of {len(record['epochs'])} were kept, the best in validation."
+    if gap > 0.05:
+        return f"{told} At the end training accuracy is {100 * gap:.0f} points above validation: it overfits."
+    return told
+
+
+def _curves(book: Figures, record: dict[str, Any]) -> list[Shown]:
+    measures: list[Measure] = ["loss", "accuracy"]
+    return [
+        show(
+            book,
+            f"learning-{measure}",
+            learning_curves(record["epochs"], measure, record["best_epoch"]),
+            f"{measure.capitalize()} by epoch",
+            f"{measure.capitalize()} of training and validation by epoch; the table below has every number.",
+        )
+        for measure in measures
+    ]
+
+
+def write_training_page(checkpoint: str | Path) -> Path:
+    """Write `NAME.training.html` beside the record of a training, and return its path.
+
+    Args:
+        checkpoint: `NAME.pt`, or its record `NAME.training.json`.
+
+    Raises:
+        ExpectedError: As `detectors.training.experiments.read_record`.
+    """
+    record, book = visible_record(read_record(checkpoint)), Figures()
+    context = {
+        "record": record,
+        "headline": headline(record),
+        "overfitting": overfitting(record),
+        "figures": _curves(book, record),
+        "epochs": epochs_table(record),
+        "sections": [("answer", "The answer"), ("curves", "Learning curves"), ("epochs", "Every epoch")],
+    }
+    path = Path(checkpoint)
+    stem = path.name.removesuffix(SUFFIX) if path.name.endswith(SUFFIX) else path.stem
+    page = render("training.html", context, book, {"explorer": None})
+    return write_text(path.with_name(f"{stem}.training.html"), page)
