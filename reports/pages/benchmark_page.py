@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 from pydantic import ValidationError
 
 from audit.schema.benchmark import BENCHMARK_FILE, BenchmarkCell, BenchmarkResult, flat
@@ -23,6 +24,7 @@ from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures import curves as curve_figures
 from reports.figures.heat_maps import N_SHADES
+from reports.figures.interval_dots import Dot, interval_dots
 from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
 from reports.tables.report_tables import QUALITY_COLUMNS, RATE_COLUMNS, measures_row
@@ -228,6 +230,29 @@ def left_out(result: BenchmarkResult) -> list[str]:
     ]
 
 
+def measure_dots(result: BenchmarkResult, measure: str) -> go.Figure:
+    """One measure of every detector on every set, with its interval."""
+    plain = measure == "auc"
+    dots = []
+    for cell in result.cells:
+        value, interval = getattr(cell.measures, measure), getattr(cell.measures, f"{measure}_interval")
+        told = number(value) if plain else percent(value)
+        ends = number_interval(interval) if plain else percent_interval(interval)
+        text = f"{cell.detector} on {cell.dataset}: {told} ({ends})"
+        dots.append(Dot(cell.dataset, cell.detector, value, interval, text))
+    return interval_dots(dots, ".2~f" if plain else ".0%")
+
+
+def _dots(book: Figures, result: BenchmarkResult) -> list[Shown]:
+    """AUC and accuracy, the two measures that have intervals everywhere."""
+    shown = []
+    for measure, name in (("auc", "AUC"), ("accuracy", "Accuracy")):
+        caption = f"{name} with its {100 * result.confidence:g} % interval, by data set and detector"
+        figure = measure_dots(result, measure)
+        shown.append(show(book, f"dots-{measure}", figure, caption, f"{caption}. Numbers in the table."))
+    return shown
+
+
 def _set_curves(result: BenchmarkResult, dataset: str) -> list[Curve]:
     cells = [c for c in result.cells if c.dataset == dataset]
     return [c.curve.model_copy(update={"attribute": "detector", "group": c.detector}) for c in cells]
@@ -267,6 +292,7 @@ def write_benchmark_page(folder: str | Path) -> Path:
         "firsts": [first_of(result, dataset.name) for dataset in result.datasets],
         "generalisation": generalisation(result),
         "grids": [(name, how, grid(result, key)) for key, (name, how) in GRIDS.items()],
+        "dots": _dots(book, result),
         "curves": _curves(book, result),
         "measures": measures_table(result),
         "groups": groups_table(result),

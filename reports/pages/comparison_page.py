@@ -9,6 +9,7 @@ moved costs the page its curve and nothing else, and the page says so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from audit.errors import ResultFormatError
 from audit.schema.comparison import COMPARISON_FILE, Comparison
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, Curve
-from audit.wording.numbers import points
+from audit.wording.numbers import point_interval, points
 from audit.wording.verdict_text import RATE_NAMES, group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures import curves as curve_figures
 from reports.figures import palette
+from reports.figures.interval_dots import Dot, interval_dots
 from reports.figures.plotly_layout import base_layout, label_text
 from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
@@ -188,6 +190,23 @@ def gap_dots(record: Comparison, rate: str) -> go.Figure:
     return figure
 
 
+def gap_differences(record: Comparison, rate: str) -> go.Figure:
+    """How far the gaps of two detectors differ, with the interval of that difference; 0: alike."""
+    dots = [
+        Dot(
+            title(d.attribute) if len(record.runs) == 2 else f"{title(d.attribute)}: {d.first} − {d.second}",
+            f"{d.first} − {d.second}" if len(record.runs) == 2 else "difference",
+            d.difference,
+            d.interval,
+            f"{d.first} − {d.second}: {points(d.difference)}"
+            + (f" ({point_interval(d.interval)})" if d.interval else ""),
+        )
+        for d in record.gaps
+        if d.rate == rate and math.isfinite(d.difference)
+    ]
+    return interval_dots(dots, "+.1~%", zero_line=True)
+
+
 def _overall_curves(record: Comparison) -> tuple[list[Curve], list[str]]:
     """Each run's overall curve under the detector's name, and the runs whose record is not to be had."""
     curves, missing = [], []
@@ -207,6 +226,11 @@ def _figures(book: Figures, record: Comparison, curves: list[Curve]) -> tuple[li
         caption = f"{what}: gap between groups, by detector"
         gaps.append(
             show(book, f"gaps-{rate}", gap_dots(record, rate), caption, f"{caption}. Numbers in the table.")
+        )
+        caption = f"{what}: difference of the gaps, with its interval"
+        figure = gap_differences(record, rate)
+        gaps.append(
+            show(book, f"gap-differences-{rate}", figure, caption, f"{caption}. Numbers in the table.")
         )
     lines = []
     for kind in ("roc", "det") if curves else ():

@@ -134,3 +134,19 @@ def test_a_missing_or_broken_benchmark_is_named(tmp_path):
     (tmp_path / "benchmark.json").write_text("{}")
     with pytest.raises(RecordFormatError, match=r"benchmark\.json is not a benchmark"):
         page.write_benchmark_page(tmp_path)
+
+
+@pytest.mark.parametrize("measure", ["auc", "accuracy"])
+def test_the_plots_of_measures_carry_the_intervals_of_the_record(record, measure):
+    figure = page.measure_dots(record, measure)
+    drawn = {}
+    for trace in figure.data:
+        for x, high, low, text in zip(
+            trace.x, trace.error_x.array, trace.error_x.arrayminus, trace.hovertext, strict=True
+        ):
+            drawn[text.split(":")[0]] = (x - low, x, x + high)
+    assert len(drawn) == 4
+    for cell in record.cells:
+        low, high = getattr(cell.measures, f"{measure}_interval")
+        found = drawn[f"{cell.detector} on {cell.dataset}"]
+        assert found == pytest.approx((low, getattr(cell.measures, measure), high))

@@ -15,6 +15,7 @@ from reports.errors import RecordFormatError, RunNotFound
 from reports.pages.comparison_page import (
     auc_table,
     errors_table,
+    gap_differences,
     gaps_table,
     runs_table,
     write_comparison_page,
@@ -141,3 +142,16 @@ def test_a_missing_or_broken_comparison_is_named(tmp_path):
     (tmp_path / "comparison.json").write_text("{}")
     with pytest.raises(RecordFormatError, match=r"comparison\.json is not a comparison"):
         write_comparison_page(tmp_path)
+
+
+def test_the_plot_of_differences_carries_the_interval_of_each(record):
+    figure = gap_differences(record, "fpr")
+    drawn = [
+        (x - low, x, x + high)
+        for trace in figure.data
+        for x, high, low in zip(trace.x, trace.error_x.array, trace.error_x.arrayminus, strict=True)
+    ]
+    wanted = [(d.interval[0], d.difference, d.interval[1]) for d in record.gaps if d.rate == "fpr"]
+    assert len(wanted) >= 2
+    for found, right in zip(sorted(drawn), sorted(wanted), strict=True):
+        assert found == pytest.approx(right)
