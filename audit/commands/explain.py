@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,11 @@ from audit.commands.common import (
 from audit.commands.score import Arch, Detector, Set, Trust
 from pipelines.extras import require
 
+if TYPE_CHECKING:
+    from detectors.models.detector import Detector as LoadedDetector
+
+CHECKED = 200
+"""Images and fakes that --check draws without --n."""
 METHODS = ("grad-cam", "integrated-gradients", "saliency", "occlusion", "lime")
 Images = Annotated[
     list[Path] | None,
@@ -51,6 +56,16 @@ Threshold = Annotated[
 ]
 
 
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        help="With --pairs: measure each method against what was changed in fakes (kinds with masks), "
+        "and where maps of groups differ; also writes summary.json and mean-maps.png.",
+    ),
+]
+
+
 def explain(
     detector: Detector,
     images: Images = None,
@@ -58,6 +73,7 @@ def explain(
     method: Method = None,
     threshold: Threshold = 0.5,
     n: Number = None,
+    check: Check = False,
     seed: Seed = 0,
     arch: Arch = None,
     set_: Set = None,
@@ -72,6 +88,8 @@ def explain(
     require_detectors("audit explain", [detector], arch, set_)
     if (pairs is None) == (not images):
         raise typer.BadParameter("name images, or a pairs dataset with --pairs; one of the two")
+    if check and pairs is None:
+        raise typer.BadParameter("--check needs --pairs: it measures maps against what was changed in fakes")
     require_folder(out)
     from detectors.api import loaded
     from detectors.explanation.explain_images import images_to_explain, write_explanations
@@ -85,6 +103,8 @@ def explain(
     check_method(ready, chosen)
     with progress_bar("Explaining images", len(rows), not quiet) as advance:
         record = write_explanations(ready, rows, out, chosen, threshold=threshold, seed=seed, advance=advance)
+    if check and pairs is not None:
+        record |= {"summary": _checked(ready, pairs, chosen, threshold, n, seed, out, quiet)}
     if as_json:
         print(json.dumps(record, indent=2))
     elif not quiet:
@@ -93,12 +113,39 @@ def explain(
         raise typer.Exit(1)
 
 
+def _checked(
+    ready: LoadedDetector, pairs: Path, method: str, threshold: float, n: int | None, seed: int, out: Path,
+    quiet: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Measure, and write what was found."""
+    from audit.api.explanations import summarise
+    from detectors.explanation.pictures import mean_maps
+    from detectors.progress import progress_bar
+    from pipelines.storage import write_bytes, write_json
+
+    n = n or CHECKED
+    with progress_bar("Comparing groups", n, not quiet) as advance:
+        summary, means = summarise(
+            ready, pairs, n=n, method=method, threshold=threshold, seed=seed, advance=advance
+        )
+    write_json(out / "summary.json", summary)
+    write_bytes(out / "mean-maps.png", mean_maps(means), sync=False)
+    return summary
+
+
 def _tell(record: dict[str, Any], out: Path) -> None:
     for row in record["images"]:
         if row["picture"] is None:
             show(f"{row['status']}  {row['image']}")
         else:
             show(f"{row['score']:.4f}  {row['answer']} face  {out / row['picture']}")
+    if "summary" in record:
+        from reports.text.explanation_text import difference_sentences, trust_rows, trust_sentence
+
+        show(trust_sentence(record["summary"]))
+        for name, hit, *_, trusted in trust_rows(record["summary"]):
+            show(f"  {name}: {hit}; trusted: {trusted}")
+        show("\n".join(difference_sentences(record["summary"])))
     n_flat = sum(bool(row["flat"]) for row in record["images"])
     if n_flat:
         say(f"warning: {n_flat} of {len(record['images'])} maps are flat: try another --method")

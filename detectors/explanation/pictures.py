@@ -9,6 +9,8 @@ Source: matplotlib's inferno (Smith and van der Walt 2015), sampled at nine poin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -29,6 +31,7 @@ _INFERNO = np.array(
 PANEL_PX = 224
 """Side of each of the three panels."""
 _GAP_PX, _BAR_PX, _TOP_PX, _BOTTOM_PX = 12, 16, 44, 54
+_MEAN_PX = 112
 _SHARE = 0.55
 """Of the map in the overlay, where the map is brightest."""
 
@@ -91,6 +94,34 @@ def picture(image: Tensor, found: Explanation, name: str, detector: str, thresho
         pen.text((left, _TOP_PX + PANEL_PX + 4), title, "black", font=_font(12))
     _bar(sheet, pen, 3 * PANEL_PX + 4 * _GAP_PX)
     pen.text((_GAP_PX, _TOP_PX + PANEL_PX + 26), _plain(found.legend), "black", font=_font(12))
+    return encode_png(np.asarray(sheet))
+
+
+def mean_maps(means: Mapping[tuple[str, str, str], npt.NDArray[np.floating]]) -> bytes:
+    """Mean maps of classes and groups on one sheet: a row for each class and attribute.
+
+    Args:
+        means: (class, attribute, group) to [S, S] in 0-1; all are coloured from 0 to the largest of all.
+
+    Returns:
+        PNG.
+    """
+    rows: dict[tuple[str, str], list[tuple[str, npt.NDArray[np.floating]]]] = {}
+    for (word, attribute, group), values in means.items():
+        rows.setdefault((word, attribute), []).append((group, values))
+    top = max((float(values.max()) for values in means.values()), default=0.0) or 1.0
+    side, high = _MEAN_PX, _MEAN_PX + 36
+    columns = max(map(len, rows.values()), default=1)
+    sheet = Image.new("RGB", (_GAP_PX + columns * (side + _GAP_PX), len(rows) * (high + 18) + 8), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, ((word, attribute), groups) in enumerate(rows.items()):
+        y = 6 + number * (high + 18)
+        pen.text((_GAP_PX, y), _fitted(f"{word} faces by {visible(attribute)}", 60), "black", font=_font(13))
+        for column, (group, values) in enumerate(groups):
+            x = _GAP_PX + column * (side + _GAP_PX)
+            shown = Image.fromarray(coloured(values / top)).resize((side, side), Image.Resampling.BICUBIC)
+            sheet.paste(shown, (x, y + 18))
+            pen.text((x, y + 20 + side), _fitted(visible(group), 18), "black", font=_font(12))
     return encode_png(np.asarray(sheet))
 
 

@@ -184,9 +184,9 @@ def test_permutations_that_are_too_few_are_raised_and_said(
 
 
 PANELS = {
-    "Audit": ["run", "compare", "benchmark", "stress", "report"],
-    "Make pairs": ["generate-pairs", "import-pairs"],
-    "Detectors": ["train", "sweep", "experiments", "score", "check", "explain"],
+    "Audit": ["run", "mitigate", "compare", "benchmark", "cross-table", "stress", "shortcuts", "report"],
+    "Make pairs": ["generate-pairs", "import-pairs", "export-pairs", "unpack-pairs"],
+    "Detectors": ["train", "sweep", "experiments", "score", "check", "explain", "serve"],
     "Inspect": ["demo", "doctor", "verify", "sign", "schema"],
 }
 

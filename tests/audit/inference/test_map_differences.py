@@ -1,0 +1,62 @@
+"""Where groups' maps differ: how often it is said where it is not so, and whether it is found where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audit.inference.map_differences import map_differences
+from reports.text.explanation_text import difference_sentences
+
+
+def drawn(rng, n: int, planted: float = 0.0):
+    """Shares of seven regions that add up to 1; group "b" rests more on region 3."""
+    groups = rng.choice(["a", "b", "c"], n, p=[0.5, 0.3, 0.2])
+    weights = rng.gamma(4.0, size=(n, 7)) * np.linspace(0.5, 2, 7)
+    weights[:, 3] *= 1 + planted * (groups == "b")
+    return weights / weights.sum(1, keepdims=True), list(groups)
+
+
+def test_a_difference_that_is_none_is_named_in_at_most_one_of_twenty():
+    rng, n = np.random.default_rng(0), 300
+    named = sum(
+        any(d.p_value <= 0.05 for d in map_differences(*drawn(rng, 70), n_permutations=99, seed=i))
+        for i in range(n)
+    )
+    assert named / n <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / n)
+
+
+def test_a_planted_difference_is_found_and_its_side_told():
+    found = map_differences(*drawn(np.random.default_rng(1), 200, planted=0.8), seed=0)
+    planted = next(d for d in found if (d.group, d.region) == ("b", 3))
+    assert planted.p_value <= 0.01 and planted.share > planted.share_others
+    row = {"class": "fake", "attribute": "gender", "group": "Female", "region": "mouth", "n": 60,
+           "share": planted.share, "share_others": planted.share_others, "p_value": 0.004}  # fmt: skip
+    (told,) = difference_sentences({"differences": [row]})
+    assert told.startswith("In fake faces of people labelled Female the decision rests more on the mouth: ")
+    assert "corrected" in told
+
+
+def test_small_groups_are_not_compared():
+    shares, groups = drawn(np.random.default_rng(2), 40)
+    assert {d.group for d in map_differences(shares, ["x"] * 31 + ["y"] * 9)} == set()
+    assert map_differences(shares, ["x"] * 40) == []
+    assert "No two groups" in difference_sentences({"differences": []})[0]
+    found = map_differences(shares, groups, min_n=3, n_permutations=19)
+    row = {"p_value": 0.9}
+    assert (
+        found and "does not prove that the maps are alike" in difference_sentences({"differences": [row]})[0]
+    )
+
+
+def test_equal_arguments_give_equal_p_values_and_none_is_zero():
+    shares, groups = drawn(np.random.default_rng(3), 80, planted=3.0)
+    first, again = (map_differences(shares, groups, n_permutations=49, seed=5) for _ in range(2))
+    assert first == again and min(d.p_value for d in first) == pytest.approx(1 / 50)
+
+
+def test_a_share_that_is_no_number_is_refused():
+    shares, groups = drawn(np.random.default_rng(4), 40)
+    shares[0, 0] = np.nan
+    with pytest.raises(ValueError, match="leave flat maps out"):
+        map_differences(shares, groups)
