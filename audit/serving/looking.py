@@ -131,6 +131,8 @@ class Looker:
         self._decoding = ThreadPoolExecutor(limits.decoders, "decode")
         self._models = ThreadPoolExecutor(1, "faces")
         self._looks = 0
+        data = detector.provenance.get("data")
+        self._from_pairs = isinstance(data, dict) and data.get("layout") == "pairs"
         self._method = default_method(detector)
         size = detector.preprocessing.size_px
         self._batcher.submit(torch.zeros(1, 3, size, size, dtype=torch.uint8)).result()  # warm
@@ -190,7 +192,8 @@ class Looker:
         decoded = await self._run(self._decoding, lambda: self._decoders.decode(upload.data))
         faces = await self._run(self._models, lambda: self._found(decoded))
         chosen = faces[: self.limits.faces]
-        seen = seen_faces(decoded.pixels, chosen, self.detector.preprocessing)
+        preprocessing = self.detector.preprocessing
+        seen = seen_faces(decoded.pixels, chosen, preprocessing, self._from_pairs)
         judged = [await self._judged(face) for face in seen]
         picture = await self._run(self._decoding, lambda: _jpeg(decoded))
         height, width = decoded.pixels.shape[:2]

@@ -4,8 +4,9 @@ Enters: the pixels of any photo. Leaves: for each face MTCNN sees, its box and t
 looks at; versions of that part that a messenger or a photo editor might have left.
 
 Why a face crop is shown whole: detectors trained on crops ("as is") have learned a frame, and `audit score`
-shows them the image as it is. Only where a photo holds more than one face, or one that is small in it, is
-the face cut out, in the frame that the embedded generator's pairs have.
+shows them the image as it is. Where a photo holds more than one face, or one that is small in it, each is cut
+out in the frame that the embedded generator's pairs have. A detector trained on pairs has learned just such a
+frame, so that only an image framed as pairs are is shown to it whole.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from torch import Tensor
 from detectors.data.face_crops import MARGIN, box_crop
 from detectors.data.preprocessing import Preprocessing, fit
 from detectors.data.transformations import TRANSFORMATIONS
-from pipelines.faces.align import TIGHT, Crop, Face, align_face
+from pipelines.faces.align import CROPS, TIGHT, Crop, Face, align_face, crop_frame
 
 Pixels = npt.NDArray[np.uint8]
 WHOLE_SHARE = 0.45
 """A single face whose box has at least this share of the photo's shorter side fills it: a face crop. The
 pairs' crops have 0.6 to 1; a portrait of head and shoulders has 0.2 to 0.4."""
+FRAME_SIZE, FRAME_AWAY = 1.2, 0.1
+"""How far a photo's frame may be from a crop's to count as it: ratio of sides, and share of the side."""
 LIGHT = (("jpeg", 90.0, "saved as JPEG 90"), ("downscale", 0.9, "reduced to 0.9 and back"))
 """Kind of `TRANSFORMATIONS`, level, and what was done in words: what no viewer notices."""
 
@@ -45,16 +48,32 @@ class SeenFace:
     """Which part that is, in words."""
 
 
-def seen_faces(pixels: Pixels, faces: Sequence[Face], preprocessing: Preprocessing) -> list[SeenFace]:
+def seen_faces(
+    pixels: Pixels, faces: Sequence[Face], preprocessing: Preprocessing, from_pairs: bool = False
+) -> list[SeenFace]:
     """What a network is shown of each face.
 
     Args:
         pixels: uint8 [H, W, 3].
         faces: As `pipelines.faces.align.FaceFinder` finds them.
         preprocessing: The network's.
+        from_pairs: Whether the network has learned from pairs, whose frame is known.
     """
-    whole = preprocessing.face == "as is" and len(faces) == 1 and fills(faces[0], pixels.shape)
+    whole = preprocessing.face == "as is" and len(faces) == 1
+    whole = whole and (is_framed(faces[0], pixels.shape) if from_pairs else fills(faces[0], pixels.shape))
     return [_seen(pixels, face, preprocessing, whole) for face in faces]
+
+
+def is_framed(face: Face, shape: Sequence[int]) -> bool:
+    """Whether a photo, [H, W, ...], frames its face as one of the generators' crops does."""
+    height, width = shape[:2]
+    for crop in CROPS.values():
+        centre, half = crop_frame(face.landmarks.astype(np.float64), crop)
+        size = 2 * float(np.hypot(*half)) / min(height, width)
+        away = float(np.abs(centre - np.array([width, height]) / 2).max()) / min(height, width)
+        if 1 / FRAME_SIZE <= size <= FRAME_SIZE and away <= FRAME_AWAY:
+            return True
+    return False
 
 
 def fills(face: Face, shape: Sequence[int]) -> bool:
