@@ -57,7 +57,7 @@ def meaning(record: ShortcutsResult) -> str:
     if record.finding == "files":
         return (
             "A detector can do well here and know nothing of faces. Write both classes alike "
-            "(`audit generate-pairs --finish`, `audit import-pairs --finish`), then audit again."
+            "(`audit generate-pairs --finish`), then audit again."
         )
     if record.finding == "picture":
         return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 
 import numpy as np
@@ -127,12 +129,13 @@ def test_an_interrupted_run_ends_like_a_clean_one(checkpoint, pairs_factory, tmp
 
 @pytest.fixture(scope="module")
 def folder(checkpoint, pairs_dir, tmp_path_factory):
-    out = tmp_path_factory.mktemp("stress")
-    with pytest.raises(SystemExit, match=r"^(0|None)$"):
+    out, printed = tmp_path_factory.mktemp("stress"), io.StringIO()
+    with pytest.raises(SystemExit, match=r"^(0|None)$"), contextlib.redirect_stdout(printed):
         main(
             ["stress", "--detector", str(checkpoint), "--pairs", str(pairs_dir), "--out", str(out),
-             "--include-seen", "--min-n", "5", "--transform", "jpeg", "--transform", "noise"]
+             "--include-seen", "--min-n", "5", "--transform", "jpeg", "--transform", "noise", "--json"]
         )  # fmt: skip
+    assert printed.getvalue() == (out / "stress.json").read_text()
     return out
 
 
