@@ -210,7 +210,8 @@ def _with_detector(
         )
     attributes = tuple(config.attributes or images.attributes)
     config = replace(config, attributes=attributes or (_STANDS_IN,))
-    every = score_table(frame.drop(columns=["pair_id", "unit"]), config)
+    units = frame.drop(columns=["pair_id", "unit"]).assign(**{UNIT: frame["unit"].astype(str)})
+    every = score_table(units, replace(config, unit_column=UNIT))
     threshold, audited, keep = _at_threshold(every, config)
     unit, after = frame["unit"].to_numpy()[keep], scored.after[usable][keep]
     exchanged = scored.exchange[usable][keep] == EXCHANGED

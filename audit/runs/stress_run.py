@@ -7,6 +7,7 @@ Enters: detectors, labelled images, names of transformations. Leaves: a folder w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ from pipelines.csv_text import frame_text
 from pipelines.errors import UnreadableFile
 from pipelines.storage import write_text
 from pipelines.untrusted import read_json
+
+SOURCE = "source_photo"
+"""Column of the source photo, where a photo has several fakes."""
 
 if TYPE_CHECKING:
     from detectors.data.labelled_images import LabelledImages
@@ -78,6 +82,7 @@ def stress(
     attributes = config.attributes or images.attributes
     if not attributes:
         raise ConfigError(f"{images.root} has no attribute columns; name one with --attribute")
+    config = replace(config, attributes=tuple(attributes))
     abouts = [
         Provenance(command=command, detector=describe(d), data={"path": str(images.root)}) for d in detectors
     ]
@@ -127,7 +132,10 @@ def stressed_of(name: str, scored: StressScores, config: AuditConfig) -> Stresse
         raise ScoreTableError("no image has a score; run `audit check` on the detector first")
     scores = scored.scores[usable]
     frame = scored.table[usable].reset_index(drop=True).assign(score=scores[:, 0])
-    table, unit = score_table(frame, config), _units(frame)
+    unit = _units(frame)
+    if frame.dropna(subset="pair_id").duplicated(["pair_id", "label"]).any():  # several fakes of a photo
+        frame, config = frame.assign(**{SOURCE: unit.astype(str)}), replace(config, unit_column=SOURCE)
+    table = score_table(frame, config)
     threshold, audited = operating_point(
         table, parse_rule(config.threshold), config.calibration_share, config.seed
     )

@@ -184,6 +184,25 @@ def test_a_rule_fixes_the_threshold_on_images_that_are_not_judged(checkpoint, pa
     assert all(len(score) == len(stressed.table) for score in stressed.variants.values())
 
 
+def test_several_fakes_of_a_photo_count_as_one_source(checkpoint, pairs_factory):
+    from dataclasses import replace
+
+    images = read_images(pairs_factory(8, 16))
+    fakes = images.table[images.table["label"] == 1]
+    more = fakes.assign(image_id="again-" + fakes["image_id"], kind="other")
+    twice = replace(images, table=pd.concat([images.table, more], ignore_index=True))
+    config = AuditConfig(attributes=("race",))
+    one, two = (
+        stressed_of("d", stress_scores([load_detector(checkpoint)], given, ["jpeg"], 0, QUIET)[0], config)
+        for given in (images, twice)
+    )
+    assert len(two.table) == 24 and len(set(two.unit)) == len(set(one.unit)) == 8
+    stressed_of(
+        "d", stress_scores([load_detector(checkpoint)], twice, ["jpeg"], 0, QUIET)[0],
+        AuditConfig(attributes=("race",), threshold="eer"),
+    )  # fmt: skip
+
+
 def test_sixteen_bits_alpha_and_one_class_alone_are_no_obstacle(checkpoint, pairs_factory, tmp_path):
     folder = pairs_factory(6, 15)
     with Image.open(folder / "real" / "train-000000.png", formats=["PNG"]) as image:
