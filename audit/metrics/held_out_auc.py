@@ -75,10 +75,10 @@ class HeldOut:
         of_unit = np.bincount(self.unit, influence)
         variance = float((of_unit**2).sum())
         worth = variance**2 / float((of_unit**4).sum()) if variance > 0 else 0.0
-        auc, n_fake = float(np.mean(aucs)), int(self.fake.sum())
-        units = min(len(np.unique(self.unit[self.fake == one])) for one in (False, True))
-        t = float(-stdtrit(units - 1, ndtr(-z)))
-        return auc, auc_interval(auc, DEPENDENCE * variance, len(self.fake) - n_fake, n_fake, worth, t)
+        auc = float(np.mean(aucs))
+        n_real, n_fake = (len(np.unique(self.unit[self.fake == one])) for one in (False, True))
+        t = float(-stdtrit(min(n_real, n_fake) - 1, ndtr(-z)))
+        return auc, auc_interval(auc, DEPENDENCE * variance, n_real, n_fake, worth, t)
 
     def ranks(self) -> Floats:
         """float64 [n] in 0-1: the share of its fold that scores lower, ties counting half."""

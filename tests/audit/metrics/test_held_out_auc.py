@@ -53,6 +53,18 @@ def test_what_can_be_learned_is_found_also_where_values_are_missing():
     assert auc == 1.0 and low > 0.9
 
 
+def test_frames_of_a_video_are_worth_one_image():
+    """Twelve copies of each image: the interval rests on units, and holds 0.5 where nothing tells."""
+    rng, outside, widths = np.random.default_rng(5), 0, []
+    for seed in range(12):
+        features, fake, unit = rng.normal(size=(60, 2)), np.arange(60) % 3 == 0, np.arange(60)
+        given = (np.repeat(part, 12, axis=0) for part in (features, fake, unit))
+        _, (low, high) = held_out(*given, seed).auc(1.96)
+        outside += not low <= 0.5 <= high
+        widths.append(high - low)
+    assert outside <= 3 and min(widths) > 0.25
+
+
 def test_equal_features_tell_nothing():
     _, fake, unit = pairs(30, np.random.default_rng(4))
     auc, (low, high) = held_out(np.full((60, 3), np.nan), fake, unit, 0).auc(1.96)
