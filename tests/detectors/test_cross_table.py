@@ -176,6 +176,13 @@ def test_a_kind_equal_to_its_photo_is_guessed_by_every_detector(done):
     assert areas == pytest.approx([0.5] * 4, abs=0.02)
 
 
+def test_what_is_learned_of_one_kind_is_lost_on_another_and_cured_by_all(done):
+    """Of a tint nothing carries over to a checkerboard; a detector of all kinds finds both."""
+    auc = {(c.trained_on, c.tested_on): c.measures.auc for c in done[0].cells}
+    assert min(auc["tint", "tint"], auc["checker", "checker"]) > 0.95 and auc["tint", "checker"] < 0.7
+    assert min(auc[ALL_KINDS, "tint"], auc[ALL_KINDS, "checker"]) > 0.95
+
+
 def test_the_record_reads_back_and_the_csv_has_a_row_a_cell(done):
     result, _, out = done
     assert CrossTable.load(out).to_json() == result.to_json()
