@@ -66,9 +66,11 @@ def tolerated(result: AuditResult) -> str:
     return f"a ratio of {limit_number(result):.3g}" if in_ratios(result) else points(result.config.tolerance)
 
 
-def perhaps_within(result: AuditResult) -> str:
-    """The end of 'Unequal by race, and perhaps ...'."""
-    return "with four fifths kept" if by_four_fifths(result) else "within your tolerance"
+def may_be_within(result: AuditResult) -> str:
+    """The end of 'Its error rates differ by race; ...', where they are unequal and the size is open."""
+    if by_four_fifths(result):
+        return "the four-fifths rule may still be met"
+    return "the difference may still be within your tolerance"
 
 
 def nothing_exceeds(result: AuditResult) -> str:

@@ -126,13 +126,15 @@ def of_thousand_interval(interval: tuple[float, float] | None) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p-value, never as zero.
+    """A p-value, never as zero and never as one.
 
-    >>> p_value(0.0000001), p_value(0.034)
-    ('< 0.001', '0.034')
+    >>> p_value(0.0000001), p_value(0.034), p_value(1.0)
+    ('< 0.001', '0.034', '> 0.99')
     """
     if not math.isfinite(value):
         return NO_DATA
+    if value > 0.99:
+        return "> 0.99"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -143,7 +145,7 @@ def p_equals(value: float) -> str:
     ('p < 0.001', 'p = 0.034')
     """
     shown = p_value(value)
-    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+    return f"p {shown}" if shown.startswith(("<", ">")) else f"p = {shown}"
 
 
 def times(value: float, interval: tuple[float, float] | None = None) -> str:

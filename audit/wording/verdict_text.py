@@ -239,7 +239,7 @@ def ratio_note(result: AuditResult, v: Verdict) -> str:
     if ratio is None or ratio.interval is None or not ratio.interval[1] < result.config.ratio_tolerance[0]:
         return ""
     most = percent(ratio.interval[1], 0)
-    return f"In proportion they do differ: the lowest rate is at most {most} of the highest."
+    return f"The ratio is large all the same: the lowest rate is at most {most} of the highest."
 
 
 def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
@@ -333,7 +333,7 @@ def _short(result: AuditResult, v: Verdict) -> str:
         return gap_line(result, v)
     ends = [group_label(v.attribute, g) for g in (pair.group, pair.than)] if pair else []
     groups = " vs ".join(ends) + ": " if ends else ""
-    open_ = "" if beyond_proven(result, v) else "; unequal, perhaps within the tolerance"
+    open_ = "" if beyond_proven(result, v) else "; unequal, but possibly within the tolerance"
     return f"{groups}{gap_line(result, v)}{open_}"
 
 

@@ -36,7 +36,7 @@ PLOTLY_JS = "plotly-basic-4.1.1.min.js"
 
 def nobreak(text: str) -> Markup:
     """Keep each short bracketed interval, and each p-value, on one line."""
-    html = re.sub(r"\bp (=|&lt;) (?=[\d])", "p\u00a0\\1\u00a0", str(escape(text)))
+    html = re.sub(r"\bp (=|&lt;|&gt;) (?=[\d])", "p\u00a0\\1\u00a0", str(escape(text)))
     return Markup(re.sub(r"\([^()]{1,22}\)", r'<span class="nb">\g<0></span>', html))
 
 

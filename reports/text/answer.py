@@ -20,8 +20,8 @@ from audit.wording.criterion_text import (
     by_four_fifths,
     headline_of,
     in_ratios,
+    may_be_within,
     nothing_exceeds,
-    perhaps_within,
 )
 from audit.wording.numbers import count, listing, p_value, percent, percent_interval, points
 from audit.wording.verdict_text import (
@@ -79,11 +79,11 @@ def _unequal(result: AuditResult) -> str:
         where = _listed(result, disparities)
         return f"No. Real images pass less than four fifths as often in some group by {where}."
     if not proven:
-        return f"Unequal by {_listed(result, open_)}, and perhaps within your tolerance."
+        return f"Its error rates differ by {_listed(result, open_)}; {may_be_within(result)}."
     told = f"No. Its error rates differ by {_listed(result, [v for v in disparities if v not in open_])}"
     if not open_:
         return f"{told}."
-    return f"{told}; they are unequal, and perhaps within your tolerance, by {_listed(result, open_)}."
+    return f"{told}. They also differ by {_listed(result, open_)}, but there {may_be_within(result)}."
 
 
 def headline(result: AuditResult) -> str:
@@ -97,7 +97,7 @@ def headline(result: AuditResult) -> str:
     if not found:
         return "No verdict: no group was compared."
     if UNEQUAL in found:
-        return f"Unequal by {_named(result, UNEQUAL)}, and perhaps {perhaps_within(result)}."
+        return f"Its error rates differ by {_named(result, UNEQUAL)}; {may_be_within(result)}."
     if found == {WITHIN}:
         far = [v.attribute for v in result.verdicts if far_in_proportion(result, v)]
         far = [by(a) for a in dict.fromkeys([a for a in far if ":" not in a] or far)]
@@ -231,12 +231,11 @@ def _left_out(result: AuditResult) -> list[str]:
 
 
 def _few(result: AuditResult, names: list[str], n_groups: int, kind: str) -> str:
-    have = "has" if len(names) == 1 else "have"
+    which, have, they = f"{count(len(names))} of {count(n_groups)} groups", "have", "they are"
+    if len(names) == 1:
+        which, have, they = f"One of {count(n_groups)} groups", "has", "it is"
     on = "" if kind == "images of each kind" else f" on {kind}"
-    return (
-        f"{count(len(names))} of {count(n_groups)} groups {have} fewer than {result.config.min_n} {kind}. "
-        f"They are shown but not judged{on}."
-    )
+    return f"{which} {have} fewer than {result.config.min_n} {kind}; {they} shown but not judged{on}."
 
 
 def is_weak(result: AuditResult) -> bool:

@@ -132,7 +132,8 @@ def _limit_of_pools(result: AuditResult, verdicts: list[Verdict]) -> str:
     return (
         f"{pool.name[:1].upper()}{pool.name[1:]} has only {count(n)} photos in its smallest group "
         f"{by(attribute)} "
-        f"({group_label(attribute, group)}): with all of it you could prove gaps above {points(least)}."
+        f"({group_label(attribute, group)}); even with all of its photos, only gaps above {points(least)} "
+        "could be proven."
     )
 
 

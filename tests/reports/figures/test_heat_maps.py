@@ -105,7 +105,7 @@ def test_cells_are_judged_by_the_class_that_the_rate_needs(unpaired):
 
 def test_what_is_left_out_is_said_for_each_kind_of_error(unpaired):
     told = " ".join(sureness(unpaired))
-    assert "1 of 5 groups has fewer than 30 fakes. They are shown but not judged on fakes." in told
+    assert "One of 5 groups has fewer than 30 fakes; it is shown but not judged on fakes." in told
     assert "not judged on real images" not in told
     notes = {row["group"]: row["note"] for row in rates_table(unpaired, "race").rows}
     assert notes == {"a": "", "b": "", "c": "few fakes", "(missing)": "no label", "All images": ""}

@@ -37,9 +37,8 @@ def test_a_plan_beyond_the_pool_says_so_and_what_all_of_it_would_show(judge, res
         "audit about 12,717 images per group: an 80% chance of a clear result if the groups are equal" in told
     )
     assert (
-        "FairFace has only 960 photos in its smallest group by age (more than 70): with all of it you "
-        "could prove "
-        f"gaps above {100 * least:.1f}" in told
+        "FairFace has only 960 photos in its smallest group by age (more than 70); even with all of its "
+        f"photos, only gaps above {100 * least:.1f} points could be proven." in told
     )
 
 
