@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,9 @@ def fit(
     last = work_dir / "last.ckpt"
     with _quiet():
         trainer = _trainer(settings, [History(), best, _every_epoch(work_dir)], work_dir, device, progress)
-        resume = str(_undamaged(last)) if last.is_file() else None
+        resume = str(last) if last.is_file() else None
+        for kept in sorted(work_dir.glob("*.ckpt")) if resume else ():
+            _require_undamaged(kept)
         trainer.fit(
             learner,
             train_dataloaders=loaders[0],
@@ -88,20 +91,23 @@ def _objective(data: TrainingData, settings: Settings) -> nn.Module:
     return fair_loss(settings.fair, len(data.groups), data.cell_counts())
 
 
-def _undamaged(last: Path) -> Path:
-    """What an interrupted training left, if it can be read.
+def _require_undamaged(kept: Path) -> None:
+    """See that what an interrupted training left is what it wrote; torch compares no checksums.
 
     Raises:
-        TrainingError: it cannot; the caller removes it.
+        TrainingError: it is not; the caller removes it.
     """
     try:
-        torch.load(last, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(kept) as archive:
+            wrong = archive.testzip()
+        if wrong is not None:
+            raise ValueError(wrong)
+        torch.load(kept, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes the unpickler raise anything, EOFError too
         raise TrainingError(
-            f"{last} is damaged ({type(error).__name__}), and was removed with its folder: run the same "
+            f"{kept} is damaged ({type(error).__name__}), and was removed with its folder: run the same "
             "command again to train from the start"
         ) from None
-    return last
 
 
 def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int, int]]:

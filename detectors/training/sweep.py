@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from detectors.data.datasets import read_images
-from detectors.data.labelled_images import LabelledImages, fingerprint
+from detectors.data.labelled_images import LabelledImages
 from detectors.errors import MissingExtra, TrainingError
 from detectors.training.experiments import read_record, results
 from detectors.training.settings import Settings
-from detectors.training.train_detector import Say, train, training_record_path
+from detectors.training.train_detector import Say, learned_from, train, training_record_path
 
 if TYPE_CHECKING:
     import optuna
@@ -85,8 +85,9 @@ def sweep(
     settings.check(arch)
     out.mkdir(parents=True, exist_ok=True)
     images = data if isinstance(data, LabelledImages) else read_images(data)
-    searched = {"settings": settings.as_dict(), "data": fingerprint(images)}
-    study = _study(arch, storage or f"sqlite:///{(out / 'sweep.db').resolve()}", settings.seed, searched)
+    searched = {"settings": settings.as_dict(), **learned_from(images), "space": space, "device": device}
+    study = _study(arch, storage or f"sqlite:///{(out / 'sweep.db').resolve()}", searched)
+    import optuna  # which is installed, as there is a study
 
     def objective(trial: optuna.Trial) -> float:
         chosen = replace(settings, **_suggest(trial, space))
@@ -96,9 +97,12 @@ def sweep(
         say(f"Trial {trial.number}: validation accuracy {found['valid_accuracy']:.3f} with {trial.params}")
         return found["valid_accuracy"]
 
-    wanted = n_trials - len(_finished(study))
-    if wanted > 0:
-        study.optimize(objective, n_trials=wanted)
+    while len(_finished(study)) < n_trials:
+        # a seed for each trial: a search that continues proposes what one that never stopped would; where
+        # several machines search together, those still running count, so that no two propose the same
+        n_begun = len(_finished(study) if storage is None else study.trials)
+        study.sampler = optuna.samplers.TPESampler(seed=settings.seed + n_begun)
+        study.optimize(objective, n_trials=1)
     _keep_best(study, out)
     return trial_table(study, out)
 
@@ -109,7 +113,7 @@ def _check_space(space: Mapping[str, Any]) -> None:
         raise TrainingError(f"cannot search {unknown[0]!r}: it is no setting of a training")
 
 
-def _study(arch: str, url: str, seed: int, searched: Mapping[str, Any]) -> optuna.Study:
+def _study(arch: str, url: str, searched: Mapping[str, Any]) -> optuna.Study:
     """The study of an architecture, new or continued; never one on other data or settings."""
     try:
         import optuna
@@ -137,7 +141,6 @@ def _study(arch: str, url: str, seed: int, searched: Mapping[str, Any]) -> optun
             )
         study.set_user_attr(what, value)
     study.set_user_attr("arch", arch)
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
     return study
 
 

@@ -19,7 +19,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,9 @@ from detectors.training.fair import NEEDS_GROUPS
 from detectors.training.settings import Settings
 from detectors.training.training_data import TrainingData, groups_of, prepare
 from pipelines.csv_text import frame_text
+from pipelines.errors import UnreadableFile
 from pipelines.storage import write_json, write_text
+from pipelines.untrusted import read_json
 
 Say = Callable[[str], None]
 """Takes one line for people."""
@@ -147,7 +149,7 @@ def _fit(
         from detectors.training.fit import fit
     except ImportError:
         raise MissingExtra("lightning", "train", "training") from None
-    work = _work_dir(out, arch, data, settings)
+    work = _work_dir(out, arch, data, settings, {"device": device, "warm": warm})
     try:
         with torch.random.fork_rng(devices=[]):
             found = fit(network, arch, data, settings, work, device, warm, progress)
@@ -158,21 +160,46 @@ def _fit(
     return found
 
 
-def _work_dir(out: Path, arch: str, data: TrainingData, settings: Settings) -> Path:
-    """The folder of this training, new or unfinished; never that of another one."""
+def _work_dir(out: Path, arch: str, data: TrainingData, settings: Settings, how: Mapping[str, Any]) -> Path:
+    """The folder of this training, new or unfinished; never that of another one.
+
+    Its key is everything that the weights depend on, so that a training which continues ends as one that was
+    never interrupted.
+    """
     work = out.with_suffix(".training")
-    contents = contents_of(data.images.table["path"].tolist())
-    images = hashlib.sha256("\n".join(contents).encode("utf-8", "surrogatepass")).hexdigest()
-    about = {"settings": settings.as_dict(), "data": fingerprint(data.images), "images": images}
+    about = {"settings": settings.as_dict(), **learned_from(data.images), **how, **environment()}
     key = json.loads(json.dumps({"arch": arch, **about}))
     path = work / "key.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != key:
+    if path.is_file() and _kept_key(path) != key:
         raise OutputExists(
             f"{work} holds an unfinished training with other settings or data: remove it first"
         )
     work.mkdir(parents=True, exist_ok=True)
     write_json(path, key)
     return work
+
+
+def _kept_key(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except UnreadableFile:
+        return None
+
+
+def learned_from(images: LabelledImages) -> dict[str, str]:
+    """Digests of all that a training takes from a data set: its table, and the bytes of its images.
+
+    The table holds labels, kinds, groups, weights, and what may not straddle a split; the bytes are those of
+    both halves of a pair.
+    """
+    table = images.table.drop(columns="path").to_json(orient="split", double_precision=15)
+    contents = "\n".join(contents_of(images.table["path"].tolist()))
+    digests = {"data": fingerprint(images), "table": _sha256(table), "images": _sha256(contents)}
+    return digests | {"attributes": ", ".join(images.attributes), "added": ", ".join(images.added)}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _record(
