@@ -206,10 +206,11 @@ def _within_together(result: AuditResult) -> list[str]:
     if not said:
         return []
     level = percent(result.config.confidence, 0)
+    word = headline_of(result, WITHIN)
     times = "once" if len(said) == 1 else f"{count(len(said))} times"
     if any(math.isnan(v.gap_corrected) for v in said):  # a record from before 1.2
-        return [f"“Within tolerance” is said {times} here, each at {level} on its own."]
-    return [f"“Within tolerance” is said {times} here; that no such statement is wrong holds at {level}."]
+        return [f"“{word}” is said {times} here, each at {level} on its own."]
+    return [f"“{word}” is said {times} here; that no such statement is wrong holds at {level}."]
 
 
 def _p_of_pair(v: Verdict) -> float:

@@ -212,6 +212,12 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
         (["run", "--scores", "s.csv", "--fail-on", "disparty"],
          "error: Invalid value for '--fail-on': 'disparty' is none of proven, disparity, insufficient; did "
          "you mean disparity? (see audit run --help)"),
+        (["run", "--scores", "s.csv", "--max-fpr", "5"], "error: max_fpr 5.0 is not between 0 and 1"),
+        (["run", "--scores", "s.csv", "--criterion", "ratios"],
+         "error: Invalid value for '--criterion': 'ratios' is none of difference, ratio, four-fifths; did "
+         "you mean ratio? (see audit run --help)"),
+        (["run", "--scores", "s.csv", "--criterion", "ratio", "--reference", "race=a"],
+         "error: --reference judges differences, not criterion ratio; leave one of them out"),
         (["run", "--scores", "s.csv", "--detector", "x.pt", "--pairs", "p"],
          "error: Invalid value: --detector, --pairs cannot stand beside --scores: give one or the other "
          "(see audit run --help)"),
@@ -291,6 +297,23 @@ def test_json_alone_on_standard_output(score_file: Path, tmp_path: Path, capsys:
     assert code == 0 and out == (tmp_path / "c/comparison.json").read_text()
 
 
+def test_every_gate_has_its_line_and_exit_code(
+    score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    common = ("run", "--scores", str(score_file), "--n-boot", "200", "--quiet", "--overwrite")
+    run = (*common, "--out", str(tmp_path / "a"))
+    code, out, err = ended(capsys, *run, "--threshold", "99", "--fail-on", "proven")
+    assert (code, out) == (3, "") and err.startswith(
+        "gate failed: not answerable: The threshold does not fit"
+    )
+    code, _, err = ended(capsys, *run, "--max-fpr", "0.02")
+    assert code == 1 and err.startswith("gate failed: FPR overall may be up to ")
+    assert "above --max-fpr 2 %" in err and "FPR of race " in err
+    code, _, err = ended(capsys, *run, "--criterion", "ratio", "--fail-on", "disparity")
+    assert code == 1 and "gate failed: disparity: FPR by race" in err
+    assert ended(capsys, *run, "--criterion", "four-fifths", "--max-fpr", "0.99") == (0, "", "")
+
+
 def test_quiet_says_nothing_but_errors(score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     common = ("run", "--scores", str(score_file), "--n-boot", "200", "--out", str(tmp_path / "a"))
     assert ended(capsys, *common, "--quiet") == (0, "", "")
@@ -304,6 +327,7 @@ def test_quiet_says_nothing_but_errors(score_file: Path, tmp_path: Path, capsys:
     ("option", "start", "proposed"),
     [
         ("fail_on", "d", ["disparity"]),
+        ("criterion", "", ["difference", "ratio", "four-fifths"]),
         ("threshold", "f", ["fpr=0.01", "fpr=0.05", "fpr<=0.01@95%", "fnr=0.05"]),
         ("device", "", ["auto", "cpu", "cuda"]),
         ("arch", "simplen", ["simplenet"]),
