@@ -9,11 +9,12 @@ sizes. A fairness figure that is no better than theirs says nothing in favour of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from audit.data.counts import Counts, Ints, Numbers
+from audit.data.counts import Counts, Floats, Ints, Numbers
 from audit.inference.effective_sample_size import as_independent
 from audit.metrics.disparity import GroupRates, Measure, group_rates_of
 from audit.schema.gates import NoSkill
@@ -41,9 +42,9 @@ class NoSkillRates:
         drawn = measure.compute(self.random)
         defined = drawn[np.isfinite(drawn)]
         return NoSkill(
-            always_real=float(measure.compute(self.always_real)),
-            always_fake=float(measure.compute(self.always_fake)),
-            random=float(defined.mean()) if 2 * len(defined) > len(drawn) else float("nan"),
+            always_real=_number(measure.compute(self.always_real)),
+            always_fake=_number(measure.compute(self.always_fake)),
+            random=float(defined.mean()) if 2 * len(defined) > len(drawn) else math.nan,
         )
 
 
@@ -66,6 +67,11 @@ def no_skill_rates(counts: Counts, share: float, rng: np.random.Generator) -> No
         group_rates_of(_counts(n_real, n_real, n_fake, none_fake)),
         group_rates_of(_counts(m_real, flagged, m_fake, missed)),
     )
+
+
+def _number(value: Floats) -> float:
+    """A plain number; the one NaN there is for what is undefined, so that equal records are equal."""
+    return math.nan if np.isnan(value) else float(value)
 
 
 def _counts(n_real: Numbers, fp: Numbers, n_fake: Numbers, fn: Numbers) -> Counts:

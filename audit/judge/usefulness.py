@@ -52,11 +52,11 @@ def usefulness_in(result: AuditResult) -> Usefulness:
 
 def baselines(share: float) -> list[Baseline]:
     """Flagging nothing, everything, and this share of all images at random."""
-    chance = {"balanced_accuracy": 0.5, "auc": 0.5}
+    chance, share = {"balanced_accuracy": 0.5, "auc": 0.5}, math.nan if math.isnan(share) else share
     return [
         Baseline(name="always real", fpr=0.0, fnr=1.0, **chance),
         Baseline(name="always fake", fpr=1.0, fnr=0.0, **chance),
-        Baseline(name="random", fpr=share, fnr=1 - share if share == share else math.nan, **chance),
+        Baseline(name="random", fpr=share, fnr=math.nan if math.isnan(share) else 1 - share, **chance),
     ]
 
 
