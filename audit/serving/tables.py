@@ -26,14 +26,12 @@ import pandas as pd
 from starlette.datastructures import UploadFile
 
 from audit.config import AuditConfig
-from audit.data.columns import find_attributes, preferred, spelled
-from audit.data.score_file import HEAD_ROWS
+from audit.data.columns import find_attributes, preferred
+from audit.data.score_file import look_at
 from audit.errors import ExpectedError as AuditError
 from audit.serving.limits import Limits
 from audit.serving.problems import Problem, busy
 from audit.serving.uploads import checked_name
-from pipelines.errors import UnreadableFile
-from pipelines.untrusted import read_csv
 from pipelines.visible import visible
 
 KEPT_S = 1800.0
@@ -47,8 +45,6 @@ _TEXTS = {
     "image_id_column": "--image-id-column",
 }  # fmt: skip
 """Field of a form to the option that it becomes, where it is not empty."""
-_LABELS = ("label", "is_fake", "fake", "target", "y", "class", "truth")
-_SCORES = ("score", "prob", "probability", "prediction", "pred", "p_fake", "output")
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,10 @@ class Guess:
     """A column, or ""."""
     score: str
     attributes: list[str]
+    understood: list[str]
+    """What was guessed, in words."""
+    asked: list[str]
+    """What could not be."""
 
 
 @dataclass
@@ -187,6 +187,7 @@ def arguments(name: str, options: Mapping[str, Sequence[str]]) -> list[str]:
     for key, option in {"label": "--label-column", "score": "--score-column"}.items():
         chosen += [f"{option}={value}" for value in options.get(key, ())[:1] if value]
     chosen += [f"--attribute={value}" for value in options.get("attribute", ()) if value]
+    chosen += [f"--read=higher={value}" for value in options.get("higher", ())[:1] if value]
     for key, option in _TEXTS.items():
         chosen += [f"{option}={value.strip()}" for value in options.get(key, ())[:1] if value.strip()]
     return chosen
@@ -202,14 +203,22 @@ def guess_columns(name: str, data: bytes) -> Guess:
         path = Path(folder) / _FILE
         path.write_bytes(data)
         try:
-            frame = read_csv(path, na_values=[""], n_head=HEAD_ROWS)
-        except (UnreadableFile, ValueError) as error:
+            look = look_at(path, AuditConfig())
+        except AuditError as error:
             said = str(error).replace(str(path), name or "the table")
             raise Problem(422, "not-a-table", "Not a table of scores", said) from None
-    names = list(map(str, frame.columns))
-    label = next((found for word in _LABELS if (found := spelled(word, names))), "")
-    score = next((found for word in _SCORES if (found := spelled(word, names))), "")
-    return Guess(names, _shown(frame), label, score, _attributes(frame, label, score))
+    reading, names = look.reading, list(look.reading.columns)
+    roles = reading.config.columns
+    label, score = (column if column in names else "" for column in (roles.label, roles.score))
+    return Guess(
+        names,
+        _shown(look.head),
+        label,
+        score,
+        _attributes(look.head, label, score),
+        [f"{one.name}: {one.text}" for one in reading.guesses],
+        [one.text for one in reading.problems],
+    )
 
 
 def _attributes(frame: pd.DataFrame, label: str, score: str) -> list[str]:

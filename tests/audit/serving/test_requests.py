@@ -19,6 +19,7 @@ from audit.schema.json_schema import load_result
 from audit.serving.app import check_address, checked_record, listen
 from audit.serving.guard import COOKIE, Guard, session_of
 from audit.serving.limits import Limits
+from audit.serving.tables import arguments, guess_columns
 from audit.wording.numbers import of_thousand
 from detectors.models.loading import load_detector
 from reports.text.known_errors import known_errors
@@ -96,12 +97,23 @@ def test_the_audit_of_a_table_is_audit_runs(served, form, score_csv):
 
 @pytest.mark.parametrize(
     ("data", "detail"),
-    [(b"", "not empty"), (b"a,b\n1\n", "line 2 has 1 fields"), (b"\xff\xfe\0", "not UTF-8")],
+    [(b"", "not empty"), (b"a,b\n1\n", "line 2 has 1 fields"), (b"\xff\xfe\0", "save it as UTF-8")],
 )
 def test_a_table_that_is_none_is_refused(served, form, data, detail):
     body, kind = form(("table", "t.csv", data))
     reply = served.ask("POST", "/scores", body, Content_Type=kind)
     assert reply.status in (400, 422) and detail in reply.json["detail"] and "/tmp" not in reply.text
+
+
+def test_what_is_guessed_of_a_table_is_shown_and_what_is_not_is_asked():
+    vendor = "Herkunft;Urteil;p_fake\nA;FAKE;0,91\nB;REAL;0,12\n"
+    guess = guess_columns("t.csv", vendor.encode())
+    assert guess.columns == ["Herkunft", "Urteil", "p_fake"] and guess.score == "p_fake"
+    assert "separator: ';'" in guess.understood and "decimal: comma" in guess.understood
+    unclear = guess_columns("t.csv", b"a,b\nx,y\n")
+    assert (unclear.label, unclear.score) == ("", "")
+    assert any("which column is what an image is" in text for text in unclear.asked)
+    assert arguments("t", {"higher": ["real"], "threshold": [" "]}) == ["--name=t", "--read=higher=real"]
 
 
 def test_every_answer_carries_the_policy(served, face_jpeg):
