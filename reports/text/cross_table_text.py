@@ -28,8 +28,8 @@ def headline(result: CrossTable) -> str:
     own = [result.cell(kind, kind) for kind in result.kinds if learned(result, kind)]
     if not own:
         return (
-            f"No kind was learned: {result.arch} with this budget tells none of {_listed(result.kinds)} "
-            "from photos, as far as these photos show."
+            f"No kind is shown to be learned: with this budget {result.arch} tells none of "
+            f"{_listed(result.kinds)} from photos, as far as {result.n_photos['test']} photos show."
         )
     away = [
         result.cell(cell.trained_on, kind) for cell in own for kind in result.kinds if kind != cell.trained_on
@@ -61,8 +61,8 @@ def _one_kind(result: CrossTable, kind: str) -> str:
     shown = f"AUC {_with_interval(own)}"
     if not learned(result, kind):
         return (
-            f"Trained on {kind}: {shown} on it, not shown to be better than guessing. In this budget it was "
-            "not learned, so its row says nothing about other kinds."
+            f"Trained on {kind}: {shown} on it, not shown to be better than guessing; so its row says "
+            "nothing about other kinds."
         )
     others = "; ".join(_against(result.cell(kind, other)) for other in result.kinds if other != kind)
     return f"Trained on {kind}: {shown} on it; {others}."
