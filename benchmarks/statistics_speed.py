@@ -104,7 +104,8 @@ def compare_bootstraps(frame: pd.DataFrame, n_fairlearn: int) -> None:
     ours = 0.0
     for n_pairs in (1_000, N_PAIRS, 5_000_000):
         factor = n_pairs / N_PAIRS
-        sized = Counts(*[np.ceil(part * factor).astype(np.int64) for part in vars(counts).values()])
+        parts = (counts.pairs, counts.reals, counts.fakes)
+        sized = Counts(*[np.ceil(part * factor).astype(np.int64) for part in parts])
         with timed(f"10,000 replicates over {len(sized)} cells, {2 * n_pairs:,} images") as row:
             bootstrap_rates(sized, 10_000)
         ours = row["cpu"] if n_pairs == N_PAIRS else ours

@@ -44,7 +44,7 @@ class Moments:
         second: float64 [k, 4, 4], sums of their products within units.
         squares: float64 [k, 2], sums of squared weights of reals and of fakes.
         images: int64 [k, 4], reals, flagged, fakes, missed, unweighted.
-        units: int64 [k, 3], units with reals, with fakes, with either.
+        units: int64 [k, 3], units with reals, with fakes, with either; units that weigh nothing are none.
         erring: int64 [k, 2], units with a flagged real, with a missed fake.
         weighted: Whether any image weighs more or less than one.
     """
@@ -101,7 +101,8 @@ class UnitTotals:
         sums = self.values[:, :SUMS]
         second = np.stack([np.stack([self._sum(a * b) for b in sums.T], axis=-1) for a in sums.T], axis=-2)
         n = self.values[:, IMAGES]
-        units = [n[:, 0] > 0, n[:, 2] > 0, n[:, 0] + n[:, 2] > 0]
+        weigh = sums[:, N_REAL] > 0, sums[:, N_FAKE] > 0
+        units = [weigh[0], weigh[1], weigh[0] | weigh[1]]
         erring = [n[:, 1] > 0, n[:, 3] > 0]
         return Moments(
             first=first[:, :SUMS],

@@ -160,6 +160,9 @@ RATES: dict[str, RateFunction] = {
 }
 """Every rate of a group, by its field name in `audit.schema.result.Measures`."""
 
+BASIC = ("fpr", "fnr", "positive_rate", "accuracy")
+"""Those that go through MetricFrame; the others are arithmetic of the same counts, and half of the time."""
+
 
 def group_rates(counts: Counts) -> pd.DataFrame:
     """Rates of k groups: float [k, len(RATES)], columns as RATES, NaN where undefined.
@@ -171,13 +174,18 @@ def group_rates(counts: Counts) -> pd.DataFrame:
 
     table = _long_table(counts)
     frame = MetricFrame(
-        metrics=RATES,
+        metrics={name: RATES[name] for name in BASIC},
         y_true=table["y_true"],
         y_pred=table["y_pred"],
         sensitive_features=table["group"],
-        sample_params={name: {"sample_weight": table["weight"]} for name in RATES},
+        sample_params={name: {"sample_weight": table["weight"]} for name in BASIC},
     )
-    return frame.by_group.astype(float).reindex(range(len(counts)))
+    rates = frame.by_group.astype(float).reindex(range(len(counts)))
+    tp, fp, fn = counts.n_fake - counts.fn, counts.fp, counts.fn
+    rates["balanced_accuracy"] = 1 - (rates["fpr"] + rates["fnr"]) / 2
+    rates["precision"], rates["recall"] = divide(tp, tp + fp), divide(tp, tp + fn)
+    rates["f1"] = divide(2 * tp, 2 * tp + fp + fn)
+    return rates[list(RATES)]
 
 
 def _long_table(counts: Counts) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def _of_class(
                     higher=sample.mean if sample else math.nan,
                     reason=None
                     if sample
-                    else f"fewer than {config.min_n} images, or {LEAST_UNITS} units, on one side",
+                    else f"fewer than {config.min_n} images, {LEAST_UNITS} units or no weight on one side",
                 ),
                 sample,
             )
@@ -185,9 +185,9 @@ class Placements:
             own: Both values present.
             unit: int64 [n], what is independent; None where each image is.
         """
-        total, mine = float(self.weight.sum()), float(self.weight[own].sum())
-        if not 0 < mine < total:
+        if not (self.weight[own].any() and self.weight[~own].any()):
             return None
+        total, mine = float(self.weight.sum()), float(self.weight[own].sum())
         inside = _below(self.block[own], self.weight[own], int(self.block[-1]) + 1)[self.block]
         others = total - mine
         outside = (total * self.share[own] - mine * inside[own]) / others
@@ -214,7 +214,8 @@ class Placements:
 def _below(block: Ints, weight: Floats, n_blocks: int | None = None) -> Floats:
     """For every score, the share of the weight below it and half of that at it."""
     at = np.bincount(block, weights=weight, minlength=n_blocks or 0)
-    return np.asarray((np.cumsum(at) - at / 2) / at.sum())
+    total = at.sum()
+    return np.asarray((np.cumsum(at) - at / 2) / (total if total > 0 else 1.0))
 
 
 def _part(unit: Ints | None, chosen: NDArray[np.bool_]) -> Ints | None:
