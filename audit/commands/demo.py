@@ -71,9 +71,15 @@ def demo(
 
 
 def _look_for_a_cure(run: Path) -> None:
-    """The last step; a small demo may have too few images for two parts, and that is no failure."""
-    from audit.errors import MitigationError
+    """The last step, where `audit run` saw no disparity and did not look.
 
+    A small demo may have too few images for two parts, and that is no failure.
+    """
+    from audit.errors import MitigationError
+    from audit.schema.mitigation import MITIGATION_FILE
+
+    if (run / MITIGATION_FILE).is_file():
+        return
     try:
         _run(["mitigate", str(run)])
     except MitigationError as error:

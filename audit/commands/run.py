@@ -41,6 +41,9 @@ WITH_SCORES = {
 }  # fmt: skip
 """Options that one way of being given scores leaves no meaning, as typed."""
 
+LOOKS_UP_TO = 100_000
+"""Images up to which a run with a disparity looks for a cure by itself; it takes some seconds."""
+
 
 def run(
     context: typer.Context,
@@ -91,7 +94,8 @@ def run(
 ) -> None:
     """Score every image once, break errors down by group, judge, and write the report.
 
-    The folder gets report.html (for people), audit.json (for programs) and scores.parquet.
+    The folder gets report.html (for people), audit.json (for programs) and scores.parquet; where there is a
+    disparity also mitigation.json and mitigation.html, see `audit mitigate`.
     """
     from audit.api.options import config_from
 
@@ -169,6 +173,7 @@ def _tell(found: Audit, started: float, images: bool, as_json: bool, quiet: bool
     from pipelines.visible import visible
 
     write_circumstances(circumstances(started), found.folder or Path())
+    _look_for_a_cure(found)
     report = found.report(images=images)
     if as_json:
         print(found.record.to_json(), end="")
@@ -178,6 +183,28 @@ def _tell(found: Audit, started: float, images: bool, as_json: bool, quiet: bool
         console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
     if not quiet:
         print_outcome(found.record, report)
+
+
+def _look_for_a_cure(found: Audit) -> None:
+    """Where a single attribute has a disparity: what would help, for the report; or why nobody could look."""
+    from audit.api.mitigation import mitigate
+    from audit.errors import MitigationError
+    from reports.pages.cure_part import is_disparate
+    from reports.pages.mitigation_page import write_mitigation_page
+
+    if found.folder is None or not is_disparate(found.record):
+        return
+    if found.record.data.n_images > LOOKS_UP_TO:
+        say(f"What would help takes a while for so many images: audit mitigate {found.folder}")
+        return
+    try:
+        cure = mitigate(found)
+    except MitigationError as error:
+        say(f"What would help was not looked for: {error}")
+        return
+    cure.write(found.folder)
+    write_mitigation_page(found.folder)
+    say(f"What would help: {cure.summary}")
 
 
 def _require_sbom() -> None:

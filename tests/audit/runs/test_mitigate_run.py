@@ -130,6 +130,38 @@ def test_the_command_on_a_run_folder(run, capsys):
     audit_("verify", run)
 
 
+def test_a_run_with_a_disparity_says_what_would_help(table, tmp_path, capsys):
+    where = ["--scores", table, "--out", tmp_path / "run", "--n-boot", 500]
+    audit_("run", *where, "--threshold", "0.35")
+    said = capsys.readouterr()
+    assert "What would help: At threshold" in said.err.replace("\n", " ")
+    assert "What would help?" in text_of(tmp_path / "run" / "report.html")
+    assert load_mitigation(tmp_path / "run").outcome == "accepted"
+    assert (tmp_path / "run" / "mitigation.html").is_file()
+    audit_("run", *where, "--threshold", "0.97", "--overwrite")
+    assert "What would help" not in capsys.readouterr().err
+    assert "What would help?" not in text_of(tmp_path / "run" / "report.html")
+
+
+def test_a_run_of_too_few_images_says_so(table, tmp_path, capsys):
+    few = pd.read_csv(table).query("race in ['Black', 'White']")
+    few = few[few["pair_id"].isin(few["pair_id"].unique()[:110])]
+    few.assign(score=few["score"].where(few["race"] == "White", 0.9)).to_csv(
+        tmp_path / "few.csv", index=False
+    )
+    audit_("run", "--scores", tmp_path / "few.csv", "--out", tmp_path / "run", "--n-boot", 500)
+    assert "What would help was not looked for: the table is too small to split" in (
+        capsys.readouterr().err.replace("\n", " ")
+    )
+
+
+def test_a_run_of_very_many_images_names_the_command(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("audit.commands.run.LOOKS_UP_TO", 100)
+    audit_("run", "--scores", table, "--out", tmp_path / "run", "--n-boot", 500, "--threshold", "0.35")
+    assert "audit mitigate" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "mitigation.json").exists()
+
+
 def test_the_command_on_a_table(table, tmp_path, capsys):
     where = ["--scores", table, "--out", tmp_path / "run"]
     audit_("mitigate", *where, "--threshold", "0.35", "--n-boot", 500, "--fit-share", "0.6", "--quiet")
