@@ -37,17 +37,18 @@ def headline(record: dict[str, Any]) -> str:
     if not n:
         return f"{percent(found['valid_accuracy'])} right in validation; no images were held out."
     interval = percent_interval(held_out_interval(record))
-    return f"{percent(found['held_out_accuracy'])} {interval} of {n:,} held-out images judged rightly."
+    return f"{percent(found['held_out_accuracy'])} of {n:,} held-out images judged correctly ({interval})."
 
 
-def overfitting(record: dict[str, Any]) -> str:
-    """What the two curves say of each other at the end."""
-    last, best = record["epochs"][-1], record["best_epoch"]
-    gap = last["train_accuracy"] - last["valid_accuracy"]
-    told = f"The weights of epoch {best} of {len(record['epochs'])} were kept, the best in validation."
-    if gap > 0.05:
-        return f"{told} At the end training accuracy is {100 * gap:.0f} points above validation: it overfits."
-    return told
+def kept(record: dict[str, Any]) -> str:
+    """Which epoch's weights were kept, and how far the two curves are apart there."""
+    best, n = record["best_epoch"], record["data"]["n_images"]["valid"]
+    epoch = next(one for one in record["epochs"] if one["epoch"] == best)
+    return (
+        f"The weights of epoch {best} of {len(record['epochs'])} were kept, the best in validation: "
+        f"{percent(epoch['train_accuracy'])} right on the images it learned from, "
+        f"{percent(epoch['valid_accuracy'])} on {n:,} validation images."
+    )
 
 
 def _curves(book: Figures, record: dict[str, Any]) -> list[Shown]:
@@ -77,7 +78,7 @@ def write_training_page(checkpoint: str | Path) -> Path:
     context = {
         "record": record,
         "headline": headline(record),
-        "overfitting": overfitting(record),
+        "kept": kept(record),
         "figures": _curves(book, record),
         "epochs": epochs_table(record),
         "sections": [("answer", "The answer"), ("curves", "Learning curves"), ("epochs", "Every epoch")],

@@ -69,6 +69,8 @@ def test_learning_curves_are_a_page_and_a_csv(checkpoint):
     assert epochs["epoch"].tolist() == [e["epoch"] for e in record["epochs"]]
     assert epochs["valid_loss"].tolist() == pytest.approx([e["valid_loss"] for e in record["epochs"]])
     page = write_training_page(checkpoint).read_text()
+    n, accuracy = record["held_out"]["n"], record["held_out"]["accuracy"]
+    assert f"of {n} held-out images judged correctly" in page and f"{100 * accuracy:.0f}" in page
     assert page.count('data-figure="learning-') == 2
     figures = json.loads(
         re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.S)[1]
