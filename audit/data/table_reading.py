@@ -131,7 +131,7 @@ def judged(
     found = _Found(head, config, separator)
     asked = config.read_as
     found.guess_text(encoding, separator)
-    if separator and any(_is_number(str(name)) for name in head.columns):
+    if separator and 2 * sum(_is_number(str(name)) for name in head.columns) >= len(head.columns):
         found.ask("the first line holds numbers, not names of columns", "write a line of names above it")
     label = found.column_for("label", found.label_candidates, "--label-column NAME")
     score = found.column_for("score", lambda: found.score_candidates(label), "--score-column NAME")

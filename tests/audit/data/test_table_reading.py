@@ -248,6 +248,12 @@ def test_na_is_a_continent_among_codes_and_nothing_among_words(tmp_path):
     assert levels(["glasses", "none", "glasses", "unknown"]) == ["glasses", "none", "unknown"]
 
 
+def test_one_column_called_by_a_number_is_no_missing_header(tmp_path):
+    (tmp_path / "s.csv").write_text("label,score,2020\n0,0.1,x\n1,0.9,y\n")
+    read = read_scores(tmp_path / "s.csv", CONFIG)
+    assert score_table(read.frame, read.config).cells.attributes == ["2020"]
+
+
 def test_a_detectors_decision_is_no_group_of_people(tmp_path):
     (tmp_path / "s.csv").write_text(
         "truth,prediction,score,site\nFAKE,REAL,0.1,x\nREAL,REAL,0.2,y\nFAKE,FAKE,0.9,x\nREAL,FAKE,0.8,y\n"
