@@ -21,6 +21,7 @@ from scipy.stats import t as student
 
 from audit.inference.map_differences import map_differences
 from audit.inference.proportion_intervals import wilson, z_value
+from audit.schema.explanations import ExplanationSummary
 from detectors.models.detector import Detector
 
 CONFIDENCE = 0.95
@@ -149,7 +150,7 @@ def maps_by_group(
         for each in map_differences(*units, min_n=MIN_N, n_permutations=n_permutations, seed=seed):
             found.append(
                 {
-                    "class": word, "attribute": attribute, "group": each.group,
+                    "half": word, "attribute": attribute, "group": each.group,
                     "region": list(REGIONS)[each.region], "n": each.n, "share": each.share,
                     "share_others": each.share_others, "p_value": min(1.0, each.p_value * len(families)),
                 }
@@ -221,4 +222,4 @@ def summarise(
         "left_out": left_out,
         "differences": differences,
     }
-    return summary, means
+    return ExplanationSummary.model_validate(summary).model_dump(mode="json"), means

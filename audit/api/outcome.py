@@ -18,7 +18,7 @@ from markupsafe import escape
 
 from audit.api.frames import curve_frame, frame_of
 from audit.config import AuditConfig
-from audit.errors import RunFolderError
+from audit.errors import ConfigError, RunFolderError
 from audit.judge.usefulness import usefulness_in
 from audit.runs.checksums import enter
 from audit.runs.image_audit import THUMBNAILS
@@ -271,6 +271,22 @@ def load_audit(run_dir: str | Path) -> Audit:
     """
     place = Path(run_dir)
     return Audit(load_record(place), place if place.is_dir() else place.parent)
+
+
+def refuse_other_detector(record: AuditResult, sha256: str) -> AuditResult:
+    """The audit, if it is of the detector whose file has this SHA-256.
+
+    Raises:
+        ConfigError: It is of another file, or names none.
+    """
+    audited = record.provenance.detector.get("sha256")
+    if audited != sha256 or not audited:
+        known = f"of a detector with SHA-256 {str(audited)[:12]}" if audited else "of no detector's file"
+        raise ConfigError(
+            f"--run holds an audit {known}, and --detector has {sha256[:12] or 'no file'}: "
+            "name the run of this detector, or leave --run out"
+        )
+    return record
 
 
 def _copy(source: Path, target: Path) -> None:

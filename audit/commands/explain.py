@@ -15,6 +15,7 @@ from audit.commands.common import (
     Seed,
     chosen_from,
     complete,
+    refuse_typed,
     require_detectors,
     require_folder,
     say,
@@ -26,7 +27,7 @@ from pipelines.extras import require
 if TYPE_CHECKING:
     from detectors.models.detector import Detector as LoadedDetector
 
-CHECKED = 200
+CHECKED = 60
 """Images and fakes that --check draws without --n."""
 METHODS = ("grad-cam", "integrated-gradients", "saliency", "occlusion", "lime")
 Images = Annotated[
@@ -56,6 +57,14 @@ Threshold = Annotated[
 ]
 
 
+Run = Annotated[
+    Path | None,
+    typer.Option(
+        help="A run of this detector: its threshold, and its folder for everything written; the report then "
+        "has a section.",
+        metavar="RUN_DIR",
+    ),
+]
 Check = Annotated[
     bool,
     typer.Option(
@@ -67,6 +76,7 @@ Check = Annotated[
 
 
 def explain(
+    context: typer.Context,
     detector: Detector,
     images: Images = None,
     pairs: Pairs = None,
@@ -74,6 +84,7 @@ def explain(
     threshold: Threshold = 0.5,
     n: Number = None,
     check: Check = False,
+    run: Run = None,
     seed: Seed = 0,
     arch: Arch = None,
     set_: Set = None,
@@ -90,7 +101,16 @@ def explain(
         raise typer.BadParameter("name images, or a pairs dataset with --pairs; one of the two")
     if check and pairs is None:
         raise typer.BadParameter("--check needs --pairs: it measures maps against what was changed in fakes")
+    if check:
+        n = n or CHECKED
+    if run is not None:
+        refuse_typed(context, {"threshold": "--threshold", "out": "--out"}, "cannot stand beside --run")
+        out = run / "explanations"
+    from audit.api.outcome import refuse_other_detector
+    from audit.schema.json_schema import load_result
+
     require_folder(out)
+    record_of_run = None if run is None else load_result(run)
     from detectors.api import loaded
     from detectors.explanation.explain_images import images_to_explain, write_explanations
     from detectors.explanation.methods import check_method, default_method
@@ -99,12 +119,14 @@ def explain(
 
     rows = images_to_explain([pairs] if pairs is not None else list(images or ()), n, seed)
     ready = loaded(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or []))
+    if record_of_run is not None:
+        threshold = refuse_other_detector(record_of_run, ready.sha256).config.threshold
     chosen = method or default_method(ready)
     check_method(ready, chosen)
     with progress_bar("Explaining images", len(rows), not quiet) as advance:
         record = write_explanations(ready, rows, out, chosen, threshold=threshold, seed=seed, advance=advance)
     if check and pairs is not None:
-        record |= {"summary": _checked(ready, pairs, chosen, threshold, n, seed, out, quiet)}
+        record |= {"summary": _checked(ready, pairs, chosen, threshold, n or CHECKED, seed, out, quiet)}
     if as_json:
         print(json.dumps(record, indent=2))
     elif not quiet:
@@ -114,7 +136,7 @@ def explain(
 
 
 def _checked(
-    ready: LoadedDetector, pairs: Path, method: str, threshold: float, n: int | None, seed: int, out: Path,
+    ready: LoadedDetector, pairs: Path, method: str, threshold: float, n: int, seed: int, out: Path,
     quiet: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Measure, and write what was found."""
@@ -123,7 +145,6 @@ def _checked(
     from detectors.progress import progress_bar
     from pipelines.storage import write_bytes, write_json
 
-    n = n or CHECKED
     with progress_bar("Comparing groups", n, not quiet) as advance:
         summary, means = summarise(
             ready, pairs, n=n, method=method, threshold=threshold, seed=seed, advance=advance

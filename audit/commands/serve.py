@@ -84,7 +84,8 @@ def serve(
     """
     require("audit serve", "serve", "explain")
     require_detectors("audit serve", [detector], arch, set_)
-    from audit.serving.app import build_app, check_address, checked_record, listen
+    from audit.api.outcome import refuse_other_detector
+    from audit.serving.app import build_app, check_address, listen
     from audit.serving.app import serve as run_server
     from audit.serving.guard import LOOPBACK
     from audit.serving.limits import Limits
@@ -100,7 +101,7 @@ def serve(
 
     ready = loaded(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or []))
     if record is not None:
-        threshold = checked_record(record, ready).config.threshold
+        threshold = refuse_other_detector(record, ready.sha256).config.threshold
         if not math.isfinite(threshold):
             raise typer.BadParameter(f"--run {run} has no threshold: audit the detector again")
     limits = Limits(body_s=patience)

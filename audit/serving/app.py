@@ -34,7 +34,6 @@ from audit.serving.pages import Renderer, Site, page_routes, wants_page
 from audit.serving.problems import MEDIA_TYPE, Problem
 from audit.serving.run_list import Runs
 from audit.serving.tables import Tables
-from detectors.models.detector import Detector
 
 MIN_TOKEN = 16
 """Characters of a token."""
@@ -124,22 +123,6 @@ def check_address(host: str, token: str | None) -> None:
         raise ConfigError(
             f"--host {host} is reached from other machines: give a --token too, or leave --host out"
         )
-
-
-def checked_record(record: AuditResult, detector: Detector) -> AuditResult:
-    """The audit, if it is this detector's.
-
-    Raises:
-        ConfigError: it is of another file, or names none.
-    """
-    audited = record.provenance.detector.get("sha256")
-    if audited != detector.sha256 or not audited:
-        known = f"of a detector with SHA-256 {str(audited)[:12]}" if audited else "of no detector's file"
-        raise ConfigError(
-            f"--run holds an audit {known}, and --detector has {detector.sha256[:12]}: "
-            "name the run of this detector, or leave --run out"
-        )
-    return record
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -48,7 +48,7 @@ def trust_rows(summary: dict[str, Any], of: str = "trust") -> list[tuple[str, ..
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
     name = LABELS.get(row["method"], visible(row["method"]))
-    if "group" in row:
+    if row.get("group") is not None:
         name = f"{name}, {visible(row['attribute'])}: {visible(row['group'])}"
     alike = "no gradients" if row["agreement"] is None else f"{row['agreement']:.2f}".replace("-", "−")
     return (
@@ -58,7 +58,7 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         alike,
         _points(row["deletion_gain_interval"]),
         _points(row["insertion_gain_interval"]),
-        "" if "trusted" not in row else "yes" if row["trusted"] else "no",
+        "" if row.get("trusted") is None else "yes" if row["trusted"] else "no",
     )
 
 
@@ -94,7 +94,7 @@ def _difference(row: dict[str, Any]) -> str:
     whose = people(row["attribute"], row["group"])
     more = "more" if row["share"] > row["share_others"] else "less"
     return (
-        f"In {row['class']} faces {whose} the decision rests {more} on the {row['region']}: "
+        f"In {row['half']} faces {whose} the decision rests {more} on the {row['region']}: "
         f"{percent(row['share'], 0)} of the map, {percent(row['share_others'], 0)} for all others "
         f"({p_equals(row['p_value'])}, corrected)."
     )

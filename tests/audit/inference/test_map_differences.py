@@ -30,7 +30,7 @@ def test_a_planted_difference_is_found_and_its_side_told():
     found = map_differences(*drawn(np.random.default_rng(1), 200, planted=0.8), seed=0)
     planted = next(d for d in found if (d.group, d.region) == ("b", 3))
     assert planted.p_value <= 0.01 and planted.share > planted.share_others
-    row = {"class": "fake", "attribute": "gender", "group": "Female", "region": "mouth", "n": 60,
+    row = {"half": "fake", "attribute": "gender", "group": "Female", "region": "mouth", "n": 60,
            "share": planted.share, "share_others": planted.share_others, "p_value": 0.004}  # fmt: skip
     (told,) = difference_sentences({"differences": [row]})
     assert told.startswith("In fake faces of people labelled Female the decision rests more on the mouth: ")

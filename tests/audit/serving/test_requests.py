@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 import detectors
+from audit.api.outcome import refuse_other_detector
 from audit.errors import ConfigError
 from audit.schema.json_schema import load_result
-from audit.serving.app import check_address, checked_record, listen
+from audit.serving.app import check_address, listen
 from audit.serving.guard import COOKIE, Guard, session_of
 from audit.serving.limits import Limits
 from audit.serving.tables import arguments, guess_columns
@@ -274,13 +275,13 @@ def test_an_address_in_use_is_one_line():
 def test_the_audit_of_another_detector_is_refused(detector_file, run_folder):
     record = load_result(run_folder)
     detector = load_detector(detector_file)
-    assert checked_record(record, detector) is record
+    assert refuse_other_detector(record, detector.sha256) is record
     for about, told in (({"sha256": "ab" * 32}, "SHA-256 abab"), ({}, "of no detector's file")):
         other = record.model_copy(
             update={"provenance": record.provenance.model_copy(update={"detector": about})}
         )
         with pytest.raises(ConfigError, match=told):
-            checked_record(other, detector)
+            refuse_other_detector(other, detector.sha256)
 
 
 def test_what_is_known_of_errors_is_the_records(run_folder):
