@@ -63,7 +63,8 @@ def fit(
     Returns:
         Loss and accuracy of each epoch, and the state_dict of the best one.
     """
-    learner = Learner(network, arch, data.preprocessing, settings, warm, _objective(data, settings))
+    weights = data.class_weights("valid")
+    learner = Learner(network, arch, data.preprocessing, settings, warm, _objective(data, settings), weights)
     loaders = [_loader(data, part, settings) for part in LEARNING]
     best = _best_epoch(work_dir)
     last = work_dir / "last.ckpt"

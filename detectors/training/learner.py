@@ -11,7 +11,7 @@ Why samplers hand out (epoch, row): augmentation then depends on nothing but the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -122,7 +122,11 @@ class Learner(lightning.LightningModule):
 
     Attributes:
         objective: Turns the losses of a batch into one, see `fair`; the plain mean where None.
+        class_weights: float32 [n_classes], or [1] for all alike: how much an image of each class counts where
+            the epoch is chosen.
     """
+
+    class_weights: Tensor
 
     def __init__(
         self,
@@ -132,8 +136,11 @@ class Learner(lightning.LightningModule):
         settings: Settings,
         warm: bool,
         objective: nn.Module | None = None,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        weights = torch.tensor(class_weights or [1.0], dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
         self.objective = objective or fair_loss("none", 1, [])
         self.network, self.arch, self.preprocessing, self.settings = network, arch, preprocessing, settings
         self.warm = warm
@@ -160,9 +167,13 @@ class Learner(lightning.LightningModule):
         return loss if auxiliary is None else loss + AUXILIARY_WEIGHT * self._loss(auxiliary, classes, groups)
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Plain loss and accuracy of one batch: epochs are ranked alike whatever the training looks at."""
+        """Plain loss and accuracy of one batch: epochs are ranked alike whatever the training looks at.
+
+        Classes weigh as they do in training: of several fakes a photo, "always fake" must not look good.
+        """
         logits, classes, _groups = self._forward(batch)
-        self._record("valid", logits, classes, self._losses(logits, classes).mean())
+        weights = self.class_weights.expand(logits.shape[1])[classes]
+        self._record("valid", logits, classes, (self._losses(logits, classes) * weights).mean(), weights)
 
     def _forward(self, batch: Batch) -> tuple[Any, Tensor, Tensor]:
         images, classes, groups = batch
@@ -180,8 +191,10 @@ class Learner(lightning.LightningModule):
             logits.float(), classes, label_smoothing=self.settings.label_smoothing, reduction="none"
         )
 
-    def _record(self, part: str, logits: Tensor, classes: Tensor, loss: Tensor) -> None:
-        accuracy = (logits.argmax(1) == classes).float().mean()
+    def _record(
+        self, part: str, logits: Tensor, classes: Tensor, loss: Tensor, weights: Tensor | float = 1.0
+    ) -> None:
+        accuracy = ((logits.argmax(1) == classes).float() * weights).mean()
         for name, value in (("loss", loss.detach()), ("accuracy", accuracy)):
             self.log(
                 f"{part}_{name}",

@@ -60,6 +60,15 @@ class TrainingData:
             return [int(kind != REAL) for kind in kinds]
         return [self.classes.index(kind) for kind in kinds]
 
+    def class_weights(self, part: str) -> list[float]:
+        """Mean weight of each class's images in a part, scaled to a mean of 1 over all of them.
+
+        All 1 where every image weighs the same; a class without images has 1.
+        """
+        weight = self.images.table.loc[self.images.table["part"] == part, "weight"].astype(float)
+        scaled = (weight / weight.mean()).groupby(self.class_numbers(part)).mean()
+        return [float(scaled.get(number, 1.0)) for number in range(len(self.classes))]
+
     def group_numbers(self, part: str) -> list[int]:
         """Group of each image of a part, in the order of the table."""
         rows = self.images.table["part"] == part

@@ -1,18 +1,25 @@
 """Training end to end: it learns, it repeats, it continues, and it remembers what it has seen."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
+from detectors.data.labelled_images import LabelledImages, to_table
+from detectors.data.preprocessing import Preprocessing
 from detectors.errors import OutputExists, TrainingError
 from detectors.models.checkpoint import load_checkpoint
+from detectors.training.learner import Learner
 from detectors.training.settings import Settings
 from detectors.training.train_detector import best_epoch, train, training_record_path
+from detectors.training.training_data import TrainingData
 
 
 def weights(path):
@@ -159,3 +166,35 @@ def test_two_processes_train_together(pairs_dir, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(load_checkpoint(tmp_path / "a.pt").provenance["epochs"]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "a.training.json"]
+
+
+class AlwaysFake(nn.Module):
+    """Calls everything fake."""
+
+    def forward(self, images):
+        return torch.tensor([[0.0, 5.0]]).repeat(len(images), 1)
+
+
+def test_several_fakes_of_a_photo_weigh_as_one_where_the_epoch_is_chosen(monkeypatch):
+    """Of three fakes a photo, who calls everything fake is right in half, not in three quarters."""
+    rows = [
+        {"image_id": f"{i}{kind}", "path": "", "label": int(kind != "real"), "kind": kind, "source": str(i),
+         "origin": str(i), "part": part, "weight": 1.0 if kind == "real" else 1 / 3}
+        for part, photos in (("valid", range(4)), ("test", range(4, 6)))
+        for i in photos
+        for kind in ("real", "a", "b", "c")
+    ]  # fmt: skip
+    images = LabelledImages(to_table(rows), (), "pairs", Path("x"))
+    data = TrainingData(images, ["real", "fake"], Preprocessing(32), {}, 0)
+    assert data.class_weights("valid") == pytest.approx([2, 2 / 3])
+    told = {}
+    learner = Learner(AlwaysFake(), "simplenet", data.preprocessing, Settings(), False, None,
+                      data.class_weights("valid"))  # fmt: skip
+    monkeypatch.setattr(learner, "log", lambda name, value, **_: told.update({name: float(value)}))
+    classes = torch.tensor(data.class_numbers("valid"))
+    learner.validation_step((torch.zeros(16, 3, 32, 32, dtype=torch.uint8), classes, classes * 0), 0)
+    assert told["valid_accuracy"] == pytest.approx(0.5)
+    assert told["valid_loss"] == pytest.approx((5 + 2 * math.log(1 + math.exp(-5))) / 2, rel=1e-5)
+    equal = images.table.assign(weight=1.0)
+    same = TrainingData(replace(images, table=equal), ["real", "fake"], Preprocessing(32), {}, 0)
+    assert same.class_weights("valid") == [1.0, 1.0]
