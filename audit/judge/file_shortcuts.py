@@ -95,10 +95,9 @@ def _family(
     leading = max(family.facts, key=lambda name: _apart(facts[:, NAMES.index(name)], fake))
     values = facts[:, NAMES.index(leading)]
     real, of_fakes = (_typical(leading, values[fake == one]) for one in (False, True))
-    if (
-        real == of_fakes != "none" and leading != "format"
-    ):  # such as a share of black that is 0 in most images
-        real, of_fakes = (f"{np.nanmean(values[fake == one]):.4g} on average" for one in (False, True))
+    if real == of_fakes and real != "none" and leading != "format":  # such as black, 0 in most images
+        means = [f"{np.nanmean(values[fake == one]):.4g} on average" for one in (False, True)]
+        real, of_fakes = means if means[0] != means[1] else (real, of_fakes)
     return FamilyResult(
         family=family.name, label=family.label, part=family.part, auc=auc, interval=interval, told=told,
         fact=leading, fact_label=LABELS[leading], real=real, fake=of_fakes,
@@ -124,7 +123,9 @@ def _typical(name: str, values: Floats) -> str:
     if len(known) <= len(values) / 2:
         return "none"
     middle = float(np.median(known))
-    return f"{math.exp(middle) if name.startswith('log_') else middle:.4g}".replace("-", "−")
+    middle = math.exp(middle) if name.startswith("log_") else middle
+    text = f"{middle:,.0f}" if abs(middle) >= 1000 else f"{middle:.4g}"
+    return text.replace("-", "−")
 
 
 def flips(

@@ -121,7 +121,11 @@ def equal_files_sentence(detector: ShortcutDetector) -> str:
     if found.interval is None:
         return f"{raw}. At equal value of the file-only score: {found.reason}."
     low, high = (points(limit).split()[0] for limit in found.interval)
-    proven = "more than files explain is proven" if found.interval[0] > 0 else "more than that is not proven"
+    proven = (
+        "more than files explain is proven"
+        if found.interval[0] > 0
+        else "more than files explain is not proven"
+    )
     size = f"{points(found.adjusted)} ({low} to {high})"
     return f"{raw}; among images whose files look equally fake, {size}: {proven}."
 

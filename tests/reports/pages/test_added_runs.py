@@ -165,4 +165,4 @@ def test_the_pages_of_the_records_themselves(run_dir):
     (run_dir / "shortcuts" / "shortcuts.json").write_text(shortcuts("together", OWN).to_json())
     assert "A most" in write_stress_page(run_dir / "stress").read_text()
     page = write_shortcuts_page(run_dir / "shortcuts").read_text()
-    assert "more than that is not proven" in page and "A minus B 10 points" in page
+    assert "more than files explain is not proven" in page and "A minus B 10 points" in page
