@@ -15,7 +15,7 @@ from typing import Literal
 from audit.schema.result import AuditResult, Measures, RateName, Verdict
 from audit.wording.numbers import count, of_thousand, of_thousand_interval, percent
 from audit.wording.verdict_text import DISPARITY, find, findings, people
-from reports.text.answer import is_answerable
+from reports.text.answer import headline, is_answerable
 from reports.text.legible import legible
 
 Answer = Literal["fake", "real"]
@@ -45,9 +45,7 @@ def known_errors(result: AuditResult, answer: Answer) -> KnownErrors:
     """
     result = legible(result)
     if not is_answerable(result):
-        return KnownErrors(
-            "Its audit gives no answer: scores, labels or threshold do not fit each other.", ""
-        )
+        return KnownErrors(f"What its audit found: {headline(result)}", "")
     rate, whom, does = _KINDS[answer]
     overall = result.overall
     n = overall.n_real if rate == "fpr" else overall.n_fake

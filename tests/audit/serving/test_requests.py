@@ -23,6 +23,8 @@ from audit.serving.limits import Limits
 from audit.serving.tables import arguments, guess_columns
 from audit.wording.numbers import of_thousand
 from detectors.models.loading import load_detector
+from reports.text import known_errors as words
+from reports.text.answer import headline
 from reports.text.known_errors import known_errors
 
 
@@ -284,12 +286,16 @@ def test_the_audit_of_another_detector_is_refused(detector_file, run_folder):
             refuse_other_detector(other, detector.sha256)
 
 
-def test_what_is_known_of_errors_is_the_records(run_folder):
+def test_what_is_known_of_errors_is_the_records(run_folder, monkeypatch):
     record = load_result(run_folder)
     told = known_errors(record, "fake")
     assert f"flags {of_thousand(record.overall.fpr)} (" in told.everyone and "300 were tried" in told.everyone
     assert "Proven to happen more often" in told.groups and "race “B”" not in told.groups
     assert "people labelled B" in told.groups
+    monkeypatch.setattr(words, "is_answerable", lambda result: False)
+    without = known_errors(record, "fake")
+    assert without == words.KnownErrors(f"What its audit found: {headline(record)}", "")
+    monkeypatch.undo()
     missed = known_errors(record, "real")
     assert f"lets {of_thousand(record.overall.fnr)} (" in missed.everyone
     assert "in no group than in another, which does not prove" in missed.groups
