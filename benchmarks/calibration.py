@@ -15,6 +15,7 @@ import sys
 import time
 from functools import partial
 
+import calibration_audits
 import calibration_criteria
 import calibration_scores
 import numpy as np
@@ -1037,6 +1038,7 @@ SEEDED = [
     *enumerate(STUDIES),
     *enumerate(calibration_scores.STUDIES, 10_000),
     *enumerate(calibration_criteria.STUDIES, 20_000),
+    *enumerate(calibration_audits.STUDIES, 30_000),
 ]
 """Every row with its seed."""
 

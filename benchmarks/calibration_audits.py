@@ -1,0 +1,153 @@
+"""Rows of the calibration table that go through the whole audit: what is named, refused, and said again.
+
+Enters: nothing. Leaves: `STUDIES`, which `benchmarks/calibration.py` runs with its own.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from study import AT_LEAST, AT_MOST, Study
+
+from audit.config import AuditConfig
+from audit.errors import UnitError
+from audit.runs.score_audit import audit_scores
+
+NEVER = (0.0, 0.0)
+SEEDS = 5
+
+
+def flagged(group: np.ndarray, rates: np.ndarray, label: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Images of one class, wrong at the rate of their group."""
+    wrong = rng.random(len(group)) < rates[group]
+    score = np.where(wrong == (label == 0), 0.9, 0.1)
+    return pd.DataFrame({"label": label, "score": score, "race": group.astype(str)})
+
+
+def other_pair_shown(sizes: list[int], rates: list[float], n_sim: int, rng: np.random.Generator) -> float:
+    """Of the disparities, those whose named pair is not proven by its own images, at the p printed, or whose
+    interval reaches 0.
+    """
+    wrong = found = 0
+    for _ in range(n_sim):
+        frame = flagged(np.repeat(np.arange(len(sizes)), sizes), np.array(rates), 0, rng)
+        for verdict in audit_scores(frame, AuditConfig(attributes=("race",), n_boot=200)).verdicts:
+            if verdict.verdict != "disparity":
+                continue
+            found += 1
+            named = [one for one in verdict.worse_groups if one.group == verdict.worst_group]
+            proven = any(
+                one.than == verdict.best_group
+                and one.p_value <= 0.05
+                and one.p_value == verdict.pair_p_value
+                and one.difference_interval[0] > 0
+                for one in named
+            )
+            wrong += not proven
+    return wrong / max(found, 1)
+
+
+def reference_family_coverage(
+    sizes: list[int], fpr: list[float], fnr: list[float], n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often the intervals of both rates and two attributes hold together. Gender decides nothing."""
+    hits = 0
+    config = AuditConfig(attributes=("race", "gender"), n_boot=100, references={"race": "0", "gender": "a"})
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    for _ in range(n_sim):
+        parts = [flagged(group, np.array(rates), label, rng) for label, rates in ((0, fpr), (1, fnr))]
+        frame = pd.concat(parts, ignore_index=True)
+        frame["gender"] = rng.choice(["a", "b", "c"], len(frame))
+        held = True
+        for gap in audit_scores(frame, config).gaps:
+            if not gap.measure.endswith("_to_reference") or gap.interval is None:
+                continue
+            rates = fpr if gap.measure.startswith("fpr") else fnr
+            truth = rates[int(gap.groups[0])] - rates[0] if gap.attribute == "race" else 0.0
+            held &= gap.interval[0] <= truth <= gap.interval[1]
+        hits += held
+    return hits / n_sim
+
+
+def persons(n: int, each: int, together: float, rng: np.random.Generator, name: str) -> pd.DataFrame:
+    """Reals of n persons of two equal groups, wrong at 10 %; errors of one person correlate by `together`."""
+    chance = rng.beta(0.1 * (1 / together - 1), 0.9 * (1 / together - 1), n)
+    person = np.repeat(np.arange(n), each)
+    score = np.where(rng.random(len(person)) < chance[person], 0.9, 0.1) + 0.01 * rng.random(len(person))
+    return pd.DataFrame(
+        {"label": 0, "score": score, "race": np.where(person % 2, "A", "B"), name: [f"p{i}" for i in person]}
+    )
+
+
+def not_refused(n: int, each: int, n_sim: int, rng: np.random.Generator) -> float:
+    """How often an audit of frames of persons goes on as if each were a person."""
+    went_on = 0
+    for _ in range(n_sim):
+        try:
+            audit_scores(persons(n, each, 0.4, rng, "person"), AuditConfig(attributes=("race",), n_boot=100))
+            went_on += 1
+        except UnitError:
+            pass
+    return went_on / n_sim
+
+
+def fakes_of_a_photo(n: int, each: int, n_sim: int, rng: np.random.Generator) -> float:
+    """How often equal groups are called unequal where each photo has `each` fakes, and no option is given."""
+    hits = 0
+    for _ in range(n_sim):
+        fakes = persons(n, each, 0.4, rng, "pair_id").assign(label=1)
+        reals = fakes.drop_duplicates("pair_id").assign(label=0, score=0.1)
+        frame = pd.concat([fakes, reals], ignore_index=True)
+        frame["image_id"] = [f"i{i}" for i in range(len(frame))]
+        verdicts = audit_scores(frame, AuditConfig(attributes=("race",), n_boot=200)).verdicts
+        hits += any(verdict.verdict == "disparity" for verdict in verdicts)
+    return hits / n_sim
+
+
+def seeds_disagree(n: int, each: int, n_sim: int, rng: np.random.Generator) -> float:
+    """How often five seeds give one table two different verdicts or two different pairs."""
+    differ = 0
+    for _ in range(n_sim):
+        frame = persons(n, each, 0.3, rng, "person")
+        frame.loc[(frame["race"] == "A") & (rng.random(len(frame)) < 0.08), "score"] = 0.9
+        told = set()
+        for seed in range(SEEDS):
+            config = AuditConfig(attributes=("race",), unit_column="person", seed=seed)
+            [verdict, _] = audit_scores(frame, config).verdicts
+            told.add((verdict.verdict, verdict.worst_group, verdict.best_group))
+        differ += len(told) > 1
+    return differ / n_sim
+
+
+_SMALL = [7_000, 600, 500, 200, 150, 120, 100]
+
+STUDIES = [
+    *[
+        Study("Disparity whose pair is not the one proven", case, NEVER,
+              partial(other_pair_shown, sizes, rates), 200)
+        for case, sizes, rates in (
+            ("7,000 at 0.5 %, 600 to 100 at 2 %", _SMALL, [0.005] + [0.02] * 6),
+            ("7 x 300, 3 to 15 %", [300] * 7, np.linspace(0.03, 0.15, 7).tolist()),
+            ("3,000 at 1 %, 12 x 60 at 5 %", [3_000] + [60] * 12, [0.01] + [0.05] * 12),
+        )
+    ],
+    *[
+        Study("Reference, both rates and two attributes at once", case, AT_LEAST,
+              partial(reference_family_coverage, sizes, fpr, fnr), 400)
+        for case, sizes, fpr, fnr in (
+            ("5,000 + 6 x 60 at 1 / 0.5 %", [5_000] + [60] * 6, [0.01] + [0.005] * 6, [0.005] + [0.01] * 6),
+            ("7 x 200, 5 to 11 %", [200] * 7, np.linspace(0.05, 0.11, 7).tolist(), [0.1] * 7),
+        )
+    ],
+    *[
+        Study("Frames of persons audited as persons, no option", f"{n} persons of ten", NEVER,
+              partial(not_refused, n, 10), 100)
+        for n in (60, 300)
+    ],
+    Study("Five fakes a photo, disparity although equal, no option", "300 photos", AT_MOST,
+          partial(fakes_of_a_photo, 300, 5), 200),
+    Study("Units, verdicts that differ by seed", "100 persons of ten, near the edge", NEVER,
+          partial(seeds_disagree, 100, 10), 40),
+]  # fmt: skip
