@@ -76,6 +76,20 @@ def leftovers(folder: Path) -> list[Path]:
         ),
         (["experiments", "{dir}", "--csv", "{dir}"], "is a folder, and a file is to be written there"),
         (["compare", "{dir}", "{dir}", "--out", "{file}"], "is a file, and .* is to be a folder"),
+        (
+            ["stress", "--detector", "x.pt", "--pairs", "{dir}", "--out", "{file}/s"],
+            "is a file, and .* folder",
+        ),
+        (["sweep", "--arch", "simplenet", "--data", "{dir}", "--out", "{file}"], "is a file, and .* folder"),
+        (
+            ["train", "--arch", "simplenet", "--data", "{dir}", "--out", "{file}/x.pt"],
+            "is a file, and .* folder",
+        ),
+        (["doctor", "--sbom", "{file}/x.json"], "is a file, and .* folder"),
+        (["sign", "{dir}", "--key", "{file}"], r"no audit\.json in .*; sign the folder"),
+        (["verify", "{file}"], "is not JSON"),
+        (["run", "--scores", "/dev/zero", "--out", "{new}"], "no score file at /dev/zero"),
+        (["run", "--scores", "{scores}", "--out", "/proc/x"], "cannot be read or written|may not be written"),
         (["report", "{file}"], "is not JSON|cannot be read"),
     ],
 )
