@@ -93,7 +93,7 @@ def baseline(name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 def audited(method: str, frame: pd.DataFrame, accuracies: list[float], out: Path) -> Row:
     """Audit one method's scores, and keep the run."""
-    config = AuditConfig(ATTRIBUTES, threshold=0.5)
+    config = AuditConfig(ATTRIBUTES, threshold=0.5, n_boot=2000)
     extras = Extras(Provenance(detector={"name": method}, data={"kind": "scores"}))
     found = audit_table(frame, config, extras)
     found.write(out / "runs" / method.replace(" ", "-"), overwrite=True)
