@@ -22,8 +22,9 @@ from audit.wording.numbers import number, number_interval, percent, percent_inte
 from pipelines.storage import write_text
 from pipelines.visible import visible_record
 from reports.figures import example_images as samples
+from reports.figures import measured_maps
 from reports.figures import threshold_explorer as explorer
-from reports.pages import added_runs, explanation_part
+from reports.pages import added_runs
 from reports.pages import attribute_parts as parts
 from reports.pages.cure_part import cure_of, is_disparate, steps_with_cure
 from reports.pages.html_page import render
@@ -197,7 +198,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "signoff": signoff.filled(result),
         "signoff_blank": signoff.BLANK,
         **added_runs.context(run_dir, result, book),
-        "explanations": explanation_part.context(run_dir, result, images),
+        "explanations": measured_maps.context(run_dir, result, images),
         **belief.context(result),
         **realism.context(result),
         **held.context(result),
