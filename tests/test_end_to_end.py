@@ -46,7 +46,7 @@ def test_the_demo_leaves_everything_it_names(demo: Path):
 
 
 def test_no_photo_is_in_training_and_in_the_audit(demo: Path):
-    provenance = load_detector(demo / "simplenet.pt").provenance
+    provenance = load_detector(demo / "spectrum.pt").provenance
     seen = {sha256 for part in ("trained_on_sha256", "validated_on_sha256") for sha256 in provenance[part]}
     manifest = read_manifest(demo / "pairs")
     assert len(seen) > 50 and seen <= set(manifest["source_sha256"])
@@ -61,7 +61,7 @@ def test_no_photo_is_in_training_and_in_the_audit(demo: Path):
 def test_the_same_audit_twice_is_the_same_bytes(demo: Path):
     run, first = demo / "run", (demo / "run" / "audit.json").read_bytes()
     again = demo / "again"
-    command = ["run", "--detector", demo / "simplenet.pt", "--pairs", demo / "pairs"]
+    command = ["run", "--detector", demo / "spectrum.pt", "--pairs", demo / "pairs"]
     audit(*command, "--out", again)
     one, two = json.loads(first), json.loads((again / "audit.json").read_bytes())
     one["provenance"].pop("command"), two["provenance"].pop("command")

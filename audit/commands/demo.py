@@ -34,8 +34,8 @@ def demo(
         int, typer.Option(min=126, help="How many photos to draw, or to take.", metavar="COUNT")
     ] = N_PHOTOS,
     epochs: Annotated[
-        int, typer.Option(min=1, help="Of the training; two leave errors to audit.", metavar="COUNT")
-    ] = 2,
+        int, typer.Option(min=1, help="Of the training; eight leave errors to audit.", metavar="COUNT")
+    ] = 8,
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -51,13 +51,13 @@ def demo(
         console.print(f"Drawing {photos} labelled faces (rendered, not photographed) in {source} ...")
         n_val = photos // 10
         render_population(source, n_train=photos - n_val, n_val=n_val, seed=seed)
-    pairs, detector, run = out / "pairs", out / "simplenet.pt", out / "run"
+    pairs, detector, run = out / "pairs", out / "spectrum.pt", out / "run"
     again = ["--overwrite"] if overwrite else []
     steps = [
         ["generate-pairs", "--fairface", source, "--out", pairs, "--limit", photos, "--seed", seed,
          *(word for kind in KINDS for word in ("--generator", kind))],
-        ["train", "--arch", "simplenet", "--data", pairs, "--out", detector, "--epochs", epochs,
-         "--seed", seed, "--fractions", "0.4,0.1,0.5", *again],
+        ["train", "--arch", "spectrum", "--data", pairs, "--out", detector, "--epochs", epochs,
+         "--learning-rate", 0.005, "--seed", seed, "--fractions", "0.4,0.1,0.5", *again],
         ["run", "--detector", detector, "--pairs", pairs, "--out", run, "--seed", seed, *again],
     ]  # fmt: skip
     if detector.exists() and not overwrite:

@@ -242,7 +242,12 @@ def export_pairs(
     out: Annotated[Path, typer.Option(help="A new folder.", metavar="DIR")] = Path("published"),
     form: Annotated[
         str,
-        typer.Option("--format", help="parquet: the hub's form, with a card.", callback=chosen_from(FORMS)),
+        typer.Option(
+            "--format",
+            help="parquet: the hub's form, with a card.",
+            metavar="FORM",
+            callback=chosen_from(FORMS),
+        ),
     ] = "parquet",
     quiet: Quiet = False,
 ) -> None:

@@ -11,7 +11,7 @@ weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -101,6 +101,9 @@ ZOO: dict[str, Architecture] = {
     "simplenet": _own(networks.simplenet, "9.", "six convolutions, 0.3 M parameters, trains on a CPU"),
     "baseline_cnn": _own(networks.baseline_cnn, "15.", "three convolutions, dropout"),
     "vgg10": _own(networks.vgg10, "17.", "eight convolutions, two fully connected layers, batch norm"),
+    "spectrum": replace(
+        _own(networks.spectrum, "5.", "power by frequency, one hidden layer; learns in seconds"), size_px=256
+    ),
     "alexnet": _torchvision("alexnet", "classifier.6.", "AlexNet"),
     "resnet18": _torchvision("resnet18", "fc.", "ResNet-18"),
     "resnet50": _torchvision("resnet50", "fc.", "ResNet-50"),

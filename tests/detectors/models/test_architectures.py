@@ -12,6 +12,7 @@ from detectors.data.datasets import read_images
 from detectors.errors import TrainingError, UnknownArchitecture
 from detectors.models import architectures as zoo
 from detectors.models.checkpoint import load_checkpoint
+from detectors.models.networks import PowerSpectrum
 from detectors.scoring.engine import Options, score_images
 from detectors.training.learner import Learner
 from detectors.training.settings import Settings
@@ -82,6 +83,17 @@ def test_own_networks_have_the_layers_they_promise(name, n_convolutions, n_linea
     layers = list(built(name).modules())
     assert sum(isinstance(x, nn.Conv2d) for x in layers) == n_convolutions
     assert sum(isinstance(x, nn.Linear) for x in layers) == n_linear
+
+
+def test_the_power_spectrum_is_numpys_averaged_over_rings():
+    image = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    flat = (image - image.mean()) * np.outer(*[np.hanning(65)[:-1]] * 2)
+    power = np.log(np.abs(np.fft.rfft2(flat, norm="ortho")) ** 2 + 1e-6)
+    radius = np.hypot(np.fft.fftfreq(64)[:, None], np.fft.rfftfreq(64)[None, :])
+    rings = np.floor(radius * 128 + 1e-6).astype(int)
+    wanted = [power[rings == ring].mean() if (rings == ring).any() else 0.0 for ring in range(64)]
+    ours = PowerSpectrum()(torch.from_numpy(image)[None, None])[0]
+    np.testing.assert_allclose(ours.numpy(), wanted, atol=1e-3)
 
 
 def test_sizes_a_network_cannot_take_are_refused_before_training():
