@@ -24,7 +24,7 @@ def no_skill_table(result: AuditResult) -> Table:
     columns = [Column("figure", "Figure"), Column("own", "This detector")]
     columns += [Column(key, name) for key, name in NAMES.items()]
     return Table(
-        "baselines", "Beside detectors that look at nothing", columns, [*_overall(result), *_gaps(result)]
+        "baselines", "Compared with guessing", columns, [*_overall(result), *_gaps(result)]
     )
 
 

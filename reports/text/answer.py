@@ -289,7 +289,7 @@ def baseline_sentence(result: AuditResult) -> str:
     shown = percent_interval(usefulness_in(result).balanced_accuracy_interval)
     return (
         f"Its balanced accuracy is {percent(accuracy)} ({shown}); flagging nothing, everything or at random "
-        f"gives {percent(0.5)}, and no gap between groups but by chance."
+        f"gives {percent(0.5)}, and gaps by chance alone."
     )
 
 
