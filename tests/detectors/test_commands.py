@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -51,7 +52,7 @@ def test_a_foreign_detector_is_told_what_it_needs(pairs_dir, tmp_path, capsys, m
     assert "✓ input size" in out and "✗ AUC" in out
     _, out, _ = typed(capsys, "check", "--detector", "theirs:make", *options, "--json", pairs_dir)
     states = {one["name"]: one["ok"] for one in json.loads(out)["findings"]}
-    assert states["input size"] is True and states["AUC"] is False and states["constancy"] is False
+    assert states["input size"] is True and states["AUC"] is False
     code, _, err = typed(capsys, "check", "--detector", "theirs:make", "--set", "size_px", pairs_dir)
     assert code == 2 and "write KEY=VALUE" in err
 
@@ -59,7 +60,9 @@ def test_a_foreign_detector_is_told_what_it_needs(pairs_dir, tmp_path, capsys, m
 def test_explain_writes_pictures(checkpoint, pairs_dir, tmp_path, capsys):
     image = pairs_dir / "fake/train-000003.png"
     code, out, _ = typed(capsys, "explain", "--detector", checkpoint, "--out", tmp_path / "e", image)
-    assert code == 0 and Image.open(out.strip()).size == (64, 32)
+    score, decision, path = out.strip().split("  ")
+    assert code == 0 and 0 <= float(score) <= 1 and decision in ("real face", "fake face")
+    assert Path(path).parent == tmp_path / "e" and min(Image.open(path).size) >= 32
 
 
 def test_benchmark_prints_a_line_a_cell(checkpoint, pairs_dir, tmp_path, capsys):
@@ -116,7 +119,9 @@ def test_foreign_detectors_are_audited_end_to_end(pairs_dir, tmp_path, capsys):
             "--no-images",
         )
         record = json.loads((run / "audit.json").read_text())
-        assert code == 0 and re.search(r"race +FPR +Inconclusive", out)
+        guessing = "not shown to be better than guessing" in out
+        assert code == 0 and guessing == (path == onnx_file)
+        assert guessing or re.search(r"race +FPR +Inconclusive", out)
         assert record["overall"]["n_real"] == record["overall"]["n_fake"] == 40
         assert record["provenance"]["detector"]["arch"] in ("onnx", "torchscript")
         assert record["provenance"]["detector"]["provenance"]["isolated"] is True
