@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 60
 """Misclassified images listed of each detector on each set; all are in the score tables."""
-_KIND = ("kind",)
-"""Stands in for the attributes of a set that has none; its groups are not reported."""
+_WHOLE = ("whole set",)
+"""Stands in for the attributes of a set that has none; its one group is not reported."""
 
 
 def benchmark(
@@ -180,13 +180,13 @@ def _cell(
     from detectors.scoring.score_table import OK, write_score_table
 
     write_score_table(table, out / "scores" / f"{_file_name(name)}--{_file_name(set_name)}.parquet")
-    usable = table[table["status"] == OK].reset_index(drop=True)
+    usable = table[table["status"] == OK].reset_index(drop=True).assign(**dict.fromkeys(_WHOLE, "all"))
     if usable["label"].nunique() < 2:
         raise ConfigError(
             f"{name} on {set_name}: real and fake images it has not learned from are both needed"
         )
     config = AuditConfig(
-        attributes=images.attributes or _KIND,
+        attributes=images.attributes or _WHOLE,
         threshold=config.threshold,
         confidence=config.confidence,
         min_n=config.min_n,
@@ -271,12 +271,13 @@ def _harm(
     from detectors.scoring.score_table import OK
     from detectors.scoring.stress_scores import stress_scores
 
-    config = replace(config, attributes=images.attributes or _KIND)
+    config = replace(config, attributes=images.attributes or _WHOLE)
     found = []
     for detector, table, scored in zip(
         detectors, tables, stress_scores(detectors, images, names, config.seed, options), strict=True
     ):
         own = scored.of(table.loc[table["status"] == OK, "image_id"])
+        own = replace(own, table=own.table.assign(**dict.fromkeys(_WHOLE, "all")))
         rows = overall_damage(stressed_of(detector.name, own, config), config)
         found.append([_harm_of(name, rows) for name in names])
     return found

@@ -49,6 +49,8 @@ AT_ONCE = 32
 """Changed images a network sees at once."""
 _FLAT = 1e-12
 """A map whose values differ by less, relative to the largest, is the same everywhere."""
+_ROUNDING = 1e-6
+"""Weights of a linear model below this share of the evidence are rounding: every sample had the same."""
 
 Evidence = Callable[[Tensor], Tensor]
 
@@ -243,7 +245,9 @@ def _lime(detector: Detector, batch: Tensor, evidence: Evidence) -> Tensor:
             n_samples=LIME_SAMPLES,
             perturbations_per_eval=AT_ONCE,
         )
-    return found[0].double().mean(0)
+        strength = float(evidence(batch).abs().max())
+    weights = found[0].double().mean(0)
+    return weights if float(weights.abs().max()) > _ROUNDING * max(1.0, strength) else weights * 0
 
 
 _COMPUTE: dict[str, Callable[[Detector, Tensor, Evidence], Tensor]] = {

@@ -23,9 +23,7 @@ def no_skill_table(result: AuditResult) -> Table:
     """Error rates, balanced accuracy, AUC and the gaps of single attributes, of four detectors."""
     columns = [Column("figure", "Figure"), Column("own", "This detector")]
     columns += [Column(key, name) for key, name in NAMES.items()]
-    return Table(
-        "baselines", "Compared with guessing", columns, [*_overall(result), *_gaps(result)]
-    )
+    return Table("baselines", "Compared with guessing", columns, [*_overall(result), *_gaps(result)])
 
 
 def _overall(result: AuditResult) -> list[Row]:

@@ -81,7 +81,7 @@ def test_keeps_its_promise(seed, study):
     n = int(study.n * QUICK[study.what])
     share = CALIBRATION.run(study, seed, QUICK[study.what])
     low, high = study.aim
-    noise = 3 * (max(0.05 * 0.95, low * (1 - low)) / n) ** 0.5
+    noise = 3.5 * (max(0.05 * 0.95, low * (1 - low)) / n) ** 0.5
     assert low - noise <= share <= high + noise
 
 

@@ -12,7 +12,7 @@ from scipy.stats import studentized_range
 
 from audit.config import AuditConfig
 from audit.data.score_table import score_table
-from audit.errors import ConfigError, MissingColumnError
+from audit.errors import ConfigError, MissingColumnError, UnclearTableError
 from audit.judge.adjusted_gaps import Control, adjusted_gaps
 from audit.runs.image_audit import audit_scored
 from audit.runs.score_audit import Extras, audit_file, audit_scores
@@ -228,7 +228,7 @@ def test_columns_that_are_not_there_or_decide_the_error_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="named twice in quality, quality"):
         audit_scores(frame, replace(CONFIG, controls=("quality", "quality")))
     frame.to_csv(tmp_path / "s.csv", index=False)
-    with pytest.raises(MissingColumnError, match="there are 'race', 'quality', 'low'"):
+    with pytest.raises(UnclearTableError, match=r"no column 'blur'; there are .*'race', 'quality', 'low'"):
         audit_file(tmp_path / "s.csv", tmp_path / "run", replace(CONFIG, controls=("blur",)))
 
 

@@ -52,7 +52,7 @@ def test_any_text_is_a_typed_value_or_one_line(key, text):
     except SidecarError as error:
         assert "\n" not in str(error)
     else:
-        kinds = {"inverted": bool, "size_px": int, "channels": int, "fake_index": (int, list)}
+        kinds = {"inverted": bool, "size_px": int, "channels": int, "classes": int, "fake_index": (int, list)}
         words = ("colour", "resize", "face", "arch", "layout", "output")
         assert isinstance(value, kinds.get(key, str if key in words else list))
 

@@ -165,7 +165,8 @@ def test_two_processes_train_together(pairs_dir, tmp_path):
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(load_checkpoint(tmp_path / "a.pt").provenance["epochs"]) == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "a.training.json"]
+    names = ["a.pt", "a.training.csv", "a.training.html", "a.training.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
 class AlwaysFake(nn.Module):

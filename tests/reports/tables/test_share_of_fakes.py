@@ -21,11 +21,11 @@ def test_the_table_has_every_group_and_all_images_last(result):
     assert half == pytest.approx(1 - result.overall.precision), "the set is half fakes"
 
 
-def test_the_sentence_and_the_table_stand_on_the_page_without_a_script(result):
+def test_the_sentence_and_the_table_stand_on_the_page_without_a_script(result, tmp_path):
     text = sentence(result)
     assert text.startswith("Of 1,000 images flagged at the audited threshold, ")
     assert "if 1% of the images are fakes and" in text
-    html = page("", result, {}, images=False)
+    html = page(tmp_path, result, {}, images=False)
     assert "What a flag means where fakes are rare" in html and "If 50% are fakes" in html
     for label in ('for="fake-share"', 'aria-describedby="fake-share-help"', 'aria-pressed="true"'):
         assert label in html
