@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Any
 
 HEAVY = ("torch", "torchvision", "facenet_pytorch", "safetensors", "cv2", "lightning", "timm", "optuna",
-         "onnxruntime", "ray", "diffusers", "cyclonedx_py")  # fmt: skip
+         "onnxruntime", "ray", "diffusers", "cyclonedx_py",
+         "captum", "fastapi", "uvicorn", "python_multipart")  # fmt: skip
 NEEDS = {
     "train": "images,train", "sweep": "images,train", "generate-pairs": "images", "demo": "images,train",
     "score --detector x.pt a.png": "images", "check --detector x.pt d": "images",
-    "explain --detector x.pt a.png": "images", "benchmark --detector x.pt --data d": "images",
+    "explain --detector x.pt a.png": "explain", "benchmark --detector x.pt --data d": "images",
     "stress --detector x.pt": "images", "shortcuts --detector x.pt": "images",
     "run --detector x.pt": "images", "run --scores x.csv --sbom": "sbom", "doctor --sbom x.json": "sbom",
-     "import-pairs real fake labels.csv": "images",
+    "import-pairs real fake labels.csv": "images", "export-pairs pairs": "images", "unpack-pairs x": "images",
 }  # fmt: skip
 """Command line to the extras it asks for; none of the files exist, so whatever else is said came too late."""
 
