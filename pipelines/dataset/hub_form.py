@@ -54,6 +54,7 @@ class Exported:
 
     folder: Path
     n_images: int
+    """Real halves and fakes; their masks are not counted."""
     n_files: int
     """Parquet files."""
 
@@ -126,7 +127,7 @@ def unpack_pairs(published: str | Path, out_dir: str | Path) -> Exported:
                 f"{source} lacks {missing[0]} and {len(missing) - 1} more images; download it whole"
             )
         _take_record(record, place)
-    return Exported(target, len(written), len(files))
+    return Exported(target, len(written) - int(manifest["mask"].notna().sum()), len(files))
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def pairs_job(
         if photos is None:
             raise SelectionError("no photos: give a folder in FairFace's layout, or a dataset with latents")
         return photo_job(photos, out_dir, generator, **chosen, **options)
-    given = [*(["fairface"] if photos is not None else []), *chosen]
+    given = [*([_option_of(photos)] if photos is not None else []), *chosen]
     if given:
         raise SelectionError(
             f"{', '.join('--' + name.replace('_', '-') for name in given)} cannot be given with "
@@ -133,6 +133,12 @@ def labelled_photos(
     if utkface is not None:
         return read_utkface(utkface)
     return fairface if photos is None else read_photo_table(photos, columns)
+
+
+def _option_of(photos: str | Path | FaceTable) -> str:
+    """The option that names a source of photos."""
+    kind = photos.kind if isinstance(photos, FaceTable) else "fairface"
+    return kind if kind in ("utkface", "photos") else "fairface"
 
 
 def photo_job(

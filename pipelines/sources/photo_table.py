@@ -23,6 +23,8 @@ from pipelines.untrusted import flat_columns, open_parquet, read_csv
 ROLES: Final = ("image", *ATTRIBUTES, "id")
 """What a column can be: the photo's path or bytes, a label, or what to call the photo."""
 _IMAGE_NAMES: Final = ("image", "file", "path", "img", "filename", "image_path")
+Read = tuple[pd.DataFrame, list[str], list[str]]
+"""Columns by role; how the table names each photo, which tells two runs apart; where each lies."""
 _MISSING: Final = frozenset({"", "nan", "na", "n/a", "none", "null", "unknown", "-"})
 _LONGEST: Final = 100
 """Characters of an identifier; a longer one is cut and ends with its digest."""
@@ -62,14 +64,13 @@ def read_photo_table(path: str | Path, columns: Mapping[str, str] | None = None)
     table = Path(path)
     if not table.is_file():
         raise FairFaceNotFound(f"table {table} is not there; name one with --photos TABLE")
-    frame, places = (
-        _parquet(table, columns or {}) if table.suffix == ".parquet" else _csv(table, columns or {})
-    )
+    read = _parquet if table.suffix == ".parquet" else _csv
+    frame, sources, places = read(table, columns or {})
     if frame.empty:
         raise LabelColumnError(f"{table} has no rows")
     labels, notes = _labels(table, frame)
     ids = _identifiers(table, frame, places)
-    rows = pd.DataFrame({"pair_id": ids, "source": [_short(p) for p in places], "path": places, **labels})
+    rows = pd.DataFrame({"pair_id": ids, "source": sources, "path": places, **labels})
     rows["service_test"] = pd.Series([None] * len(rows), dtype="boolean")
     rows = rows.sort_values("pair_id", ignore_index=True)
     digest = hashlib.sha256(rows.drop(columns="path").to_csv(index=False).encode()).hexdigest()
@@ -100,7 +101,7 @@ def _roles(table: Path, there: list[str], columns: Mapping[str, str]) -> dict[st
     return found
 
 
-def _csv(table: Path, columns: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:
+def _csv(table: Path, columns: Mapping[str, str]) -> Read:
     """Labels and paths of a CSV table."""
     try:
         frame = read_csv(table)
@@ -112,7 +113,7 @@ def _csv(table: Path, columns: Mapping[str, str]) -> tuple[pd.DataFrame, list[st
             f"{table} has no column of image paths; it has {', '.join(frame.columns)}: name it with "
             "--column image=NAME"
         )
-    return _renamed(frame, roles), _paths(table, frame[roles["image"]])
+    return _renamed(frame, roles), *_paths(table, frame[roles["image"]])
 
 
 def _renamed(frame: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
@@ -122,8 +123,8 @@ def _renamed(frame: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
     )
 
 
-def _paths(table: Path, names: pd.Series) -> list[str]:
-    """Where the photos of a column of paths lie.
+def _paths(table: Path, names: pd.Series) -> tuple[list[str], list[str]]:
+    """How the table names the photos of a column of paths, and where they lie.
 
     Raises:
         LabelColumnError: a path is missing, is an address, or holds control characters.
@@ -140,10 +141,10 @@ def _paths(table: Path, names: pd.Series) -> list[str]:
                 f"{table} row {row + 1}: {name[:80]!r} is an address, which is not followed; download the "
                 "photos first"
             )
-    return [str((table.parent / name).resolve()) for name in names]
+    return list(names), [str((table.parent / name).resolve()) for name in names]
 
 
-def _parquet(table: Path, columns: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:
+def _parquet(table: Path, columns: Mapping[str, str]) -> Read:
     """Labels and places, or paths, of a Parquet table."""
     opened = open_parquet(table)
     schema = opened.schema_arrow
@@ -158,10 +159,12 @@ def _parquet(table: Path, columns: Mapping[str, str]) -> tuple[pd.DataFrame, lis
         words[name] = [_class(value, classes[name]) for value in words[name]]
     asked = roles.get("image")
     if asked is not None and _is_text(schema, asked):
-        return _renamed(words, roles), _paths(table, words[asked])
+        return _renamed(words, roles), *_paths(table, words[asked])
     column = image_column(table, schema, asked)
     whole = table.resolve()
-    return _renamed(words, roles), [place_of(whole, column, row) for row in range(opened.metadata.num_rows)]
+    rows = range(opened.metadata.num_rows)
+    sources = [place_of(Path(table.name), column, row) for row in rows]
+    return _renamed(words, roles), sources, [place_of(whole, column, row) for row in rows]
 
 
 def _is_text(schema: pa.Schema, name: str) -> bool:
@@ -239,8 +242,3 @@ def _file_name(text: str) -> str:
         + "-"
         + hashlib.sha256(text.encode()).hexdigest()[:16]
     )
-
-
-def _short(place: str) -> str:
-    """How the manifest calls a photo: its file's name, with column and row inside a Parquet file."""
-    return Path(place).name

@@ -35,7 +35,10 @@ def test_score_prints_a_line_an_image(checkpoint, pairs_dir, capsys):
 
 
 def test_a_foreign_detector_is_told_what_it_needs(pairs_dir, tmp_path, capsys, monkeypatch):
-    (tmp_path / "theirs.py").write_text("def make():\n    return lambda x: x.mean((1, 2, 3))\n")
+    (tmp_path / "theirs.py").write_text(
+        "def make():\n    return lambda x: x.mean((1, 2, 3))\n"
+        "def flat():\n    return lambda x: x.mean((1, 2, 3)) / 100\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     options = [
         "--set",
@@ -52,7 +55,10 @@ def test_a_foreign_detector_is_told_what_it_needs(pairs_dir, tmp_path, capsys, m
     assert "✓ input size" in out and "✗ AUC" in out
     _, out, _ = typed(capsys, "check", "--detector", "theirs:make", *options, "--json", pairs_dir)
     states = {one["name"]: one["ok"] for one in json.loads(out)["findings"]}
-    assert states["input size"] is True and states["AUC"] is False
+    assert states["input size"] is True and states["AUC"] is False and states["constancy"] is True
+    _, out, _ = typed(capsys, "check", "--detector", "theirs:flat", *options, "--json", pairs_dir)
+    states = {one["name"]: one["ok"] for one in json.loads(out)["findings"]}
+    assert states["AUC"] is False and states["constancy"] is False
     code, _, err = typed(capsys, "check", "--detector", "theirs:make", "--set", "size_px", pairs_dir)
     assert code == 2 and "write KEY=VALUE" in err
 

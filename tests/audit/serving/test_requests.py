@@ -316,7 +316,7 @@ def test_sigterm_answers_what_is_under_way_and_ends_with_0(start_server, face_jp
     codes: list[int] = []
     ending.start()
     time.sleep(0.5)
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(ConnectionRefusedError, match="refused"):
         server.ask("GET", "/healthz")
     connection.send(face_jpeg[50:])
     answer = connection.getresponse()

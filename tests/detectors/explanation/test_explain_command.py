@@ -10,7 +10,7 @@ from audit import cli
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match=r"^(\d|None)$") as ended:
         cli.main(list(map(str, arguments)))
     return ended.value.code
 

@@ -16,7 +16,7 @@ from reports.pages.report_page import write_report
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match=r"^(\d|None)$") as ended:
         cli.main(list(map(str, arguments)))
     return ended.value.code
 

@@ -2,6 +2,7 @@
 downloaded."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from pipelines.errors import (
     FairFaceNotFound,
     LabelColumnError,
     LabelVocabularyError,
+    OutputHoldsAnotherRun,
     PhotoMissing,
     PhotoUnreadable,
     SelectionError,
@@ -205,6 +207,27 @@ def test_tables_that_cannot_be_used(text, columns, match, tmp_path):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(LabelColumnError, match=match):
         read_photo_table(tmp_path / "t.csv", columns)
+
+
+def test_the_same_labels_of_other_photos_are_another_run(drawn, tmp_path):
+    """Two tables that differ in nothing but the folder of their photos, whose names and ids are equal."""
+    rows = read_fairface(drawn).rows.head(3)
+    options = {"out_dir": tmp_path / "pairs", "generator": "self-blend", "size_px": 64, "workers": 1}
+    for folder, shift in (("a", 0), ("b", 1)):
+        (tmp_path / folder).mkdir()
+        for i in range(2):
+            shutil.copyfile(rows["path"].iloc[i + shift], tmp_path / folder / f"{i}.jpg")
+        table = f"file,race,id\n{folder}/0.jpg,x,0\n{folder}/1.jpg,x,1\n"
+        (tmp_path / f"{folder}.csv").write_text(table)
+    generate_pairs(photos=tmp_path / "a.csv", device="cpu", **options)
+    with pytest.raises(OutputHoldsAnotherRun, match="holds another run"):
+        generate_pairs(photos=tmp_path / "b.csv", device="cpu", **options)
+
+
+def test_latents_leave_no_room_for_photos(tmp_path):
+    (tmp_path / "t.csv").write_text("file,race\n1.jpg,a\n")
+    with pytest.raises(SelectionError, match="--photos cannot be given with --from-latents"):
+        generate_pairs(photos=tmp_path / "t.csv", from_latents=tmp_path, out_dir=tmp_path / "o")
 
 
 def test_one_source_at_a_time(tmp_path):
