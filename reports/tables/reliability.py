@@ -17,21 +17,22 @@ from audit.wording.verdict_text import by
 from reports.tables.report_tables import dropout_table
 from reports.tables.table import Table
 from reports.text.answer import rendered
-
-FAIRFACE_RACES = {
-    "White",
-    "Black",
-    "Latino_Hispanic",
-    "East Asian",
-    "Southeast Asian",
-    "Indian",
-    "Middle Eastern",
-}
+from reports.text.photo_pool import from_fairface
 
 
-def _uses_fairface_words(result: AuditResult) -> bool:
-    races = {g.group for g in result.groups if g.attribute.lower() == "race"}
-    return bool(races & FAIRFACE_RACES)
+def _labels(result: AuditResult) -> list[str]:
+    """What the words for groups are worth; nothing where no person's attribute is audited."""
+    if rendered(result):
+        return []
+    if from_fairface(result):
+        return [
+            "FairFace’s labels of age, gender and race are what crowd workers perceived, not what people say "
+            "about themselves. Two genders and seven race words do not describe everyone."
+        ]
+    return [
+        "The groups are those of the data. Whether people chose these words themselves, and how often they "
+        "are wrong, is not on record; wrong labels blur gaps between groups."
+    ]
 
 
 def _closeness(result: AuditResult) -> str:
@@ -71,23 +72,17 @@ def limits(result: AuditResult) -> list[str]:
     told = []
     if rendered(result):
         told.append("The faces were drawn by a program. They test the method and say nothing about people.")
-    if _uses_fairface_words(result):
-        told.append(
-            "FairFace’s labels of age, gender and race are what crowd workers perceived, not what people say "
-            "about themselves. Two genders and seven race words do not describe everyone."
-        )
+    told += _labels(result)
     if result.data.n_pairs:
         maker = result.provenance.generator.get("name", "one generator")
         told.append(
             f"All fakes come from {maker}, which re-creates each real photo. Other kinds of fakes may be "
-            f"caught or "
-            "missed differently, and affect other groups."
+            "caught or missed differently, and affect other groups."
         )
     told += [
         _independence(result),
         f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos from "
-        f"other "
-        "sources, or of other quality or compression, may behave differently.",
+        "other sources, or of other quality or compression, may behave differently.",
         "A gap shows that groups are treated unequally here, not why.",
     ]
     return told
@@ -101,8 +96,7 @@ def not_measured(result: AuditResult) -> list[str]:
     if not result.data.n_pairs:
         told.append(
             "Matched pairs: real images and fakes show different people, so differences in content can "
-            "look like "
-            "differences between groups."
+            "look like differences between groups."
         )
     if not result.dropout:
         told.append("Drop-out: the record does not say which images were lost before they were scored.")

@@ -65,14 +65,13 @@ def pool_of(result: AuditResult, attribute: str) -> Pool | None:
     """Where more photos of this attribute's groups could come from; None where that is not known.
 
     FairFace where the groups bear its words; else the pairs dataset itself, where it holds more pairs than
-    were
-    audited.
+    were audited.
     """
     if ":" in attribute or rendered(result):
         return None
     groups = [g for g in result.groups if g.attribute == attribute and g.group != MISSING]
     known = FAIRFACE.get(attribute.lower(), {})
-    if len(groups) > 1 and all(g.group in known for g in groups) and _from_fairface(result):
+    if len(groups) > 1 and all(g.group in known for g in groups) and from_fairface(result):
         return Pool("FairFace", known)
     made = {d.group: d.n_ok for d in result.dropout if d.attribute == attribute and d.group != MISSING}
     if len(made) > 1 and any(made.get(g.group, 0) > g.n_real for g in groups):
@@ -80,10 +79,8 @@ def pool_of(result: AuditResult, attribute: str) -> Pool | None:
     return None
 
 
-def _from_fairface(result: AuditResult) -> bool:
-    """Whether nothing speaks against FairFace: its race words are its own, and no other source is on
-    record.
-    """
+def from_fairface(result: AuditResult) -> bool:
+    """Whether the photos are FairFace's: on record, or no source is and race words are its own."""
     data = result.provenance.data
     source = data.get("source")
     kind = source.get("kind") if isinstance(source, dict) else None
