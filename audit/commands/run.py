@@ -204,7 +204,6 @@ def _look_for_a_cure(found: Audit) -> None:
         return
     cure.write(found.folder)
     write_mitigation_page(found.folder)
-    say(f"What would help: {cure.summary}")
 
 
 def _require_sbom() -> None:

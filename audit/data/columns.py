@@ -35,6 +35,9 @@ KIND = "kind"
 OF_REALS = frozenset({"", "real", "none", "bona fide", "bonafide", "original", "0"})
 """What stands for "no kind" beside a real image, beside an empty field."""
 
+NOT_AUDITED = "Columns not audited:"
+"""How the note on columns that nobody asked about begins."""
+
 MAX_NAMED = 8
 """Unaudited columns named in the note; the rest are counted."""
 
@@ -169,7 +172,7 @@ def unaudited(
         return None
     told = [f"{name} ({_values(frame[name], whole)})" for name in left[:MAX_NAMED]]
     more = [f"and {len(left) - MAX_NAMED} more"] if len(left) > MAX_NAMED else []
-    return f"Columns not audited: {', '.join([*told, *more])}."
+    return f"{NOT_AUDITED} {', '.join([*told, *more])}."
 
 
 def _others(names: Iterable[object], config: AuditConfig) -> list[str]:

@@ -24,6 +24,8 @@ from audit.data import table_words as words
 from audit.data.columns import FEW_VALUES, find_attributes, resolved
 from audit.errors import GroupError, LabelError, ScoreValueError
 
+HOW_READ = "How the table was read:"
+"""How the note on what was guessed begins."""
 NUMERIC_SHARE = 0.95
 """Share of a column's values that must be numbers for it to be guessed as the scores."""
 MAX_LABELS = 50
@@ -110,7 +112,7 @@ class Reading:
         """One sentence on everything that was guessed; None where nothing was."""
         if not self.guesses:
             return None
-        return f"How the table was read: {'; '.join(f'{one.name} {one.text}' for one in self.guesses)}."
+        return f"{HOW_READ} {'; '.join(f'{one.name} {one.text}' for one in self.guesses)}."
 
 
 def judged(

@@ -206,13 +206,9 @@ def _sentence(
 ) -> str:
     """What a reader of the first screen is told."""
     each = ", ".join(f"{gap.kind} {100 * gap.gap:+.1f}" for gap in gaps)
-    between = f"{high} minus {low}, in points of missed fakes: {each}"
+    between = f"{high} minus {low}, in points: {each}"
     if verdict == DEPENDS:
-        worst = ", ".join(f"{gap.kind}: {gap.worst_group}" for gap in gaps)
-        return (
-            f"By {attribute} the gap in missed fakes depends on the kind of fake ({between}; "
-            f"most missed, {worst})."
-        )
+        return f"By {attribute} the gap in missed fakes depends on the kind of fake ({between})."
     if verdict == PEOPLE:
         return (
             f"By {attribute} the gap in missed fakes follows the people: the same direction in all "
@@ -220,5 +216,6 @@ def _sentence(
             f"({between}; p = {p_values[0]:.2g})."
         )
     return (
-        f"By {attribute} it cannot be told whether a gap follows the people or the kind of fake ({between})."
+        f"By {attribute} it is open whether a gap in missed fakes follows the people or the kind of fake "
+        f"({between})."
     )

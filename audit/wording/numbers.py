@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 NO_DATA = "no data"
-FAR_ABOVE = 20
-"""An upper limit of a ratio so many times the ratio says nothing, and is left out."""
+FAR_ABOVE = 10
+"""Where the limits of a ratio lie so many times apart, only the lower one says something."""
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -154,21 +154,29 @@ def times(value: float, interval: tuple[float, float] | None = None) -> str:
     >>> times(3.04), times(24.2, (9.3, 61.0)), times(float("inf"), (4.1, float("nan")))
     ('3.0 times', '24 (9.3–61) times', 'at least 4.1 times')
     >>> times(8.9, (1.4, 543.0))
-    '8.9 (at least 1.4) times'
+    'at least 1.4 times'
     """
     if interval is None:
         return f"{_multiple(value)} times"
     low, high = interval
-    if not (math.isfinite(value) and math.isfinite(high)):
+    if not (math.isfinite(value) and math.isfinite(high)) or high > FAR_ABOVE * low:
         return f"at least {_multiple(low)} times"
-    if high > FAR_ABOVE * value:
-        return f"{_multiple(value)} (at least {_multiple(low)}) times"
     return f"{_multiple(value)} ({_multiple(low)}–{_multiple(high)}) times"
 
 
 def _multiple(value: float) -> str:
     """Two digits, or all before the point."""
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def about(value: int) -> str:
+    """A planned number of images, rounded up to three digits, since a plan is no count: 10337 -> '10,400'.
+
+    >>> about(10337), about(960), about(12717)
+    ('10,400', '960', '12,800')
+    """
+    step = 10 ** max(len(str(value)) - 3, 0)
+    return count(-(-value // step) * step)
 
 
 def listing(words: list[str]) -> str:

@@ -25,7 +25,7 @@ from audit.wording.criterion_text import (
     ratio_span,
     size_of,
 )
-from audit.wording.numbers import count, listing, p_equals, percent, point_interval, points, times
+from audit.wording.numbers import about, count, listing, p_equals, percent, point_interval, points, times
 from pipelines.visible import isolated
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
@@ -52,6 +52,8 @@ class Finding:
     """The statement alone: who, and how much."""
     evidence: str
     """What it rests on: rates, intervals, n."""
+    unnoticed: str = ""
+    """Of an inconclusive verdict: the gap that would have been noticed."""
 
     @property
     def sentence(self) -> str:
@@ -144,7 +146,7 @@ def _inflated(result: AuditResult, v: Verdict) -> str:
     likely = points(corrected)
     if math.isnan(corrected) or likely == points(seen):
         return ""
-    return f" Corrected for being the largest of many gaps, it is about {likely}."
+    return f" Corrected for being the largest of many, it is about {likely}."
 
 
 def _as_often(pair: WorseGroup | None, high: float, low: float) -> str:
@@ -293,11 +295,17 @@ def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
         seen += _inflated(result, v)
     if standing(result, v) == UNEQUAL and not v.worse_groups:
         seen += " No two groups are proven to differ from each other."
-    if standing(result, v) != UNEQUAL and v.min_detectable_gap == v.min_detectable_gap:
-        seen += f" A gap of up to {points(v.min_detectable_gap)} could go unnoticed."
+    seen = f"{seen} {unnoticed(result, v)}".rstrip()
     than = v.worse_groups[0].than if v.worse_groups else ""
     higher = _others(result, v, None, f"Proven higher than for {group_label(v.attribute, than)}:")
     return claim, f"{seen} {higher}".rstrip()
+
+
+def unnoticed(result: AuditResult, v: Verdict) -> str:
+    """How large a gap would have been noticed, and how surely; nothing where one was noticed."""
+    if v.verdict != INSUFFICIENT or standing(result, v) == UNEQUAL or math.isnan(v.min_detectable_gap):
+        return ""
+    return f"Only a gap of {points(v.min_detectable_gap)} or more had an 80% chance of being noticed."
 
 
 def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
@@ -340,7 +348,9 @@ def _short(result: AuditResult, v: Verdict) -> str:
 def finding(result: AuditResult, v: Verdict) -> Finding:
     """Say one verdict in words."""
     tell = {DISPARITY: _disparity, WITHIN: _within, INSUFFICIENT: _insufficient}[v.verdict]
-    return Finding(v, headline_of(result, v.verdict), _short(result, v), *tell(result, v))
+    claim, evidence = tell(result, v)
+    word = headline_of(result, v.verdict)
+    return Finding(v, word, _short(result, v), claim, evidence, unnoticed(result, v))
 
 
 def explained(result: AuditResult) -> AuditResult:
@@ -363,7 +373,7 @@ def _explanation(result: AuditResult, v: Verdict) -> str:
 
 
 def images_needed(result: AuditResult, verdicts: Sequence[Verdict]) -> str:
-    """'about 4,100 images per group: an 80% chance of a clear result if the groups are equal'.
+    """'about 4,100 images per group; if the groups are equal, that gives an 80% chance of a clear result'.
 
     Args:
         result: Whose verdicts they are.
@@ -373,7 +383,7 @@ def images_needed(result: AuditResult, verdicts: Sequence[Verdict]) -> str:
     sized = standing(result, verdicts[0]) == UNEQUAL
     what = "ratio" if in_ratios(result) else "gap"
     chance = f"if the {what} is as large as it looks" if sized else "if the groups are equal"
-    return f"about {count(needed)} images per group: an 80% chance of a clear result {chance}"
+    return f"about {about(needed)} images per group; {chance}, that gives an 80% chance of a clear result"
 
 
 def findings(result: AuditResult) -> list[Finding]:

@@ -25,7 +25,7 @@ from markupsafe import Markup
 from audit.schema.result import AuditResult, GroupResult, RateName, Verdict
 from audit.wording.criterion_text import in_ratios
 from audit.wording.numbers import count, percent, percent_interval, point_interval, points
-from audit.wording.verdict_text import RATE_NAMES, deciding, differences, group_label
+from audit.wording.verdict_text import RATE_NAMES, deciding, deciding_pair, differences, group_label
 from reports.figures import palette
 from reports.text.participation import n_of, takes_part
 
@@ -78,6 +78,8 @@ class GapRow:
     difference_interval: str
     decides: bool
     """Whether its difference is the one that the verdict rests on."""
+    proven: bool
+    """Whether that difference is proven; only then is it drawn in the colour of a disparity."""
     rate_mark: Mark | None
     difference_mark: Mark | None
 
@@ -154,7 +156,8 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
     groups = worst_first([g for g in result.groups if g.attribute == attribute], rate)
     reference, apart = differences(verdict) if verdict else (None, {})
     decisive = deciding(result, verdict).group if verdict else None
-    rows = [_row(result, g, rate, reference, apart, decisive) for g in groups[:MAX_ROWS]]
+    proven = verdict is not None and deciding_pair(result, verdict) is not None
+    rows = [_row(result, g, rate, reference, apart, decisive, proven) for g in groups[:MAX_ROWS]]
     marks = [r.rate_mark for r in rows if r.rate_mark and r.taken]
     offsets = [r.difference_mark for r in rows if r.difference_mark]
     return GapPlot(
@@ -178,6 +181,7 @@ def _row(
     reference: str | None,
     apart: dict[str, tuple[float, tuple[float, float]]],
     decisive: str | None,
+    proven: bool,
 ) -> GapRow:
     value, interval = getattr(group, rate), getattr(group, f"{rate}_interval")
     errors = group.confusion.fp if rate == "fpr" else group.confusion.fn
@@ -193,6 +197,7 @@ def _row(
         difference=_signed(difference) if found else "lowest" if taken and group.group == reference else "",
         difference_interval=point_interval(limits) if found else "",
         decides=decisive is not None and group.group == decisive,
+        proven=proven and group.group == decisive,
         rate_mark=_mark(value, interval),
         difference_mark=found,
     )
@@ -250,7 +255,7 @@ def _difference_marks(plot: GapPlot, row: GapRow, at: Place, top: float = 0) -> 
     parts = [_band(at(left), at(right), top)]
     zero = at(axis.place(0.0))
     parts += [_grid(axis, at, top), _line("zero", zero, zero, top, top + TRACK_PX)]
-    parts.append(_estimate(axis, row.difference_mark, "decides" if row.decides else "", at, top))
+    parts.append(_estimate(axis, row.difference_mark, "decides" if row.proven else "", at, top))
     return "".join(parts)
 
 

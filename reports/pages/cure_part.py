@@ -74,4 +74,4 @@ def steps_with_cure(steps: Sequence[Step], cure: CurePart | None) -> list[Step]:
     if cure is None or not cure.step:
         return list(steps)
     others = [step for step in steps if step.anchor != "thresholds"]
-    return [Step(cure.step, "help", "What it costs"), *others]
+    return [Step(cure.step, "help", "What was tried"), *others]

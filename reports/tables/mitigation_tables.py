@@ -37,7 +37,7 @@ def gaps_table(record: MitigationResult, trial: Trial, name: str) -> Table:
                 "verdict_before": before.get(key), "verdict_after": after.get(key),
             }
         )  # fmt: skip
-    return Table(f"{name}-gaps", "Gaps before and after, on images that chose nothing", columns, rows)
+    return Table(f"{name}-gaps", "Gaps before and after, on the images set aside", columns, rows)
 
 
 def _verdicts(verdicts: list[Any]) -> dict[tuple[str, str], str]:
@@ -53,7 +53,7 @@ def groups_table(trial: Trial, attribute: str, name: str) -> Table:
         Column("interval", "Interval of the change, this group alone", "points interval", "interval"),
     ]  # fmt: skip
     rows = [_group(shift) for shift in trial.groups if shift.attribute == attribute]
-    caption = f"{title(attribute)}: before and after, on images that chose nothing"
+    caption = f"{title(attribute)}: before and after, on the images set aside"
     return Table(f"{name}-groups-{attribute}", caption, columns, rows)
 
 

@@ -12,6 +12,8 @@ import math
 from datetime import datetime
 from typing import Any
 
+from audit.data.columns import NOT_AUDITED
+from audit.data.table_reading import HOW_READ
 from audit.judge.sanity_checks import fault_in, sentences
 from audit.judge.usefulness import usefulness_in
 from audit.schema.gates import Reason
@@ -69,6 +71,28 @@ def _listed(result: AuditResult, chosen: list[Verdict]) -> str:
     return "; by ".join(listing(group) + kind for kind, group in names.items())
 
 
+_CLAUSES = {
+    "": "its error rates differ by {}",
+    "fpr": "it flags real images at different rates by {}",
+    "fnr": "it lets fakes through at different rates by {}",
+}
+
+
+def _differ(result: AuditResult, chosen: list[Verdict]) -> str:
+    """'It flags real images at different rates by race, and lets fakes through at different rates by age'."""
+    chosen = [v for v in chosen if ":" not in v.attribute] or chosen
+    names: dict[str, list[str]] = {}
+    for attribute in dict.fromkeys(v.attribute for v in chosen):
+        rates = [v.rate for v in chosen if v.attribute == attribute]
+        whole = len(rates) == sum(v.attribute == attribute for v in result.verdicts)
+        names.setdefault("" if whole else rates[0], []).append(by(attribute).removeprefix("by "))
+    told = [_CLAUSES[kind].format(listing(names[kind])) for kind in _CLAUSES if kind in names]
+    first, *others = told
+    if first.startswith("it "):
+        others = [clause.removeprefix("it ") for clause in others]
+    return ", and ".join([first[:1].upper() + first[1:], *others])
+
+
 def _unequal(result: AuditResult) -> str:
     """The headline of disparities: no stronger than what is proven of their size."""
     disparities = [v for v in result.verdicts if v.verdict == DISPARITY]
@@ -79,11 +103,9 @@ def _unequal(result: AuditResult) -> str:
         where = _listed(result, disparities)
         return f"No. Real images pass less than four fifths as often in some group by {where}."
     if not proven:
-        return f"Its error rates differ by {_listed(result, open_)}; {may_be_within(result)}."
-    told = f"No. Its error rates differ by {_listed(result, [v for v in disparities if v not in open_])}"
-    if not open_:
-        return f"{told}."
-    return f"{told}. They also differ by {_listed(result, open_)}, but there {may_be_within(result)}."
+        return f"{_differ(result, open_)}; {may_be_within(result)}."
+    told = f"No. {_differ(result, [v for v in disparities if v not in open_])}."
+    return f"{told} {_differ(result, open_)} too, but there {may_be_within(result)}." if open_ else told
 
 
 def headline(result: AuditResult) -> str:
@@ -97,14 +119,23 @@ def headline(result: AuditResult) -> str:
     if not found:
         return "No verdict: no group was compared."
     if UNEQUAL in found:
-        return f"Its error rates differ by {_named(result, UNEQUAL)}; {may_be_within(result)}."
+        unequal = [v for v in result.verdicts if standing(result, v) == UNEQUAL]
+        return f"{_differ(result, unequal)}; {may_be_within(result)}."
     if found == {WITHIN}:
-        far = [v.attribute for v in result.verdicts if far_in_proportion(result, v)]
-        far = [by(a) for a in dict.fromkeys([a for a in far if ":" not in a] or far)]
-        apart = f", but far apart in proportion {listing(far)}" if far else ""
-        return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}{apart}."
+        return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}{_apart(result)}."
     start = "Inconclusive" if found == {INSUFFICIENT} else "Partly inconclusive"
     return f"{start}: too few images to compare groups by {_named(result, INSUFFICIENT)}."
+
+
+def _apart(result: AuditResult) -> str:
+    """The end of a headline within tolerance where some rates are far apart in proportion."""
+    far = [v.attribute for v in result.verdicts if far_in_proportion(result, v)]
+    far = list(dict.fromkeys([a for a in far if ":" not in a] or far))
+    if not far:
+        return ""
+    judged = {v.attribute for v in result.verdicts}
+    where = f" {listing([by(a) for a in far])}" if set(far) != judged else ""
+    return f", but in proportion the rates lie far apart{where}"
 
 
 def _proven(result: AuditResult) -> list[tuple[str, str]]:
@@ -140,7 +171,7 @@ def lead(result: AuditResult) -> list[tuple[str, str]]:
         return [("There are no groups to compare:", "only the overall error rates can be read.")]
     told = _proven(result)
     if found == {INSUFFICIENT}:
-        told.append(("Unequal treatment is neither shown nor ruled out:", "there are too few images."))
+        told.append(("Unequal treatment is neither proven nor ruled out.", ""))
         told += [(f.claim, f.evidence) for f in findings(result)][:1]
     if WITHIN in found:
         kept = f"by {_named(result, WITHIN)}: {nothing_exceeds(result)}."
@@ -194,8 +225,8 @@ def sureness(result: AuditResult) -> list[str]:
     if tests:
         shown = p_value(max(tests))
         told.append(
-            "If the detector treated all groups alike, the chance of a gap like each disparity would be "
-            f"{shown if shown.startswith('<') else 'at most ' + shown}."
+            "If all groups were treated alike, a gap as clear as the disparity named would have a chance of "
+            f"{shown.replace('<', 'less than') if shown.startswith('<') else 'at most ' + shown}."
         )
     return told + _left_out(result)
 
@@ -266,6 +297,11 @@ def notes(result: AuditResult) -> list[str]:
     return list(dict.fromkeys([*filter(None, faults), *result.notes]))
 
 
+def is_aside(note: str) -> bool:
+    """Whether a note only tells how the table was taken: said quietly, since nothing need be wrong."""
+    return note.startswith((HOW_READ, NOT_AUDITED))
+
+
 def rendered(result: AuditResult) -> bool:
     """Whether the faces were drawn by a program."""
     kinds = [result.provenance.data.get("source"), result.provenance.data.get("pairs")]
@@ -288,8 +324,8 @@ def baseline_sentence(result: AuditResult) -> str:
         return ""
     shown = percent_interval(usefulness_in(result).balanced_accuracy_interval)
     return (
-        f"Its balanced accuracy is {percent(accuracy)} ({shown}); flagging nothing, everything or at random "
-        f"gives {percent(0.5)}, and gaps by chance alone."
+        f"Its balanced accuracy is {percent(accuracy)} ({shown}); guessing, or always giving one answer, "
+        f"would give {percent(0.5, 0)}."
     )
 
 

@@ -58,7 +58,7 @@ def sentence(record: MitigationResult) -> str:
     if record.outcome == "levelling down":
         return f"{what_it_does(record, record.cure)} {levelled(record.cure)} It is not recommended."
     return (
-        f"The best candidate, threshold {threshold_text(record.cure.threshold)}, is not recommended: "
+        f"The best other threshold, {threshold_text(record.cure.threshold)}, is not recommended: "
         f"{'; '.join(record.cure.reasons)}."
     )
 
@@ -80,9 +80,9 @@ def step(record: MitigationResult) -> str:
     if record.outcome == "accepted" and record.cure is not None:
         at = threshold_text(record.cure.threshold)
         return (
-            f"Move the threshold to {at}: on images that did not choose it, a gap shrinks and accuracy holds."
+            f"Move the threshold to {at}: on images set aside to judge it, a gap shrinks and accuracy holds."
         )
-    return "Moving the threshold is no cure: none was found that holds on images that did not choose it."
+    return "Do not expect another threshold to help: none that was tried held up on images set aside."
 
 
 def aims(record: MitigationResult) -> str:

@@ -109,7 +109,8 @@ def _more_images(result: AuditResult) -> list[Step]:
 
 
 def _plan(result: AuditResult, verdicts: list[Verdict]) -> str:
-    names = listing([by(a) for a in dict.fromkeys(v.attribute for v in verdicts)])
+    every = dict.fromkeys(v.attribute for v in verdicts)
+    names = f"by {listing([by(a).removeprefix('by ') for a in every])}"
     sized = standing(result, verdicts[0]) == UNEQUAL
     aim = (
         f"To learn whether the gap {names} exceeds the tolerance" if sized else f"For a clear answer {names}"
@@ -131,9 +132,8 @@ def _limit_of_pools(result: AuditResult, verdicts: list[Verdict]) -> str:
     group, n = pool.smallest
     return (
         f"{pool.name[:1].upper()}{pool.name[1:]} has only {count(n)} photos in its smallest group "
-        f"{by(attribute)} "
-        f"({group_label(attribute, group)}); even with all of its photos, only gaps above {points(least)} "
-        "could be proven."
+        f"{by(attribute)} ({group_label(attribute, group)}); with all of its photos, only a gap of "
+        f"{points(least)} or more has an 80% chance of being proven."
     )
 
 

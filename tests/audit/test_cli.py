@@ -89,11 +89,11 @@ def test_scores_to_report(score_file: Path, tmp_path: Path, capsys: pytest.Captu
     )
     assert code == 1, "a planted disparity fails the build"
     lines = text.splitlines()
-    assert lines[0].startswith("No. Its error rates differ by race")
-    assert re.search(
-        r"race +FPR +Disparity +[\d.]+ points \([\d.]+ to [\d.]+\), p (<|=) [\d.]+ +B vs A", text
-    )
-    assert lines[-1] == f"report: {out / 'report.html'}" and len(lines) < 10
+    assert lines[0].startswith("No. It flags real images at different rates by race")
+    assert lines[1].startswith("Real images of people labelled B are flagged as fake")
+    assert re.search(r"race +Disparity +[\d.]+ points \([\d.]+ to [\d.]+\), p (<|=) [\d.]+", text)
+    assert lines[-2].startswith("What next: ")
+    assert lines[-1] == f"report: {out / 'report.html'}" and len(lines) < 16
     assert (out / "report.html").stat().st_size > 10_000
     record = json.loads((out / "audit.json").read_text())
     assert {"schema_version", "config", "provenance", "overall", "groups", "curves"} <= set(record)

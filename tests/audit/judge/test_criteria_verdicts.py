@@ -71,7 +71,7 @@ def test_words_follow_the_criterion():
     assert "a ratio of 4.00 (95% interval" in v.explanation
     assert "The ratio is proven to exceed the tolerated ratio of 1.25." in v.explanation
     assert "point" not in v.explanation
-    assert found.summary.splitlines()[0].startswith("No. Its error rates differ by race")
+    assert found.summary.splitlines()[0].startswith("No. It flags real images at different rates by race")
     page = found._repr_html_()
     assert "Ratio (95% interval), corrected p" in page and "<td>4.00 (" in page
 

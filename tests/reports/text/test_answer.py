@@ -21,9 +21,10 @@ def planted(judge, result, *words):
     ("words", "headline"),
     [
         ((D, D, T, T, T, T), "No. Its error rates differ by race."),
-        ((D, W, W, D), "No. Its error rates differ by race (real images flagged as fake); by gender "
-         "(fakes let through)."),
-        ((T, T, D, D, D, T), "No. Its error rates differ by gender; by age (real images flagged as fake)."),
+        ((D, W, W, D), "No. It flags real images at different rates by race, and lets fakes through at "
+         "different rates by gender."),
+        ((T, T, D, D, D, T), "No. Its error rates differ by gender, and it flags real images at "
+         "different rates by age."),
         ((W, T, W, T), "Partly inconclusive: too few images to compare groups by race and gender "
          "(fakes let through)."),
         ((W, W, W, W), "Within tolerance by race and gender."),
@@ -41,8 +42,8 @@ def test_the_headline_says_no_more_of_the_size_than_is_proven(judge, prove, resu
     record = planted(judge, result, D, W, D, W)
     record.verdicts[0].worse_groups[0] = prove(result, "race", "fpr", (0.01, 0.2))
     assert answer.headline(record) == (
-        "No. Its error rates differ by gender (real images flagged as fake). They also differ by race "
-        "(real images flagged as fake), but there the difference may still be within your tolerance."
+        "No. It flags real images at different rates by gender. It flags real images at different rates by "
+        "race too, but there the difference may still be within your tolerance."
     )
     alone = planted(judge, result, D, D)
     for i, rate in enumerate(("fpr", "fnr")):
@@ -88,7 +89,7 @@ def test_intersections_are_one_line_and_name_the_kind_of_image_where_verdicts_di
 def test_without_a_disparity_nothing_accuses(judge, result, words):
     record = planted(judge, result, *words)
     text = " ".join([answer.headline(record), *(" ".join(pair) for pair in answer.lead(record))])
-    for accusing in ("No.", "differ by", "times as often", "more often"):
+    for accusing in ("No.", "differ by", "at different rates", "times as often", "more often"):
         assert accusing not in text
 
 
@@ -110,13 +111,13 @@ def test_what_is_proven_unequal_is_not_called_unknown(judge, result):
     )
     text = " ".join(claim for claim, _ in answer.lead(unequal))
     assert "not flagged as fake equally often by race" in text
-    assert "neither shown nor ruled out" not in text
+    assert "neither proven nor ruled out" not in text
 
 
 def test_within_tolerance_but_far_apart_in_proportion_is_in_the_headline(judge, prove, result):
     record = planted(judge, result, W, W)
     record.verdicts[0].worse_groups.append(prove(result, "race", "fpr", (0.001, 0.018), (3.2, 5.1)))
-    assert answer.headline(record) == "Within tolerance by race, but far apart in proportion by race."
+    assert answer.headline(record) == "Within tolerance by race, but in proportion the rates lie far apart."
     assert "points are the right measure" in " ".join(s.text for s in next_steps(record))
     assert any(
         claim.startswith("Within 2 points, but real images of people") for claim, _ in answer.lead(record)
@@ -141,15 +142,14 @@ def test_advice_tells_unequal_from_unknown(judge, result):
     told = " ".join(s.text for s in next_steps(record))
     assert "To learn whether the gap by race exceeds the tolerance, audit more images per group." in told
     assert (
-        "For a clear answer by gender, audit about 4,100 images per group: an 80% chance of a clear "
-        "result if the "
-        "groups are equal." in told
+        "For a clear answer by gender, audit about 4,100 images per group; if the groups are equal, that "
+        "gives an 80% chance of a clear result." in told
     )
 
 
 def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
     lead = answer.lead(planted(judge, result, T, T))
-    assert lead[0][0] == "Unequal treatment is neither shown nor ruled out:"
+    assert lead[0][0] == "Unequal treatment is neither proven nor ruled out."
 
 
 def test_more_than_two_disparities_are_counted(judge, result):
@@ -217,6 +217,12 @@ def test_a_fault_of_the_scores_comes_before_every_verdict(score_frame, change, h
     assert [step in s.text for s in next_steps(found)] == [True]
     old = found.model_copy(update={"notes": ["Else."]})
     assert answer.notes(old) == [found.notes[0], "Else."]
+
+
+def test_how_a_table_was_read_is_an_aside_and_no_warning():
+    assert answer.is_aside("How the table was read: separator ';'.")
+    assert answer.is_aside("Columns not audited: camera (2 values; to audit it: --attribute camera).")
+    assert not answer.is_aside("Scores or labels look reversed.")
 
 
 def test_the_day_of_the_run_is_told_where_it_is_known():

@@ -34,11 +34,12 @@ def test_a_plan_beyond_the_pool_says_so_and_what_all_of_it_would_show(judge, res
     assert least == pytest.approx(expected) and 0 < least < 0.2
     told = steps(record)
     assert (
-        "audit about 12,717 images per group: an 80% chance of a clear result if the groups are equal" in told
+        "audit about 12,800 images per group; if the groups are equal, that gives an 80% chance of a clear "
+        "result." in told
     )
     assert (
-        "FairFace has only 960 photos in its smallest group by age (more than 70); even with all of its "
-        f"photos, only gaps above {100 * least:.1f} points could be proven." in told
+        "FairFace has only 960 photos in its smallest group by age (more than 70); with all of its photos, "
+        f"only a gap of {100 * least:.1f} points or more has an 80% chance of being proven." in told
     )
 
 
