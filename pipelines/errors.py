@@ -20,6 +20,19 @@ Nothing enters; the exception classes of the package leave.
     │   ├── FaceTooSmall              the face is too small in its photo for this kind of fake
     │   ├── NoDonor                   nobody else of the same age, gender and race fits
     │   └── FakeImplausible           a fake was made, and it is broken
+    ├── VoicesError                   clips of voices and trials
+    │   ├── ClipsNotFound             no such folder or table, or no clips in it
+    │   ├── ClipTableError            a table of clips or trials that cannot be read as one
+    │   └── TooFewSpeakers            nobody left to compare with
+    ├── ClipError                     one clip; becomes a row with a reason, never stops a run
+    │   ├── ClipMissing               a clip of the table is not there
+    │   ├── ClipUnreadable            not audio, or damaged
+    │   ├── ClipTooLarge              more samples, channels or bytes than the limits
+    │   ├── ClipEmpty                 audio without a sample
+    │   ├── ClipSilent                nothing to hear
+    │   ├── ClipDistorted             cut off at full scale for too much of its length
+    │   └── ClipTooShort              shorter than the window that a verifier listens to
+    ├── SynthesiserNotFound           espeak-ng, which renders voices, is not installed, or fails
     ├── PairsError                    the pairs dataset
     │   ├── PairsNotFound             no manifest, or no provenance, where one is expected
     │   ├── ManifestSchemaError       a manifest whose columns or values break the contract
@@ -163,6 +176,74 @@ class AutoencoderError(ExpectedError):
 
 class ReferenceNotFound(ExpectedError):
     """Upstream's own pSp code, wanted for a comparison, is not checked out."""
+
+
+class VoicesError(ExpectedError):
+    """Clips of voices, or trials of them, are not as they should be."""
+
+
+class ClipsNotFound(VoicesError):
+    """No such folder or table of clips, or no clip in it."""
+
+
+class ClipTableError(VoicesError):
+    """A table of clips, speakers or trials lacks a column, or contradicts itself."""
+
+
+class TooFewSpeakers(VoicesError):
+    """Fewer speakers than trials need."""
+
+
+class ClipError(ExpectedError):
+    """One clip failed; `reason` is the code that goes into the table's `status`."""
+
+    reason = "clip failed"
+
+
+class ClipMissing(ClipError):
+    """The table names a clip that is not there."""
+
+    reason = "missing clip"
+
+
+class ClipUnreadable(ClipError):
+    """Not audio, or damaged."""
+
+    reason = "not audio"
+
+
+class ClipTooLarge(ClipError):
+    """More samples, channels or bytes than the limits."""
+
+    reason = "clip too large"
+
+
+class ClipEmpty(ClipError):
+    """Audio without a sample."""
+
+    reason = "empty clip"
+
+
+class ClipSilent(ClipError):
+    """Nothing to hear."""
+
+    reason = "silent clip"
+
+
+class ClipDistorted(ClipError):
+    """Cut off at full scale for too much of its length."""
+
+    reason = "clipped sound"
+
+
+class ClipTooShort(ClipError):
+    """Shorter than the window that a verifier listens to."""
+
+    reason = "clip too short"
+
+
+class SynthesiserNotFound(ExpectedError):
+    """The program that renders voices is not installed, or fails."""
 
 
 class PairsError(ExpectedError):

@@ -22,6 +22,7 @@ EXTRAS = {
     "explain": ("captum",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "c2pa": ("c2pa",),
+    "voice": ("soundfile",),
 }
 """Extra to the modules it brings."""
 

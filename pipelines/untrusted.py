@@ -210,15 +210,21 @@ class CsvShape:
     """Lines below the header that are not blank."""
 
 
-def csv_shape(path: Path, separator: str = ",", encoding: str = UTF8) -> CsvShape:
+def csv_shape(path: Path, separator: str = ",", encoding: str = UTF8, quoted: bool = True) -> CsvShape:
     """Look through a CSV file: every line must be one row with a field for every column.
+
+    Args:
+        path: The file.
+        separator: Between fields.
+        encoding: Of the text, as Python calls it.
+        quoted: Whether a quote begins a field; in some published tables it is a letter as any other.
 
     Raises:
         UnreadableFile: as `read_text` (of any size); no header; too many columns; a line that is too long,
             holds a NUL, has more or fewer fields than the header, or a quote that does not close on it.
     """
     with _text(path, encoding) as file:
-        return _shape(path, _lines(path, file), separator)
+        return _shape(path, _lines(path, file), separator, quoted)
 
 
 def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
@@ -232,16 +238,16 @@ def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\n")
 
 
-def _shape(path: Path, lines: Iterator[tuple[int, str]], separator: str) -> CsvShape:
+def _shape(path: Path, lines: Iterator[tuple[int, str]], separator: str, quoted: bool) -> CsvShape:
     first = next(lines, None)
     if first is None:
         raise UnreadableFile(f"{path} is empty: a table begins with a line of column names")
-    names = _fields(path, first[0], first[1], separator)
+    names = _fields(path, *first, separator) if quoted else first[1].split(separator)
     if len(names) > MAX_COLUMNS:
         raise UnreadableFile(f"{path} has {len(names):,} columns; the limit is {MAX_COLUMNS:,}")
     n_rows, n_separators = 0, len(names) - 1
     for number, line in lines:
-        plain = '"' not in line
+        plain = not quoted or '"' not in line
         found = line.count(separator) if plain else len(_fields(path, number, line, separator)) - 1
         if found != n_separators:
             raise UnreadableFile(
@@ -275,6 +281,7 @@ def read_csv(
     decimal: str = ".",
     shape: CsvShape | None = None,
     skip_blanks: bool = False,
+    quoted: bool = True,
 ) -> "pd.DataFrame":
     """A CSV table, every row of it.
 
@@ -290,6 +297,7 @@ def read_csv(
         decimal: What stands before the fraction of a number.
         shape: What `csv_shape` found in the same file, so that it is not looked through again.
         skip_blanks: Take blanks after a separator off.
+        quoted: As for `csv_shape`.
 
     Raises:
         UnreadableFile: as `csv_shape`.
@@ -297,13 +305,14 @@ def read_csv(
     """
     import pandas as pd
 
-    shape = shape or csv_shape(path, separator, encoding)
+    shape = shape or csv_shape(path, separator, encoding, quoted)
     if usecols is not None and not usecols:
         return pd.DataFrame(index=range(shape.n_rows))
     frame = pd.read_csv(
         path, sep=separator, usecols=usecols, dtype=dtype, nrows=n_head, encoding=encoding, decimal=decimal,
         na_values=dict(na_values) if isinstance(na_values, Mapping) else list(na_values),
         keep_default_na=False, index_col=False, skipinitialspace=skip_blanks,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
     )  # fmt: skip
     expected = shape.n_rows if n_head is None else min(n_head, shape.n_rows)
     if len(frame) != expected:  # two readers that disagree about a file must not be believed

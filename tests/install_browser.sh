@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the browser tests of the reports need: Debian's Chromium, and axe-core from npm.
+# What some tests need and no Python package brings: Debian's Chromium and axe-core from npm for the reports,
+# Debian's espeak-ng for synthetic voices.
 # Installs what it may; where it may not, those tests skip and say so.
 set -eu
 cd "$(dirname "$0")/.."
@@ -7,6 +8,11 @@ cd "$(dirname "$0")/.."
 if ! command -v chromium >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null ||
         echo "chromium could not be installed: browser tests will skip"
+fi
+
+if ! command -v espeak-ng >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends espeak-ng >/dev/null ||
+        echo "espeak-ng could not be installed: tests of rendered voices will skip"
 fi
 
 if [ ! -e build/axe/node_modules/axe-core/axe.min.js ]; then

@@ -15,11 +15,12 @@ LAYERS = ["pipelines", "detectors", "audit", "reports"]
 SEES_ALL = {"audit/cli.py", "audit/commands", "audit/api", "audit/serving"}
 ROOMS = {
     "pipelines": [
-        "errors", "extras", "labels", "storage", "visible", "csv_text", "untrusted", "rendered", "sources",
-        "faces", "generators", "dataset", "engines", "jobs", "training",
+        "errors", "extras", "labels", "storage", "visible", "csv_text", "untrusted", "parts",
+        "rendered", "sources", "faces", "generators", "dataset", "engines", "jobs", "training", "voices",
     ],
     "detectors": [
-        "errors", "progress", "data", "isolation", "models", "scoring", "explanation", "training", "api",
+        "errors", "progress", "data", "isolation", "models", "scoring", "explanation", "training",
+        "voices", "api",
     ],
     "audit": [
         "errors", "config", "schema", "data", "inference", "metrics", "judge", "mitigation", "wording",

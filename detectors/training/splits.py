@@ -19,8 +19,8 @@ import pandas as pd
 
 from detectors.data.labelled_images import LabelledImages
 from detectors.errors import SplitError
+from pipelines.parts import PART_NAMES, split_origins
 
-PART_NAMES = ("train", "valid", "test")
 DEFAULT_FRACTIONS = (0.6, 0.1, 0.3)
 """A large held-out part: the audit needs it more than the training does."""
 
@@ -87,32 +87,3 @@ def strata(images: LabelledImages) -> pd.Series:
     """The cell of each image: its attributes joined by ":", or its kind where there are none."""
     columns = list(images.attributes) or ["kind"]
     return images.table[columns].astype(object).fillna("(missing)").astype(str).agg(":".join, axis=1)
-
-
-def split_origins(
-    origins: pd.Series, cells: pd.Series, fractions: Sequence[float], seed: int
-) -> npt.NDArray[np.object_]:
-    """Deal origins out to the parts, cell after cell, each to the part that is furthest behind its share.
-
-    Args:
-        origins: [n] str.
-        cells: [n] str; an origin counts in the cell of its first image.
-        fractions: For train, valid, test.
-        seed: Shuffles origins within their cell.
-
-    Returns:
-        [n] of "train", "valid" or "test". Totals are within one origin of their share; so is each cell,
-        nearly.
-    """
-    first = pd.DataFrame({"origin": list(origins), "cell": list(cells)}).drop_duplicates("origin")
-    first = first.sort_values("origin", ignore_index=True)
-    first["order"] = np.random.default_rng(seed).permutation(len(first))
-    first = first.sort_values(["cell", "order"], ignore_index=True)
-    share = np.asarray(fractions, dtype=float)
-    dealt = np.zeros(3)
-    parts: dict[str, str] = {}
-    for n, origin in enumerate(first["origin"], start=1):
-        part = int(np.argmax(share * n - dealt))
-        dealt[part] += 1
-        parts[origin] = PART_NAMES[part]
-    return np.array([parts[origin] for origin in origins], dtype=object)

@@ -11,7 +11,8 @@ from detectors.data.image_tables import AI_FACE, TableLayout, read_table
 from detectors.data.labelled_images import COLUMNS, fingerprint, with_hashes
 from detectors.data.origins import ByName, ByRuns, parse_group_by
 from detectors.errors import DatasetLayoutError, DatasetNotFound, EmptyDataset, SplitError, TrainingError
-from detectors.training.splits import split, split_origins
+from detectors.training.splits import split
+from pipelines.parts import split_origins
 
 
 @pytest.fixture
