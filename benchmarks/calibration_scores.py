@@ -23,6 +23,7 @@ from audit.inference.proportion_intervals import z_value
 from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.disparity import MEASURES, group_rates_of
 from audit.metrics.disparity_intervals import LIMITS, Evidence
+from audit.metrics.error_curves import curve_band
 from audit.metrics.fixed_fpr import fnr_at_fixed_fpr
 from audit.metrics.score_calibration import calibrations
 from audit.metrics.score_shift import score_shifts
@@ -295,6 +296,35 @@ def _planted(k: int, base: float, gap: float) -> np.ndarray:
 _SEVEN = tuple(int(n) for n in RACES // 4)
 _SLOPE = np.linspace(0.03, 0.12, 7)
 
+
+def band_coverage(
+    n: int, skill: float, together: float, each: int, at_fpr: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often the band as it is drawn, of thinned points, holds the true ROC curve at one FPR.
+
+    Args:
+        n: Pairs of a real and a fake image, each of persons' `each` pairs.
+        skill: Standard deviations between the classes.
+        together: Correlation of scores within a pair, and of the pairs of a person.
+        each: Pairs of one person.
+        at_fpr: The true FPR at which the curve is asked.
+        n_sim: Simulations.
+        rng: Of the scores.
+    """
+    truth, hits = float(ndtr(skill + ndtri(at_fpr))), 0
+    fake = np.repeat([False, True], n)
+    person = np.tile(np.arange(n) // each, 2)
+    for _ in range(n_sim):
+        shared = np.tile(np.repeat(rng.normal(size=n // each), each), 2)
+        score = together**0.5 * shared + (1 - together) ** 0.5 * rng.normal(size=2 * n) + skill * fake
+        table = table_of(score, fake, np.zeros(2 * n, int), person if each > 1 else None, None, n)
+        [found] = score_measures(SortedScores.of(table), whole(1), z_value(0.95))
+        curve = found.curve.thin(200)
+        [low], [high] = curve_band(curve.fpr, curve.fnr, found.worth, 0.95, [at_fpr])
+        hits += low <= 1 - truth <= high
+    return hits / n_sim
+
+
 STUDIES = [
     *[
         Study("Any group's scores said to be shifted, though equal", case, AROUND_5,
@@ -331,6 +361,17 @@ STUDIES = [
             ("40 persons of ten images, calibrated", 40, 10, 0.0, 1_000),
             ("40 persons of ten images, logits 0.5 too high", 40, 10, 0.5, 1_000),
         )
+    ],
+    *[
+        Study("Band of a ROC curve, at one FPR", f"{case}, FPR {100 * at:g} %", AT_LEAST,
+              partial(band_coverage, n, skill, together, each, at), 2_000)
+        for case, n, skill, together, each in (
+            ("30 pairs, AUC 0.86", 30, 1.5, 0.5, 1),
+            ("150 pairs, AUC 0.96", 150, 2.5, 0.0, 1),
+            ("1,000 pairs, AUC 0.86", 1_000, 1.5, 0.5, 1),
+            ("40 persons of ten pairs, AUC 0.86", 400, 1.5, 0.5, 10),
+        )
+        for at in (0.01, 0.1, 0.5)
     ],
     *[
         Study("FNR of a group at a fixed FPR", case, AT_LEAST,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
 from audit.data.counts import Floats
 
@@ -58,6 +58,28 @@ def wilson(p: ArrayLike, n: ArrayLike, z: ArrayLike) -> Bounds:
         low, high = np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
     low, high = np.where(p == 0, 0.0, low), np.where(p == 1, 1.0, high)
     undefined = (n == 0) | np.isnan(p)
+    return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+
+
+def exact(p: ArrayLike, n: ArrayLike, alpha: float) -> Bounds:
+    """Exact interval of a proportion: missed with probability alpha at most, however rare the errors are.
+
+    Args:
+        p: Proportion in 0-1; NaN gives NaN.
+        n: Number of independent images it is worth, >= 0; need not be whole.
+        alpha: Chance of missing the truth, in 0-1, half of it on either side.
+
+    Source: Clopper & Pearson 1934, Biometrika 26:404-413.
+
+    >>> [round(float(bound), 4) for bound in exact(0.1, 100, 0.05)]
+    [0.049, 0.1762]
+    """
+    p, n = np.asarray(p, dtype=float), np.asarray(n, dtype=float)
+    errors, right = p * n, (1 - p) * n
+    with np.errstate(invalid="ignore"):
+        low = np.where(errors > 0, betaincinv(np.maximum(errors, 1e-300), right + 1, alpha / 2), 0.0)
+        high = np.where(right > 0, betaincinv(errors + 1, np.maximum(right, 1e-300), 1 - alpha / 2), 1.0)
+    undefined = ~(n > 0) | np.isnan(p)
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
 
 

@@ -37,6 +37,8 @@ class ScoreMeasures:
     auc_interval: tuple[float, float]
     eer: float
     eer_interval: tuple[float, float]
+    worth: tuple[float, float]
+    """Independent reals and fakes behind the curve: whole units count as one image (Kish's sample size)."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[S
     else:
         variances, effective = _unit_variance(table, grouping, influence)
         shared = _unit_covariance(table, grouping, curves)
-    sizes, images = _sizes(table, grouping), _images(table, grouping)
+    sizes, images, worth = _sizes(table, grouping), _images(table, grouping), _worth(table, grouping)
     return [
         ScoreMeasures(
             curve=curve,
@@ -93,9 +95,10 @@ def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[S
             auc_interval=auc_interval(area, float(variance), int(size[0]), int(size[1]), float(n), z),
             eer=(rate := eer(curve)),
             eer_interval=eer_interval(curve, rate, float(covariance), z, image, float(size.min())),
+            worth=(float(own[0]), float(own[1])),
         )
-        for curve, area, variance, n, covariance, size, image in zip(
-            curves, areas, variances, effective, shared, sizes, images, strict=True
+        for curve, area, variance, n, covariance, size, image, own in zip(
+            curves, areas, variances, effective, shared, sizes, images, worth, strict=True
         )
     ]
 
@@ -125,6 +128,20 @@ def _images(table: ScoreTable, grouping: Grouping) -> Floats:
     if table.weight is None:
         return np.bincount(group, minlength=k).reshape(-1, 2).astype(np.float64)
     total, squares = (np.bincount(group, weights=table.weight**power, minlength=k) for power in (1, 2))
+    return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0).reshape(-1, 2)
+
+
+def _worth(table: ScoreTable, grouping: Grouping) -> Floats:
+    """[k, 2]: reals and fakes, had all images of a unit the same score: (sum w)^2 / sum w^2 over units.
+
+    No correlation within units makes a rate vary more than that, whatever the threshold.
+    """
+    if table.unit is None:
+        return _images(table, grouping)
+    k, group = 2 * len(grouping), grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
+    key, row = np.unique(table.unit * k + group, return_inverse=True)
+    sums = np.bincount(row.reshape(-1), weights=table.weight)
+    total, squares = (np.bincount(key % k, weights=sums**power, minlength=k) for power in (1, 2))
     return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0).reshape(-1, 2)
 
 

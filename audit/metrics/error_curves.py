@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from audit.data.counts import Floats, Numbers
+from audit.inference.proportion_intervals import exact
 from audit.metrics.rates import divide
 
 FAKE_PRIOR = 0.05
@@ -124,6 +125,49 @@ def _weighted_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats) -> E
         n_real=float(passed[-1]),
         n_fake=float(missed[-1]),
     )
+
+
+def curve_band(
+    fpr: ArrayLike, fnr: ArrayLike, worth: tuple[float, float], confidence: float, at: ArrayLike
+) -> tuple[Floats, Floats]:
+    """A pointwise band around a ROC or DET curve: the lowest and the highest FNR at given FPRs.
+
+    Around each point of the curve lies the ellipse whose half axes are the exact intervals of FPR and FNR;
+    the band is all that any of them touches. So at one FPR it joins the error of the FNR and that of the FPR
+    times the slope of the curve, as the variance of an empirical ROC curve does, and needs no density of
+    scores. It holds for one FPR at a time, not for the whole curve at once. The classes are taken as
+    independent: where the halves of a pair score alike, that is on the safe side.
+
+    Args:
+        fpr: [m], in 0-1, falling from 1 to 0.
+        fnr: [m], in 0-1, rising from 0 to 1.
+        worth: Independent reals and fakes behind them.
+        confidence: In 0-1.
+        at: FPRs [k], in 0-1.
+
+    Returns:
+        float64 [k] twice, in 0-1; NaN where a class is lacking.
+
+    Source: variance of Hsieh & Turnbull 1996, Annals of Statistics 24:25-40; limits joined as by Zou & Donner
+    2008, Statistics in Medicine 27:1693-1702.
+    """
+    f, m = np.asarray(fpr, dtype=float), np.asarray(fnr, dtype=float)
+    alpha = 1 - confidence
+    f_low, f_high = exact(f, worth[0], alpha)
+    m_low, m_high = exact(m, worth[1], alpha)
+    apart = np.asarray(at, dtype=float)[:, None] - f
+    best = m - (m - m_low) * _reach(-apart, f - f_low)
+    worst = m + (m_high - m) * _reach(apart, f_high - f)
+    return best.min(axis=1, where=~np.isnan(best), initial=1.0), worst.max(
+        axis=1, where=~np.isnan(worst), initial=0.0
+    )
+
+
+def _reach(distance: Floats, half_axis: Floats) -> Floats:
+    """Height of an ellipse, 1 at its middle and beyond it on the near side; NaN outside its half axis."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        height = np.sqrt(1 - (distance / half_axis) ** 2)
+    return np.where(distance <= 0, 1.0, np.where(distance <= half_axis, height, np.nan))
 
 
 def eer(curve: ErrorCurve) -> float:

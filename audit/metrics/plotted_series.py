@@ -65,7 +65,10 @@ def series_of(grouping: Grouping, measured: Sequence[ScoreMeasures], axes: Axes)
     points = _n_points(grouping)
     pairs = list(zip(grouping.names, (one.curve for one in measured), strict=True))
     return Series(
-        curves=[_curve(grouping.attribute, name, curve.thin(points)) for name, curve in pairs],
+        curves=[
+            _curve(grouping.attribute, name, one.curve.thin(points), one.worth)
+            for name, one in zip(grouping.names, measured, strict=True)
+        ],
         histograms=[_histogram(grouping.attribute, name, curve, axes.edges) for name, curve in pairs],
         sweep=[_sweep(grouping.attribute, name, curve, axes.thresholds) for name, curve in pairs],
     )
@@ -78,13 +81,15 @@ def _n_points(grouping: Grouping) -> int:
     return 60 if ":" in grouping.attribute else 200
 
 
-def _curve(attribute: str, group: str, curve: ErrorCurve) -> Curve:
+def _curve(attribute: str, group: str, curve: ErrorCurve, worth: tuple[float, float]) -> Curve:
     return Curve(
         attribute=attribute,
         group=group,
         thresholds=curve.thresholds.tolist(),
         fpr=curve.fpr.tolist(),
         fnr=curve.fnr.tolist(),
+        worth_real=worth[0],
+        worth_fake=worth[1],
     )
 
 

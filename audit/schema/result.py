@@ -23,7 +23,7 @@ from audit.schema.gates import NoSkill, RateLimit, Usefulness
 from audit.schema.nullable import Interval, Rate, Record
 from pipelines.visible import encodable
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 """Bumped in the minor part when fields with defaults are added (older files still open as they are), in the
 major part when the meaning or the place of something changes."""
 
@@ -351,6 +351,10 @@ class Curve(Record):
     thresholds: list[Rate]
     fpr: list[Rate]
     fnr: list[Rate]
+    worth_real: Rate = math.nan
+    """Independent images that the FPR is worth, for its band; null in records before 1.4."""
+    worth_fake: Rate = math.nan
+    """The same for the FNR."""
 
 
 class Histogram(Record):

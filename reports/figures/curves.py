@@ -15,6 +15,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from audit.metrics.error_curves import curve_band
 from audit.schema.result import OVERALL, Curve, Histogram
 from audit.wording.numbers import percent
 from audit.wording.verdict_text import group_label
@@ -48,10 +49,46 @@ def thin(curve: Curve) -> Curve:
     return curve.model_copy(update=dict(zip(("thresholds", "fpr", "fnr"), columns, strict=True)))
 
 
+def _style(curve: Curve, index: int) -> tuple[str, str]:
+    return (palette.TEXT, "solid") if curve.attribute == OVERALL else palette.line_style(index)
+
+
+LEAST, MOST = 0.0004, 0.95
+"""Where a band ends on probit axes, outside what is shown."""
+BAND_POINTS = 80
+
+
+def _band(curve: Curve, index: int, kind: str, confidence: float) -> dict[str, Any] | None:
+    """The pointwise band as a pale area in the colour of its line; None where its worth is not on record."""
+    if not (curve.worth_real > 0 and curve.worth_fake > 0):
+        return None
+    normal = NormalDist()
+    start, end = (normal.inv_cdf(v) for v in (LEAST, MOST))
+    steps = [start + (end - start) * i / (BAND_POINTS - 1) for i in range(BAND_POINTS)]
+    at = [normal.cdf(step) for step in steps]
+    at = [0.0, *at, 1.0] if kind == "roc" else at
+    worth = (curve.worth_real, curve.worth_fake)
+    best, worst = (limit.tolist() for limit in curve_band(curve.fpr, curve.fnr, worth, confidence, at))
+    across, along = [*at, *reversed(at)], [*best, *reversed(worst)]
+    if kind == "roc":
+        x, y = _rounded(across), _rounded([1 - v for v in along])
+    else:
+        x, y = [_probit(v) for v in across], [_probit(min(max(v, LEAST), MOST)) for v in along]
+    return {
+        "x": x,
+        "y": y,
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": _style(curve, index)[0],
+        "opacity": 0.16,
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+
+
 def _line(curve: Curve, index: int, kind: str) -> dict[str, Any]:
-    colour, dash = palette.line_style(index)
-    if curve.attribute == OVERALL:
-        colour, dash = palette.TEXT, "solid"
+    colour, dash = _style(curve, index)
     if kind == "roc":
         x, y = _rounded(curve.fpr), _rounded([1 - v for v in curve.fnr])
     else:
@@ -81,13 +118,23 @@ def other_side(curve: Curve) -> Curve:
     return curve.model_copy(update={"fpr": curve.fnr, "fnr": curve.fpr})
 
 
-def curves(chosen: Sequence[Curve], kind: str, titles: tuple[str, str, str] = REAL_SIDE) -> go.Figure:
+def curves(
+    chosen: Sequence[Curve],
+    kind: str,
+    titles: tuple[str, str, str] = REAL_SIDE,
+    confidence: float | None = None,
+) -> go.Figure:
     """ROC (`kind` "roc") or DET ("det", probit axes) of several groups on one pair of axes.
+
+    With a confidence each curve lies in its pointwise band (`audit.metrics.error_curves.curve_band`).
 
     Source of the probit axes: Martin et al., "The DET curve in assessment of detection task performance",
     Eurospeech 1997. Rates of exactly 0 or 1 have no place on them and are left out.
     """
-    figure = go.Figure([go.Scatter(**_line(thin(c), i, kind)) for i, c in enumerate(chosen)])
+    thinned = [thin(c) for c in chosen]
+    bands = [_band(c, i, kind, confidence) for i, c in enumerate(thinned)] if confidence else []
+    figure = go.Figure([go.Scatter(**one) for one in bands if one])
+    figure.add_traces([go.Scatter(**_line(c, i, kind)) for i, c in enumerate(thinned)])
     x: dict[str, Any] = {"title": {"text": titles[0]}}
     y: dict[str, Any] = {"title": {"text": titles[1 if kind == "roc" else 2]}}
     if kind == "roc":
@@ -144,7 +191,7 @@ def histograms(chosen: Sequence[Histogram], threshold: float) -> go.Figure:
             shapes=[{**mark, "line": line}],
             showlegend=True,
             legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-            xaxis={"title": {"text": "Score (higher: more fake); dashed: the threshold"}},
+            xaxis={"title": {"text": "Score; dashed: the threshold"}},
             yaxis={
                 "tickvals": list(range(len(chosen))),
                 "ticktext": names,

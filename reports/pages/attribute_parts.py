@@ -68,7 +68,7 @@ def overall_figures(book: Figures, result: AuditResult, attribute: str, index: i
     shown = []
     for kind in ("roc", "det") if lines else ():
         alt = f"{kind.upper()} curve, {by}{few}. AUC and error rates are in the tables."
-        figure = curve_figures.curves(lines, kind)
+        figure = curve_figures.curves(lines, kind, confidence=result.config.confidence)
         shown.append(show(book, f"{kind}-{index}", figure, f"{kind.upper()}, {by}{few}", alt))
     if 0 < len(strips) <= MAX_ROWS:
         figure = curve_figures.histograms(strips, result.config.threshold)

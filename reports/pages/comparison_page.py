@@ -235,7 +235,8 @@ def _figures(book: Figures, record: Comparison, curves: list[Curve]) -> tuple[li
     lines = []
     for kind in ("roc", "det") if curves else ():
         caption = f"{kind.upper()} of every detector, all its images"
-        figure = curve_figures.curves(curves, kind)
+        banded = record.confidence if len(curves) <= curve_figures.MAX_LINES else None
+        figure = curve_figures.curves(curves, kind, confidence=banded)
         lines.append(show(book, f"{kind}-all", figure, caption, f"{caption}. AUC and rates in the table."))
     return gaps, lines
 

@@ -31,6 +31,7 @@ QUICK = {
     "Calibration: in the large": 0.06,
     "Calibration: ECE": 0.06,
     "FNR of a group at a fixed FPR": 0.03,
+    "Band of a ROC curve, at one FPR": 0.03,
     "Spread of rates: GARBE": 0.1,
     "Disparity whose pair is not the one proven": 0.03,
     "Reference, both rates and two attributes at once": 0.03,

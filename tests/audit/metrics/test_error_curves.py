@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 from scipy.optimize import brentq
+from scipy.stats import beta
 from sklearn import metrics as sk
 
 from audit.metrics import error_curves as curves
@@ -131,3 +132,25 @@ def test_share_of_fakes_around_the_eer_threshold_by_counting():
     fake = np.linspace(0.1, 0.9, 200) + 1e-4
     curve = curve_of([*real, *fake], [False] * 200 + [True] * 200)
     assert curves.eer_density_share(curve) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_a_band_holds_its_curve_and_grows_with_both_errors():
+    fpr, fnr = [1.0, 0.2, 0.01, 0.0], [0.0, 0.05, 0.4, 1.0]
+    low, high = curves.curve_band(fpr, fnr, (100, 40), 0.95, fpr)
+    assert (low <= fnr).all() and (fnr <= high).all()
+    fewer_low, fewer_high = curves.curve_band(fpr, fnr, (10, 40), 0.95, fpr)
+    assert (fewer_low <= low).all() and (high <= fewer_high).all() and (fewer_high > high).any()
+
+
+def test_a_band_is_the_exact_interval_where_the_fpr_is_as_good_as_known():
+    low, high = curves.curve_band([1.0, 0.5, 0.0], [0.0, 0.25, 1.0], (1e12, 40), 0.95, [0.5])
+    assert low[0] == pytest.approx(beta.ppf(0.025, 10, 31))
+    assert high[0] == pytest.approx(beta.ppf(0.975, 11, 30))
+
+
+def test_a_band_joins_two_errors_as_the_variance_of_a_roc_curve_does():
+    """Slope 1, both rates 0.5: Hsieh and Turnbull's variance is p (1 - p) (1 / n_real + 1 / n_fake)."""
+    fpr = np.linspace(1, 0, 2001)
+    low, high = curves.curve_band(fpr, 1 - fpr, (4000, 1000), 0.95, [0.5])
+    half = 1.96 * (0.25 / 4000 + 0.25 / 1000) ** 0.5
+    assert [0.5 - low[0], high[0] - 0.5] == pytest.approx([half, half], rel=0.03)

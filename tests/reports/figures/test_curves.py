@@ -88,3 +88,17 @@ def test_the_gap_of_one_group_is_undefined(result):
     one = [s for s in result.sweep if s.attribute == "gender"][:1]
     assert all(math.isnan(v) for v in gap_at_thresholds(one, "fpr", 30))
     assert gap_figure(result.model_copy(update={"sweep": one}), "gender").data[0].y[0] is None
+
+
+def test_a_band_holds_its_curve_and_stands_behind_it():
+    fpr, fnr = [1.0, 0.2, 0.01, 0.0], [0.0, 0.05, 0.4, 1.0]
+    curve = Curve(
+        attribute="a", group="g", thresholds=[0, 1, 2, 3], fpr=fpr, fnr=fnr, worth_real=100, worth_fake=40
+    )
+    for kind in ("roc", "det"):
+        band, line = curve_figures.curves([curve], kind, confidence=0.95).data
+        assert band.fill == "toself" and band.fillcolor == line.line.color and not band.showlegend
+        assert None not in band.x and None not in band.y
+    assert len(curve_figures.curves([curve], "roc").data) == 1, "no confidence, no band"
+    old = curve.model_copy(update={"worth_real": math.nan})
+    assert len(curve_figures.curves([old], "roc", confidence=0.95).data) == 1
