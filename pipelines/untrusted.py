@@ -13,10 +13,11 @@ import codecs
 import csv
 import io
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,8 @@ UTF8 = "utf-8-sig"
 MAX_LOOKED_AT = 100
 """Lines by which a separator is judged."""
 _MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_HINT = re.compile(r'"?sep=([;,\t|])"?[;,\t|]*', re.IGNORECASE)
+"""A first line that tells Excel the separator, such as "sep=;": it is no row."""
 _NOT_WINDOWS = b"\x81\x8d\x8f\x90\x9d"
 _CHUNK = 1 << 20
 
@@ -140,7 +143,7 @@ def csv_encoding(path: Path) -> str:
         with open_regular(path) as file:
             first = file.read(4)
             if first.startswith(b"PK\x03\x04"):
-                raise UnreadableFile(f"{path} is a workbook or an archive, not text: save it as CSV")
+                raise UnreadableFile(f"{path} is a workbook or an archive, not text: save its sheet as CSV")
             marked = next((name for mark, name in _MARKS if first.startswith(mark)), None)
             wide = {(True, False): "utf-16-be", (False, True): "utf-16-le"}
             known = marked or wide.get((first[:1] == b"\0", first[1:2] == b"\0"))
@@ -172,6 +175,8 @@ def csv_separator(path: Path, encoding: str = UTF8) -> str:
     Raises:
         UnreadableFile: as `csv_shape`, of the first lines.
     """
+    if told := _told_separator(path, encoding):
+        return told
     with _text(path, encoding) as file:
         lines = [line for _, line in islice(_lines(path, file), MAX_LOOKED_AT)]
     best, merit = ",", (0.0, 0)
@@ -184,6 +189,13 @@ def csv_separator(path: Path, encoding: str = UTF8) -> str:
             found = (sum(n == counts[0] for n in counts) / len(counts), counts[0])
             best, merit = (separator, found) if found > merit else (best, merit)
     return best
+
+
+def _told_separator(path: Path, encoding: str) -> str:
+    """What a first line "sep=;" says; nothing where there is none."""
+    with _text(path, encoding) as file:
+        found = _HINT.fullmatch(file.readline(len("'sep=;'") + MAX_COLUMNS).rstrip("\r\n"))
+    return found[1] if found else ""
 
 
 @contextmanager
@@ -208,6 +220,8 @@ class CsvShape:
     """Of the columns."""
     n_rows: int
     """Lines below the header that are not blank."""
+    n_above: int = 0
+    """Lines above the header that tell the separator: 0 or 1."""
 
 
 def csv_shape(path: Path, separator: str = ",", encoding: str = UTF8, quoted: bool = True) -> CsvShape:
@@ -223,8 +237,10 @@ def csv_shape(path: Path, separator: str = ",", encoding: str = UTF8, quoted: bo
         UnreadableFile: as `read_text` (of any size); no header; too many columns; a line that is too long,
             holds a NUL, has more or fewer fields than the header, or a quote that does not close on it.
     """
+    above = int(bool(_told_separator(path, encoding)))
     with _text(path, encoding) as file:
-        return _shape(path, _lines(path, file), separator, quoted)
+        shape = _shape(path, islice(_lines(path, file), above, None), separator, quoted)
+    return replace(shape, n_above=above)
 
 
 def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
@@ -250,9 +266,13 @@ def _shape(path: Path, lines: Iterator[tuple[int, str]], separator: str, quoted:
         plain = not quoted or '"' not in line
         found = line.count(separator) if plain else len(_fields(path, number, line, separator)) - 1
         if found != n_separators:
+            wrong = (
+                "a row that lost or gained a field; correct it"
+                if n_separators
+                else "take out what stands above the names of the columns"
+            )
             raise UnreadableFile(
-                f"{path} line {number} has {found + 1} fields, its header {len(names)}: a row that lost or "
-                "gained a field; correct it"
+                f"{path} line {number} has {found + 1} fields, its header {len(names)}: {wrong}"
             )
         n_rows += 1
     return CsvShape(names, n_rows)
@@ -311,7 +331,7 @@ def read_csv(
     frame = pd.read_csv(
         path, sep=separator, usecols=usecols, dtype=dtype, nrows=n_head, encoding=encoding, decimal=decimal,
         na_values=dict(na_values) if isinstance(na_values, Mapping) else list(na_values),
-        keep_default_na=False, index_col=False, skipinitialspace=skip_blanks,
+        keep_default_na=False, index_col=False, skipinitialspace=skip_blanks, skiprows=shape.n_above,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
     )  # fmt: skip
     expected = shape.n_rows if n_head is None else min(n_head, shape.n_rows)

@@ -23,6 +23,9 @@ from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig,
 from audit.data.table_words import all_label_words, normal
 from audit.errors import GroupError
 
+ALSO_CALLED = {"gender": "sex", "race": "ethnicity"}
+"""Other names of the usual attributes."""
+
 FEW_VALUES = 20
 """A column with at most this many values is taken for an attribute where none is named."""
 
@@ -84,9 +87,14 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
 
 
 def preferred(names: Iterable[object]) -> list[str]:
-    """Age, gender and race in a table's own spelling, as far as it has them."""
+    """Age, gender or sex, race or ethnicity in a table's own spelling, as far as it has them.
+
+    >>> preferred(["Sex", "Ethnicity", "camera"]), preferred(["race", "ethnicity"])
+    (['Sex', 'Ethnicity'], ['race'])
+    """
     names = list(names)
-    return [found for name in PREFERRED_ATTRIBUTES if (found := spelled(name, names)) is not None]
+    called = [(name, ALSO_CALLED.get(name, name)) for name in PREFERRED_ATTRIBUTES]
+    return [found for name, other in called if (found := spelled(name, names) or spelled(other, names))]
 
 
 def usual_attributes(frame: pd.DataFrame, config: AuditConfig) -> dict[str, None]:

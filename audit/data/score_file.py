@@ -36,6 +36,7 @@ from pipelines.untrusted import (
 
 PARQUET = {".parquet", ".pq"}
 TEXT = {".csv", ".tsv", ".txt"}
+WORKBOOKS = {".xlsx", ".xls", ".xlsm", ".ods", ".numbers"}
 HEAD_ROWS = 20_000
 """Rows by which columns are judged before the file is read."""
 FEW_WORDS = 200
@@ -197,6 +198,10 @@ def _readable(path: Path) -> Iterator[None]:
     """Within this context, what is wrong with the file ends as one sentence."""
     if not path.is_file():
         raise ScoreFileError(f"no score file at {path}; give a .csv or .parquet file with one row an image")
+    if path.suffix.lower() in WORKBOOKS:
+        raise ScoreFileError(
+            f"{path} is a workbook: save the sheet with the scores as CSV, and give that file"
+        )
     if path.suffix.lower() not in {*PARQUET, *TEXT}:
         raise ScoreFileError(f"{path} is not a .csv or .parquet file; convert it and try again")
     try:

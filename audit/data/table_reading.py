@@ -29,6 +29,8 @@ HOW_READ = "How the table was read:"
 NUMERIC_SHARE = 0.95
 """Share of a column's values that must be numbers for it to be guessed as the scores."""
 MAX_LABELS = 50
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3})+(\.\d+)?|(\.\d{3})+(,\d+)?|([ '’]\d{3})+([.,]\d+)?)")
+"""Numbers such as 1,234.5 and 1.234,5."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+ ?%?")
 _NOT_SCORES = frozenset(
     {"confidence", "age", "year", "weight", "quality", "sharpness", "blur", "brightness", "width", "height"}
@@ -316,7 +318,12 @@ class _Found:
     def scale(self, name: str) -> tuple[bool, bool]:
         """Whether scores are percentages, and whether they say how real an image is."""
         numbers, others = self.numbers(name)
-        if others:
+        if others and all(_THOUSANDS.fullmatch(text) for text in others):
+            self.ask(
+                f"column '{name}' sets thousands apart ({words.few(others[:2])})",
+                "write its numbers without them and save the table again",
+            )
+        elif others:
             self.ask(
                 f"column '{name}' holds {words.few(others)}, no numbers",
                 f"--score-column NAME, or --read missing={','.join(others[:3])} where they mean no score",

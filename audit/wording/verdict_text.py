@@ -34,7 +34,7 @@ UNEQUAL = "unequal, size open"
 _ORDER = {DISPARITY: 0, INSUFFICIENT: 1, WITHIN: 2}
 MOST_NAMED = 5
 """Groups listed by name before the rest are counted."""
-_LABELLED = {"race": "{}", "gender": "{}", "age": "as aged {}"}
+_LABELLED = {"race": "{}", "ethnicity": "{}", "gender": "{}", "sex": "{}", "age": "as aged {}"}
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
 RATE_NAMES = {"fpr": "Real images flagged as fake", "fnr": "Fakes let through"}
 

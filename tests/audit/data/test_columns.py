@@ -54,6 +54,14 @@ def test_unaudited_columns_are_named(frame, tmp_path, suffix):
     assert {"label", "score", "pair_id", "Race"} <= set(written.columns)
 
 
+def test_sex_and_ethnicity_are_usual_attributes_too(frame):
+    said = (
+        frame.drop(columns="Age").rename(columns={"Race": "Ethnicity", "camera": "SEX"}).assign(glasses="no")
+    )
+    assert find_attributes(said, CONFIG) == ["SEX", "Ethnicity"]
+    assert find_attributes(said.assign(race=said.Ethnicity), CONFIG) == ["SEX", "race"]
+
+
 def test_bins_make_a_number_an_attribute_whatever_the_capitals(frame, tmp_path):
     frame.to_csv(tmp_path / "s.csv", index=False)
     config = AuditConfig(bins={"age": [18.0, 65.0]}, n_boot=100)

@@ -170,8 +170,9 @@ def test_empty_field_in_a_csv_is_a_missing_label(twelve_pairs, tmp_path):
         ("none.csv", None, "no score file at"),
         ("empty.csv", b"", "is empty: a table begins with"),
         ("junk.parquet", b"PAR1 no", "is not a readable Parquet file"),
-        ("book.csv", b"PK\x03\x04 workbook", "is a workbook or an archive, not text: save it as CSV"),
-        ("scores.xlsx", b"x", "is not a .csv or .parquet file"),
+        ("book.csv", b"PK\x03\x04 workbook", "is a workbook or an archive, not text: save its sheet as CSV"),
+        ("scores.xlsx", b"x", "is a workbook: save the sheet with the scores as CSV, and give that file"),
+        ("scores.json", b"x", "is not a .csv or .parquet file"),
     ],
 )
 def test_bad_files(tmp_path, name, content, message):

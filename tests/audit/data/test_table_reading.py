@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Dialect:
     header: str = "lower"
     line_end: str = "\n"
     quote_all: bool = False
+    hint: bool = False
 
 
 LABELS = [
@@ -77,6 +79,7 @@ DIALECTS = st.builds(
     header=st.sampled_from(["lower", "upper", "title", "hyphen"]),
     line_end=st.sampled_from(["\n", "\r\n"]),
     quote_all=st.booleans(),
+    hint=st.booleans(),
 )
 SETTINGS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -110,7 +113,8 @@ def written(table: pd.DataFrame, dialect: Dialect) -> bytes:
         said["label"] = dialect.labels[said["label"]]
         said["score"] = number(said["score"], dialect)
         writer.writerow([dialect.missing if pd.isna(value) else value for value in said.values()])
-    return out.getvalue().encode(dialect.encoding)
+    hint = f"sep={dialect.separator}{dialect.line_end}" if dialect.hint else ""
+    return (hint + out.getvalue()).encode(dialect.encoding)
 
 
 def same(found: ScoreTable, wanted: ScoreTable) -> None:
@@ -163,6 +167,34 @@ def test_what_was_guessed_is_said_with_the_option_that_says_otherwise(tmp_path):
         "missing": ("where it says 'n/a' (race 2)", "--read missing=WORD,WORD"),
     }
     assert reading.record()["labels"] == {"REAL": "real", "FAKE": "fake"}
+
+
+def test_a_first_line_may_tell_excel_the_separator(tmp_path):
+    """Named, it decides, also where fields hold the other marks; line numbers stay those of the file."""
+    text = 'sep=;\nlabel;score;race\nreal;0,1;"a, b"\nfake;0,9;"a, b"\n'
+    (tmp_path / "s.csv").write_text(text)
+    read = read_scores(tmp_path / "s.csv", CONFIG)
+    assert read.reading.separator == ";" and read.frame["score"].tolist() == [0.1, 0.9]
+    (tmp_path / "s.csv").write_text(text + "real;0,2\n")
+    with pytest.raises(ScoreFileError, match=r"s\.csv line 5 has 2 fields, its header 3: a row that lost"):
+        read_scores(tmp_path / "s.csv", CONFIG)
+
+
+def test_a_title_above_the_names_is_to_be_taken_out(tmp_path):
+    (tmp_path / "s.csv").write_text("Report of May\n\nlabel,score,race\nreal,0.1,a\n")
+    with pytest.raises(
+        ScoreFileError, match=r"line 3 has 3 fields, its header 1: take out what stands above"
+    ):
+        read_scores(tmp_path / "s.csv", CONFIG)
+
+
+@pytest.mark.parametrize("written_as", ["1,234.5", "1.234,5", "1 234,5", "1'234.5", "12,345,678"])
+def test_thousands_set_apart_are_named(tmp_path, written_as):
+    table = canonical().assign(score=written_as)
+    table.to_csv(tmp_path / "s.csv", index=False, sep="|")
+    said = re.escape(f"column 'score' sets thousands apart ({written_as!r}): write its numbers without them")
+    with pytest.raises(UnclearTableError, match=said):
+        read_scores(tmp_path / "s.csv", CONFIG)
 
 
 def test_nothing_is_said_of_a_table_as_we_write_it(tmp_path):
