@@ -28,7 +28,7 @@ def trade_off_figure(record: MitigationResult) -> go.Figure:
             xaxis={"title": {"text": "Mean of FPR and FNR, all images"}, "tickformat": ".1~%",
             "range": _range(record, "error")},
             yaxis={
-                "title": {"text": "The same, worst group"}, "tickformat": ".1~%",
+                "title": {"text": "Mean of FPR and FNR, worst group"}, "tickformat": ".1~%",
                 "range": _range(record, "worst_group_error"),
             },
         )

@@ -3,7 +3,7 @@
     python reports/pictures/take.py RUN_DIR
 
 Enters: a run folder with `report.html` (the demo's: rendered faces only, never photographs of people).
-Leaves: PNG files beside this script, each under 300 kB.
+Leaves: PNG files beside this script, each under 200 kB.
 
 Why a script: pictures that nobody can take again go stale.
 """
@@ -29,7 +29,7 @@ SHOTS = [
     ("phone", "#answer", PHONE, "light"),
 ]
 """Name of the file, section, window, colours."""
-MAX_BYTES = 300_000
+MAX_BYTES = 200_000
 
 
 def take(page: Page, name: str, section: str) -> None:

@@ -80,7 +80,7 @@ def candidates_table(record: MitigationResult) -> Table:
         }
         for one in record.candidates
     ]  # fmt: skip
-    return Table("candidates", "Tried on the fitting part, in fifths", columns, rows)
+    return Table("candidates", "Candidates, compared on the fitting part alone (five folds)", columns, rows)
 
 
 def rules_table(trial: Trial) -> Table:
