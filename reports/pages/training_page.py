@@ -27,7 +27,9 @@ def epochs_table(record: dict[str, Any]) -> Table:
         Column("train_accuracy", "Training accuracy", "percent"),
         Column("valid_accuracy", "Validation accuracy", "percent"),
     ]  # fmt: skip
-    return Table("epochs", "Loss and accuracy, epoch by epoch", columns, [dict(epoch) for epoch in record["epochs"]])
+    return Table(
+        "epochs", "Loss and accuracy, epoch by epoch", columns, [dict(epoch) for epoch in record["epochs"]]
+    )
 
 
 def headline(record: dict[str, Any]) -> str:
