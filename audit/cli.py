@@ -36,6 +36,8 @@ from audit.commands.common import errors, typed
 from audit.commands.questions import mitigate, shortcuts, stress
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
+from pipelines import places
+from pipelines.place_urls import is_url
 from pipelines.visible import visible
 from reports import errors as report_errors
 
@@ -49,6 +51,9 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 
 MAX_MESSAGE = 1500
 """Characters of an error's line: a file may hold names of any length."""
+
+NO_PLACES = frozenset({"--name", "--detector-version"})
+"""Options whose value is a word for the record, whatever it looks like."""
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Audit": (
@@ -98,9 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 can be printed all the same
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        with typed(arguments):
-            sys.exit(app(arguments, prog_name="audit", standalone_mode=False) or 0)
+        with typed(given):
+            sys.exit(app(with_copies(given), prog_name="audit", standalone_mode=False) or 0)
     except UsageError as error:
         context = getattr(error, "ctx", None)
         text = error.format_message()
@@ -117,6 +123,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MemoryError as fault:
         more = f" ({fault})" if str(fault) else ""
         _stop(f"the memory does not suffice{more}; take a smaller --batch-size, --n-boot or table")
+
+
+def with_copies(arguments: Sequence[str]) -> list[str]:
+    """Arguments with every address of a store replaced by its copy on this machine, which commands work on.
+
+    Raises:
+        PlaceError: an address that cannot be used.
+        MissingExtra: its package is not installed.
+    """
+    if {"-h", "--help"} & set(arguments):
+        return list(arguments)
+    found: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        is_place = is_url(value) and (option or before) not in NO_PLACES
+        found.append(f"{option}{equals}{places.local(value)}" if is_place else argument)
+    return found
 
 
 def _of_the_disk(fault: OSError) -> str:

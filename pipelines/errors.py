@@ -40,6 +40,7 @@ Nothing enters; the exception classes of the package leave.
     │   └── OutputInUse               another process is writing to the output folder
     ├── UnreadableFile                a file someone gave that is damaged, too large, or not what it should be
     ├── StorageError                  the disk is full, or the folder went away
+    ├── PlaceError                    an address that cannot be used, or a store that does not answer
     ├── SourceLost                    the photos' folder went away, or nothing can be read for now
     ├── CheckpointFormatError         a generator's weights are not a pSp checkpoint, or are damaged
     ├── GeneratorCodeError            a user's own generator fails, or changes size or type
@@ -275,6 +276,10 @@ class UnreadableFile(ExpectedError, ValueError):
 
 class StorageError(ExpectedError):
     """The output could not be written: disk full, folder gone, or not allowed."""
+
+
+class PlaceError(ExpectedError):
+    """An address (s3:// and the like) cannot be used: not answering, not allowed, gone, or no address."""
 
 
 class SourceLost(ExpectedError):

@@ -23,6 +23,7 @@ EXTRAS = {
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "c2pa": ("c2pa",),
     "voice": ("soundfile",),
+    "remote": ("fsspec", "s3fs"),
 }
 """Extra to the modules it brings."""
 

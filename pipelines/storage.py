@@ -1,6 +1,7 @@
 """Writing that survives being killed: temporary name, sync, rename.
 
-Bytes and paths enter; files leave that are whole or not there at all.
+Bytes and paths enter; files leave that are whole or not there at all. Where a path stands for a place in an
+object store (`pipelines.places`) a finished file is taken there, and a missing one fetched.
 
 Why every fault of the disk becomes one `StorageError`: a full disk, a lost mount and a folder
 without write permission all need the same from a person, one line that says which folder and why,
@@ -19,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pipelines import places
 from pipelines.errors import StorageError
 
 
@@ -78,6 +80,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
         raise
     if sync:
         sync_folder(path.parent)
+    places.push(path)
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -107,6 +110,7 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+    places.push(target)
 
 
 def open_regular(path: str | Path) -> io.BufferedReader:
@@ -116,8 +120,14 @@ def open_regular(path: str | Path) -> io.BufferedReader:
         OSError: the file is missing, is a pipe, a device or a folder, has a name no file can have, or cannot
             be read.
     """
+    how = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            handle = os.open(path, how)
+        except FileNotFoundError:
+            if not places.fetch(path):
+                raise
+            handle = os.open(path, how)
     except ValueError as fault:  # a NUL in the name
         raise OSError(errno.EINVAL, f"no name that a file can have ({fault})", str(path)) from fault
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -157,3 +167,4 @@ def write_json(path: Path, record: Any) -> None:
 def remove_tree(folder: Path) -> None:
     """Delete a folder that may be gone already."""
     shutil.rmtree(folder, ignore_errors=True)
+    places.remove(folder)

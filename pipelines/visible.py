@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.places import named
+
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Controls, formats (all that change direction are among them), half characters, line and page breaks."""
 _JOINERS = frozenset("\u200c\u200d")
@@ -24,12 +26,12 @@ ISOLATE, END_ISOLATE = "\u2068", "\u2069"
 
 
 def visible(text: object) -> str:
-    r"""Text that shows every character it has, on one line.
+    r"""Text that shows every character it has, on one line; the copy of a place in a store as its address.
 
     >>> visible("A\x1b[2J"), visible("\u202e9.1"), visible("Zo\u00eb \u05d0")
     ('A\\x1b[2J', '\\u202e9.1', 'Zoë א')
     """
-    text = str(text)
+    text = named(str(text))
     if text.isascii() and text.isprintable():
         return text
     return "".join(map(_shown, text))

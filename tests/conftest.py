@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,3 +28,48 @@ def parity_dir() -> Path:
     if not (folder / "parity.json").exists():
         pytest.skip(f"no parity reference at {folder}")
     return folder
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """An empty object store inside this process, behind memory:// addresses."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from pipelines import places
+
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+    yield MemoryFileSystem()
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+    places._COPIES.clear()
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """An S3 server on the loopback with the bucket `work`; what is in the environment leads to it."""
+    moto = pytest.importorskip("moto.server", reason="needs moto, of the extra [test]")
+    import s3fs
+
+    from pipelines import place_urls, places
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_MAX_ATTEMPTS": "1",
+        }.items():
+            environment.setenv(name, value)
+        place_urls._SYSTEMS.clear()
+        store = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+        store.mkdir("work")
+        yield store
+        place_urls._SYSTEMS.clear()
+        places._COPIES.clear()
+    server.stop()

@@ -20,6 +20,8 @@ from audit.errors import ConfigError
 from audit.runs.run_folder import refuse_other_request
 from audit.runs.score_audit import Extras, audit_score_file, audit_table
 from audit.schema.result import Provenance
+from pipelines.place_urls import is_url
+from pipelines.places import local
 
 if TYPE_CHECKING:
     from detectors.api import LoadedDetector
@@ -48,6 +50,7 @@ def audit_scores(
         scores: A DataFrame, or a CSV or Parquet file. label: 1 = fake; score: higher = more fake.
         attributes: Columns to audit, or the one to audit; by default age, gender and race.
         out: Run folder for `audit.json` and `scores.parquet`; without it the result is in memory alone.
+            It and the file may be in a store, such as s3://bucket/runs/a.
         overwrite: Replace another run in the folder.
         detector: Its name, or a mapping with name and version, for the record.
         command: The command line, for the record.
@@ -69,6 +72,7 @@ def audit_scores(
     [['A', 10, 0.0], ['B', 10, 0.0]]
     """
     asked = config_from(attributes, options, config)
+    out = None if out is None else local(out)
     about = {"name": detector} if isinstance(detector, str) else dict(detector or {})
     if out is not None:
         refuse_other_request(out, asked, Provenance(command=command, detector=about), overwrite)
@@ -76,7 +80,7 @@ def audit_scores(
         provenance = Provenance(command=command, data={"kind": "scores"}, detector=about)
         audited = audit_table(scores, asked, Extras(provenance))
     else:
-        audited = audit_score_file(scores, asked, command, about)
+        audited = audit_score_file(local(scores), asked, command, about)
     found = Audit(audited.result, scored=audited)
     if out is not None:
         found.write(out, overwrite)
@@ -139,6 +143,7 @@ def audit_images(
     asked = config_from(attributes, options, config)
     if (pairs is None) == (images is None):
         raise ConfigError("give either pairs (a pairs dataset) or images (a table or folder of images)")
+    out = None if out is None else local(out)
     if out is not None:
         refuse_other_request(out, asked, Provenance(command=command), overwrite)
     source = pairs if images is None else images
@@ -148,6 +153,7 @@ def audit_images(
     from audit.runs.image_audit import audit_images as audit_labelled
 
     asked = check_request(labelled, asked)
+    detector = local(detector) if isinstance(detector, str) and is_url(detector) else detector
     ready = _ready(detector, labelled, arch, settings, (device, trust), say or _log)
     temporary = None if out is not None else tempfile.TemporaryDirectory(prefix="audit-")
     scoring = Scoring(device, batch_size, include_seen=include_seen, progress=progress)

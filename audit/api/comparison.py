@@ -17,6 +17,7 @@ from audit.api.outcome import Audit, html_table
 from audit.errors import ComparisonError
 from audit.runs.compare_runs import compare_runs, write_comparison
 from audit.schema.comparison import AucDifference, ComparedRun, Comparison, ErrorDifference, GapChange
+from pipelines.places import local
 
 COMPARISON_PAGE = "comparison.html"
 
@@ -107,7 +108,7 @@ def compare(*runs: str | Path | Audit | Sequence[str | Path | Audit]) -> Detecto
 
 def _folder(run: str | Path | Audit) -> Path:
     if not isinstance(run, Audit):
-        return Path(run)
+        return local(run)
     if run.folder is None:
         raise ComparisonError(f"{run!r} lies in no folder; write it first: result.write('runs/NAME')")
     return run.folder

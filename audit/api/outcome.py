@@ -269,7 +269,9 @@ def load_audit(run_dir: str | Path) -> Audit:
     Raises:
         ResultFormatError: There is none, or it cannot be read.
     """
-    place = Path(run_dir)
+    from pipelines.places import local
+
+    place = local(run_dir)
     return Audit(load_record(place), place if place.is_dir() else place.parent)
 
 
@@ -291,12 +293,14 @@ def refuse_other_detector(record: AuditResult, sha256: str) -> AuditResult:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a run folder's files; pictures of another run there are replaced, the record comes last."""
-    from pipelines.storage import replace_file
+    from pipelines.places import push
+    from pipelines.storage import remove_tree, replace_file
 
     target.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(target / THUMBNAILS, ignore_errors=True)
+    remove_tree(target / THUMBNAILS)
     if (source / THUMBNAILS).is_dir():
         shutil.copytree(source / THUMBNAILS, target / THUMBNAILS)
+        push(*sorted((target / THUMBNAILS).iterdir()))
     for name in (SCORES_FILE, RUN_FILE, RESULT_FILE):
         if (source / name).is_file():
             replace_file(target / name, lambda path, name=name: shutil.copyfile(source / name, path))  # type: ignore[misc]

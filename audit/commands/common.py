@@ -23,6 +23,8 @@ from rich.console import Console
 
 from audit.errors import ExpectedError
 from pipelines.extras import require
+from pipelines.place_urls import without_credentials
+from pipelines.places import require_writable
 from pipelines.visible import encodable, visible
 
 PAIRS_PLACE = Path("pairs")
@@ -165,6 +167,7 @@ def require_folder(path: Path) -> None:
         raise CannotWrite(f"{there} is a file, and {path} is to be a folder: name another place")
     if not os.access(there, os.W_OK | os.X_OK):
         raise CannotWrite(f"{there} may not be written to: name another place, or change its rights")
+    require_writable(path)
 
 
 def require_file(path: Path) -> None:
@@ -183,9 +186,12 @@ _TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:
-    """The command as a person would type it again: the one being run, or the one with these arguments."""
+    """The command as a person would type it again: the one being run, or the one with these arguments.
+
+    Addresses in it stand without credentials.
+    """
     given = arguments or _TYPED.get() or sys.argv[1:]
-    return encodable(shlex.join(["audit", *given]))
+    return encodable(shlex.join(["audit", *map(without_credentials, given)]))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 
 from audit.commands.common import FAIRFACE_PLACES, PAIRS_PLACE, Device, require_file, show
 from pipelines.extras import EXTRAS, missing, package_of, require
+from pipelines.places import installed
 
 
 def doctor(
@@ -42,6 +43,7 @@ def doctor(
         _compare(psp, upstream, device)
         return
     _packages()
+    _stores()
     if not missing("images"):
         _devices()
         _generator()
@@ -100,6 +102,11 @@ def _generator() -> None:
 
     network = load_generator()
     print(f"embedded generator: {network.output_size_px} px, sha256 {network.sha256[:16]}…")
+
+
+def _stores() -> None:
+    lacking = [f"{scheme}:// " + (f"needs {name}" if name else "ready") for scheme, name in installed()]
+    print(f"object stores: {', '.join(lacking)}")
 
 
 def _places() -> None:

@@ -45,6 +45,7 @@ from audit.schema.benchmark import (
 from audit.schema.result import Curve, GroupResult, Measures
 from audit.schema.stress import Damage
 from pipelines.csv_text import frame_text
+from pipelines.places import name_of
 from pipelines.storage import write_text
 
 if TYPE_CHECKING:
@@ -312,7 +313,7 @@ def _dataset(
             reason = str(error)
     return BenchmarkDataset(
         name=name,
-        path=str(images.root),
+        path=name_of(images.root),
         layout=images.layout,
         n_images=len(images.table),
         kinds=images.kinds,

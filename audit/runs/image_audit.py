@@ -13,7 +13,6 @@ and the face finder, which treated all of them alike.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +53,8 @@ from audit.runs.run_folder import (
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AuditResult, Provenance, Sample
 from pipelines.dataset.manifest import MANIFEST, read_manifest
+from pipelines.places import name_of, push
+from pipelines.storage import remove_tree
 
 if TYPE_CHECKING:
     from detectors.data.datasets import LabelledImages
@@ -106,7 +107,7 @@ def audit_images(
     images = images if isinstance(images, LabelledImages) else read_images(images)
     if not isinstance(detector, Detector):
         detector = load_detector(detector, device=scoring.device)
-    data = {"kind": images.layout, "path": str(images.root)}
+    data = {"kind": images.layout, "path": name_of(images.root)}
     refuse_other_request(
         out, config, Provenance(command=command, detector=describe(detector), data=data), overwrite
     )
@@ -116,7 +117,7 @@ def audit_images(
         detector, images, device=scoring.device, include_seen=scoring.include_seen, options=options
     )
     result = audit_scored(scored, out, config, command, overwrite)
-    shutil.rmtree(work_dir, ignore_errors=True)
+    remove_tree(work_dir)
     return result
 
 
@@ -293,7 +294,7 @@ def _extras(scored: Scored, config: AuditConfig, command: str, manifest: pd.Data
     unreadable = scored.table.loc[scored.table["status"] != "ok", "status"].value_counts()
     left_out = dict(scored.n_left_out) | {str(k): int(v) for k, v in unreadable.items()}
     of_data: Mapping[str, Any] = scored.data.get("provenance") or {}
-    data = {"kind": scored.data["layout"], "path": scored.data["path"]} | {
+    data = {"kind": scored.data["layout"], "path": name_of(scored.data["path"])} | {
         key: of_data[key] for key in ("source", "parameters", "versions") if key in of_data
     }
     provenance = Provenance(
@@ -346,8 +347,9 @@ def _planned(samples: Sequence[tuple[Sample, dict[str, str]]], pictures: Picture
 
 
 def _write_pictures(samples: Sequence[tuple[Sample, dict[str, str]]], pictures: Pictures) -> None:
-    shutil.rmtree(pictures.folder, ignore_errors=True)
+    remove_tree(pictures.folder)
     os.makedirs(pictures.folder, exist_ok=True)
     for _, paths in samples:
         for path in paths.values():
             pictures.write(path)
+    push(*sorted(pictures.folder.iterdir()))

@@ -58,6 +58,7 @@ from audit.metrics.score_shift import score_shifts
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.schema import result as record
 from audit.wording.verdict_text import explained
+from pipelines.places import name_of
 from pipelines.storage import file_sha256
 
 __all__ = [
@@ -205,7 +206,7 @@ def audit_score_file(
     independent = _refuse_hidden_units(read, table, config)
     data = {
         "kind": "scores",
-        "path": str(path),
+        "path": name_of(path),
         "sha256": file_sha256(path),
         "read_as": read.reading.record(),
     }

@@ -41,6 +41,7 @@ from audit.schema.shortcuts import (
     ShortcutsResult,
 )
 from pipelines.csv_text import frame_text
+from pipelines.places import name_of
 from pipelines.sources.file_facts import NAMES
 from pipelines.storage import write_text
 
@@ -108,7 +109,7 @@ def shortcuts(
             detector, images, facts, rows, config, out, (batch_size, workers, include_seen, progress)
         )
     found = ShortcutsResult(
-        data=str(images.root), layout=images.layout, n_real=int((~fake & readable).sum()),
+        data=name_of(images.root), layout=images.layout, n_real=int((~fake & readable).sum()),
         n_fake=int((fake & readable).sum()), n_units=len(np.unique(unit[readable])),
         n_left_out=dict(images.n_left_out) | _counted(status[~readable]), confidence=config.confidence,
         seed=config.seed, attributes=list(config.attributes or images.attributes), finding=finding(parts),
@@ -223,7 +224,7 @@ def _with_detector(
         name=detector.name,
         threshold=threshold,
         threshold_rule=str(parse_rule(config.threshold)),
-        provenance=Provenance(detector=describe(detector), data={"path": str(images.root)}),
+        provenance=Provenance(detector=describe(detector), data={"path": name_of(images.root)}),
         n_images=len(audited),
         n_left_out=({SEEN: n_seen} if n_seen else {}) | _counted(scored.status[~usable]),
         exchange=_counted(scored.exchange[usable]),

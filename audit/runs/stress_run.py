@@ -25,6 +25,7 @@ from audit.schema.result import Provenance
 from audit.schema.stress import STRESS_FILE, TABLE_FILE, StressedDetector, StressKind, StressResult
 from pipelines.csv_text import frame_text
 from pipelines.errors import UnreadableFile
+from pipelines.places import name_of
 from pipelines.storage import write_text
 from pipelines.untrusted import read_json
 
@@ -84,7 +85,8 @@ def stress(
         raise ConfigError(f"{images.root} has no attribute columns; name one with --attribute")
     config = replace(config, attributes=tuple(attributes))
     abouts = [
-        Provenance(command=command, detector=describe(d), data={"path": str(images.root)}) for d in detectors
+        Provenance(command=command, detector=describe(d), data={"path": name_of(images.root)})
+        for d in detectors
     ]
     _refuse_other_request(out, abouts, names, config, overwrite)
     kept = [(images, 0) if include_seen else leave_out_seen(images, detector) for detector in detectors]

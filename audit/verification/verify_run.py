@@ -38,7 +38,10 @@ N_NAMED = 5
 """Changed images, and differing numbers, that are named; the rest are counted."""
 NUMBERS = f"numbers of {RESULT_FILE}"
 OLD = "it is of another version of the format; the audit run again is not"
-_GIVEN = ("schema_version", "provenance", "notes", "dropout", "samples", "kinds")
+_GIVEN = (
+    "schema_version", "provenance", "notes", "dropout", "samples", "kinds", "kind_rates", "worst_kinds",
+    "realism",
+)  # fmt: skip
 """Parts of a record that do not follow from its scores."""
 
 
@@ -237,9 +240,10 @@ def _detector(result: AuditResult, given: str | Path | None) -> Check:
     wanted = str(result.provenance.detector.get("sha256") or "")
     if not wanted:
         return Check("not checked", "detector", "the record has no hash of it")
-    path = Path(given) if given is not None else _named(result.provenance.command, "--detector")
-    if path is None or not path.is_file():
-        return Check("not checked", "detector", f"no file at {path}; say where it is with --detector")
+    named = str(given) if given is not None else _named(result.provenance.command, "--detector")
+    path = Path(named or "")
+    if not named or not path.is_file():  # an address in a record is not followed: anybody can write a record
+        return Check("not checked", "detector", f"no file at {named}; say where it is with --detector")
     found = _hash_of_detector(path)
     same = found == wanted
     detail = str(path) if same else f"{path} has the SHA-256 {found[:16]}…, audited was {wanted[:16]}…"
@@ -256,13 +260,13 @@ def _hash_of_detector(path: Path) -> str:
     return look_at(path, kind).sha256 if kind else file_sha256(path)
 
 
-def _named(command: str, option: str) -> Path | None:
+def _named(command: str, option: str) -> str | None:
     """The value of an option in a recorded command line."""
     try:
         words = shlex.split(command)
     except ValueError:
         return None
-    return next((Path(value) for name, value in pairwise(words) if name == option), None)
+    return next((value for name, value in pairwise(words) if name == option), None)
 
 
 def _data(result: AuditResult, scores: pd.DataFrame | str, given: str | Path | None) -> Iterator[Check]:

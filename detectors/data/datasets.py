@@ -18,6 +18,7 @@ from detectors.data.image_tables import TABLE_SUFFIXES, TableLayout, read_table
 from detectors.data.labelled_images import REAL, LabelledImages, combine, to_table
 from detectors.data.origins import ByColumn, GroupBy, by_origin
 from detectors.errors import DatasetLayoutError, DatasetNotFound, TrainingError
+from pipelines import places
 from pipelines.dataset.manifest import MANIFEST, OK, read_manifest, read_provenance
 from pipelines.visible import encodable
 
@@ -30,7 +31,7 @@ def read_images(
     """Read one data set of real and fake images.
 
     Args:
-        path: A pairs dataset, an image folder, or a table.
+        path: A pairs dataset, an image folder, or a table; here or in a store (s3://bucket/pairs).
         layout: For tables: a `TableLayout`, the name of a built-in one, or a TOML file; None to recognise it.
         group_by: What an origin is, see `origins.parse_group_by`; None for what the data set says itself.
 
@@ -39,7 +40,7 @@ def read_images(
         DatasetLayoutError: none of the known layouts, or a table without what its layout names.
         EmptyDataset: no images.
     """
-    root = Path(path)
+    root = places.local(path)
     if root.suffix in TABLE_SUFFIXES:
         column = group_by.column if isinstance(group_by, ByColumn) else None
         images = read_table(root, layout, origin=column)

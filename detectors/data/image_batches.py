@@ -25,6 +25,7 @@ from torch import Tensor
 
 from detectors.data.face_crops import SharedFinder, framed
 from detectors.data.preprocessing import Preprocessing, fit
+from pipelines import places
 from pipelines.errors import PhotoError
 from pipelines.sources.photos import decode, read_bytes
 
@@ -106,7 +107,7 @@ def content_of(path: str | Path) -> str:
 
 def contents_of(paths: Sequence[str | Path], workers: int | None = None) -> list[str]:
     """`content_of` each file, read in threads."""
-    with ThreadPoolExecutor(_threads(workers)) as pool:
+    with ThreadPoolExecutor(_threads(paths, workers)) as pool:
         return list(pool.map(content_of, paths))
 
 
@@ -114,7 +115,10 @@ def _without_bytes(error: PhotoError) -> str:
     return f"{error.reason}: {error}"
 
 
-def _threads(workers: int | None) -> int:
+def _threads(paths: Sequence[str | Path], workers: int | None) -> int:
+    """One a core; more for files in a store, each of which is waited for."""
+    if len(paths) and places.is_copy(paths[0]):
+        return max(workers or 0, places.READERS)
     return workers or min(8, os.cpu_count() or 1)
 
 
@@ -142,7 +146,7 @@ def read_batches(
     """
     rows = [list(range(i, min(i + batch_size, len(paths)))) for i in range(0, len(paths), batch_size)]
     finder = SharedFinder()
-    pool = ThreadPoolExecutor(_threads(workers))
+    pool = ThreadPoolExecutor(_threads(paths, workers))
 
     def submit(batch: list[int]) -> list[Future[tuple[Fitted, str]]]:
         return [pool.submit(_read, paths[row], preprocessings, finder) for row in batch]

@@ -34,6 +34,7 @@ import pandas as pd
 
 from detectors.data.labelled_images import COLUMNS, REAL, LabelledImages, to_table
 from detectors.errors import DatasetLayoutError, DatasetNotFound
+from pipelines import places
 from pipelines.errors import UnreadableFile
 from pipelines.untrusted import first_line, read_csv, read_parquet, read_toml
 
@@ -244,7 +245,7 @@ def _table(
     """The columns of `labelled`, from those of the file."""
     names = frame[layout.image].astype(str)
     label = _labels(path, frame, layout)
-    table = pd.DataFrame({"image_id": names, "path": [str(path.parent / name) for name in names]})
+    table = pd.DataFrame({"image_id": names, "path": [str(places.beside(path, name)) for name in names]})
     table["label"], table["source"] = label, names
     table["pair_id"] = frame[layout.pair].astype(str) if layout.pair else None
     kinds = frame[layout.kind].astype(str) if layout.kind else pd.Series("fake", index=frame.index)

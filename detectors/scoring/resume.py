@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +22,8 @@ import torch
 
 from detectors.data.image_batches import contents_of
 from detectors.models.detector import Detector
-from pipelines.storage import write_bytes
+from pipelines.places import names_of
+from pipelines.storage import remove_tree, write_bytes
 
 _LIBRARIES = (
     "fake-face-fairness-audit", "torch", "torchvision", "numpy", "pillow", "facenet-pytorch", "onnxruntime",
@@ -46,7 +46,7 @@ def run_key(detectors: Sequence[Detector], paths: Sequence[str], how: Sequence[o
     fingerprints = [(detector.name, detector.fingerprint) for detector in detectors]
     if not all(fingerprint for _, fingerprint in fingerprints):
         return None
-    about = [fingerprints, list(paths), [str(one) for one in how], _machine(detectors)]
+    about = [fingerprints, names_of(paths), [str(one) for one in how], _machine(detectors)]
     return hashlib.sha256(json.dumps(about).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -100,7 +100,7 @@ class Shards:
     def remove(self) -> None:
         """Drop all parts: the run is complete."""
         if self.folder and self.folder.is_dir():
-            shutil.rmtree(self.folder)
+            remove_tree(self.folder)
 
     def _path(self, start: int) -> Path | None:
         return self.folder / f"{start:09d}.parquet" if self.folder else None

@@ -33,6 +33,7 @@ from pipelines.dataset.shards import IMAGES, LATENTS, ROWS
 from pipelines.dataset.summary import summarise_kinds
 from pipelines.generators import latents
 from pipelines.generators.compute import exact
+from pipelines.places import complete
 from pipelines.storage import remove_leftovers, remove_tree, storing, sync_folder, write_json
 
 
@@ -45,6 +46,7 @@ def finish(job: Job) -> None:
     Raises:
         StorageError: the output cannot be written.
     """
+    complete(job.work_dir)  # rows that workers on other machines took to an object store
     with storing(job.out_dir):
         remove_leftovers(job.out_dir)
         for folder in ("real", "fake", latents.FOLDER):

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pipelines.sources.file_facts import file_facts
-from pipelines.sources.photos import decode
+from pipelines.sources.photos import decode, read_bytes
 
 MAX_PAIRS: Final = 500
 _FOLDS: Final = 5
@@ -60,7 +60,7 @@ def file_scores(reals: Sequence[Path], fakes: Sequence[Path]) -> tuple[np.ndarra
     """
     chosen = np.unique(np.linspace(0, len(reals) - 1, MAX_PAIRS).round().astype(int))
     paths = [half[i] for half in (reals, fakes) for i in chosen]
-    features = np.array([file_features(path.read_bytes(), path.name) for path in paths])
+    features = np.array([file_features(read_bytes(path), path.name) for path in paths])
     label, pair = np.repeat([0, 1], len(chosen)), np.tile(np.arange(len(chosen)), 2)
     model = make_pipeline(StandardScaler(), LogisticRegression())
     score = cross_val_predict(

@@ -34,7 +34,8 @@ from pipelines.dataset.manifest import (
 from pipelines.errors import ManifestSchemaError, OutputHoldsAnotherRun, PairsNotFound, UnreadableFile
 from pipelines.generators.latents import FOLDER as LATENTS
 from pipelines.labels import ATTRIBUTES
-from pipelines.storage import remove_tree, replace_file, storing, sync_folder, write_text
+from pipelines.places import complete, push
+from pipelines.storage import open_regular, remove_tree, replace_file, storing, sync_folder, write_text
 from pipelines.untrusted import first_line, open_parquet
 from pipelines.visible import visible
 
@@ -149,6 +150,9 @@ def _made_whole(target: Path) -> Iterator[Path]:
                 target.rmdir()
             place.rename(target)
             sync_folder(target.parent)
+        files = [path for path in sorted(target.rglob("*")) if path.is_file()]
+        push(*(path for path in files if path.name != PROVENANCE))
+        push(*(path for path in files if path.name == PROVENANCE))
     finally:
         remove_tree(place)
 
@@ -216,7 +220,8 @@ def _stored_image(source: Path, path: str) -> dict[str, Any]:
         PairsNotFound: it is gone.
     """
     try:
-        return {"bytes": (source / path).read_bytes(), "path": path}
+        with open_regular(source / path) as file:
+            return {"bytes": file.read(), "path": path}
     except OSError as fault:
         raise PairsNotFound(
             f"{source / path} cannot be read: {fault.strerror}; the dataset is not whole"
@@ -225,6 +230,7 @@ def _stored_image(source: Path, path: str) -> dict[str, Any]:
 
 def _copy_record(source: Path, record: Path) -> None:
     """The files of a dataset that are no images."""
+    complete(source / LATENTS)
     record.mkdir()
     for name in (MANIFEST, PROVENANCE, SUMMARY):
         if (source / name).is_file():
@@ -237,6 +243,7 @@ def _copy_record(source: Path, record: Path) -> None:
 
 def _take_record(record: Path, place: Path) -> None:
     """The same files, back in their places; provenance last, for it says that a dataset is whole."""
+    complete(record / LATENTS)
     for path in sorted((record / LATENTS).glob("*.safetensors")):
         shutil.copyfile(path, place / LATENTS / path.name)
     for name in (MANIFEST, SUMMARY, PROVENANCE):

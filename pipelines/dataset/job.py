@@ -25,6 +25,7 @@ import pandas as pd
 from pipelines.dataset.manifest import PROVENANCE, read_provenance
 from pipelines.dataset.settings import PairSettings
 from pipelines.errors import OutputHoldsAnotherRun, OutputInUse, PairsNotFound
+from pipelines.places import complete
 from pipelines.storage import remove_tree, storing, write_bytes, write_json
 
 UNFINISHED: Final = ".unfinished"
@@ -120,6 +121,8 @@ def load_job(out_dir: Path) -> Job:
         PairsNotFound: no unfinished run there, or the folder is not reachable from this machine.
     """
     work = out_dir / UNFINISHED
+    if not (work / _RUN).exists():
+        complete(work)  # of an object store, on a machine that has no copy yet
     try:
         record = json.loads((work / _RUN).read_text(encoding="utf-8"))
         plan = pd.read_parquet(work / _PLAN)

@@ -27,6 +27,7 @@ from pipelines.dataset.spectra import spectrum_distance_db
 from pipelines.faces.align import FaceFinder
 from pipelines.generators import latents
 from pipelines.generators.protocol import Fake, Generator
+from pipelines.places import is_copy, push_as
 from pipelines.sources.finish import parse_finish
 from pipelines.sources.photos import encode_png
 from pipelines.storage import remove_tree, storing, sync_files, sync_folder
@@ -82,6 +83,8 @@ class ShardMaker:
             with ThreadPoolExecutor(_THREADS) as pool:
                 self._fill(number, temporary, pool, _Counter(number, listen))
             with storing(self.job.out_dir):
+                if is_copy(final):
+                    _take_to_store(temporary, final, self.job.out_dir)
                 _publish(temporary, final)
         finally:
             remove_tree(temporary)
@@ -227,6 +230,23 @@ class _Counter:
         """Count fakes that are done, and those of them that were rejected."""
         self._done, self._rejected = self._done + n, self._rejected + n_rejected
         self._listen(self._number, self._done, self._rejected)
+
+
+def _take_to_store(temporary: Path, final: Path, out_dir: Path) -> None:
+    """Put a shard's images and latents where they will stay in an object store, then its rows.
+
+    Why the rows come last: no folder can be renamed there, so it is they that say that a shard is whole. Why
+    only they are kept here: images can be fetched again, and no machine need hold the whole dataset.
+    """
+    images = [path for name in IMAGES for path in sorted((temporary / name).rglob("*")) if path.is_file()]
+    pairs = [(path, out_dir / path.relative_to(temporary)) for path in images]
+    coded = temporary / LATENTS
+    if coded.exists():
+        pairs.append((coded, out_dir / latents.FOLDER / f"{final.name}.safetensors"))
+    push_as(pairs)
+    push_as([(temporary / ROWS, final / ROWS)])
+    for path, _ in pairs:
+        path.unlink()
 
 
 def _publish(temporary: Path, final: Path) -> None:

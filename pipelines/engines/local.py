@@ -19,7 +19,7 @@ from typing import Final
 
 import torch
 
-from pipelines import errors
+from pipelines import errors, places
 from pipelines.dataset.job import Job
 from pipelines.dataset.shards import Listener, ShardMaker
 from pipelines.errors import EngineError, ExpectedError, SettingError
@@ -112,7 +112,15 @@ class _Lane:
         self.device, self.shard = device, -1
         self.process = subprocess.Popen(
             # -P: a file in the user's folder that is called like a module is not one
-            [sys.executable, "-P", "-m", "pipelines.engines.worker_process", str(job.out_dir), device],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "pipelines.engines.worker_process",
+                str(job.out_dir),
+                device,
+                json.dumps(places.attached()),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **_WORKER_ENVIRONMENT, "PYTHONPATH": _search_path()},

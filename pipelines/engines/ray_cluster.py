@@ -1,7 +1,8 @@
 """Runs the shards of a job on a Ray cluster.
 
 A `Job`, the numbers of the shards to make and a listener enter; finished shards leave, in the
-output folder, which every machine of the cluster must see under the same path.
+output folder, which every machine of the cluster must see under the same path, or which is a place in an
+object store that each of them reaches.
 
 Why actors and not tasks: an actor loads the networks once and makes many shards. One that is lost,
 with its process or its machine, is replaced and its shard made again; the shard's unique temporary
@@ -19,6 +20,7 @@ from pipelines.engines.local import count_loss, expected
 from pipelines.errors import EngineError, ExpectedError, MissingExtra
 from pipelines.generators.compute import LANES_PER_GPU, exact
 from pipelines.generators.psp.model import keep_memory
+from pipelines.places import attach, attached
 
 _LOG: Final = logging.getLogger(__name__)
 _PATIENCE_S: Final = 60
@@ -90,8 +92,9 @@ def _n_actors(ray: Any, job: Job, workers: int | None, n_shards: int) -> int:
 class _Worker:
     """What runs in an actor's process."""
 
-    def __init__(self, out_dir: str) -> None:
+    def __init__(self, out_dir: str, copies: list[list[str]]) -> None:
         keep_memory()
+        attach(copies)
         self._out_dir = Path(out_dir)
         self._maker: ShardMaker | None = None
 
@@ -144,7 +147,7 @@ class _Fleet:
 
     def _start(self) -> None:
         """Ask for an actor; it gets no shard before it answers, for there may be no place for it."""
-        actor = self._make_actor(self._out_dir)
+        actor = self._make_actor(self._out_dir, attached())
         self._busy[actor.ready.remote()] = (actor, None)
 
     def _collect(self, reference: Any, listen: Listener) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipelines.errors import ExpectedError
+from pipelines.places import attach
 
 
 def _speak(out: TextIO, **record: Any) -> None:
@@ -35,12 +36,13 @@ def _listen(numbers: "queue.Queue[int]") -> None:
     os._exit(0)
 
 
-def main(out_dir: str, device: str) -> None:
+def main(out_dir: str, device: str, copies: str = "[]") -> None:
     """Work until the parent closes standard input.
 
     Args:
         out_dir: the output folder, with a plan in it.
         device: torch device name.
+        copies: what `places.attached` says in the parent, as JSON.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and closes our input
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
@@ -52,6 +54,7 @@ def main(out_dir: str, device: str) -> None:
     from pipelines.dataset.shards import ShardMaker
     from pipelines.generators.compute import exact
 
+    attach(json.loads(copies))
     try:
         with exact():
             maker = ShardMaker(load_job(Path(out_dir)), device)
@@ -64,4 +67,4 @@ def main(out_dir: str, device: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from pipelines.errors import PairsNotFound, SourceLost
+from pipelines.places import complete
 
 FOLDER: Final = "latents"
 _FINE_SHARE: Final = 4 / 9
@@ -61,6 +62,7 @@ def index(folder: Path) -> dict[str, tuple[Path, int]]:
     Raises:
         PairsNotFound: no readable latents there.
     """
+    complete(folder / FOLDER)
     places: dict[str, tuple[Path, int]] = {}
     for path in sorted((folder / FOLDER).glob("*.safetensors")):
         try:

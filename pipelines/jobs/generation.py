@@ -25,6 +25,7 @@ from pipelines.errors import SettingError
 from pipelines.generators.compute import exact
 from pipelines.jobs.plans import labelled_photos, pairs_job
 from pipelines.jobs.progress import progress_bar
+from pipelines.places import local
 from pipelines.storage import remove_tree
 
 ENGINES = ("local", "ray")
@@ -141,9 +142,11 @@ def generate_pairs(
     Raises:
         ExpectedError: one of the package's errors, for everything a user can put right.
     """
+    sources = (fairface_dir, utkface, photos, from_latents)
+    folder, faces, table, latents = (None if each is None else local(each) for each in sources)
     job = pairs_job(
-        labelled_photos(fairface_dir, utkface, photos, columns), out_dir, generator,
-        from_latents=from_latents, limit=limit, per_cell=per_cell,
+        labelled_photos(folder, faces, table, columns), local(out_dir), generator,
+        from_latents=latents, limit=limit, per_cell=per_cell,
         device=device, batch_size=batch_size, seed=seed, size_px=size_px, shard_size=shard_size,
         precision=precision, compiled=compiled, truncation=truncation, style_mix=style_mix, finish=finish,
         elsewhere=engine == "ray",

@@ -25,6 +25,7 @@ from pipelines.errors import FairFaceNotFound, LabelColumnError, PhotoError, Set
 from pipelines.generators.kinds import about_kind, slug
 from pipelines.jobs.generation import PairsSummary, run_job
 from pipelines.labels import ATTRIBUTES, VOCABULARY
+from pipelines.places import name_of
 from pipelines.sources.photos import read_bytes
 from pipelines.untrusted import read_csv
 
@@ -120,7 +121,7 @@ def plan_import(
     settings = PairSettings(size_px=size_px or 0, device=choose_device(device))
     source = {
         "kind": "imported",
-        "path": str(real_dir),
+        "path": name_of(real_dir),
         "fake_path": str(fake_dir),
         "sha256": hashlib.sha256(Path(labels).read_bytes()).hexdigest(),
         "repaired_ages": 0,

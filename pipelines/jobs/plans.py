@@ -27,6 +27,7 @@ from pipelines.generators.mean_latent import centre_of, digest_of
 from pipelines.generators.precision import Drift, choose_precision
 from pipelines.generators.small import SMALL_WEIGHTS
 from pipelines.labels import ATTRIBUTES
+from pipelines.places import name_of
 from pipelines.sources.face_table import FaceTable
 from pipelines.sources.fairface import read_fairface
 from pipelines.sources.finish import OF_PHOTOS
@@ -254,7 +255,7 @@ def latents_job(
     about = _about(network, generator, drift, centre) | {"crop": maker["crop"]}
     source = {
         **_origin_of_latents(before, network),
-        "path": str(latents_dir),
+        "path": name_of(latents_dir),
         "sha256": _digest(before["parameters"]["photos"], files),
         "from_latents": True,
         "before": before["source"],
@@ -396,7 +397,7 @@ def _origin(table: FaceTable) -> dict[str, Any]:
     """What the provenance says of the photos, and what must be there while they are read."""
     return {
         "kind": table.kind,
-        "path": str(table.root),
+        "path": name_of(table.root),
         "sha256": table.sha256,
         "repaired_ages": table.repaired_ages,
         "probes": [str(p.resolve()) for p in table.probes],

@@ -13,6 +13,7 @@ from typing import Final
 import pandas as pd
 import pyarrow as pa
 
+from pipelines import places
 from pipelines.errors import FairFaceNotFound, LabelColumnError, SelectionError
 from pipelines.labels import ATTRIBUTES
 from pipelines.sources.face_table import FaceTable, age_group
@@ -141,7 +142,7 @@ def _paths(table: Path, names: pd.Series) -> tuple[list[str], list[str]]:
                 f"{table} row {row + 1}: {name[:80]!r} is an address, which is not followed; download the "
                 "photos first"
             )
-    return list(names), [str((table.parent / name).resolve()) for name in names]
+    return list(names), [str(places.beside(table, name).resolve()) for name in names]
 
 
 def _parquet(table: Path, columns: Mapping[str, str]) -> Read:

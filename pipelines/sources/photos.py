@@ -22,13 +22,14 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from pipelines import places
 from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable, SourceLost
 from pipelines.sources.jpeg_tables import Tables, tables_of
 from pipelines.sources.parquet_photos import bytes_at, is_place
 
 MAX_PIXELS: Final = 40_000_000
 """A photo with more pixels is refused before it is decoded."""
-MAX_BYTES: Final = 200_000_000
+MAX_BYTES: Final = places.MAX_IMAGE_BYTES
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "MPO")
 """Formats that are opened at all; the rest of Pillow's decoders stay out of reach."""
 PNG_LEVEL: Final = 3
@@ -102,6 +103,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         return _once(path)
     except OSError as first:
+        if first.errno == errno.ENOENT and _fetched(path):
+            return read_bytes(path)
         if first.errno != errno.EIO:
             raise _fault_of(path, first) from first
     try:
@@ -115,6 +118,21 @@ def _bounded(path: Path, data: bytes) -> bytes:
     if len(data) > MAX_BYTES:
         raise PhotoTooLarge(f"{path.name} has {len(data)} bytes; the limit is {MAX_BYTES}")
     return data
+
+
+def _fetched(path: Path) -> bool:
+    """Whether a file that was missing was brought from the store it stands for.
+
+    Raises:
+        PhotoTooLarge: it is over `MAX_BYTES` there.
+        PlaceError: the store does not answer.
+    """
+    try:
+        return places.fetch(path)
+    except OSError as fault:
+        if fault.errno == errno.EFBIG:
+            raise PhotoTooLarge(f"{path.name} has more than {MAX_BYTES} bytes, which is the limit") from fault
+        raise _fault_of(path, fault) from fault
 
 
 def _once(path: Path) -> bytes:

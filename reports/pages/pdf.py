@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from pipelines.storage import replace_file
 from reports.errors import ChromiumNotFound, PrintingFailed
 from reports.pages.report_page import write_report
 
@@ -79,9 +80,7 @@ def print_page(page: Path, pdf: Path) -> Path:
         if done.returncode or not draft.is_file():
             last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
             raise PrintingFailed(f"{browser} could not print {page} (exit {done.returncode}): {last[0]}")
-        beside = pdf.with_name(f".{pdf.name}.{os.getpid()}.part")
-        shutil.copyfile(draft, beside)
-        beside.replace(pdf)
+        replace_file(pdf, lambda part: shutil.copyfile(draft, part))
     return pdf
 
 

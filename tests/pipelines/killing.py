@@ -50,3 +50,21 @@ def die_at_file(name, action):
 
     os.replace = watched
     action()
+
+
+def die_at_put(n, action, after=False):
+    """Run an action in which the n-th object put is preceded, or followed, by a SIGKILL."""
+    import s3fs
+
+    put, left = s3fs.S3FileSystem._put_file, [n]
+
+    async def counted(*given, **named):
+        left[0] -= 1
+        if left[0] == 0 and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        await put(*given, **named)
+        if left[0] <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    s3fs.S3FileSystem._put_file = counted
+    action()
