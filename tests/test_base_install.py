@@ -31,7 +31,13 @@ def test_extras_bring_what_the_messages_say():
             assert package_of(module) in brought
             assert package_of(module) not in " ".join(project["dependencies"])
     torch_comes_with = {f"fake-face-fairness-audit[{extra}]" for extra in ("images", "explain")}
-    for extra in set(EXTRAS) - {"images", "sbom", "c2pa", "voice", "remote"}:  # these read files without torch
+    for extra in set(EXTRAS) - {
+        "images",
+        "sbom",
+        "c2pa",
+        "voice",
+        "remote",
+    }:  # these read files without torch
         assert torch_comes_with & set(optional[extra])
 
 
