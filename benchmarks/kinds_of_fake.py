@@ -4,7 +4,7 @@
 
 Makes one dataset a finish, with the kinds small, swap and self-blend (or those of --kinds), and prints for
 each a table in Markdown: pairs, rejects, PSNR, MS-SSIM, face found, distance of spectra, AUC of files
-alone, and the AUC of the fixed small detector ("difficulty"). The contact sheet shows faces that every kind
+alone, and the AUC of the fixed simple detector ("difficulty"). The contact sheet shows faces that every kind
 has.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipelines.dataset.difficulty import TRACES
 from pipelines.dataset.manifest import OK, read_manifest, read_provenance
 from pipelines.jobs.generation import generate_pairs
 
@@ -28,7 +29,8 @@ def table(folder: Path) -> str:
     summary = json.loads((folder / "summary.json").read_text())["kinds"]
     files = read_provenance(folder)["finish"]["file_auc"]
     head = (
-        "kind|pairs|rejects|PSNR dB|MS-SSIM|face found|worst race|lost|gained|spectrum dB|file AUC|difficulty"
+        "kind|pairs|rejects|PSNR dB|MS-SSIM|face found|worst race|lost|gained|spectrum dB|file AUC"
+        "|difficulty|by frequencies|by residuals"
     )
     lines = [head, "|".join("-" * 3 for _ in head.split("|"))]
     for kind, record in summary.items():
@@ -40,7 +42,8 @@ def table(folder: Path) -> str:
             _text(whole["mean_reconstruction_ms_ssim"], 3), _text(whole["fake_face_found"], 3),
             _text(worst, 3), whole["n_face_lost"], whole["n_face_gained"],
             _text(whole["mean_spectrum_db"], 2), _text(files[kind], 3),
-            f"{_text(hard.get('auc'), 3)} ± {_text(hard.get('standard_error'), 3)}",
+            f"{_text(hard.get('auc'), 2)} ({_text(hard.get('low'), 2)}–{_text(hard.get('high'), 2)})",
+            *(_text(hard.get("traces", {}).get(trace), 2) for trace in TRACES),
         ]  # fmt: skip
         lines.append("|".join(map(str, cells)))
     return "\n".join(f"| {line.replace('|', ' | ')} |" for line in lines)

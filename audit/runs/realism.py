@@ -62,9 +62,18 @@ def realism_of(folder: Path, kinds: Sequence[str], provenance: Mapping[str, Any]
 
 def _of_kind(kind: str, said: Mapping[str, Any], file_auc: float | None) -> Iterator[Realism]:
     hard = said.get("difficulty") or {}
-    error, n = hard.get("standard_error"), hard.get("n_held_out", 0)
+    if hard.get("low") is None:  # none was measured, or by the weaker detector of an older program
+        hard = {}
+    traces, n = hard.get("traces") or {}, hard.get("n_held_out", 0)
+    known = {
+        "difficulty_low": hard.get("low"),
+        "difficulty_high": hard.get("high"),
+        "by_frequencies": traces.get("frequencies"),
+        "by_residuals": traces.get("residuals"),
+        "file_auc": file_auc,
+    }
     yield _record(kind, OVERALL, ALL, said["overall"], hard.get("auc"), n).model_copy(
-        update={"difficulty_error": _number(error), "file_auc": _number(file_auc)}
+        update={name: _number(value) for name, value in known.items()}
     )
     by_group = {(g["attribute"], g["group"]): g for g in hard.get("groups", [])}
     for each in said["groups"]:

@@ -415,9 +415,15 @@ class Realism(Record):
     spectrum_db: Rate = math.nan
     """Mean distance of the spectra."""
     difficulty: Rate = math.nan
-    """Held-out AUC of a fixed small detector after a fixed budget of training; near 0.5 hard for it."""
-    difficulty_error: Rate = math.nan
-    """Standard error of `difficulty`; of all images alone."""
+    """Held-out AUC of a fixed simple detector, of frequencies and residuals; near 0.5 hard for it."""
+    difficulty_low: Rate = math.nan
+    """Lower end of the 95 % interval of `difficulty`; of all images alone."""
+    difficulty_high: Rate = math.nan
+    """Upper end of the same."""
+    by_frequencies: Rate = math.nan
+    """Held-out AUC of the spectrum alone; of all images alone."""
+    by_residuals: Rate = math.nan
+    """Held-out AUC of residuals of neighbouring pixels alone; of all images alone."""
     n_held_out: int = 0
     """Pairs that `difficulty` rests on."""
     file_auc: Rate = math.nan

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.dataset.difficulty import difficulty_of
+from pipelines.dataset.difficulty import difficulties
 from pipelines.dataset.file_traces import file_auc
 from pipelines.dataset.job import Job, versions_used
 from pipelines.dataset.manifest import (
@@ -32,7 +32,6 @@ from pipelines.dataset.manifest import (
 from pipelines.dataset.shards import IMAGES, LATENTS, ROWS
 from pipelines.dataset.summary import summarise_kinds
 from pipelines.generators import latents
-from pipelines.generators.compute import exact
 from pipelines.places import complete
 from pipelines.storage import remove_leftovers, remove_tree, storing, sync_folder, write_json
 
@@ -127,13 +126,9 @@ def _notes(job: Job, manifest: pd.DataFrame) -> list[str]:
 
 
 def _difficulties(job: Job, manifest: pd.DataFrame) -> dict[str, Any]:
-    """Of each kind, how hard its fakes are to tell for a fixed small detector after a fixed budget."""
+    """Of each kind, how hard its fakes are to tell for a fixed simple detector."""
     ok = manifest[manifest["status"] == OK]
-    found = {}
-    with exact():
-        for kind in job.kinds if job.settings.difficulty else ():
-            found[kind] = difficulty_of(job.out_dir, ok[ok["kind"] == kind])
-    return found
+    return difficulties(job.out_dir, ok, job.kinds) if job.settings.difficulty else {}
 
 
 def _file_auc(job: Job, manifest: pd.DataFrame) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from audit.schema.result import OVERALL, AuditResult
+from audit.schema.result import OVERALL, AuditResult, Realism
 from audit.wording.numbers import number
 from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Table
@@ -39,11 +39,14 @@ def context(result: AuditResult) -> dict[str, Any]:
 
 def by_kind(result: AuditResult) -> Table:
     """One row a kind, all pairs together, with what files alone tell."""
-    rows = [dict(one) | {"error": one.difficulty_error} for one in result.realism if one.attribute == OVERALL]
+    rows = [dict(one) for one in result.realism if one.attribute == OVERALL]
     columns = [
         Column("kind", "Kind of fake"),
         *_MEASURES,
-        Column("error", "Its standard error", "number"),
+        Column("difficulty_low", "from", "number"),
+        Column("difficulty_high", "to", "number"),
+        Column("by_frequencies", "By frequencies alone", "number"),
+        Column("by_residuals", "By residuals alone", "number"),
         Column("file_auc", "AUC of files alone", "number"),
     ]
     return Table("realism", "How real the fakes are, by kind", columns, rows)
@@ -64,10 +67,17 @@ def by_group(result: AuditResult, attribute: str) -> Table:
 def sentence(result: AuditResult) -> str:
     """What the difficulty of each kind says, numbers alone."""
     told = [
-        f"{one.kind} {number(one.difficulty, 2)} \u00b1 {number(one.difficulty_error, 2)}"
+        f"{one.kind} {number(one.difficulty, 2)}{_interval(one)}"
         for one in result.realism
         if one.attribute == OVERALL and not math.isnan(one.difficulty)
     ]
     if not told:
-        return "There were too few pairs to train the detector that measures difficulty."
-    return f"Difficulty with its standard error: {'; '.join(told)}."
+        return "There were too few pairs to fit the detector that measures difficulty."
+    return f"Difficulty with its 95 % interval: {'; '.join(told)}."
+
+
+def _interval(one: Realism) -> str:
+    """In brackets; nothing for datasets of before there was one."""
+    if math.isnan(one.difficulty_low):
+        return ""
+    return f" ({number(one.difficulty_low, 2)} to {number(one.difficulty_high, 2)})"

@@ -27,7 +27,9 @@ SUMMARY = {
             ],
             "difficulty": {
                 "auc": 0.81,
-                "standard_error": 0.04,
+                "low": 0.72,
+                "high": 0.88,
+                "traces": {"frequencies": 0.8, "residuals": 0.6},
                 "n_held_out": 30,
                 "groups": [{"attribute": "race", "group": "Black", "auc": 0.9, "n_held_out": 12}],
             },
@@ -47,7 +49,8 @@ def folder(tmp_path):
 def test_every_kind_overall_and_by_group(folder):
     whole, black, white, swap = realism_of(folder, ["small", "swap"], FILES)
     assert (whole.kind, whole.attribute, whole.group, whole.n_pairs) == ("small", "overall", "all", 90)
-    assert (whole.difficulty, whole.difficulty_error, whole.n_held_out) == (0.81, 0.04, 30)
+    assert (whole.difficulty, whole.difficulty_low, whole.difficulty_high) == (0.81, 0.72, 0.88)
+    assert (whole.by_frequencies, whole.by_residuals, whole.n_held_out) == (0.8, 0.6, 30)
     assert (whole.ms_ssim, whole.face_found, whole.spectrum_db, whole.file_auc) == (0.97, 0.975, 2.5, 0.62)
     assert (black.group, black.psnr_db, black.difficulty, black.n_held_out) == ("Black", 31.25, 0.9, 12)
     assert (whole.n_face_lost, whole.n_face_gained) == (1, 2)
@@ -57,6 +60,16 @@ def test_every_kind_overall_and_by_group(folder):
 
 def test_the_kinds_of_the_audit_alone(folder):
     assert {one.kind for one in realism_of(folder, ["swap"], {})} == {"swap"}
+
+
+def test_a_difficulty_by_another_detector_is_not_shown_as_if_it_were_this_one(tmp_path):
+    old = json.loads(json.dumps(SUMMARY))
+    hard = old["kinds"]["small"]["difficulty"]
+    for name in ("low", "high", "traces"):
+        del hard[name]
+    (tmp_path / "summary.json").write_text(json.dumps(old))
+    told = realism_of(tmp_path, ["small"], {})
+    assert all(math.isnan(one.difficulty) and one.n_held_out == 0 for one in told)
 
 
 def test_a_dataset_of_one_unnamed_kind_and_one_without_a_summary(tmp_path):

@@ -19,7 +19,10 @@ REALISM = [
         n_face_lost=3,
         n_face_gained=1,
         difficulty=0.8,
-        difficulty_error=0.04,
+        difficulty_low=0.72,
+        difficulty_high=0.86,
+        by_frequencies=0.7,
+        by_residuals=0.6,
         file_auc=0.6,
     ),
     one("small", "race", "Black", psnr_db=30.0, difficulty=0.9, n_held_out=12),
@@ -36,8 +39,8 @@ def shown(table):
 def test_kinds_stand_together_and_groups_apart(build):
     result = build({"race": ["Black", "White"]}, n=300).model_copy(update={"realism": REALISM})
     small, swap = shown(by_kind(result))
-    wanted = ["small", "40", "31.3", "no data", "98.0%", "3", "1", "no data", "0.800", "0.040", "0.600"]
-    assert small == wanted
+    wanted = ["small", "40", "31.3", "no data", "98.0%", "3", "1", "no data", "0.800"]
+    assert small == [*wanted, "0.720", "0.860", "0.700", "0.600", "0.600"]
     assert swap[0] == "swap" and set(swap[2:]) == {"no data", "–"}
     assert [row[:2] for row in shown(by_group(result, "race"))] == [
         ["small", "Black"],
@@ -49,7 +52,7 @@ def test_kinds_stand_together_and_groups_apart(build):
 def test_the_sentence_names_kinds_with_a_number_alone(build):
     result = build({"race": ["Black", "White"]}, n=300).model_copy(update={"realism": REALISM})
     told = context(result)
-    assert told["realism_sentence"] == "Difficulty with its standard error: small 0.80 ± 0.04."
+    assert told["realism_sentence"] == "Difficulty with its 95 % interval: small 0.80 (0.72 to 0.86)."
     assert [table.name for table in told["realism_groups"]] == ["realism-race"]
     few = result.model_copy(update={"realism": [one("swap")]})
     assert "too few pairs" in context(few)["realism_sentence"]
@@ -58,7 +61,7 @@ def test_the_sentence_names_kinds_with_a_number_alone(build):
 def test_the_page_shows_the_section_where_the_record_has_it(build, tmp_path):
     result = build({"race": ["Black", "White"]}, n=300)
     told = report_page.build(tmp_path, result.model_copy(update={"realism": REALISM}), {}, images=False)
-    assert "How real are the fakes" in told and "small 0.80 ± 0.04" in told
+    assert "How real are the fakes" in told and "small 0.80 (0.72 to 0.86)" in told
     assert "realism-race.csv" in told
     assert "How real are the fakes" not in report_page.build(tmp_path, result, {}, images=False)
 
