@@ -17,6 +17,7 @@ Nothing enters; the exception classes of the package leave.
     │   ├── HalvesDiffer              two images given as a pair are of different sizes
     │   ├── NoLandmarks               a fake needs the face's landmarks, and none are known
     │   ├── FaceTurned                the face is turned too far for this kind of fake
+    │   ├── FaceCovered               something else than skin covers the face
     │   ├── FaceTooSmall              the face is too small in its photo for this kind of fake
     │   ├── NoDonor                   nobody else of the same age, gender and race fits
     │   └── FakeImplausible           a fake was made, and it is broken
@@ -149,6 +150,12 @@ class FaceTurned(PhotoError):
     reason = "face turned too far"
 
 
+class FaceCovered(PhotoError):
+    """Something else than skin covers too much of the face for this kind of fake."""
+
+    reason = "face covered"
+
+
 class FaceTooSmall(PhotoError):
     """The face is too small in its photo for this kind of fake."""
 
@@ -162,7 +169,7 @@ class NoDonor(PhotoError):
 
 
 class FakeImplausible(PhotoError):
-    """A fake was made, and it is broken: its face cannot be found where it should be, or its colours bled."""
+    """A fake was made, and it would give itself away: its edge cannot be hidden, or its face is blurred."""
 
     reason = "fake implausible"
 

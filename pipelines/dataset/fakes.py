@@ -58,7 +58,7 @@ def _swap(job: Job, about: dict[str, Any], finder: FaceFinder, _: str) -> Genera
     crop = at_size(CROPS[about["crop"]], job.settings.size_px)
     probes = [Path(p) for p in job.source["probes"]]
     pool = DonorPool(members, job.settings.seed, crop, finder, lambda read: check_source(read, probes))
-    return Swap(pool, finder)
+    return Swap(pool)
 
 
 MAKERS: Final[dict[str, Maker]] = {

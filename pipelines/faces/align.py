@@ -21,12 +21,16 @@ import numpy as np
 from PIL import Image
 
 from pipelines.faces.mtcnn import Found, Mtcnn
+from pipelines.sources.photos import Photo
 
 _MIN_FACE_SHARE = 0.14
 """Smallest face looked for, as a share of the photo's shorter side: chips show one large face."""
 _MIN_FACE_PX = 20
 _MAX_DETECTION_SIDE_PX = 640
 """Larger photos are shrunk for detection alone; landmarks are reported in the photo's own pixels."""
+_COARSE_PX = 64
+_REMEMBERED = 20_000
+"""Photos whose faces are kept in mind: some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,17 @@ class FaceFinder:
 
     def __init__(self, device: str = "cpu") -> None:
         self._mtcnn = Mtcnn(device)
+        self._known: dict[str, list[Face]] = {}
+
+    def find_photos(self, photos: Sequence[Photo]) -> list[list[Face]]:
+        """`find` in photos as read; one whose bytes were searched lately is not searched again."""
+        new = {photo.sha256: photo for photo in photos if photo.sha256 not in self._known}
+        found = dict(zip(new, self.find([photo.pixels for photo in new.values()]), strict=True))
+        faces = [found.get(photo.sha256) or self._known.get(photo.sha256, []) for photo in photos]
+        self._known |= found
+        for oldest in list(self._known)[: max(0, len(self._known) - _REMEMBERED)]:
+            del self._known[oldest]
+        return faces
 
     def find(self, photos: Sequence[np.ndarray]) -> list[list[Face]]:
         """Find faces; a photo's faces do not depend on the photos beside it. Photos of one size go faster.
@@ -167,6 +182,12 @@ def crop_frame(points: np.ndarray, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
     x_axis /= max(float(np.hypot(*x_axis)), 1e-6)
     half = max(float(np.hypot(*eye_to_eye)) * 2.0, float(np.hypot(*eye_to_mouth)) * 1.8)
     return eyes + crop.drop * eye_to_mouth, x_axis * max(half, 1.0) * crop.reach
+
+
+def outside_share(photo: np.ndarray, landmarks: np.ndarray, crop: Crop) -> float:
+    """About the share that `align_face` gives, on a coarse grid and without cutting; arguments as there."""
+    centre, x_axis = crop_frame(np.asarray(landmarks, dtype=np.float64), crop)
+    return _outside_share(centre, x_axis, np.array([-x_axis[1], x_axis[0]]), photo.shape, _COARSE_PX)
 
 
 def _outside_share(

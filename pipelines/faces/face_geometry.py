@@ -8,6 +8,7 @@ face, drawn to the eyes, the mouth and the nose of the one at hand; each half is
 from the nose, so that it follows a head that is turned.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,11 @@ _OUTLINE: Final = (
 )  # fmt: skip
 """Right half of the mean face's outline, brows to chin: to the side in eye distances, down in distances from
 the eyes to the mouth."""
+_INNER_OUTLINE: Final = (
+    (0.0, -0.30), (0.40, -0.34), (0.70, -0.26), (0.84, 0.0), (0.80, 0.40), (0.72, 0.85), (0.52, 1.22),
+    (0.28, 1.42), (0.0, 1.46),
+)  # fmt: skip
+"""The same of what tells one face from another: brows, eyes, nose, mouth; inside the jaw, below the hair."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,23 @@ def pose_of(landmarks: np.ndarray) -> Pose:
 
 def outline(landmarks: np.ndarray) -> np.ndarray:
     """Closed outline of a face from above the brows to the chin, float64 [16,2] pixels."""
+    return _drawn(_OUTLINE, landmarks)
+
+
+def inner_outline(landmarks: np.ndarray) -> np.ndarray:
+    """Closed outline around brows, eyes, nose and mouth, inside the jaw and below the hair; [16,2] pixels."""
+    return _drawn(_INNER_OUTLINE, landmarks)
+
+
+def _drawn(half: Sequence[tuple[float, float]], landmarks: np.ndarray) -> np.ndarray:
+    """A mean face's outline, drawn to five landmarks; float64 [16,2] pixels."""
     points = np.asarray(landmarks, dtype=np.float64)
     middle, right, down = _axes(points)
     nose = float((points[2] - middle) @ right) / max(float(right @ right), 1e-6)
     halves = []
     for sign, wide in ((1.0, 1 - 2 * nose), (-1.0, 1 + 2 * nose)):
         wide = float(np.clip(wide, 0.45, 1.35))
-        side = [middle + sign * x * wide * right + y * down for x, y in _OUTLINE]
+        side = [middle + sign * x * wide * right + y * down for x, y in half]
         halves.append(side if sign > 0 else side[-2:0:-1])
     return np.array([*halves[0], *halves[1]])
 

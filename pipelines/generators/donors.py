@@ -2,6 +2,10 @@
 
 All labelled photos enter; for a cell its possible donors leave, with their poses, and a donor's crop.
 
+Why so few are looked at: a search for faces takes longer than a swap, and in a run of a few hundred photos
+most donors are not among them. The first photos of a cell, in the seed's order, are looked at for everybody;
+more only for a face that finds none that fits. A photo that was searched as a source is not searched again.
+
 Why all of them and not the shard: a shard holds one or two photos of a cell, and which ones depends on how
 the run is cut. The pool of a cell is drawn from the label tables by the run's seed alone, so a fake is the
 same in whichever shard it stands, whoever makes it, and however often the run is killed.
@@ -18,16 +22,15 @@ from typing import Final
 import numpy as np
 
 from pipelines.errors import PhotoError
-from pipelines.faces.align import Crop, FaceFinder, align_face, nearest_centre
+from pipelines.faces.align import Crop, Face, FaceFinder, align_face, nearest_centre, outside_share
 from pipelines.faces.face_geometry import Pose, landmarks_in_crop, pose_of
+from pipelines.faces.face_look import FaceLook, look_of
 from pipelines.sources.photos import Photo, read_photo
 
 Cell = tuple[str, ...]
-POOL_SIZE: Final = 12
-"""Donors looked at in each cell, 24 poses with their mirror images: enough for a near one, and a bound on
-what is searched; in a small run this search is most of the work."""
 _MIN_CONFIDENCE: Final = 0.95
 _MAX_BORDER_SHARE: Final = 0.10
+_CROPS_KEPT: Final = 128
 
 
 @dataclass(frozen=True)
@@ -74,24 +77,27 @@ class DonorPool:
     ) -> None:
         self._members, self._seed, self._crop = members, seed, crop
         self._finder, self._check = finder, check
-        self._known: dict[Cell, list[Donor]] = {}
+        self._known: dict[Cell, list[list[Donor]]] = {}
+        self._looks: dict[str, FaceLook] = {}
+        self._crops: dict[str, np.ndarray] = {}
 
     def n_others(self, cell: Cell) -> int:
         """How many labelled photos a cell has, less one."""
         return len(self._members.get(cell, ())) - 1
 
-    def donors(self, cell: Cell) -> list[Donor]:
-        """The donors of a cell, sorted by pair_id, each followed by its mirror image.
+    def donors(self, cell: Cell, n_photos: int) -> list[Donor]:
+        """What the first so many photos of a cell lend, in the seed's order, each before its mirror image.
 
-        Photos without one clear face are none.
+        A photo without one clear face lends nothing. Each is searched once, when it is first asked for.
 
         Raises:
             SourceLost: the photos' folder went away.
         """
-        if cell not in self._known:
-            chosen = sorted(self._members.get(cell, ()), key=lambda m: self._rank(m[0]))[:POOL_SIZE]
-            self._known[cell] = self._searched(sorted(chosen))
-        return self._known[cell]
+        known = self._known.setdefault(cell, [])
+        if len(known) < n_photos:
+            ordered = sorted(self._members.get(cell, ()), key=lambda m: self._rank(m[0]))
+            known += self._searched(ordered[len(known) : n_photos])
+        return [donor for of_photo in known[:n_photos] for donor in of_photo]
 
     def pixels(self, donor: Donor) -> np.ndarray:
         """A donor's crop, mirrored where the donor is; uint8 [S,S,3].
@@ -99,30 +105,52 @@ class DonorPool:
         Raises:
             PhotoError: it cannot be read any more.
         """
-        pixels = align_face(read_photo(donor.path).pixels, donor.landmarks, self._crop)[0]
+        if donor.pair_id not in self._crops:
+            pixels = align_face(read_photo(donor.path).pixels, donor.landmarks, self._crop)[0]
+            self._crops[donor.pair_id] = pixels
+            if len(self._crops) > _CROPS_KEPT:
+                del self._crops[next(iter(self._crops))]
+        pixels = self._crops[donor.pair_id]
         return np.ascontiguousarray(pixels[:, ::-1]) if donor.mirrored else pixels
+
+    def look(self, donor: Donor) -> FaceLook:
+        """What a donor's face looks like; the mirror image looks alike.
+
+        Raises:
+            PhotoError: it cannot be read any more.
+        """
+        if donor.pair_id not in self._looks:
+            points = donor.mirror(self._crop.size_px).in_crop if donor.mirrored else donor.in_crop
+            pixels = self.pixels(replace(donor, mirrored=False))
+            self._looks[donor.pair_id] = look_of(pixels, points)
+        return self._looks[donor.pair_id]
 
     def _rank(self, pair_id: str) -> bytes:
         """A shuffled place that depends on the seed and the photo alone."""
         return hashlib.sha256(f"{self._seed}\n{pair_id}".encode()).digest()
 
-    def _searched(self, members: Sequence[tuple[str, Path]]) -> list[Donor]:
+    def _searched(self, members: Sequence[tuple[str, Path]]) -> list[list[Donor]]:
+        """What each photo lends."""
         read = [_read(path) for _, path in members]
         self._check(read)
-        there = [(m, photo) for m, photo in zip(members, read, strict=True) if isinstance(photo, Photo)]
-        found = self._finder.find([photo.pixels for _, photo in there])
-        donors = []
-        for (member, photo), faces in zip(there, found, strict=True):
-            if not faces:
-                continue
-            face = nearest_centre(faces, *photo.pixels.shape[:2])
-            _, share = align_face(photo.pixels, face.landmarks, self._crop)
-            if face.confidence >= _MIN_CONFIDENCE and share <= _MAX_BORDER_SHARE:
-                inside = landmarks_in_crop(face.landmarks, self._crop)
-                pose = pose_of(face.landmarks)
-                donor = Donor(*member, photo.sha256, face.landmarks, pose, inside)
-                donors += [donor, donor.mirror(self._crop.size_px)]
-        return donors
+        there = [photo for photo in read if isinstance(photo, Photo)]
+        found = iter(self._finder.find_photos(there))
+        return [
+            self._lent(member, photo, next(found)) if isinstance(photo, Photo) else []
+            for member, photo in zip(members, read, strict=True)
+        ]
+
+    def _lent(self, member: tuple[str, Path], photo: Photo, faces: Sequence[Face]) -> list[Donor]:
+        """A photo's face and its mirror image; none where there is no clear face."""
+        if not faces:
+            return []
+        face = nearest_centre(faces, *photo.pixels.shape[:2])
+        share = outside_share(photo.pixels, face.landmarks, self._crop)
+        if face.confidence < _MIN_CONFIDENCE or share > _MAX_BORDER_SHARE:
+            return []
+        inside = landmarks_in_crop(face.landmarks, self._crop)
+        donor = Donor(*member, photo.sha256, face.landmarks, pose_of(face.landmarks), inside)
+        return [donor, donor.mirror(self._crop.size_px)]
 
 
 def _read(path: Path) -> Photo | PhotoError:

@@ -1,15 +1,21 @@
-"""Face swaps: the face of another person of the same age, gender and race, cloned into the photo.
+"""Face swaps: the face of another person of the same age, gender and race, laid into the photo.
 
 `FaceCrop`s with landmarks and a `DonorPool` enter; fakes with their masks and donors leave, or the reason why
 there is none.
 
-How: the donor is the one of the cell, or its mirror image, whose pose is nearest; a similarity lays its five
-landmarks over those of the photo; its colours are matched in Lab (Reinhard et al. 2001); the inside of the
-face's outline is cloned in (Poisson image editing, Perez et al., SIGGRAPH 2003).
+How: donors of the cell, or their mirror images, that stand as the face does are tried, the nearest first; a
+similarity lays a donor's five landmarks over those of the photo; `pipelines.faces.blending` gives it the
+photo's colour, light and detail. What is replaced is the inner face, brows to lower lip: five points cannot
+follow the jaw and the hair, and a swap that takes them takes caps, hands and half a hairline too. Of the
+donors tried the one is taken whose edge has the least to hide.
 
-Why a similarity and gates: a full affine map fitted to another pose breaks faces. A face turned too far, a
-donor whose pose differs, points that do not fit, a face that is not found again in its place, colours that
-bled: each is a reject with its reason, counted by group, and none is a broken fake that any detector spots.
+Why a similarity and gates: a full affine map fitted to another pose breaks faces. A face turned too far or
+covered, a donor whose pose differs, points that do not fit, a blurred face in a sharp photo, an edge that
+cannot be hidden: each is a reject with its reason, counted by group, and none is a broken fake that any
+detector spots.
+
+Why the fake is not searched for its face here: its landmarks are known, they are the photo's. Whether the
+face detector finds it is measured afterwards, for this kind as for the others, and is no selection.
 
 Why the donor comes from the cell: a face must not carry two labels.
 """
@@ -20,13 +26,22 @@ from typing import Final
 import cv2
 import numpy as np
 
-from pipelines.errors import FaceTooSmall, FaceTurned, FakeImplausible, NoDonor, NoLandmarks, PhotoError
-from pipelines.faces.align import Face, FaceFinder
-from pipelines.faces.face_geometry import Pose, outline, pose_of, similarity
+from pipelines.errors import (
+    FaceCovered,
+    FaceTooSmall,
+    FaceTurned,
+    FakeImplausible,
+    NoDonor,
+    NoLandmarks,
+    PhotoError,
+)
+from pipelines.faces.blending import Blend, blend
+from pipelines.faces.face_geometry import Pose, inner_outline, pose_of, similarity
+from pipelines.faces.face_look import FaceLook, look_of
 from pipelines.generators.donors import Donor, DonorPool
 from pipelines.generators.protocol import FaceCrop, Fake
 
-MAX_YAW: Final = 0.6
+MAX_YAW: Final = 0.7
 MAX_YAW_GAP: Final = 0.20
 MAX_PITCH_GAP: Final = 0.15
 MAX_MISFIT: Final = 0.09
@@ -34,19 +49,21 @@ MAX_MISFIT: Final = 0.09
 MIN_EYE_DISTANCE_PX: Final = 16.0
 MIN_DONOR_DETAIL: Final = 0.6
 """Smallest eye distance of a donor in its photo, as a share of the other's: less is blur."""
-MIN_CONFIDENCE: Final = 0.95
-MAX_DRIFT: Final = 0.30
-"""Root mean square, of the landmarks found in the fake from those in the real half, in eye distances."""
-MAX_BLEED: Final = 16.0
-"""Mean distance in the Lab plane of colours (a, b) between the face cloned in and the donor's matched one."""
-TRIES: Final = 3
+MAX_COVERED: Final = 0.35
+MAX_DONOR_COVERED: Final = 0.15
+"""Share of a face that does not have the colour of its skin: sunglasses, a hand, a cap's shadow."""
+MAX_SEAM: Final = 18.0
+"""Of `Blend.seam`, in levels of Lab."""
+MAX_DETAIL_GAIN: Final = 1.5
+"""Of `Blend.detail_gain`: a donor whose face is more blurred than this is not taken."""
+DEPTHS: Final = (12, 36)
+"""Photos of a cell that are looked at: more only where those before gave nothing."""
+TRIES: Final = 4
+"""Donors laid in, at each depth."""
 RECIPE: Final = (
-    "swap 2: donor or its mirror image, similarity on five points, Lab match, Poisson cloning, gates as in "
-    "its module"
+    "swap 3: donor or its mirror image, similarity on five points, inner face, Lab match, light and detail "
+    "of the photo, faded edge, best of some by the seam, gates as in its module"
 )
-_EDGE: Final = 0.04
-"""Of the crop's side that is never replaced, so that every seam lies inside the image."""
-_BATCH: Final = 16
 
 
 class Swap:
@@ -54,93 +71,106 @@ class Swap:
 
     Args:
         pool: who can lend a face.
-        finder: the face detector, for the last gate.
     """
 
-    def __init__(self, pool: DonorPool, finder: FaceFinder) -> None:
-        self.pool, self.finder = pool, finder
+    def __init__(self, pool: DonorPool) -> None:
+        self.pool = pool
 
     def fakes(self, shard: int, faces: Sequence[FaceCrop]) -> Iterator[list[Fake | PhotoError]]:
         """See `protocol.Generator`."""
-        for start in range(0, len(faces), _BATCH):
-            yield self._batch(faces[start : start + _BATCH])
+        for face in faces:
+            try:
+                yield [self._fake(face)]
+            except PhotoError as fault:
+                yield [fault]
 
-    def _batch(self, faces: Sequence[FaceCrop]) -> list[Fake | PhotoError]:
-        """The best donor first; a fake that fails the last gate gives way to the next donor's."""
-        waiting = [self._candidates(face) for face in faces]
-        answers: list[Fake | PhotoError | None] = [w if isinstance(w, PhotoError) else None for w in waiting]
-        able = [i for i, candidates in enumerate(waiting) if _listed(candidates)]
-        before = dict(zip(able, self.finder.find([faces[i].pixels for i in able]), strict=True))
-        for turn in range(TRIES):
-            trying = [
-                (i, _listed(waiting[i])[turn])
-                for i, answer in enumerate(answers)
-                if not isinstance(answer, Fake) and len(_listed(waiting[i])) > turn
-            ]
-            made = [(i, self._with(faces[i], donor)) for i, donor in trying]
-            good = [(i, fake) for i, fake in made if isinstance(fake, Fake)]
-            seen = self.finder.find([fake.pixels for _, fake in good])
-            for i, answer in made:
-                answers[i] = answer
-            for (i, fake), found in zip(good, seen, strict=True):
-                answers[i] = _if_in_place(fake, found, before[i], faces[i])
-        return [a for a in answers if a is not None]
+    def _fake(self, face: FaceCrop) -> Fake:
+        """The best blend of the first depth that has a good one.
 
-    def _candidates(self, face: FaceCrop) -> list[Donor] | PhotoError:
-        """Donors that fit, the nearest pose first; or why there is none."""
-        landmarks = face.landmarks
-        if landmarks is None:
-            return NoLandmarks("a swap needs the face's landmarks, and none are known")
-        pose = pose_of(landmarks)
-        if abs(pose.yaw) > MAX_YAW:
-            return FaceTurned(f"the nose lies {abs(pose.yaw):.2f} off the middle; the limit is {MAX_YAW}")
-        if face.photo_eye_distance_px < MIN_EYE_DISTANCE_PX:
-            return FaceTooSmall(
-                f"the eyes are {face.photo_eye_distance_px:.0f} px apart in the photo; "
-                f"a swap needs {MIN_EYE_DISTANCE_PX:.0f}"
-            )
-        cell = ", ".join(face.cell)
+        Raises:
+            PhotoError: why there is none.
+        """
+        look = _checked(face)
         if self.pool.n_others(face.cell) < 1:
-            return NoDonor(f"alone in its cell: no other photo of {cell} is labelled")
-        others = [
-            d for d in self.pool.donors(face.cell) if d.pair_id != face.pair_id and d.sha256 != face.sha256
-        ]
-        fitting = sorted(
-            (d for d in others if _fits(face, pose, d)),
-            key=lambda d: (_misfit(landmarks, pose, d), d.pair_id, d.mirrored),
+            raise NoDonor(f"alone in its cell: no other photo of {', '.join(face.cell)} is labelled")
+        tried: list[tuple[Donor, Blend]] = []
+        for depth in DEPTHS:
+            known = {(donor.pair_id, donor.mirrored) for donor, _ in tried}
+            fitting = [d for d in self._fitting(face, look, depth) if (d.pair_id, d.mirrored) not in known]
+            made = [(donor, self._laid(face, donor)) for donor in fitting[:TRIES]]
+            good = [(donor, blended) for donor, blended in made if _fault_of(blended) is None]
+            if good:
+                donor, best = min(good, key=lambda one: one[1].seam)
+                note = "the donor is mirrored" if donor.mirrored else ""
+                return Fake(best.pixels, best.weight, donor.pair_id, note=note)
+            tried += made
+        if not tried:
+            raise self._no_donor(face)
+        nearest = _fault_of(min(tried, key=lambda one: one[1].seam)[1])
+        raise FakeImplausible(f"{len(tried)} donors were tried; with the best, {nearest}")
+
+    def _no_donor(self, face: FaceCrop) -> NoDonor:
+        others = {d.pair_id for d in self._others(face, DEPTHS[-1])}
+        cell = ", ".join(face.cell)
+        return NoDonor(
+            f"of {len(others)} donors of {cell} none, nor its mirror image, stands as this face does and is "
+            "as sharp"
         )
-        if not fitting:
-            n = len({d.pair_id for d in others})
-            return NoDonor(f"of {n} donors of {cell} none stands as this face does, nor its mirror image")
-        return fitting
 
-    def _with(self, face: FaceCrop, donor: Donor) -> Fake | PhotoError:
-        """The fake that one donor gives."""
+    def _others(self, face: FaceCrop, depth: int) -> list[Donor]:
+        found = self.pool.donors(face.cell, depth)
+        return [d for d in found if d.pair_id != face.pair_id and d.sha256 != face.sha256]
+
+    def _fitting(self, face: FaceCrop, look: FaceLook, depth: int) -> list[Donor]:
+        """Donors that fit, the nearest first."""
         assert face.landmarks is not None
-        try:
-            lent = self.pool.pixels(donor)
-        except PhotoError as fault:
-            return FakeImplausible(f"the donor {donor.pair_id} cannot be read any more: {fault}")
+        landmarks, pose = face.landmarks, pose_of(face.landmarks)
+        standing = [d for d in self._others(face, depth) if _stands(face, pose, d)]
+        fitting = [(d, self.pool.look(d)) for d in standing]
+        ranked = sorted(
+            (_distance(landmarks, pose, d) + seen.covered, d.pair_id, d.mirrored, d)
+            for d, seen in fitting
+            if seen.covered <= MAX_DONOR_COVERED and look.detail <= MAX_DETAIL_GAIN * seen.detail
+        )
+        return [one[-1] for one in ranked]
+
+    def _laid(self, face: FaceCrop, donor: Donor) -> Blend:
+        """A donor's face in the photo."""
+        assert face.landmarks is not None
         matrix, _ = similarity(donor.in_crop, face.landmarks)
-        side = face.pixels.shape[0]
-        mask = inner_mask(outline(face.landmarks), side)
-        laid = cv2.warpAffine(lent, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
-        matched = colour_matched(np.asarray(laid), face.pixels, mask > 0)
-        pixels = cloned(matched, face.pixels, mask)
-        bled = bleed(pixels, matched, mask > 0)
-        if bled > MAX_BLEED:
-            return FakeImplausible(
-                f"colours bled into the face by {bled:.0f} levels; the limit is {MAX_BLEED}"
-            )
-        return Fake(pixels, mask, donor.pair_id, note="the donor is mirrored" if donor.mirrored else "")
+        size = face.pixels.shape[1::-1]
+        lent = self.pool.pixels(donor)
+        laid = cv2.warpAffine(lent, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        unit = pose_of(face.landmarks).eye_distance_px
+        return blend(np.asarray(laid), face.pixels, inner_outline(face.landmarks), unit)
 
 
-def _listed(waiting: list[Donor] | PhotoError) -> list[Donor]:
-    return [] if isinstance(waiting, PhotoError) else waiting
+def _checked(face: FaceCrop) -> FaceLook:
+    """What a face that can be swapped looks like.
+
+    Raises:
+        PhotoError: why not.
+    """
+    if face.landmarks is None:
+        raise NoLandmarks("a swap needs the face's landmarks, and none are known")
+    yaw = abs(pose_of(face.landmarks).yaw)
+    if yaw > MAX_YAW:
+        raise FaceTurned(f"the nose lies {yaw:.2f} off the middle; the limit is {MAX_YAW}")
+    if face.photo_eye_distance_px < MIN_EYE_DISTANCE_PX:
+        raise FaceTooSmall(
+            f"the eyes are {face.photo_eye_distance_px:.0f} px apart in the photo; "
+            f"a swap needs {MIN_EYE_DISTANCE_PX:.0f}"
+        )
+    look = look_of(face.pixels, face.landmarks)
+    if look.covered > MAX_COVERED:
+        raise FaceCovered(
+            f"{look.covered:.0%} of the inner face has not its skin's colour; the limit is {MAX_COVERED:.0%}"
+        )
+    return look
 
 
-def _fits(face: FaceCrop, pose: Pose, donor: Donor) -> bool:
-    """Whether a donor's pose, detail and points fit a face."""
+def _stands(face: FaceCrop, pose: Pose, donor: Donor) -> bool:
+    """Whether a donor's pose, size and points fit a face."""
     assert face.landmarks is not None
     return (
         abs(donor.pose.yaw - pose.yaw) <= MAX_YAW_GAP
@@ -151,87 +181,17 @@ def _fits(face: FaceCrop, pose: Pose, donor: Donor) -> bool:
     )
 
 
-def _misfit(landmarks: np.ndarray, pose: Pose, donor: Donor) -> float:
+def _distance(landmarks: np.ndarray, pose: Pose, donor: Donor) -> float:
     """How far a donor is from the pose wanted: yaw first, then pitch and the points."""
     left = similarity(donor.in_crop, landmarks)[1] / pose.eye_distance_px
-    return abs(donor.pose.yaw - pose.yaw) + 0.5 * abs(donor.pose.pitch - pose.pitch) + left
+    turned = abs(donor.pose.yaw - pose.yaw) + 0.5 * abs(donor.pose.pitch - pose.pitch)
+    return turned + left
 
 
-def _if_in_place(
-    fake: Fake, found: Sequence[Face], before: Sequence[Face], face: FaceCrop
-) -> Fake | PhotoError:
-    """The fake, if a clear face is found in it where one was found in the real half.
-
-    Compared with what the detector says of the real half and not with the landmarks from the photo: in a crop
-    as tight as this it sees less around the face, and places points otherwise, in both halves alike.
-    """
-    assert face.landmarks is not None
-    sure = [f for f in found if f.confidence >= MIN_CONFIDENCE]
-    if not sure:
-        return FakeImplausible("the face detector finds no clear face in the swap")
-    places = [f.landmarks for f in before] or [face.landmarks]
-    unit = pose_of(face.landmarks).eye_distance_px
-    drift = min(_distance(f.landmarks, place) for f in sure for place in places) / unit
-    if drift > MAX_DRIFT:
-        return FakeImplausible(
-            f"the swapped face's landmarks lie {drift:.2f} eye distances off; the limit is {MAX_DRIFT}"
-        )
-    return fake
-
-
-def _distance(points: np.ndarray, others: np.ndarray) -> float:
-    """Root mean square distance of points, in pixels."""
-    return float(np.sqrt(((points - others) ** 2).sum(1).mean()))
-
-
-def inner_mask(hull: np.ndarray, side_px: int) -> np.ndarray:
-    """What a swap replaces: the outline, less a rim at the crop's edges; uint8 [S,S], 0 or 255."""
-    mask = np.zeros((side_px, side_px), np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(hull.astype(np.float32)).astype(np.int32), 255)
-    rim = max(2, round(_EDGE * side_px))
-    mask[:rim], mask[-rim:], mask[:, :rim], mask[:, -rim:] = 0, 0, 0, 0
-    return mask
-
-
-def colour_matched(image: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """An image with the mean and spread of another's Lab colours inside a mask.
-
-    Args:
-        image: uint8 [S,S,3].
-        target: uint8 [S,S,3].
-        inside: bool [S,S].
-
-    Returns:
-        uint8 [S,S,3]. Spreads change by at most a factor of 1.6, so that noise is not blown up.
-
-    Source: Reinhard et al., "Color transfer between images", IEEE CG&A 2001, in CIE Lab.
-    """
-    ours, theirs = (cv2.cvtColor(i, cv2.COLOR_RGB2LAB).astype(np.float32) for i in (image, target))
-    m, s = ours[inside].mean(0), ours[inside].std(0)
-    wanted_m, wanted_s = theirs[inside].mean(0), theirs[inside].std(0)
-    gain = np.clip(wanted_s / np.maximum(s, 1.0), 1 / 1.6, 1.6)
-    lab = np.rint((ours - m) * gain + wanted_m).clip(0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB))
-
-
-def cloned(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Clone the inside of a mask into a target: its gradients stay, its seam takes the target's colours.
-
-    Args:
-        image: uint8 [S,S,3].
-        target: uint8 [S,S,3].
-        mask: uint8 [S,S], 0 or 255, 0 along the edges.
-
-    Returns:
-        uint8 [S,S,3]; outside the mask the target's very pixels.
-    """
-    x, y, width, height = cv2.boundingRect(mask)
-    centre = (x + width // 2, y + height // 2)
-    made = cv2.seamlessClone(image, target, mask.copy(), centre, cv2.NORMAL_CLONE)  # it writes into the mask
-    return np.where(mask[..., None] > 0, np.asarray(made), target)
-
-
-def bleed(made: np.ndarray, wanted: np.ndarray, inside: np.ndarray) -> float:
-    """Mean distance of two images' colours (Lab a and b, levels) inside a mask."""
-    a, b = (cv2.cvtColor(i, cv2.COLOR_RGB2LAB)[inside].astype(np.float32).mean(0) for i in (made, wanted))
-    return float(np.hypot(*(a - b)[1:]))
+def _fault_of(blended: Blend) -> str | None:
+    """Why a blend is not good enough; None where it is."""
+    if blended.detail_gain > MAX_DETAIL_GAIN:
+        return f"the photo is {blended.detail_gain:.1f} times as sharp; the limit is {MAX_DETAIL_GAIN}"
+    if blended.seam > MAX_SEAM:
+        return f"both faces differ by {blended.seam:.0f} levels along the edge; the limit is {MAX_SEAM:.0f}"
+    return None
