@@ -8,6 +8,7 @@ spectrum distance and faces found; then the time that encoding and decoding take
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,10 @@ BATCH = 16
 COLUMNS = ("n_faces", "psnr_db", "gradient_ratio", "ms_ssim", "spectrum_db", "fake_face_found")
 
 
-def crops_of(folder: Path, limit: int) -> tuple[list[dict[str, str]], np.ndarray]:
-    """Rows and crops, uint8 [N,256,256,3], of the photos in `val/`."""
+def crops_of(paths: Sequence[Path]) -> tuple[list[dict[str, str]], np.ndarray]:
+    """Rows and crops, uint8 [N,256,256,3], of photos in `val/`."""
     finder, rows, crops = FaceFinder(), [], []
     crop = load_generator().crop
-    paths = sorted((folder / "val").glob("*.jpg"))[:limit]
     for start in range(0, len(paths), BATCH):
         part = paths[start : start + BATCH]
         photos = [read_photo(path).pixels for path in part]
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=1124)
     given = parser.parse_args()
     weights = weights_of(given.weights)
-    rows, reals = crops_of(given.fairface, given.limit)
+    rows, reals = crops_of(sorted((given.fairface / "val").glob("*.jpg"))[: given.limit])
     network = load_generator(weights)
     codes = encoded(network, reals)
     fakes = decoded(network, codes)

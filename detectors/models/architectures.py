@@ -104,6 +104,10 @@ ZOO: dict[str, Architecture] = {
     "spectrum": replace(
         _own(networks.spectrum, "5.", "power by frequency, one hidden layer; learns in seconds"), size_px=256
     ),
+    "srm_cnn": replace(
+        _own(networks.srm_cnn, "7.", "fixed high-pass filters, four convolutions; learns in minutes"),
+        size_px=256,
+    ),
     "alexnet": _torchvision("alexnet", "classifier.6.", "AlexNet"),
     "resnet18": _torchvision("resnet18", "fc.", "ResNet-18"),
     "resnet50": _torchvision("resnet50", "fc.", "ResNet-50"),

@@ -12,7 +12,7 @@ from detectors.data.datasets import read_images
 from detectors.errors import TrainingError, UnknownArchitecture
 from detectors.models import architectures as zoo
 from detectors.models.checkpoint import load_checkpoint
-from detectors.models.networks import PowerSpectrum
+from detectors.models.networks import HighPass, PowerSpectrum
 from detectors.scoring.engine import Options, score_images
 from detectors.training.learner import Learner
 from detectors.training.settings import Settings
@@ -77,7 +77,8 @@ def test_xception_with_its_head_counts_23_128_786_parameters():
 
 
 @pytest.mark.parametrize(
-    ("name", "n_convolutions", "n_linear"), [("vgg10", 8, 2), ("baseline_cnn", 3, 2), ("simplenet", 6, 1)]
+    ("name", "n_convolutions", "n_linear"),
+    [("vgg10", 8, 2), ("baseline_cnn", 3, 2), ("simplenet", 6, 1), ("srm_cnn", 4, 1)],
 )
 def test_own_networks_have_the_layers_they_promise(name, n_convolutions, n_linear):
     layers = list(built(name).modules())
@@ -94,6 +95,18 @@ def test_the_power_spectrum_is_numpys_averaged_over_rings():
     wanted = [power[rings == ring].mean() if (rings == ring).any() else 0.0 for ring in range(64)]
     ours = PowerSpectrum()(torch.from_numpy(image)[None, None])[0]
     np.testing.assert_allclose(ours.numpy(), wanted, atol=1e-3)
+
+
+def test_high_pass_filters_see_no_slope_and_are_clipped():
+    """A ramp is what its neighbours predict; a checkerboard is not; 18 responses a place."""
+    ramp = torch.linspace(-1, 1, 32).expand(1, 3, 32, 32)
+    board = torch.tensor([[-1.0, 1.0], [1.0, -1.0]]).repeat(16, 16).expand(1, 3, 32, 32)
+    stem = HighPass()
+    assert stem(ramp).shape == (1, 18, 28, 28)
+    assert stem(ramp).abs().max() < 1e-4 and stem(ramp.mT).abs().max() < 1e-4
+    assert stem(board).abs().eq(1).all()
+    faint = stem(board / 127.5 / 40)  # a fortieth of a grey level: not clipped
+    assert 0 < faint.abs().max() < 0.1
 
 
 def test_sizes_a_network_cannot_take_are_refused_before_training():

@@ -1,5 +1,6 @@
 """Several kinds of fake of each photo: one real half, a row a photo and kind, the same bytes however made."""
 
+import os
 import shutil
 import signal
 from functools import partial
@@ -12,12 +13,13 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from detectors.data.datasets import read_images
-from pipelines.dataset.manifest import MANIFEST, SCHEMA, read_manifest, read_provenance
+from pipelines.dataset.manifest import MANIFEST, PROVENANCE, SCHEMA, SUMMARY, read_manifest, read_provenance
 from pipelines.errors import ManifestSchemaError, SettingError
 from pipelines.generators.psp.config import PSPConfig
+from pipelines.generators.swap import Swap
 from pipelines.jobs.generation import generate_pairs
 from tests.pipelines.conftest import write_generator
-from tests.pipelines.killing import die_at, in_child, wait
+from tests.pipelines.killing import die_at, die_at_file, in_child, wait
 
 SIDE = 128
 OPTIONS = {"size_px": SIDE, "shard_size": 7, "batch_size": 5, "device": "cpu", "workers": 1}
@@ -197,12 +199,43 @@ def test_choices_that_make_no_sense_are_refused(photos, tiny_generator, tmp_path
     assert not (tmp_path / "pairs").exists()
 
 
-def test_killed_between_two_shards_and_continued_gives_the_same_bytes(photos, kinds, made, tmp_path, tree):
-    """Every kind of a shard is there or none: the second of three shards never gets its name."""
+def die_in_swap(n, action):
+    """Run an action in which a SIGKILL comes before the n-th swap: in the second kind of a shard."""
+    original, left = Swap._fake, [n]
+
+    def counted(*given):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*given)
+
+    Swap._fake = counted
+    action()
+
+
+def test_killed_again_and_again_and_continued_gives_the_same_bytes(photos, kinds, made, tmp_path, tree):
+    """Within a kind, between two shards, among the moves, before each last file, and while clearing."""
     out = tmp_path / "pairs"
     run = partial(generate_pairs, photos, out, kinds, **OPTIONS)
-    assert wait(in_child(partial(die_at, "rename", 2, run))) == -signal.SIGKILL
-    unfinished = sorted(p.name for p in (out / ".unfinished").glob("shard-*") if p.suffix != ".tmp")
-    assert unfinished == ["shard-00000"] and not (out / MANIFEST).exists()
+
+    def killed(die, *when):
+        assert wait(in_child(partial(die, *when, run))) == -signal.SIGKILL
+
+    killed(die_in_swap, 3)
+    assert not finished(out)
+    killed(die_at, "rename", 2)
+    assert finished(out) == ["shard-00000"] and not (out / MANIFEST).exists()
+    killed(die_in_swap, 4)
+    killed(die_at, "replace", 30)
+    assert len(list((out / "real").iterdir())) > 0 and not (out / MANIFEST).exists()
+    for name in (MANIFEST, SUMMARY, PROVENANCE):
+        killed(die_at_file, name)
+        assert not (out / name).exists()
+    killed(die_at, "unlink", 2)
     run()
     assert tree(out) == tree(made.out_dir)
+
+
+def finished(out):
+    """Names of the shards that are whole."""
+    return sorted(p.name for p in (out / ".unfinished").glob("shard-*") if p.suffix != ".tmp")
