@@ -158,17 +158,18 @@ def _light(difference: np.ndarray, inside: np.ndarray, width_px: float) -> np.nd
     height, width = inside.shape
     small = (max(1, width // _SHRINK), max(1, height // _SHRINK))
     weight = inside + np.float32(1e-4)
-    sums, norm = (
-        cv2.GaussianBlur(cv2.resize(i, small, interpolation=cv2.INTER_AREA), (0, 0), width_px / _SHRINK)
-        for i in (difference * weight[..., None], weight)
-    )
-    coarse = sums / norm[..., None]
+
+    def blurred(image: np.ndarray) -> np.ndarray:
+        shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.GaussianBlur(shrunk, (0, 0), width_px / _SHRINK))
+
+    coarse = blurred(difference * weight[..., None]) / blurred(weight)[..., None]
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _seam(difference: np.ndarray, weight: np.ndarray, eye_distance_px: float) -> float:
     """See `Blend.seam`; differences finer than a thirtieth of the eye distance are not seen."""
-    gap = np.abs(difference) @ np.float32([1, 0.5, 0.5])
+    gap = np.abs(difference) @ np.array([1, 0.5, 0.5], np.float32)
     gap = cv2.GaussianBlur(gap, (0, 0), max(eye_distance_px * 0.03, 0.5))
     band = weight * (1 - weight)
     return float(np.sqrt((gap**2 * band).sum() / max(float(band.sum()), 1e-6)))

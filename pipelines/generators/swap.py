@@ -49,14 +49,14 @@ MAX_MISFIT: Final = 0.09
 MIN_EYE_DISTANCE_PX: Final = 16.0
 MIN_DONOR_DETAIL: Final = 0.6
 """Smallest eye distance of a donor in its photo, as a share of the other's: less is blur."""
-MAX_COVERED: Final = 0.35
-MAX_DONOR_COVERED: Final = 0.15
+MAX_COVERED: Final = 0.50
+MAX_DONOR_COVERED: Final = 0.25
 """Share of a face that does not have the colour of its skin: sunglasses, a hand, a cap's shadow."""
 MAX_SEAM: Final = 18.0
 """Of `Blend.seam`, in levels of Lab."""
 MAX_DETAIL_GAIN: Final = 1.5
 """Of `Blend.detail_gain`: a donor whose face is more blurred than this is not taken."""
-DEPTHS: Final = (12, 36)
+DEPTHS: Final = (12, 36, 72)
 """Photos of a cell that are looked at: more only where those before gave nothing."""
 TRIES: Final = 4
 """Donors laid in, at each depth."""
