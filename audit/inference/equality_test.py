@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -121,6 +122,7 @@ def max_abs_z(rates: Floats, variance: Floats) -> Floats:
     return largest
 
 
+@cache
 def range_critical(n_groups: int, alpha: float) -> float:
     """Upper alpha point of the largest |z| among all pairs of n_groups normal means."""
     return float(studentized_range.ppf(1 - alpha, n_groups, np.inf) / math.sqrt(2))

@@ -21,6 +21,7 @@ here, SCAS in the R package ratesci).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -35,8 +36,12 @@ Measure = Literal["difference", "ratio"]
 REACH = 25.0
 """Ratios are looked for between exp(-25) and exp(25)."""
 
-BISECTIONS = 44
-"""Steps of a bisection: twelve digits."""
+DIGITS = 2.0**-44
+"""Limits are found to this share of the range in which they are looked for: twelve digits."""
+
+AT_ONCE = 1024
+"""Deviates computed in one step: of so few, numpy's calls cost more than the arithmetic, so that trying 64
+points of a limit's range costs little more than trying its middle."""
 
 _TINY = 1e-300
 _NOTHING = 1e-12
@@ -99,8 +104,8 @@ def extreme_limit(
 ) -> float:
     """The smallest (or largest) of the limits of many pairs: the lower limits for z, the upper ones for -z.
 
-    One bisection for all of them: a pair whose limit cannot be the extreme one any more is dropped, so the
-    cost is that of a few evaluations and not of a bisection each.
+    One search for all of them: a pair whose limit cannot be the extreme one any more is dropped, so the cost
+    is that of a few evaluations and not of a search each.
 
     Args:
         measure: Of what.
@@ -118,15 +123,18 @@ def extreme_limit(
             return 0.0 if z > 0 else float("inf")
         rows = rows[:, ~unbounded]
     statistic, scale, low, high = _MEASURES[measure]
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        above = statistic(scale(middle), *rows) > z  # its limit is above the middle
+    finest = (high - low) * DIGITS
+    while high - low > finest:
+        points = low + (high - low) * _inner_points(rows.shape[1])
+        above = statistic(scale(points[:, None]), *rows) > z  # the pair's limit is above the point
         candidates = ~above if smallest else above
-        if smallest == bool(candidates.any()):
-            high = middle
+        some = np.flatnonzero(candidates.any(axis=1))
+        at = int(some[0] if smallest else some[-1]) if some.size else None
+        if smallest:
+            low, high = _part(points, low, high, len(points) if at is None else at)
         else:
-            low = middle
-        rows = rows[:, candidates] if candidates.any() else rows
+            low, high = _part(points, low, high, 0 if at is None else at + 1)
+        rows = rows if at is None else rows[:, candidates[at]]
     return float(scale((low + high) / 2))
 
 
@@ -139,14 +147,27 @@ def _limits(measure: Measure, rates: list[Floats], z: Floats) -> Bounds:
     *pairs, z = np.broadcast_arrays(*rates, z)
     limits = []
     for bound in (z, -z):
-        low, high = np.full(z.shape, reach_low), np.full(z.shape, reach_high)
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            above = statistic(scale(middle), *pairs) > bound
-            low, high = np.where(above, middle, low), np.where(above, high, middle)
-        limits.append(np.asarray(scale((low + high) / 2)))
+        low, width = np.full(z.shape, reach_low), reach_high - reach_low
+        inner = _inner_points(z.size).reshape(-1, *[1] * z.ndim)
+        for _ in range(math.ceil(-math.log2(DIGITS) / math.log2(len(inner) + 1))):
+            above = statistic(scale(low + width * inner), *pairs) > bound
+            width = width / (len(inner) + 1)
+            low = low + width * np.logical_and.accumulate(above).sum(axis=0)
+        limits.append(np.asarray(scale(low + width / 2)))
     empty = (pairs[1] == 0) | (pairs[3] == 0) | np.isnan(pairs[0]) | np.isnan(pairs[2])
     return np.where(empty, np.nan, limits[0]), np.where(empty, np.nan, limits[1])
+
+
+def _inner_points(n: int) -> Floats:
+    """Points that cut 0-1 in equal parts, as many as may be tried at once for n pairs."""
+    n_parts = min(64, max(2, AT_ONCE // max(n, 1)))
+    return np.arange(1, n_parts) / n_parts
+
+
+def _part(points: Floats, low: float, high: float, at: int) -> tuple[float, float]:
+    """The ends of one of the parts into which points cut a range."""
+    ends = [low, *points.tolist(), high]
+    return ends[at], ends[at + 1]
 
 
 def _difference_z(supposed: Floats, p1: Floats, n1: Floats, p2: Floats, n2: Floats) -> Floats:
