@@ -26,6 +26,7 @@ PARENT = os.getppid()
 def main(allowed: str, forbidden: str) -> None:
     status = os.open("/proc/self/status", os.O_RDONLY)
     libraries = [sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    libraries += [p for p in sys.path if p.endswith("site-packages")]  # an environment may stand on another
     lockdown.confine(
         [allowed, *libraries, f"{sys.base_prefix}/lib", "/usr/lib", "/lib", "/lib64"], ["/dev/null"]
     )
