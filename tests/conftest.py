@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -73,3 +74,34 @@ def s3() -> Iterator[Any]:
         place_urls._SYSTEMS.clear()
         places._COPIES.clear()
     server.stop()
+
+
+def hum(speaker: int, take: int, seconds: float = 2.0, rate: int = 16_000):
+    """float32 samples: harmonics of one pitch a speaker, with a little noise of this take."""
+    t = np.arange(int(seconds * rate)) / rate
+    wave = sum(np.sin(2 * np.pi * k * (100 + 15 * speaker) * t) / k for k in range(1, 6))
+    noise = np.random.default_rng([speaker, take]).normal(size=len(t))
+    return (0.15 * wave + 0.01 * noise).astype(np.float32)
+
+
+@pytest.fixture(scope="session", name="hum")
+def hum_():
+    """The function that makes a clip."""
+    return hum
+
+
+@pytest.fixture(scope="session")
+def hummed(tmp_path_factory):
+    """speaker/clip.wav of twelve speakers in four cells, with speakers.csv; read-only."""
+    sf = pytest.importorskip("soundfile", reason="needs the extra [voice]")
+    root = tmp_path_factory.mktemp("hummed")
+    lines = ["speaker,gender,accent"]
+    for speaker in range(12):
+        folder = root / f"p{speaker:02d}"
+        folder.mkdir()
+        gender, accent = ("male", "female")[speaker % 2], ("north", "south")[speaker // 2 % 2]
+        lines.append(f"p{speaker:02d},{gender},{accent}")
+        for take in range(4):
+            sf.write(folder / f"{take}.wav", hum(speaker, take), 16_000)
+    (root / "speakers.csv").write_text("\n".join(lines) + "\n")
+    return root

@@ -33,6 +33,11 @@ from detectors.models.detector import Detector, Output
 from pipelines.storage import file_sha256, write_bytes
 
 FORMAT = "fake-face-detector"
+OTHER_FORMATS = {
+    "speaker-verifier": "a speaker verifier, and compares voices: audit it with "
+    "`audit run --task speaker-verification`"
+}
+"""What our other checkpoints are, for those who mistake one for a detector of faces."""
 VERSION = 1
 MAX_VALUES = 5_000_000
 """Plain values in the record beside the weights; a million source names and their hashes fit."""
@@ -131,26 +136,43 @@ def load_checkpoint(path: str | Path, device: str = "cpu") -> Detector:
 def is_checkpoint(path: Path) -> bool:
     """Whether a file of weights is a checkpoint of ours; raises as `load_weights_only` does."""
     record = load_weights_only(path)
+    _refuse_other_task(path, record)
     return isinstance(record, dict) and record.get("format") == FORMAT
+
+
+def _refuse_other_task(path: Path, record: Any) -> None:
+    found = record.get("format") if isinstance(record, dict) else None
+    if isinstance(found, str) and found in OTHER_FORMATS:
+        raise CheckpointFormatError(f"{path} is {OTHER_FORMATS[found]}")
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """The dictionary inside a checkpoint of ours, its fields checked; weights included."""
     record = load_weights_only(path)
+    _refuse_other_task(path, record)
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise CheckpointFormatError(
             f"{path}: not a checkpoint written by `audit train`; "
             "for a plain state_dict say which architecture it is with --arch"
         )
-    for name, kind in _FIELDS.items():
+    check_record(path, record, _FIELDS, VERSION)
+    return record
+
+
+def check_record(path: Path, record: dict[str, Any], fields: Mapping[str, type], version: int) -> None:
+    """Refuse a checkpoint's dictionary with a field missing, of another type, or not plain; or too new.
+
+    Raises:
+        CheckpointFormatError: naming the field.
+    """
+    for name, kind in fields.items():
         if not isinstance(record.get(name), kind):
             raise CheckpointFormatError(f"{path}: the field {name!r} is missing or not a {kind.__name__}")
     check_plain(path, {name: value for name, value in record.items() if name != "state_dict"})
-    if record["version"] != VERSION:
+    if record["version"] != version:
         raise CheckpointFormatError(
-            f"{path}: checkpoint version {record['version']}; this program reads version {VERSION}: update it"
+            f"{path}: checkpoint version {record['version']}; this program reads version {version}: update it"
         )
-    return record
 
 
 def check_plain(path: Path, record: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from detectors.data.image_batches import Batch, read_batches
+from detectors.data.image_batches import Batch, contents_of, read_batches
 from detectors.data.labelled_images import LabelledImages
 from detectors.data.preprocessing import to_unit
 from detectors.models.detector import Detector
@@ -72,7 +73,7 @@ def score_images(
     with progress_bar("Scoring images", len(paths), options.progress) as advance:
         for start in range(0, len(paths), per_shard):
             files = paths[start : start + per_shard]
-            part = shards.read(start, files, options.workers)
+            part = shards.read(start, len(files), partial(contents_of, files, options.workers))
             if part is None:
                 part = _score_paths(detectors, files, options, advance)
                 shards.write(start, part)

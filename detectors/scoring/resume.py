@@ -13,26 +13,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 import torch
 
-from detectors.data.image_batches import contents_of
-from detectors.models.detector import Detector
 from pipelines.places import names_of
 from pipelines.storage import remove_tree, write_bytes
 
 _LIBRARIES = (
     "fake-face-fairness-audit", "torch", "torchvision", "numpy", "pillow", "facenet-pytorch", "onnxruntime",
+    "scipy", "soundfile",
 )  # fmt: skip
 """What computes a score; another version may round otherwise."""
 TEXT_COLUMNS = ("status", "detail", "content")
 
 
-def run_key(detectors: Sequence[Detector], paths: Sequence[str], how: Sequence[object]) -> str | None:
+class Scorer(Protocol):
+    """Whatever gives scores: a detector of fakes, a verifier of speakers."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def device(self) -> str:
+        """The kind of processor: "cpu" or "cuda"."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Everything its scores depend on, or "" where that cannot be known again."""
+
+
+def run_key(detectors: Sequence[Scorer], paths: Sequence[str], how: Sequence[object]) -> str | None:
     """A name for the scores of these detectors on these files; None where they must not be continued.
 
     Args:
@@ -50,7 +66,7 @@ def run_key(detectors: Sequence[Detector], paths: Sequence[str], how: Sequence[o
     return hashlib.sha256(json.dumps(about).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _machine(detectors: Sequence[Detector]) -> list[str]:
+def _machine(detectors: Sequence[Scorer]) -> list[str]:
     """Libraries, threads and processors: what the last bits of a score depend on."""
     versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
     graphics = {torch.cuda.get_device_name(d.device) for d in detectors if d.device.startswith("cuda")}
@@ -71,13 +87,13 @@ class Shards:
         self.folder = folder / f"scores-{key[:32]}" if folder and key else None
         self.columns = [*TEXT_COLUMNS, *(f"score_{i}" for i in range(n_detectors))]
 
-    def read(self, start: int, paths: Sequence[str], workers: int | None = None) -> pd.DataFrame | None:
-        """The part that begins at an image, if it was finished and its files are still the same.
+    def read(self, start: int, n: int, contents: Callable[[], list[str]]) -> pd.DataFrame | None:
+        """The part that begins at a row, if it was finished and its files are still the same.
 
         Args:
-            start: Position of its first image.
-            paths: All its files.
-            workers: Threads that hash them.
+            start: Position of its first row.
+            n: How many it has.
+            contents: Says what is in the files of each now; asked where the part is there.
         """
         path = self._path(start)
         if path is None or not path.is_file():
@@ -86,9 +102,9 @@ class Shards:
             part = pd.read_parquet(path)
         except (OSError, ValueError):  # damaged on the disk: scored again
             return None
-        if set(part.columns) != set(self.columns) or len(part) != len(paths):
+        if set(part.columns) != set(self.columns) or len(part) != n:
             return None
-        return part if part["content"].tolist() == contents_of(paths, workers) else None
+        return part if part["content"].tolist() == contents() else None
 
     def write(self, start: int, part: pd.DataFrame) -> None:
         """Keep a finished part."""

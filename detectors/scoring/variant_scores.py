@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,7 +28,7 @@ import torch
 from torch import Tensor
 
 from detectors.data.face_crops import SharedFinder, framed
-from detectors.data.image_batches import Unreadable, content_of
+from detectors.data.image_batches import Unreadable, content_of, contents_of
 from detectors.data.preprocessing import Preprocessing, fit
 from detectors.models.detector import Detector
 from detectors.progress import progress_bar
@@ -109,7 +110,8 @@ def variant_scores(
     with progress_bar(what, len(paths), options.progress) as advance:
         for start in range(0, len(paths), IMAGES_PER_PART):
             rows = range(start, min(start + IMAGES_PER_PART, len(paths)))
-            part = shards.read(start, paths[start : rows.stop], options.workers)
+            files = paths[start : rows.stop]
+            part = shards.read(start, len(files), partial(contents_of, files, options.workers))
             if part is None:
                 part = scorer.part(paths, rows, advance)
                 shards.write(start, part)

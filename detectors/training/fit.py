@@ -17,20 +17,29 @@ import logging
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lightning
+import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from detectors.errors import TrainingError
 from detectors.training.fair import fair_loss
-from detectors.training.learner import EpochBar, EpochSampler, History, Learner, TrainingImages
-from detectors.training.settings import Settings
+from detectors.training.learner import (
+    EpochBar,
+    EpochSampler,
+    History,
+    ImageLearner,
+    Learner,
+    TrainingImages,
+)
+from detectors.training.settings import FitSettings, Settings
 from detectors.training.training_data import LEARNING, TrainingData
 
 MAX_WORKERS = 4
@@ -63,13 +72,33 @@ def fit(
     Returns:
         Loss and accuracy of each epoch, and the state_dict of the best one.
     """
-    weights = data.class_weights("valid")
-    learner = Learner(network, arch, data.preprocessing, settings, warm, _objective(data, settings), weights)
-    loaders = [_loader(data, part, settings) for part in LEARNING]
+    objective, weights = _objective(data, settings), data.class_weights("valid")
+    learner = ImageLearner(network, arch, data.preprocessing, settings, warm, objective, weights)
+    loaders = [_image_loader(data, part, settings) for part in LEARNING]
+    return run_training(learner, loaders, work_dir, device, progress)
+
+
+def run_training(
+    learner: Learner, loaders: Sequence[DataLoader[Any]], work_dir: Path, device: str, progress: bool
+) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+    """Run the epochs of any learner, continuing where `work_dir` holds an unfinished training.
+
+    Args:
+        learner: The network in it is changed in place.
+        loaders: Of the part it learns from, and of the one that chooses the epoch.
+        work_dir: For Lightning's checkpoints.
+        device: "cpu" or "cuda".
+        progress: Show a bar.
+
+    Returns:
+        As `fit`.
+    """
     best = _best_epoch(work_dir)
     last = work_dir / "last.ckpt"
     with _quiet():
-        trainer = _trainer(settings, [History(), best, _every_epoch(work_dir)], work_dir, device, progress)
+        trainer = _trainer(
+            learner.settings, [History(), best, _every_epoch(work_dir)], work_dir, device, progress
+        )
         resume = str(last) if last.is_file() else None
         for kept in sorted(work_dir.glob("*.ckpt")) if resume else ():
             _require_undamaged(kept)
@@ -111,7 +140,7 @@ def _require_undamaged(kept: Path) -> None:
         ) from None
 
 
-def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int, int]]:
+def _image_loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tuple[Tensor, int, int]]:
     """Batches of one part; shuffled and augmented for training only."""
     table = data.images.table[data.images.table["part"] == part]
     training = part == "train"
@@ -125,13 +154,32 @@ def _loader(data: TrainingData, part: str, settings: Settings) -> DataLoader[tup
         groups=data.group_numbers(part),
     )
     weights = data.drawn_weights(part, by_cell=training and settings.fair == "resample")
+    return loader(dataset, weights, settings, training, in_memory=data.caches[part] is not None)
+
+
+def loader(
+    dataset: Dataset[tuple[Tensor, int, int]],
+    weights: pd.Series,
+    settings: FitSettings,
+    training: bool,
+    in_memory: bool,
+) -> DataLoader[tuple[Tensor, int, int]]:
+    """Batches of a part.
+
+    Args:
+        dataset: Its items are asked for by (epoch, row).
+        weights: float [n], how often each row is drawn in training.
+        settings: For the batch size and the seed.
+        training: Shuffle.
+        in_memory: Nothing has to be decoded, so that no processes are started for it.
+    """
     return DataLoader(
         dataset,
         batch_size=settings.batch_size,
         sampler=EpochSampler(weights, settings.seed, shuffle=training),
-        num_workers=0 if data.caches[part] is not None else min(MAX_WORKERS, os.cpu_count() or 1),
+        num_workers=0 if in_memory else min(MAX_WORKERS, os.cpu_count() or 1),
         drop_last=training
-        and len(dataset) % settings.batch_size == 1,  # batch norm cannot train on one image
+        and len(weights) % settings.batch_size == 1,  # batch norm cannot train on one example
     )
 
 
@@ -150,7 +198,7 @@ def _every_epoch(work_dir: Path) -> ModelCheckpoint:
 
 
 def _trainer(
-    settings: Settings, callbacks: list[Callback], work_dir: Path, device: str, progress: bool
+    settings: FitSettings, callbacks: list[Callback], work_dir: Path, device: str, progress: bool
 ) -> lightning.Trainer:
     if settings.patience:
         callbacks = [*callbacks, EarlyStopping("valid_rank", patience=settings.patience, mode="max")]
@@ -173,7 +221,7 @@ def _trainer(
     )
 
 
-def choose_precision(settings: Settings, device: str) -> str:
+def choose_precision(settings: FitSettings, device: str) -> str:
     """The precision "auto" stands for: bfloat16 where the processor computes with it, else float32."""
     if settings.precision != "auto":
         return settings.precision

@@ -2,6 +2,9 @@
 
 Enters: the table of `labelled`, a network, `Settings`. Leaves: objects for `lightning.Trainer`.
 
+`Learner` learns from any examples; `ImageLearner` adds what is true of images. Speaker verifiers have theirs
+in `detectors.voices`.
+
 Why this module imports Lightning at its top and no other does: Lightning is an optional extra; `train`
 imports this module when training really starts.
 
@@ -31,14 +34,14 @@ from detectors.models.architectures import architecture
 from detectors.progress import progress_bar
 from detectors.training.augmentation import augment
 from detectors.training.fair import fair_loss
-from detectors.training.settings import Settings
+from detectors.training.settings import FitSettings, Settings
 
 AUXILIARY_WEIGHT = 0.4
 """Weight of Inception's auxiliary loss. Source: torchvision's reference training of inception_v3."""
 
 
 Batch = tuple[Tensor, Tensor, Tensor]
-"""Images [B, 3, S, S] uint8, classes [B] and groups [B], both int64."""
+"""Examples [B, ...] (images: [B, 3, S, S] uint8), classes [B] and groups [B], both int64."""
 
 
 class TrainingImages(Dataset[tuple[Tensor, int, int]]):
@@ -121,6 +124,7 @@ class Learner(lightning.LightningModule):
     """A network with its loss, optimiser and schedule.
 
     Attributes:
+        head: Prefixes of the parameters that learn at the head's own rate.
         objective: Turns the losses of a batch into one, see `fair`; the plain mean where None.
         class_weights: float32 [n_classes], or [1] for all alike: how much an image of each class counts where
             the epoch is chosen.
@@ -131,9 +135,8 @@ class Learner(lightning.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        arch: str,
-        preprocessing: Preprocessing,
-        settings: Settings,
+        head: tuple[str, ...],
+        settings: FitSettings,
         warm: bool,
         objective: nn.Module | None = None,
         class_weights: Sequence[float] | None = None,
@@ -142,8 +145,7 @@ class Learner(lightning.LightningModule):
         weights = torch.tensor(class_weights or [1.0], dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
         self.objective = objective or fair_loss("none", 1, [])
-        self.network, self.arch, self.preprocessing, self.settings = network, arch, preprocessing, settings
-        self.warm = warm
+        self.network, self.head, self.settings, self.warm = network, head, settings, warm
         if settings.freeze_body:
             for parameter in self._head_and_body()[1]:
                 parameter.requires_grad_(False)
@@ -172,21 +174,28 @@ class Learner(lightning.LightningModule):
         Classes weigh as they do in training: of several fakes a photo, "always fake" must not look good.
         """
         logits, classes, _groups = self._forward(batch)
-        weights = self.class_weights.expand(logits.shape[1])[classes]
-        self._record("valid", logits, classes, (self._losses(logits, classes) * weights).mean(), weights)
+        weights = self.class_weights[classes] if len(self.class_weights) > 1 else self.class_weights
+        self._record("valid", logits, classes, (self.losses(logits, classes) * weights).mean(), weights)
 
     def _forward(self, batch: Batch) -> tuple[Any, Tensor, Tensor]:
-        images, classes, groups = batch
-        prepared = normalise(to_unit(images), self.preprocessing)
-        return self.network(prepared.contiguous(memory_format=torch.channels_last)), classes, groups
+        examples, classes, groups = batch
+        return self.network(self.prepared(examples)), classes, groups
+
+    def prepared(self, examples: Tensor) -> Tensor:
+        """What the network is given for a batch of examples."""
+        raise NotImplementedError
+
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """int64 [B], the class that each output says."""
+        return outputs.argmax(1)
 
     def _loss(self, logits: Tensor, classes: Tensor, groups: Tensor, learn: bool = False) -> Tensor:
         """One loss from those of a batch; only its first use in a step may change the objective's state."""
-        losses, fake = self._losses(logits, classes), (classes > 0).long()
+        losses, fake = self.losses(logits, classes), (classes > 0).long()
         return cast(Tensor, self.objective(losses, fake, groups, logits.float(), learn))
 
-    def _losses(self, logits: Tensor, classes: Tensor) -> Tensor:
-        """float32 [B], the cross entropy of every image."""
+    def losses(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """float32 [B], the loss of every example: cross entropy unless a learner says otherwise."""
         return functional.cross_entropy(
             logits.float(), classes, label_smoothing=self.settings.label_smoothing, reduction="none"
         )
@@ -194,7 +203,7 @@ class Learner(lightning.LightningModule):
     def _record(
         self, part: str, logits: Tensor, classes: Tensor, loss: Tensor, weights: Tensor | float = 1.0
     ) -> None:
-        accuracy = ((logits.argmax(1) == classes).float() * weights).mean()
+        accuracy = ((self.predicted(logits) == classes).float() * weights).mean()
         for name, value in (("loss", loss.detach()), ("accuracy", accuracy)):
             self.log(
                 f"{part}_{name}",
@@ -217,10 +226,9 @@ class Learner(lightning.LightningModule):
         self.log("valid_rank", metrics["valid_accuracy"] - loss / (1 + loss) / (2 * n), sync_dist=True)
 
     def _head_and_body(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        prefixes = architecture(self.arch).head
         named = list(self.network.named_parameters())
-        head = [p for name, p in named if name.startswith(prefixes)]
-        return head, [p for name, p in named if not name.startswith(prefixes)]
+        head = [p for name, p in named if name.startswith(self.head)]
+        return head, [p for name, p in named if not name.startswith(self.head)]
 
     def configure_optimizers(self) -> Any:
         """Optimiser with the head's rate and the body's, and the schedule by epoch."""
@@ -235,14 +243,36 @@ class Learner(lightning.LightningModule):
         return optimiser if schedule is None else {"optimizer": optimiser, "lr_scheduler": schedule}
 
 
-def _optimiser(s: Settings, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+class ImageLearner(Learner):
+    """A detector of the zoo, with its preprocessing."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        arch: str,
+        preprocessing: Preprocessing,
+        settings: Settings,
+        warm: bool,
+        objective: nn.Module | None = None,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        self.preprocessing = preprocessing
+        super().__init__(network, architecture(arch).head, settings, warm, objective, class_weights)
+
+    def prepared(self, examples: Tensor) -> Tensor:
+        """Images [B, 3, S, S] uint8 as the network's normalised input."""
+        unit = normalise(to_unit(examples), self.preprocessing)
+        return unit.contiguous(memory_format=torch.channels_last)
+
+
+def _optimiser(s: FitSettings, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     if s.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=s.learning_rate, momentum=0.9, weight_decay=s.weight_decay)
     kind = torch.optim.AdamW if s.optimiser == "adamw" else torch.optim.Adam
     return kind(groups, lr=s.learning_rate, weight_decay=s.weight_decay)
 
 
-def _schedule(s: Settings, optimiser: torch.optim.Optimizer) -> Any:
+def _schedule(s: FitSettings, optimiser: torch.optim.Optimizer) -> Any:
     if s.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, s.epochs)
     if s.schedule == "step":

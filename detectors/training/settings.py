@@ -1,6 +1,7 @@
-"""How a detector is trained: one record, checked as a whole, saved with every run.
+"""How a network is trained: one record, checked as a whole, saved with every run.
 
-Enters: what the user chose. Leaves: `Settings`, or one error that names everything wrong with it.
+Enters: what the user chose. Leaves: `Settings` for detectors, `FitSettings` for whatever else is trained, or
+one error that names everything wrong with it.
 
 Why the head's larger rate applies after ImageNet weights only: it protects what the body has learned already.
 From random weights there is nothing to protect, and all layers learn at `learning_rate`.
@@ -25,12 +26,12 @@ Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything about a training except the data.
+class FitSettings:
+    """How a network learns, whatever it looks at.
 
     Attributes:
         epochs: Passes over the training part.
-        batch_size: Images per step.
+        batch_size: Examples per step.
         optimiser: "adamw", "adam" or "sgd" (momentum 0.9).
         learning_rate: Rate of the head; of everything, when starting from random weights.
         head_factor: How many times slower the body learns when it starts from ImageNet weights.
@@ -38,16 +39,6 @@ class Settings:
         schedule: "cosine" to zero, "step" (a tenth after each third), "exponential" (to a hundredth), "none".
         label_smoothing: Share of the target spread over the other classes.
         freeze_body: Train the head alone.
-        imagenet: Start from ImageNet weights where they can be had.
-        augment: Names of `augment.AUGMENTATIONS`.
-        size_px: Input size; None for the architecture's usual one.
-        gray: Train on luminance alone.
-        resize: Interpolation.
-        face: "as is" for face crops; "crop" and "level" look for the face first.
-        fair: "none", or a way of training that looks at groups, see `fair`.
-        fair_by: Attributes whose intersections are its groups; empty for all of the data's but age.
-        by_kind: One class for each kind of fake instead of real against fake.
-        fractions: Of origins for train, valid and test.
         patience: Stop after so many epochs without a better one; 0 never stops early.
         precision: "auto" is bfloat16 where the processor computes with it, else float32.
         devices: Graphics processors to share the work by DDP (processes, on the CPU).
@@ -63,6 +54,45 @@ class Settings:
     schedule: Schedule = "cosine"
     label_smoothing: float = 0.0
     freeze_body: bool = False
+    patience: int = 0
+    precision: Precision = "auto"
+    devices: int = 1
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and for checkpoints."""
+        return asdict(self)
+
+    def fit_faults(self) -> Iterator[str]:
+        """What is wrong with these fields, a sentence each."""
+        for name in ("epochs", "batch_size", "devices"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)}, it must be 1 or more"
+        for name, low, high in _RANGES:
+            if not low <= getattr(self, name) <= high:
+                yield f"{name} is {getattr(self, name)}, it must be from {low} to {high}"
+        for name, kind in (("optimiser", Optimiser), ("schedule", Schedule), ("precision", Precision)):
+            if getattr(self, name) not in get_args(kind):
+                yield f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(get_args(kind))}"
+
+
+@dataclass(frozen=True)
+class Settings(FitSettings):
+    """Everything about the training of a detector except the data; what it learns with is `FitSettings`.
+
+    Attributes:
+        imagenet: Start from ImageNet weights where they can be had.
+        augment: Names of `augment.AUGMENTATIONS`.
+        size_px: Input size; None for the architecture's usual one.
+        gray: Train on luminance alone.
+        resize: Interpolation.
+        face: "as is" for face crops; "crop" and "level" look for the face first.
+        fair: "none", or a way of training that looks at groups, see `fair`.
+        fair_by: Attributes whose intersections are its groups; empty for all of the data's but age.
+        by_kind: One class for each kind of fake instead of real against fake.
+        fractions: Of origins for train, valid and test.
+    """
+
     imagenet: bool = True
     augment: tuple[str, ...] = ("flip",)
     size_px: int | None = None
@@ -73,14 +103,10 @@ class Settings:
     fair_by: tuple[str, ...] = ()
     by_kind: bool = False
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS
-    patience: int = 0
-    precision: Precision = "auto"
-    devices: int = 1
-    seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for checkpoints."""
-        return asdict(self) | {
+        return super().as_dict() | {
             "augment": list(self.augment),
             "fair_by": list(self.fair_by),
             "fractions": list(self.fractions),
@@ -105,22 +131,11 @@ class Settings:
             raise TrainingError("cannot train: " + "; ".join(faults))
 
     def _faults(self, arch: str) -> Iterator[str]:
-        for name in ("epochs", "batch_size", "devices"):
-            if getattr(self, name) < 1:
-                yield f"{name} is {getattr(self, name)}, it must be 1 or more"
+        yield from self.fit_faults()
         if self.size_px is not None and self.size_px > 0 and not takes_size(arch, self.size_px):
             yield f"size_px is {self.size_px}, too small for {arch}"
-        for name, low, high in _RANGES:
-            if not low <= getattr(self, name) <= high:
-                yield f"{name} is {getattr(self, name)}, it must be from {low} to {high}"
-        for name, kind in (
-            ("optimiser", Optimiser),
-            ("schedule", Schedule),
-            ("precision", Precision),
-            ("fair", Fair),
-        ):
-            if getattr(self, name) not in get_args(kind):
-                yield f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(get_args(kind))}"
+        if self.fair not in get_args(Fair):
+            yield f"fair is {self.fair!r}, it must be one of {', '.join(get_args(Fair))}"
         checks = (
             lambda: check_fractions(self.fractions),
             lambda: check_augmentations(self.augment),

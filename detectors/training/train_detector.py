@@ -101,7 +101,7 @@ def train(
     seconds = round(time.monotonic() - started, 1)
     write_json(training_record_path(out), record | held_out | environment() | {"seconds": seconds})
     write_text(out.with_suffix(".training.csv"), frame_text(pd.DataFrame(epochs), index=False))
-    say(_summary(epochs, held_out))
+    say(summary(epochs, held_out, "images"))
     return out
 
 
@@ -149,10 +149,37 @@ def _fit(
         from detectors.training.fit import fit
     except ImportError:
         raise MissingExtra("lightning", "train", "training") from None
-    work = _work_dir(out, arch, data, settings, {"device": device, "warm": warm})
+    return in_work_folder(
+        out,
+        about_training(arch, data, settings, {"device": device, "warm": warm}),
+        lambda work: fit(network, arch, data, settings, work, device, warm, progress),
+    )
+
+
+def about_training(
+    arch: str, data: TrainingData, settings: Settings, how: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything that the weights of a detector depend on but the environment."""
+    return {"arch": arch, "settings": settings.as_dict(), **learned_from(data.images), **how}
+
+
+def in_work_folder(
+    out: Path, about: Mapping[str, Any], fitting: Callable[[Path], tuple[list[dict[str, float]], Any]]
+) -> tuple[list[dict[str, float]], Any]:
+    """Train in a folder beside `out` that survives an interruption.
+
+    Args:
+        out: The checkpoint to come.
+        about: Everything that the weights depend on; the environment is added.
+        fitting: Given the folder, trains and says what `fit.fit` says.
+
+    Raises:
+        OutputExists: The folder is that of another training.
+    """
+    work = _work_dir(out, about)
     try:
         with torch.random.fork_rng(devices=[]):
-            found = fit(network, arch, data, settings, work, device, warm, progress)
+            found = fitting(work)
     except TrainingError:  # nothing to continue from
         shutil.rmtree(work)
         raise
@@ -160,15 +187,14 @@ def _fit(
     return found
 
 
-def _work_dir(out: Path, arch: str, data: TrainingData, settings: Settings, how: Mapping[str, Any]) -> Path:
+def _work_dir(out: Path, about: Mapping[str, Any]) -> Path:
     """The folder of this training, new or unfinished; never that of another one.
 
     Its key is everything that the weights depend on, so that a training which continues ends as one that was
     never interrupted.
     """
     work = out.with_suffix(".training")
-    about = {"settings": settings.as_dict(), **learned_from(data.images), **how, **environment()}
-    key = json.loads(json.dumps({"arch": arch, **about}))
+    key = json.loads(json.dumps({**about, **environment()}))
     path = work / "key.json"
     if path.is_file() and _kept_key(path) != key:
         raise OutputExists(
@@ -293,8 +319,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _summary(epochs: list[dict[str, float]], held_out: dict[str, Any]) -> str:
-    """One line: how good it became."""
+def summary(epochs: list[dict[str, float]], held_out: dict[str, Any], what: str) -> str:
+    """One line: how good it became on held-out images or trials."""
     best = epochs[best_epoch(epochs) - 1]
     line = (
         f"Best epoch {best['epoch']:.0f} of {len(epochs)}: validation accuracy {best['valid_accuracy']:.3f}"
@@ -302,4 +328,4 @@ def _summary(epochs: list[dict[str, float]], held_out: dict[str, Any]) -> str:
     if "held_out" not in held_out:
         return f"{line}."
     found = held_out["held_out"]
-    return f"{line}; accuracy on {found['n']} held-out images {found['accuracy']:.3f}."
+    return f"{line}; accuracy on {found['n']} held-out {what} {found['accuracy']:.3f}."

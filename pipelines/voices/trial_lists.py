@@ -109,7 +109,7 @@ def cells_of(speakers: pd.DataFrame) -> pd.Series:
 
 
 def make_trials(
-    clips: pd.DataFrame, attributes: Sequence[str], settings: TrialSettings, parts: pd.Series | None = None
+    clips: pd.DataFrame, attributes: Sequence[str], settings: TrialSettings, whole_speakers: bool = True
 ) -> tuple[pd.DataFrame, list[str]]:
     """Deal speakers to parts, and make the trials of each.
 
@@ -117,7 +117,8 @@ def make_trials(
         clips: Usable clips: clip_id, speaker, session and the attributes; every speaker has two or more.
         attributes: Names of the columns that describe a speaker.
         settings: How.
-        parts: Part of each clip, where it is not the speakers that are dealt: shows what that flatters.
+        whole_speakers: False to have every speaker, and every clip, in every part: a random split of as many
+            trials, which shows what hearing the same people twice flatters. No trial is in two parts.
 
     Returns:
         The trials of all parts, and what a person should know.
@@ -125,26 +126,21 @@ def make_trials(
     Raises:
         TooFewSpeakers: Some part would have fewer than two.
     """
-    if parts is not None:
-        parts = parts.set_axis(clips["clip_id"])
     clips = clips.sort_values("clip_id", ignore_index=True)
     speakers, notes = speakers_of(clips, attributes)
     cells = cells_of(speakers)
-    if parts is None:
-        dealt = split_origins(pd.Series(speakers.index), cells, settings.fractions, settings.seed)
-        parts = clips["speaker"].map(dict(zip(speakers.index, dealt, strict=True)))
-    else:
-        parts = clips["clip_id"].map(parts)
-    lists = []
+    dealt = split_origins(pd.Series(speakers.index), cells, settings.fractions, settings.seed)
+    parts = clips["speaker"].map(dict(zip(speakers.index, dealt, strict=True)))
+    lists: list[pd.DataFrame] = []
     for number, (part, fraction) in enumerate(zip(PART_NAMES, settings.fractions, strict=True)):
-        inside = clips[(parts == part).to_numpy()]
         if fraction == 0:
             continue
-        _check_enough(part, inside, len(speakers))
+        own = clips[parts == part]
+        _check_enough(part, own, len(speakers))
+        wanted = settings.trials_per_speaker * own["speaker"].nunique()
         share = settings.train_same_share if part == "train" else TEST_SAME_SHARE
-        random = np.random.default_rng([settings.seed, 2, number])
-        trials = _of_part(inside, cells, share, settings, random)
-        wanted = settings.trials_per_speaker * inside["speaker"].nunique()
+        inside, random = own if whole_speakers else clips, np.random.default_rng([settings.seed, 2, number])
+        trials = _of_part(inside, cells, wanted, share, settings.hard_share, random)
         if len(trials) < wanted:
             notes.append(
                 f"{part}: {len(trials):,} trials instead of {wanted:,}; there are no more clips to pair."
@@ -153,6 +149,8 @@ def make_trials(
         trials.insert(1, "part", part)
         lists.append(trials)
     found = pd.concat(lists, ignore_index=True)
+    pairs = pd.Series([frozenset(pair) for pair in zip(found["clip_a"], found["clip_b"], strict=True)])
+    found = found[~pairs.duplicated()].reset_index(drop=True)
     for side in ("a", "b"):
         for name in attributes:
             found[f"{name}_{side}"] = found[f"speaker_{side}"].map(speakers[name])
@@ -172,14 +170,18 @@ Pair = tuple[str, str]
 
 
 def _of_part(
-    clips: pd.DataFrame, cells: pd.Series, share: float, settings: TrialSettings, random: np.random.Generator
+    clips: pd.DataFrame,
+    cells: pd.Series,
+    n: int,
+    share: float,
+    hard_share: float,
+    random: np.random.Generator,
 ) -> pd.DataFrame:
-    """Trials of one part, in random order; same and different in the proportion asked for."""
+    """Up to n trials, in random order; same and different in the proportion asked for."""
     speaker = dict(zip(clips["clip_id"], clips["speaker"], strict=True))
-    n = settings.trials_per_speaker * clips["speaker"].nunique()
     same = _same_pairs(clips, round(n * share), random)
     n_different = min(n - round(n * share), round(len(same) * (1 - share) / share))
-    different = _different_pairs(clips, cells, n_different, settings.hard_share, random)
+    different = _different_pairs(clips, cells, n_different, hard_share, random)
     n_same = round(len(different) * share / (1 - share))
     pairs = [*same[: max(1, n_same)], *different]
     rows = []

@@ -12,9 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 from scipy.signal import resample_poly
 
 from pipelines.errors import ClipSilent, ClipTooShort, SettingError
@@ -24,6 +25,8 @@ FRAME_S: Final = 0.02
 QUIET: Final = 0.01
 """Of the loudest frame: -40 dB. Frames below it at either end are silence."""
 MAX_WINDOW: Final = 4_000_000
+Wave = TypeVar("Wave", bound=npt.NDArray[Any])
+"""Samples, float32 or int16."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,13 @@ def trimmed(samples: Samples, rate_hz: int) -> Samples:
     return samples[loud[0] * size : (loud[-1] + 1) * size]
 
 
-def centre(voice: Samples, n_samples: int) -> Samples:
+def centre(voice: Wave, n_samples: int) -> Wave:
     """The window in the middle."""
     start = (len(voice) - n_samples) // 2
-    return voice[start : start + n_samples]
+    return cast(Wave, voice[start : start + n_samples])
 
 
-def random_place(voice: Samples, n_samples: int, random: np.random.Generator) -> Samples:
+def random_place(voice: Wave, n_samples: int, random: np.random.Generator) -> Wave:
     """A window anywhere, every place alike."""
     start = int(random.integers(0, len(voice) - n_samples + 1))
-    return voice[start : start + n_samples]
+    return cast(Wave, voice[start : start + n_samples])

@@ -14,7 +14,7 @@ from detectors.models import architectures as zoo
 from detectors.models.checkpoint import load_checkpoint
 from detectors.models.networks import HighPass, PowerSpectrum
 from detectors.scoring.engine import Options, score_images
-from detectors.training.learner import Learner
+from detectors.training.learner import ImageLearner
 from detectors.training.settings import Settings
 from detectors.training.train_detector import train
 
@@ -157,7 +157,9 @@ def test_imagenet_weights_fill_all_but_the_head(monkeypatch):
 
 def learner(**changes):
     settings = Settings(epochs=6, imagenet=False, **changes)
-    return Learner(zoo.build("resnet18"), "resnet18", settings.preprocessing("resnet18"), settings, warm=True)
+    return ImageLearner(
+        zoo.build("resnet18"), "resnet18", settings.preprocessing("resnet18"), settings, warm=True
+    )
 
 
 def test_the_head_learns_ten_times_faster_than_a_warm_body():

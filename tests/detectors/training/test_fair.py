@@ -19,7 +19,7 @@ from detectors.models.architectures import ZOO, build
 from detectors.models.checkpoint import load_checkpoint
 from detectors.training import fair
 from detectors.training.added_data import with_added
-from detectors.training.learner import Learner
+from detectors.training.learner import ImageLearner
 from detectors.training.settings import Settings
 from detectors.training.train_detector import train
 from detectors.training.training_data import prepare
@@ -48,7 +48,7 @@ def step(monkeypatch):
     """One training step of a method on the six images: (loss, learner)."""
 
     def run(method, **settings):
-        learner = Learner(
+        learner = ImageLearner(
             Answers(), "simplenet", None, Settings(fair=method, **settings), False,
             fair.fair_loss(method, 2, COUNTS),
         )  # fmt: skip
@@ -179,7 +179,7 @@ def test_every_loss_reaches_every_weight(arch):
     images, classes = torch.randint(0, 255, (4, 3, 32, 32), dtype=torch.uint8), torch.tensor([0, 1, 0, 1])
     for method in fair.METHODS:
         settings = Settings(fair=method, size_px=32)
-        learner = Learner(
+        learner = ImageLearner(
             build(arch, 2), arch, settings.preprocessing(arch), settings, False,
             fair.fair_loss(method, 2, COUNTS),
         )  # fmt: skip

@@ -62,7 +62,7 @@ def test_each_change_is_refused(what, prepared, tmp_path):
     table = prepared.images.table[:4].reset_index(drop=True).assign(path=list(map(str, paths)))
     data = replace(prepared, images=replace(prepared.images, table=table))
     how, out, arch, chosen = {"device": "cpu", "warm": False}, folder / "a.pt", "simplenet", BASE
-    train_detector._work_dir(out, arch, data, chosen, how)
+    train_detector._work_dir(out, train_detector.about_training(arch, data, chosen, how))
 
     kind, _, name = what.partition(" ")
     with pytest.MonkeyPatch.context() as patch:
@@ -87,19 +87,26 @@ def test_each_change_is_refused(what, prepared, tmp_path):
         elif what == "library":
             patch.setattr(train_detector, "version", lambda name: "0.0.1")
         if what == "nothing":
-            assert train_detector._work_dir(out, arch, data, chosen, how) == folder / "a.training"
+            assert (
+                train_detector._work_dir(out, train_detector.about_training(arch, data, chosen, how))
+                == folder / "a.training"
+            )
         else:
             with pytest.raises(OutputExists, match="unfinished training with other settings or data"):
-                train_detector._work_dir(out, arch, data, chosen, how)
+                train_detector._work_dir(out, train_detector.about_training(arch, data, chosen, how))
 
 
 def test_a_damaged_key_is_another_training(prepared, tmp_path):
-    folder = train_detector._work_dir(tmp_path / "a.pt", "simplenet", prepared, BASE, {})
+    folder = train_detector._work_dir(
+        tmp_path / "a.pt", train_detector.about_training("simplenet", prepared, BASE, {})
+    )
     (folder / "key.json").write_text("{")
     with pytest.raises(
         OutputExists, match="unfinished training with other settings or data: remove it first"
     ):
-        train_detector._work_dir(tmp_path / "a.pt", "simplenet", prepared, BASE, {})
+        train_detector._work_dir(
+            tmp_path / "a.pt", train_detector.about_training("simplenet", prepared, BASE, {})
+        )
 
 
 @pytest.mark.parametrize(("name", "damage"), [("last", "cut"), ("last", "bit"), ("best", "bit")])

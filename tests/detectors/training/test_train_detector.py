@@ -16,7 +16,7 @@ from detectors.data.labelled_images import LabelledImages, to_table
 from detectors.data.preprocessing import Preprocessing
 from detectors.errors import OutputExists, TrainingError
 from detectors.models.checkpoint import load_checkpoint
-from detectors.training.learner import Learner
+from detectors.training.learner import ImageLearner
 from detectors.training.settings import Settings
 from detectors.training.train_detector import best_epoch, train, training_record_path
 from detectors.training.training_data import TrainingData
@@ -189,7 +189,7 @@ def test_several_fakes_of_a_photo_weigh_as_one_where_the_epoch_is_chosen(monkeyp
     data = TrainingData(images, ["real", "fake"], Preprocessing(32), {}, 0)
     assert data.class_weights("valid") == pytest.approx([2, 2 / 3])
     told = {}
-    learner = Learner(AlwaysFake(), "simplenet", data.preprocessing, Settings(), False, None,
+    learner = ImageLearner(AlwaysFake(), "simplenet", data.preprocessing, Settings(), False, None,
                       data.class_weights("valid"))  # fmt: skip
     monkeypatch.setattr(learner, "log", lambda name, value, **_: told.update({name: float(value)}))
     classes = torch.tensor(data.class_numbers("valid"))

@@ -1,4 +1,4 @@
-"""Clips made of numbers: a few harmonics a speaker, in every format that people bring."""
+"""One clip in every format and condition that people bring."""
 
 from __future__ import annotations
 
@@ -8,34 +8,8 @@ import pytest
 sf = pytest.importorskip("soundfile", reason="needs the extra [voice]")
 
 
-def hum(speaker: int, take: int, seconds: float = 2.0, rate: int = 16_000):
-    """Harmonics of one pitch, with a little noise of this take."""
-    t = np.arange(int(seconds * rate)) / rate
-    wave = sum(np.sin(2 * np.pi * k * (100 + 15 * speaker) * t) / k for k in range(1, 6))
-    return (0.15 * wave + 0.01 * np.random.default_rng([speaker, take]).normal(size=len(t))).astype(
-        np.float32
-    )
-
-
 @pytest.fixture(scope="session")
-def hummed(tmp_path_factory):
-    """speaker/clip.wav of twelve speakers in four cells, with speakers.csv."""
-    root = tmp_path_factory.mktemp("hummed")
-    lines = ["speaker,gender,accent"]
-    for speaker in range(12):
-        folder = root / f"p{speaker:02d}"
-        folder.mkdir()
-        lines.append(
-            f"p{speaker:02d},{'female' if speaker % 2 else 'male'},{'north' if speaker % 4 < 2 else 'south'}"
-        )
-        for take in range(4):
-            sf.write(folder / f"{take}.wav", hum(speaker, take), 16_000)
-    (root / "speakers.csv").write_text("\n".join(lines) + "\n")
-    return root
-
-
-@pytest.fixture(scope="session")
-def odd_clips(tmp_path_factory):
+def odd_clips(tmp_path_factory, hum):
     """One file of every kind that goes wrong, or nearly."""
     root = tmp_path_factory.mktemp("odd")
     wave = hum(1, 0)
