@@ -379,6 +379,20 @@ def settled_share(p: np.ndarray, first: int, n_sim: int, rng: np.random.Generato
     return settled / asked
 
 
+def shown_share(n: np.ndarray, p: float, n_sim: int, rng: np.random.Generator) -> float:
+    """How often inequality is proven where the smallest group errs more by the gap that an audit names."""
+    config, hits, names = AuditConfig(n_boot=999), 0, [str(g) for g in range(len(n))]
+    for _ in range(n_sim):
+        k = rng.binomial(n, np.full(len(n), p))
+        [equal] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
+        rates = np.full(len(n), p)
+        rates[np.argmin(n)] = min(p + equal.min_detectable_gap, 1.0)
+        k = rng.binomial(n, rates)
+        [raised] = judge([Question("a", "fpr", names, k, n, 0, _evidence(k, n, rng))], config)
+        hits += raised.adjusted_p_value <= ALPHA
+    return hits / n_sim
+
+
 def settled_as_seen_share(p: np.ndarray, n_sim: int, rng: np.random.Generator) -> float:
     """The share settled, and rightly, by the images planned for a gap that is as large as was seen."""
     config, hits, names = AuditConfig(n_boot=999), 0, [str(g) for g in range(len(p))]
@@ -1029,6 +1043,14 @@ STUDIES = [
         for case, n, p, limit in (
             ("7 races at 3 %, limit 5 %", RACES, [0.03] * 7, 0.05),
             ("7 races at 4 %, limit 5 %", RACES, [0.04] * 7, 0.05),
+        )
+    ],
+    *[
+        Study("The smallest gap that would show does show", case, (0.75, 1.0),
+              partial(shown_share, np.array(n), p), 1_000)
+        for case, n, p in (
+            ("2 groups of 700, rate 0.04", [700, 700], 0.04),
+            ("7 groups of 105 to 213, rate 0.05", [213, 148, 143, 140, 140, 111, 105], 0.05),
         )
     ],
 ]  # fmt: skip

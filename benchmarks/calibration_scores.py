@@ -363,17 +363,6 @@ STUDIES = [
         )
     ],
     *[
-        Study("Band of a ROC curve, at one FPR", f"{case}, FPR {100 * at:g} %", AT_LEAST,
-              partial(band_coverage, n, skill, together, each, at), 2_000)
-        for case, n, skill, together, each in (
-            ("30 pairs, AUC 0.86", 30, 1.5, 0.5, 1),
-            ("150 pairs, AUC 0.96", 150, 2.5, 0.0, 1),
-            ("1,000 pairs, AUC 0.86", 1_000, 1.5, 0.5, 1),
-            ("40 persons of ten pairs, AUC 0.86", 400, 1.5, 0.5, 10),
-        )
-        for at in (0.01, 0.1, 0.5)
-    ],
-    *[
         Study("FNR of a group at a fixed FPR", case, AT_LEAST,
               partial(fixed_fpr_coverage, n, share, level, together, each), 1_000)
         for case, n, share, level, together, each in (
@@ -424,5 +413,16 @@ STUDIES = [
             ("3 x 60 persons of ten, equal rates 0.1", (60, 60, 60), np.full(3, 0.1)),
             ("60, 30 and 30 persons of ten, 0.05-0.2", (60, 30, 30), np.array([0.05, 0.1, 0.2])),
         )
+    ],
+    *[
+        Study("Band of a ROC curve, at one FPR", f"{case}, FPR {100 * at:g} %", AT_LEAST,
+              partial(band_coverage, n, skill, together, each, at), 2_000)
+        for case, n, skill, together, each in (
+            ("30 pairs, AUC 0.86", 30, 1.5, 0.5, 1),
+            ("150 pairs, AUC 0.96", 150, 2.5, 0.0, 1),
+            ("1,000 pairs, AUC 0.86", 1_000, 1.5, 0.5, 1),
+            ("40 persons of ten pairs, AUC 0.86", 400, 1.5, 0.5, 10),
+        )
+        for at in (0.01, 0.1, 0.5)
     ],
 ]  # fmt: skip

@@ -29,7 +29,15 @@ RATES = {"fpr": "Real images flagged as fake (FPR)", "fnr": "Fakes let through (
 def print_outcome(result: AuditResult, report: Path) -> None:
     """Print the notes, the headline with its evidence, the verdicts, the next step and the report's path."""
     from reports.pages.cure_part import cure_of, steps_with_cure
-    from reports.text.answer import baseline_sentence, headline, is_aside, lead, notes, overall_sentence
+    from reports.text.answer import (
+        baseline_sentence,
+        headline,
+        is_aside,
+        is_limit,
+        lead,
+        notes,
+        overall_sentence,
+    )
     from reports.text.legible import legible
     from reports.text.next_steps import next_steps
 
@@ -37,7 +45,7 @@ def print_outcome(result: AuditResult, report: Path) -> None:
     result = legible(result)
     console = _console()
     for note in notes(result):
-        if not is_aside(note):
+        if not (is_aside(note) or is_limit(note)):
             _tell(console, Text(f"Important: {note}", style="yellow"))
     _tell(console, Text(headline(result), style="bold"))
     for claim, evidence in lead(result):

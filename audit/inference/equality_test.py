@@ -153,21 +153,36 @@ def smoothed(rate: float, n: float) -> float:
     return (rate * n + 2) / (n + 4)
 
 
+STEPS = 40
+"""Of the search for a detectable gap; it changes in no digit that is shown after a dozen."""
+
+
 def detectable_gap(rate: float, n: Numbers, critical: float, power_z: float = 0.8416) -> float:
     """Smallest gap between any two of the groups found with 80 % power; NaN for fewer than two groups.
 
-    (critical + power_z) * standard error of the difference between the two smallest groups, at most 1.
+    The smallest group errs more often than the rest by g = critical * (standard error of the difference to
+    the second smallest at their common rate) + power_z * (the same at their own rates); at most 1. The rates
+    depend on g, so g is found step by step.
 
     Args:
-        rate: Common rate, smoothed.
+        rate: Of the other groups, smoothed.
         n: Images of each group.
         critical: Critical |z| of the test, all adjustments included.
         power_z: Normal quantile of the power.
+
+    Source: the sample size of two proportions, Fleiss, Levin & Paik 2003, section 4.2, solved for the gap.
     """
     if len(n) < 2:
         return math.nan
-    two = np.sort(n)[:2]
-    return float(min(1.0, (critical + power_z) * math.sqrt(rate * (1 - rate) * (1 / two).sum())))
+    small, other = np.sort(n)[:2]
+    gap = 0.0
+    for _ in range(STEPS):
+        raised = min(rate + gap, 1.0)
+        common = (small * raised + other * rate) / (small + other)
+        equal = common * (1 - common) * (1 / small + 1 / other)
+        apart = raised * (1 - raised) / small + rate * (1 - rate) / other
+        gap = min(critical * math.sqrt(equal) + power_z * math.sqrt(apart), 1.0)
+    return float(gap)
 
 
 def images_for_gap(rate: float, gap: float, critical: float, power_z: float = 0.8416) -> int:

@@ -143,6 +143,11 @@ def _homogeneity(parts: Sequence[tuple[Floats, Floats]]) -> float:
     return float(chi2.sf(q, (len(parts) - 1) * len(parts[0][0])))
 
 
+IT_IS_OPEN = "it is open whether a gap in missed fakes follows the people or the kind of fake"
+OF_EVERY_KIND = "fakes of every kind."
+"""In what is said where the kinds settle nothing."""
+
+
 def _record(
     attribute: str,
     kinds: Sequence[str],
@@ -155,7 +160,7 @@ def _record(
     if len(groups) < 2:
         return KindAgreement(
             attribute=attribute, kinds=list(kinds), verdict=OPEN, left_out=list(left_out),
-            sentence=f"By {attribute} fewer than two groups have {config.min_n} fakes of every kind.",
+            sentence=f"By {attribute}, fewer than two groups have {config.min_n} {OF_EVERY_KIND}",
         )  # fmt: skip
     ordered = sorted(groups, key=lambda g: float(g.mean.mean()))
     low, high = ordered[0], ordered[-1]
@@ -208,14 +213,11 @@ def _sentence(
     each = ", ".join(f"{gap.kind} {100 * gap.gap:+.1f}" for gap in gaps)
     between = f"{high} minus {low}, in points: {each}"
     if verdict == DEPENDS:
-        return f"By {attribute} the gap in missed fakes depends on the kind of fake ({between})."
+        return f"By {attribute}, the gap in missed fakes depends on the kind of fake ({between})."
     if verdict == PEOPLE:
         return (
-            f"By {attribute} the gap in missed fakes follows the people: the same direction in all "
+            f"By {attribute}, the gap in missed fakes follows the people: the same direction in all "
             f"{len(gaps)} kinds, and nothing shows that its size depends on the kind "
             f"({between}; p = {p_values[0]:.2g})."
         )
-    return (
-        f"By {attribute} it is open whether a gap in missed fakes follows the people or the kind of fake "
-        f"({between})."
-    )
+    return f"By {attribute}, {IT_IS_OPEN} ({between})."

@@ -63,9 +63,12 @@ def left_out_of(n_left_out: dict[str, int], kind: str, kinds: list[str]) -> dict
     return found
 
 
+KINDS_HELD = "kinds of fake of each photo"
+
+
 def mixture_note(kinds: list[str], seed: int) -> str:
     """What the reader of a mixture must know."""
     return (
-        f"The data hold {len(kinds)} kinds of fake of each photo ({', '.join(kinds)}). This audit takes one "
+        f"The data hold {len(kinds)} {KINDS_HELD} ({', '.join(kinds)}). This audit takes one "
         f"fake a photo, of a kind drawn at random (seed {seed}); each kind alone is in {FOLDER}/."
     )

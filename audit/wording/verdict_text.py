@@ -305,7 +305,7 @@ def unnoticed(result: AuditResult, v: Verdict) -> str:
     """How large a gap would have been noticed, and how surely; nothing where one was noticed."""
     if v.verdict != INSUFFICIENT or standing(result, v) == UNEQUAL or math.isnan(v.min_detectable_gap):
         return ""
-    return f"Only a gap of {points(v.min_detectable_gap)} or more had an 80% chance of being noticed."
+    return f"Only gaps of {points(v.min_detectable_gap)} or more had an 80% chance to show."
 
 
 def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:

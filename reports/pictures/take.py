@@ -14,6 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
@@ -30,6 +31,8 @@ SHOTS = [
 ]
 """Name of the file, section, window, colours."""
 MAX_BYTES = 200_000
+N_COLOURS = 256
+"""A page of text, few colours and small faces needs no more, and a file of half the size holds them."""
 
 
 def take(page: Page, name: str, section: str) -> None:
@@ -49,6 +52,7 @@ def take(page: Page, name: str, section: str) -> None:
     page.wait_for_timeout(1500)
     path = HERE / f"{name}.png"
     page.screenshot(path=path)
+    Image.open(path).convert("RGB").quantize(N_COLOURS).save(path, optimize=True)
     size = path.stat().st_size
     print(f"{path.name}: {size / 1000:.0f} kB{' (TOO LARGE)' if size > MAX_BYTES else ''}")
 

@@ -59,10 +59,17 @@ def nouns(gap: AdjustedGap) -> str:
 def told(gap: AdjustedGap) -> str:
     """One adjusted gap in words: how large, what that means, how many images took part."""
     if not gap.separable:
-        return f"Among {alike(gap)}: {gap.reason}."
+        return f"Whether it comes from {nouns(gap)} cannot be told: {_why_not(gap)}."
     interval = point_interval(gap.interval)
     size = f"{points(gap.adjusted)} ({interval}) among {alike(gap)}."
     return f"{size} {meaning(gap)} {_took_part(gap)}"
+
+
+def _why_not(gap: AdjustedGap) -> str:
+    """Why the two cannot be separated; what is held constant was named just before."""
+    why = (gap.reason or "").removesuffix(": the two cannot be separated")
+    names = " and ".join(gap.columns or [gap.column])
+    return why.replace(f"alike in {names}", "alike in it").replace(f"overlap in {names}", "overlap in it")
 
 
 def meaning(gap: AdjustedGap) -> str:
@@ -199,7 +206,8 @@ def doubts(result: AuditResult) -> list[str]:
     """
     disparities = {(v.attribute, v.rate) for v in result.verdicts if v.verdict == DISPARITY}
     inseparable = [
-        f"{RATE_NAMES[gap.rate]}, {by(gap.attribute)}: {gap.reason}."
+        f"Whether the gap {by(gap.attribute)} in {RATE_NAMES[gap.rate].lower()} comes from {nouns(gap)} "
+        f"cannot be told: {_why_not(gap)}."
         for gap in result.adjusted_gaps
         if (gap.attribute, gap.rate) in disparities and not gap.separable
     ]

@@ -14,8 +14,10 @@ from typing import Any
 
 from audit.data.columns import NOT_AUDITED
 from audit.data.table_reading import HOW_READ
+from audit.judge.kinds_agreement import IT_IS_OPEN, OF_EVERY_KIND
 from audit.judge.sanity_checks import fault_in, sentences
 from audit.judge.usefulness import usefulness_in
+from audit.runs.kinds_of_fake import KINDS_HELD
 from audit.schema.gates import Reason
 from audit.schema.result import MISSING, AuditResult, Verdict
 from audit.wording.criterion_text import (
@@ -300,6 +302,15 @@ def notes(result: AuditResult) -> list[str]:
 def is_aside(note: str) -> bool:
     """Whether a note only tells how the table was taken: said quietly, since nothing need be wrong."""
     return note.startswith((HOW_READ, NOT_AUDITED))
+
+
+EMBEDDED = "Fakes come from the small embedded generator"
+"""How the note on the default generator begins."""
+
+
+def is_limit(note: str) -> bool:
+    """Whether a note bounds what the fakes can show: it stands among the limits, not above the answer."""
+    return any(words in note for words in (IT_IS_OPEN, OF_EVERY_KIND, KINDS_HELD, EMBEDDED))
 
 
 def rendered(result: AuditResult) -> bool:

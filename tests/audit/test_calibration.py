@@ -26,6 +26,7 @@ QUICK = {
     '"proven beyond" of a gap inside the tolerance': 0.02,
     "Settled by the images asked for": 0.05,
     "Settled if the gap is as seen": 0.05,
+    "The smallest gap that would show does show": 0.06,
     "Any group's scores said to be shifted, though equal": 0.06,
     "Score shift, all groups at once": 0.06,
     "Calibration: in the large": 0.06,

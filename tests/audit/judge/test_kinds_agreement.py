@@ -36,7 +36,9 @@ def test_a_gap_of_the_people_has_one_direction_and_no_interaction():
     found = judged({"A": (0.1, 0.2, 0.3), "B": (0.3, 0.4, 0.5), "C": (0.1, 0.2, 0.3)}, n=400)
     assert (found.verdict, found.most_missed, found.same_direction) == (PEOPLE, "B", True)
     assert [gap.worst_group for gap in found.gaps] == ["B"] * 3
-    assert found.sentence.startswith("By race the gap in missed fakes follows the people: the same direction")
+    assert found.sentence.startswith(
+        "By race, the gap in missed fakes follows the people: the same direction"
+    )
 
 
 def test_a_gap_of_one_generator_is_not_the_peoples():

@@ -94,11 +94,12 @@ def test_what_cannot_be_separated_is_said_where_the_raw_gap_is_shown(result, jud
     record = found.model_copy(update={"adjusted_gaps": [gap(**APART)]})
     [shown] = lines(record).values()
     assert shown.adjusted == [
-        "Among fakes of equal quality (MS-SSIM): the groups do not overlap in blur: the two cannot be "
-        "separated."
+        "Whether it comes from the quality of the fake (MS-SSIM) cannot be told: the groups do not overlap "
+        "in blur."
     ]
     assert doubts(record) == [
-        "Fakes let through, by race: the groups do not overlap in blur: the two cannot be separated."
+        "Whether the gap by race in fakes let through comes from the quality of the fake (MS-SSIM) cannot be "
+        "told: the groups do not overlap in blur."
     ]
     hidden = found.model_copy(update={"adjusted_gaps": [gap(raw_interval=(-0.1, 0.3), **APART)]})
     assert lines(hidden) == {}

@@ -3,7 +3,9 @@
 import pytest
 
 from audit.config import AuditConfig
+from audit.runs.kinds_of_fake import mixture_note
 from audit.runs.score_audit import audit_scores
+from pipelines.jobs.plans import SMALL_NOTE
 from reports.text import answer
 from reports.text.next_steps import next_steps
 
@@ -223,6 +225,8 @@ def test_how_a_table_was_read_is_an_aside_and_no_warning():
     assert answer.is_aside("How the table was read: separator ';'.")
     assert answer.is_aside("Columns not audited: camera (2 values; to audit it: --attribute camera).")
     assert not answer.is_aside("Scores or labels look reversed.")
+    assert answer.is_limit(mixture_note(["small", "swap"], 0)) and answer.is_limit(SMALL_NOTE)
+    assert not answer.is_limit("By race the gap in missed fakes depends on the kind of fake.")
 
 
 def test_the_day_of_the_run_is_told_where_it_is_known():

@@ -124,7 +124,7 @@ def test_insufficient_evidence_is_never_called_fair_nor_unfair(judge, result):
     assert told.headline == "Inconclusive"
     assert told.claim == "Real images flagged as fake, by race: too few images to compare."
     assert "(95% interval 4 to 16, p = 0.300)" in told.evidence
-    assert told.unnoticed == "Only a gap of 5 points or more had an 80% chance of being noticed."
+    assert told.unnoticed == "Only gaps of 5 points or more had an 80% chance to show."
     assert told.evidence.endswith(told.unnoticed)
     assert "Black" not in told.short, "an unproven pair is not named on the first screen"
     for strong in ("are flagged as fake 3", "equally often by race:", "tolerance", "fair"):
@@ -146,7 +146,7 @@ def test_a_proven_difference_of_open_size_is_said_as_such(judge, result):
         "2 points."
     )
     assert told.headline == "Inconclusive"
-    assert told.unnoticed == "" and "noticed" not in told.evidence, "it was noticed"
+    assert told.unnoticed == "" and "chance to show" not in told.evidence, "it did show"
 
 
 def test_a_small_gap_between_small_rates_mentions_the_ratio(judge, result):
