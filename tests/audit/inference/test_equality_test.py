@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import studentized_range
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
-from statsmodels.stats.proportion import proportions_ztest
+from statsmodels.stats.proportion import power_proportions_2indep, proportions_ztest
 
 from audit.inference.equality_test import (
     detectable_gap,
@@ -95,11 +95,16 @@ def test_holm():
 
 
 def test_detectable_gap_is_the_power_calculation():
-    n, rate = np.array([500, 500]), 0.1
-    gap = detectable_gap(rate, n, 1.959964)
-    effect = gap / math.sqrt(rate * (1 - rate))
-    assert NormalIndPower().power(effect, 500, 0.05) == pytest.approx(0.8, abs=1e-3)
-    assert images_for_gap(rate, gap, 1.959964) in {500, 501}
+    for rate, n in ((0.1, [500, 500]), (0.04, [700, 2100])):
+        gap = detectable_gap(rate, np.array(n), 1.959964)
+        found = power_proportions_2indep(gap, rate, n[0], ratio=n[1] / n[0], alpha=0.05)
+        assert found.power == pytest.approx(0.8, abs=2e-3)
+
+
+def test_images_for_a_gap_are_the_power_calculation_at_a_common_rate():
+    n = images_for_gap(0.1, 0.05, 1.959964)
+    effect = 0.05 / math.sqrt(0.1 * 0.9)
+    assert NormalIndPower().power(effect, n, 0.05) == pytest.approx(0.8, abs=1e-3)
 
 
 def test_detectable_gap_is_that_of_the_smallest_groups():
