@@ -103,7 +103,7 @@ def prepare(
     for part, read in _read_ahead(rows, photos, batch_size, pool):
         check_source(read, probes)
         good = [(a, p) for a, p in zip(part, read, strict=True) if isinstance(p, Photo)]
-        faces = finder.find_photos([photo for _, photo in good])
+        faces = finder.find([photo.pixels for _, photo in good])
         tasks = [
             pool.submit(_align, attempt, photo, seen, crop)
             for (attempt, photo), seen in zip(good, faces, strict=True)

@@ -21,7 +21,6 @@ import numpy as np
 from PIL import Image
 
 from pipelines.faces.mtcnn import Found, Mtcnn
-from pipelines.sources.photos import Photo
 
 _MIN_FACE_SHARE = 0.14
 """Smallest face looked for, as a share of the photo's shorter side: chips show one large face."""
@@ -29,8 +28,6 @@ _MIN_FACE_PX = 20
 _MAX_DETECTION_SIDE_PX = 640
 """Larger photos are shrunk for detection alone; landmarks are reported in the photo's own pixels."""
 _COARSE_PX = 64
-_REMEMBERED = 20_000
-"""Photos whose faces are kept in mind: some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +83,12 @@ class FaceFinder:
 
     def __init__(self, device: str = "cpu") -> None:
         self._mtcnn = Mtcnn(device)
-        self._known: dict[str, list[Face]] = {}
-
-    def find_photos(self, photos: Sequence[Photo]) -> list[list[Face]]:
-        """`find` in photos as read; one whose bytes were searched lately is not searched again."""
-        new = {photo.sha256: photo for photo in photos if photo.sha256 not in self._known}
-        found = dict(zip(new, self.find([photo.pixels for photo in new.values()]), strict=True))
-        faces = [found.get(photo.sha256) or self._known.get(photo.sha256, []) for photo in photos]
-        self._known |= found
-        for oldest in list(self._known)[: max(0, len(self._known) - _REMEMBERED)]:
-            del self._known[oldest]
-        return faces
 
     def find(self, photos: Sequence[np.ndarray]) -> list[list[Face]]:
         """Find faces; a photo's faces do not depend on the photos beside it. Photos of one size go faster.
+
+        The last bits do: landmarks move by up to 1e-4 px with the batch, which can move a crop's pixels by a
+        few levels. Who promises the same bytes again gives the same batches again.
 
         Args:
             photos: RGB uint8 arrays [H,W,3].

@@ -4,7 +4,9 @@ All labelled photos enter; for a cell its possible donors leave, with their pose
 
 Why so few are looked at: a search for faces takes longer than a swap, and in a run of a few hundred photos
 most donors are not among them. The first photos of a cell, in the seed's order, are looked at for everybody;
-more only for a face that finds none that fits. A photo that was searched as a source is not searched again.
+more only for a face that finds none that fits. They are searched in the same steps whoever asks first, and
+again where the photo is a source of the run too: a face detector's last bits follow its batch, and who was
+searched before must not change a byte.
 
 Why all of them and not the shard: a shard holds one or two photos of a cell, and which ones depends on how
 the run is cut. The pool of a cell is drawn from the label tables by the run's seed alone, so a fake is the
@@ -88,7 +90,7 @@ class DonorPool:
     def donors(self, cell: Cell, n_photos: int) -> list[Donor]:
         """What the first so many photos of a cell lend, in the seed's order, each before its mirror image.
 
-        A photo without one clear face lends nothing. Each is searched once, when it is first asked for.
+        A photo without one clear face lends nothing. Always to be asked for in the same steps.
 
         Raises:
             SourceLost: the photos' folder went away.
@@ -120,7 +122,7 @@ class DonorPool:
             PhotoError: it cannot be read any more.
         """
         if donor.pair_id not in self._looks:
-            points = donor.mirror(self._crop.size_px).in_crop if donor.mirrored else donor.in_crop
+            points = landmarks_in_crop(donor.landmarks, self._crop)
             pixels = self.pixels(replace(donor, mirrored=False))
             self._looks[donor.pair_id] = look_of(pixels, points)
         return self._looks[donor.pair_id]
@@ -134,7 +136,7 @@ class DonorPool:
         read = [_read(path) for _, path in members]
         self._check(read)
         there = [photo for photo in read if isinstance(photo, Photo)]
-        found = iter(self._finder.find_photos(there))
+        found = iter(self._finder.find([photo.pixels for photo in there]))
         return [
             self._lent(member, photo, next(found)) if isinstance(photo, Photo) else []
             for member, photo in zip(members, read, strict=True)

@@ -84,8 +84,11 @@ def test_the_donor_whose_edge_has_least_to_hide_is_taken(tmp_path):
 
 
 def test_a_blurred_donor_is_none(tmp_path):
+    grain = np.random.default_rng(0).normal(0, 12, (SIDE, SIDE, 1))
+    sharp = (noise(3) + grain).clip(0, 255).astype(np.uint8)
     with pytest.raises(NoDonor, match="of 1 donors of 20-29, Male, White none, nor its mirror image, stands"):
-        raise one(with_donors(tmp_path, bb=noise(3, sigma=12)))
+        raise one(with_donors(tmp_path, bb=noise(3)), pixels=sharp)
+    assert one(with_donors(tmp_path, bb=sharp), pixels=sharp).donor == "bb"
 
 
 def test_a_seam_that_cannot_be_hidden_is_a_reject(tmp_path, monkeypatch):
@@ -120,6 +123,9 @@ def test_a_mirrored_donor_is_its_mirror_image(tmp_path):
     assert mirror.mirror(TIGHT.size_px).in_crop == pytest.approx(frame, abs=1e-4)
     pool = DonorPool({}, 0, TIGHT, FaceFinder(), lambda _: None)
     assert (pool.pixels(mirror) == pool.pixels(donor)[:, ::-1]).all()
+    first = pool.look(mirror)
+    pool._looks.clear()
+    assert pool.look(donor) == first  # whoever asks first
 
 
 def test_a_face_turned_the_other_way_takes_the_mirror_image(swap, tmp_path):
