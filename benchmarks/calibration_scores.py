@@ -24,7 +24,8 @@ from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.disparity import MEASURES, group_rates_of
 from audit.metrics.disparity_intervals import LIMITS, Evidence
 from audit.metrics.error_curves import curve_band
-from audit.metrics.fixed_fpr import fnr_at_fixed_fpr
+from audit.metrics.fixed_fpr import fixed_fprs, fnr_at_fixed_fpr
+from audit.metrics.plotted_series import axes_for
 from audit.metrics.score_calibration import calibrations
 from audit.metrics.score_shift import score_shifts
 from audit.runs.align_runs import Run
@@ -77,7 +78,7 @@ def shift_wrong(
         person = rng.normal(size=len(of_unit))[unit] * np.sqrt(share / (1 - share))
         score = shapes(shape, group, person, rng)
         table = table_of(score, np.zeros(len(score), bool), group, unit if each > 1 else None)
-        found = score_shifts(table, np.argsort(score, kind="stable"), table.cells.groupings(), CONFIG)
+        found = score_shifts(SortedScores.of(table), table.cells.groupings(), CONFIG)
         hits += any(not one.interval[0] <= 0.5 <= one.interval[1] for one in found if one.interval)
     return hits / n_sim
 
@@ -102,7 +103,7 @@ def shift_coverage(
         weight = np.where(rare, 0.2, 1.8) if weighted else None
         score = rng.normal(size=len(group)) + rare + shift * (group == 0)
         table = table_of(score, np.zeros(len(score), bool), group, None, weight)
-        found = score_shifts(table, np.argsort(score, kind="stable"), table.cells.groupings(), CONFIG)
+        found = score_shifts(SortedScores.of(table), table.cells.groupings(), CONFIG)
         hits += all(one.interval[0] <= truth[g] <= one.interval[1] for g, one in enumerate(found))
     return hits / n_sim
 
@@ -179,9 +180,10 @@ def fixed_fpr_coverage(
             0 if each > 1 else n_pairs,
         )  # fmt: skip
         scores, grouping = SortedScores.of(table), table.cells.groupings()[0]
-        overall = score_measures(scores, whole(len(table.cells)), z_value(0.95))[0].curve
-        measured = [(grouping, score_measures(scores, grouping, z_value(0.95)))]
-        found = fnr_at_fixed_fpr(table, overall, measured, CONFIG)
+        levels = fixed_fprs(table, scores.curve(), CONFIG)
+        axes = axes_for(scores.curve(), 0.0, [at for one in levels for at in one.thresholds])
+        measured = [(grouping, score_measures(scores, grouping, z_value(0.95), axes))]
+        found = fnr_at_fixed_fpr(levels, measured, CONFIG)
         [record] = [one for one in found if one.level == level and one.group == "1"]
         hits += record.interval[0] <= truth <= record.interval[1]
     return hits / n_sim
@@ -319,7 +321,7 @@ def band_coverage(
         score = together**0.5 * shared + (1 - together) ** 0.5 * rng.normal(size=2 * n) + skill * fake
         table = table_of(score, fake, np.zeros(2 * n, int), person if each > 1 else None, None, n)
         [found] = score_measures(SortedScores.of(table), whole(1), z_value(0.95))
-        curve = found.curve.thin(200)
+        curve = found.curve.thin.thin(200)
         [low], [high] = curve_band(curve.fpr, curve.fnr, found.worth, 0.95, [at_fpr])
         hits += low <= 1 - truth <= high
     return hits / n_sim

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.data.score_table import ScoreTable
+from audit.data.spans import tallied
 from audit.data.unit_totals import LEAST_UNITS, Moments, UnitTotals, unit_totals
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Numbers = Ints | Floats
+Numbers = NDArray[np.integer] | Floats
 """Images or errors: whole where each image is one, not where they are worth fewer."""
 
 
@@ -133,19 +134,23 @@ def count(table: ScoreTable, threshold: float) -> Counts:
         table: N images.
         threshold: Decision threshold in units of the score.
     """
-    k = len(table.cells)
+    k, n = len(table.cells), len(table)
     wrong = (table.score >= threshold) != table.fake
     if table.unit is not None:
         return of_units(unit_totals(table.unit, table.cell, k, table.fake, wrong, table.weight))
-    code = table.cell.astype(np.int64) * 2 + wrong
-    single = np.ones(len(table), dtype=bool)
-    single[table.real_row] = single[table.fake_row] = False
-    joint = code[table.real_row] * 2 + wrong[table.fake_row]
-    return Counts(
-        pairs=np.bincount(joint, minlength=4 * k).reshape(k, 2, 2),
-        reals=np.bincount(code[single & ~table.fake], minlength=2 * k).reshape(k, 2),
-        fakes=np.bincount(code[single & table.fake], minlength=2 * k).reshape(k, 2),
-    )
+
+    def outcome(part: slice) -> Ints:
+        """Of single images: cell, class, wrong?"""
+        return (table.cell[part].astype(np.int64) * 2 + table.fake[part]) * 2 + wrong[part]
+
+    def joint(part: slice) -> Ints:
+        """Of pairs: cell, real flagged?, fake missed?"""
+        real, fake = table.real_row[part], table.fake_row[part]
+        return (table.cell[real].astype(np.int64) * 2 + wrong[real]) * 2 + wrong[fake]
+
+    pairs = tallied(len(table.real_row), 4 * k, joint).reshape(k, 2, 2)
+    images = tallied(n, 4 * k, outcome).reshape(k, 2, 2)
+    return Counts(pairs, images[:, 0] - pairs.sum(axis=2), images[:, 1] - pairs.sum(axis=1))
 
 
 def bootstrap(counts: Counts, n_replicates: int, rng: np.random.Generator) -> Counts:

@@ -13,6 +13,7 @@ and where few values are shared by many groups, nothing can be said.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from audit.data.counts import Floats, Ints
 from audit.data.score_table import ScoreTable
+from audit.data.spans import SPAN, row_dtype
 
 LEAST = 0.01
 """Share of the rows that must repeat another."""
@@ -39,22 +41,44 @@ NONE_SEEN = 3.0
 
 def repeated_rows(table: ScoreTable) -> int:
     """How many rows repeat another one, if more do than chance explains; else 0. O(N log N)."""
-    n, order = len(table), np.argsort(table.score)
-    ordered = table.score[order]
-    times = np.diff(np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1], True]))
-    if n - len(times) <= LEAST * n:
+    table = table.by_score()
+    n = len(table)
+    new = np.ones(n + 1, dtype=bool)
+    np.not_equal(table.score[1:], table.score[:-1], out=new[1:-1])
+    if n - (np.count_nonzero(new) - 1) <= LEAST * n:
         return 0
-    rare = times <= max(FEW, COMMON * n)
-    row, time_of = order[np.repeat(rare, times)], np.repeat(times[rare], times[rare])
-    score = np.repeat(np.arange(int(rare.sum())), times[rare])
-    side = table.fake[row].astype(np.int64)
-    group = table.cell[row].astype(np.int64) * 2 + side
-    among_all, among_groups = (_ties(score, one, time_of > 1) for one in (side, group))
-    repeats, across = among_groups.rows, among_all.pairs - among_groups.pairs
-    if repeats <= LEAST * n or 2 * rare.sum() < len(row) - repeats or not across:
+    start = np.flatnonzero(new).astype(row_dtype(n))
+    times = np.diff(start)
+    looked_at = times <= max(FEW, COMMON * n)
+    n_classes = 2 * len(table.cells)
+    among_all, among_groups, n_rows = _Ties(), _Ties(), 0
+    class_sizes = np.zeros(n_classes, dtype=np.int64)
+    for first, last in _parts(start):
+        rare = np.repeat(looked_at[first:last], times[first:last])
+        shared = np.repeat(times[first:last] > 1, times[first:last])[rare]
+        rows = np.arange(start[first], start[last])[rare]
+        of_class = table.cell[rows].astype(np.int64) * 2 + table.fake[rows]
+        class_sizes += np.bincount(of_class, minlength=n_classes)
+        score = np.repeat(np.arange(first, last), times[first:last])[rare][shared]
+        among_all += _ties(score, of_class[shared] % 2, 2)
+        among_groups += _ties(score, of_class[shared], n_classes)
+        n_rows += len(rows)
+    by_side = class_sizes.reshape(-1, 2).sum(axis=0)
+    repeats, within = among_groups.rows, _pairs(class_sizes)
+    across = _pairs(by_side) - within
+    if repeats <= LEAST * n or 2 * np.count_nonzero(looked_at) < n_rows - repeats or not across:
         return 0
-    chance = (among_all.tied - among_groups.tied + NONE_SEEN) / across * among_groups.pairs
+    chance = (among_all.tied - among_groups.tied + NONE_SEEN) / across * within
     return repeats if among_groups.tied > CLEAR * chance else 0
+
+
+def _parts(start: NDArray[np.integer]) -> Iterator[tuple[int, int]]:
+    """Scores from first to last - 1, of about SPAN rows; a score is never torn apart."""
+    first, n = 0, len(start) - 1
+    while first < n:
+        last = max(int(np.searchsorted(start, start[first] + SPAN, side="right")) - 1, first + 1)
+        yield first, min(last, n)
+        first = last
 
 
 def repeats_sentences(table: ScoreTable) -> list[str]:
@@ -76,25 +100,25 @@ class _Ties:
     Attributes:
         rows: Rows that repeat another.
         tied: Pairs of rows with the same score.
-        pairs: Pairs of rows.
     """
 
-    rows: int
-    tied: float
-    pairs: float
+    rows: int = 0
+    tied: float = 0.0
+
+    def __add__(self, other: _Ties) -> _Ties:
+        return _Ties(self.rows + other.rows, self.tied + other.tied)
 
 
-def _ties(score: Ints, of_class: Ints, shared: NDArray[np.bool_]) -> _Ties:
-    """Ties within classes.
+def _ties(score: Ints, of_class: Ints, n_classes: int) -> _Ties:
+    """Ties within classes, of rows whose score another row has.
 
     Args:
         score: int64 [n], a number for each score.
         of_class: int64 [n].
-        shared: bool [n], whether another row has the score; only these are looked at.
+        n_classes: k.
     """
-    both = score[shared] * (int(of_class.max(initial=0)) + 1) + of_class[shared]
-    times = np.unique(both, return_counts=True)[1]
-    return _Ties(len(both) - len(times), _pairs(times), _pairs(np.bincount(of_class)))
+    times = np.unique(score * n_classes + of_class, return_counts=True)[1]
+    return _Ties(len(score) - len(times), _pairs(times))
 
 
 def _pairs(times: Ints) -> float:

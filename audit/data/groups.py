@@ -20,11 +20,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from audit.data.spans import gathered, spans, tallied
 from audit.errors import GroupError
 from audit.schema.result import MISSING, OVERALL
 
@@ -35,6 +37,8 @@ MAX_CELLS = 1_000
 """More observed combinations than this cannot be audited or read."""
 
 Codes = NDArray[np.int32]
+CellCodes = NDArray[np.int16]
+"""Of cells, of which there are at most MAX_CELLS."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def whole(n_cells: int) -> Grouping:
 
 def cells_of(
     frame: pd.DataFrame, attributes: Sequence[str], bins: Mapping[str, Sequence[float]]
-) -> tuple[Cells, Codes]:
+) -> tuple[Cells, CellCodes]:
     """Reduce attribute columns to one cell code per row.
 
     Args:
@@ -108,25 +112,41 @@ def cells_of(
         bins: Inner edges for numeric attributes.
 
     Returns:
-        The observed cells, and int32 [N], the cell of each row.
+        The observed cells, and int16 [N], the cell of each row.
 
     Raises:
         GroupError: If an attribute has too many values, or a value contains ':'.
     """
-    columns = [_levels(frame[name], name, bins.get(name)) for name in attributes]
-    sizes = [len(levels) for levels, _ in columns]
-    flat = np.zeros(len(frame), dtype=np.int64)
-    for size, (_, codes) in zip(sizes, columns, strict=True):
-        flat = flat * size + codes
-    occurring = np.flatnonzero(np.bincount(flat)) if np.prod(sizes) <= 10**7 else np.unique(flat)
+    levels: list[list[str]] = []
+    flat = np.zeros(len(frame), dtype=np.int32)
+    for name in attributes:
+        names, codes = _levels(frame[name], name, bins.get(name))
+        levels.append(names)
+        flat = _combined(flat, codes, len(names), int(np.prod([len(one) for one in levels])))
+    sizes = [len(names) for names in levels]
+    n_possible = int(np.prod(sizes))
+    few = n_possible <= 10**7
+    occurring = (
+        np.flatnonzero(tallied(len(flat), n_possible, lambda part: flat[part])) if few else np.unique(flat)
+    )
     if len(occurring) > MAX_CELLS:
         raise GroupError(
             f"{len(occurring)} combinations of {', '.join(attributes)} occur, more than {MAX_CELLS}; "
             "name fewer attributes or give bin edges"
         )
-    of_row = np.searchsorted(occurring, flat).astype(np.int32)
+    of_row = np.empty(len(flat), dtype=np.int16)
+    for part in spans(len(flat)):
+        of_row[part] = np.searchsorted(occurring, flat[part])
     cell_codes: Codes = np.stack(np.unravel_index(occurring, sizes), axis=1).astype(np.int32)
-    return Cells(list(attributes), [levels for levels, _ in columns], cell_codes), of_row
+    return Cells(list(attributes), levels, cell_codes), of_row
+
+
+def _combined(flat: NDArray[Any], codes: NDArray[np.integer], size: int, n_possible: int) -> NDArray[Any]:
+    """Numbers of combinations, with one attribute more."""
+    flat = flat.astype(np.int64) if n_possible > 2**31 and flat.dtype != np.int64 else flat
+    for part in spans(len(flat)):
+        flat[part] = flat[part] * size + codes[part]
+    return flat
 
 
 def natural_key(name: str) -> tuple[bool, list[tuple[int, float, str]]]:
@@ -137,11 +157,11 @@ def natural_key(name: str) -> tuple[bool, list[tuple[int, float, str]]]:
 
 def _levels(
     column: pd.Series, name: str, edges: Sequence[float] | None
-) -> tuple[list[str], NDArray[np.int64]]:
+) -> tuple[list[str], NDArray[np.integer]]:
     """Names of the groups of one attribute in order, and the code of each row."""
     if edges is not None:
         return _binned(column, name, edges)
-    codes, values = pd.factorize(column)
+    codes, values = coded(column)
     if len(values) > MAX_LEVELS:
         raise GroupError(
             f"attribute '{name}' has {len(values)} different values, more than {MAX_LEVELS}; "
@@ -158,8 +178,25 @@ def _levels(
     if (codes < 0).any() and MISSING not in names:
         names.append(MISSING)
     position = {text: index for index, text in enumerate(names)}
-    lookup = np.array([position.get(text, -1) for text in texts], dtype=np.int64)
-    return names, lookup[codes]
+    lookup = np.array([position.get(text, -1) for text in texts], dtype=np.int16)
+    return names, gathered(lookup, codes)
+
+
+def coded(column: pd.Series) -> tuple[NDArray[np.integer], list[Any]]:
+    """The different values of a column, and the number of each row's value among them; -1 where it has none.
+
+    Categories are taken as they are numbered, in small integers; those that do not occur are left out.
+    """
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        codes, values = pd.factorize(column)
+        return codes, list(values)
+    codes: NDArray[np.integer] = column.cat.codes.to_numpy()
+    n = len(column.cat.categories)
+    there = tallied(len(codes), n + 1, lambda part: codes[part].astype(np.int64) + 1)[1:] > 0
+    if there.all():
+        return codes, list(column.cat.categories)
+    place = np.append(np.where(there, np.cumsum(there) - 1, -1), -1).astype(codes.dtype)
+    return gathered(place, codes), list(column.cat.categories[there])
 
 
 def _text(value: object) -> str:
@@ -169,7 +206,7 @@ def _text(value: object) -> str:
     return str(value).strip() or MISSING
 
 
-def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[str], NDArray[np.int64]]:
+def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[str], NDArray[np.integer]]:
     """Groups "<18", "18 to <40", ">=40" of a numeric column, in the order of the edges."""
     try:
         values = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
@@ -179,6 +216,6 @@ def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[
     inner = [f"{low} to <{high}" for low, high in pairwise(texts)]
     names = [f"<{texts[0]}", *inner, f">={texts[-1]}"]
     missing = np.isnan(values)
-    codes = np.searchsorted(np.asarray(edges, dtype=float), values, side="right").astype(np.int64)
+    codes = np.searchsorted(np.asarray(edges, dtype=float), values, side="right").astype(np.int32)
     codes[missing] = len(names)
     return ([*names, MISSING] if missing.any() else names), codes

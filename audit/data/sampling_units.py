@@ -30,7 +30,9 @@ from scipy.stats import rankdata
 from audit.config import AuditConfig
 from audit.data.columns import OWN_COLUMNS
 from audit.data.counts import Floats, Ints
+from audit.data.groups import coded
 from audit.data.score_table import ScoreTable, labels_of
+from audit.data.spans import spans
 from audit.data.unit_totals import unit_codes
 from audit.errors import MissingColumnError, UnitError
 
@@ -150,22 +152,30 @@ def _names_units(column: pd.Series, table: ScoreTable) -> bool:
     words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(column.name)).lower()))
     if words & AGES or _is_fraction(column):
         return False
-    codes, values = pd.factorize(column)
+    codes, values = coded(column)
+    codes, n_values = table.as_here(codes), len(values)
+    if n_values < 2 or not _repeat(codes, n_values, table):
+        return False
     at = np.flatnonzero(codes >= 0)
-    codes = codes[at].astype(np.int64)
-    n_values = len(values)
-    if n_values < 2 or len(at) == 0:
-        return False
-    key = codes * 2 + table.fake[at]
-    if len(at) - len(np.unique(key)) <= REPEATED * len(at):
-        return False
-    agreement = _agreement(codes, at, table)
+    of_row: Ints = codes[at].astype(np.int64)
+    key = of_row * 2 + table.fake[at]
+    agreement = _agreement(of_row, at, table)
     if words & NAMES:
         return max(agreement, default=0.0) >= LEANING or (n_values >= MANY and _alike(key, at, table) > ALIKE)
     most = max((len(levels) for levels in table.cells.levels), default=0)
     if n_values < max(MANY, PER_GROUP * most) or not agreement:
         return False
     return float(np.median(agreement)) >= PURE and _alike(key, at, table) > ALIKE
+
+
+def _repeat(codes: NDArray[np.integer], n_values: int, table: ScoreTable) -> bool:
+    """Whether enough images repeat a value of another image of their class."""
+    seen, n = np.zeros(2 * n_values, dtype=bool), 0
+    for part in spans(len(codes)):
+        known = codes[part] >= 0
+        seen[codes[part][known].astype(np.int64) * 2 + table.fake[part][known]] = True
+        n += int(known.sum())
+    return n - int(np.count_nonzero(seen)) > REPEATED * n
 
 
 def _is_fraction(column: pd.Series) -> bool:

@@ -10,7 +10,8 @@ statistics need no defensive branches, and a bad table is refused before the fir
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import find_attributes, kind_column, resolved
-from audit.data.groups import Cells, cells_of
+from audit.data.groups import Cells, cells_of, coded
+from audit.data.spans import gathered, row_dtype, spans
 from audit.data.table_words import label_meanings
 from audit.data.unit_totals import unit_codes
 from audit.errors import (
@@ -33,7 +35,8 @@ from audit.errors import (
     WeightError,
 )
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.integer]
+Units = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,27 @@ class ScoreTable:
         fake: bool [N], the positive class.
         score: float64 [N], finite, higher = more fake.
         cells: The observed combinations of the audited attributes.
-        cell: int32 [N], the cell of each image.
-        real_row: int64 [P], the row of the real half of each complete pair.
-        fake_row: int64 [P], the row of its fake half.
+        cell: int16 [N], the cell of each image.
+        real_row: int [P], the row of the real half of each complete pair.
+        fake_row: int [P], the row of its fake half.
         key: uint64 [N], a hash of the image's pair (or of the image), the same in any row order.
         unit: int64 [N], the independent unit of each image, where several images may share one or images
             carry weights; None where the pair (or the image) is the unit.
         weight: float64 [N], >= 0, of mean 1; None where all are equal.
+        row: int [N], where the rows were sorted by score, the row each image came from; None where they stand
+            in the order of the table they came from.
     """
 
     fake: NDArray[np.bool_]
     score: NDArray[np.float64]
     cells: Cells
-    cell: NDArray[np.int32]
+    cell: NDArray[np.int16]
     real_row: Rows
     fake_row: Rows
     key: NDArray[np.uint64]
-    unit: Rows | None = None
+    unit: Units | None = None
     weight: NDArray[np.float64] | None = None
+    row: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -75,22 +81,76 @@ class ScoreTable:
             fake=self.fake[keep],
             score=self.score[keep],
             cells=replace(self.cells, codes=self.cells.codes[occurring]),
-            cell=cell.astype(np.int32),
+            cell=cell.astype(np.int16),
             real_row=position[self.real_row[whole]],
             fake_row=position[self.fake_row[whole]],
             key=self.key[keep],
             unit=None if self.unit is None else self.unit[keep],
             weight=None if self.weight is None else self.weight[keep],
+            row=None if self.row is None else self.row[keep],
         )
 
+    def by_score(self) -> ScoreTable:
+        """The same images in ascending order of score, those of equal score in the order they had."""
+        if self.row is not None:
+            return self
+        arrays = {one.name: getattr(self, one.name) for one in fields(self)}
+        _sort_by_score(arrays)
+        return ScoreTable(**arrays)
 
-def score_table(frame: pd.DataFrame, config: AuditConfig, split: bool | None = None) -> ScoreTable:
+    def as_given(self, column: NDArray[Any]) -> NDArray[Any]:
+        """A column of all these images in the order of the table they came from."""
+        if self.row is None:
+            return column
+        given = np.empty_like(column)
+        for part in spans(len(column)):
+            given[self.row[part]] = column[part]
+        return given
+
+    def as_here(self, column: NDArray[Any]) -> NDArray[Any]:
+        """A column of the table these images came from, in the order they have here."""
+        return column if self.row is None else gathered(column, self.row)
+
+
+def _sort_by_score(arrays: dict[str, Any]) -> None:
+    """Put the fields of a table in ascending order of score, one after the other: few are held twice."""
+    n = len(arrays["score"])
+    order = np.argsort(arrays["score"], kind="stable").astype(row_dtype(n))
+    place = _inverse(order)
+    for name in ("real_row", "fake_row"):
+        arrays[name] = gathered(place, arrays[name])
+    del place
+    for name in ("score", "fake", "cell", "key", "unit", "weight"):
+        if arrays[name] is not None and arrays[name].strides != (
+            0,
+        ):  # keys that take no memory are all alike
+            arrays[name] = gathered(arrays[name], order)
+    arrays["row"] = order
+
+
+def _inverse(order: Rows) -> Rows:
+    """The place of each row in an order."""
+    place = np.empty_like(order)
+    for part in spans(len(order)):
+        place[order[part]] = np.arange(part.start, part.stop)
+    return place
+
+
+def _no_keys(n: int) -> NDArray[np.uint64]:
+    """Keys that nobody asked for: n zeros that take no memory."""
+    return np.broadcast_to(np.uint64(0), (n,))
+
+
+def score_table(
+    frame: pd.DataFrame, config: AuditConfig, split: bool | None = None, by_score: bool = False
+) -> ScoreTable:
     """Check a table and reduce it to arrays.
 
     Args:
         frame: One row an image, columns as `config.columns` names them, capitals aside.
         config: Valid options.
         split: Whether the rows will be dealt to parts by their keys; None where a threshold rule asks for it.
+        by_score: Put the images in ascending order of score; else they stand in the order of the table.
 
     Raises:
         ScoreTableError: A leaf of it, naming the first offending row.
@@ -108,10 +168,23 @@ def score_table(frame: pd.DataFrame, config: AuditConfig, split: bool | None = N
     cells, cell = cells_of(frame, attributes, config.bins)
     real_row, fake_row = _pairs(frame, config, fake, cell)
     split = parse_rule(config.threshold).kind != "fixed" if split is None else split
-    key = _keys(frame, config, real_row, fake_row) if split else np.zeros(len(frame), dtype=np.uint64)
     weight = _weights(frame, config)
-    unit = _units(frame, config, real_row, fake_row, weight is not None)
-    return ScoreTable(fake, score, cells, cell, real_row, fake_row, key, unit, weight)
+    arrays: dict[str, Any] = {
+        "cells": cells,
+        "fake": fake,
+        "score": score,
+        "cell": cell,
+        "real_row": real_row,
+        "fake_row": fake_row,
+        "key": _keys(frame, config, real_row, fake_row) if split else _no_keys(len(frame)),
+        "unit": _units(frame, config, real_row, fake_row, weight is not None),
+        "weight": weight,
+        "row": None,
+    }
+    del fake, score, cell, real_row, fake_row
+    if by_score:
+        _sort_by_score(arrays)
+    return ScoreTable(**arrays)
 
 
 def _refuse_kinds(attributes: Sequence[str], kind: str | None) -> None:
@@ -124,7 +197,7 @@ def _refuse_kinds(attributes: Sequence[str], kind: str | None) -> None:
 
 def _units(
     frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows, weighted: bool
-) -> Rows | None:
+) -> Units | None:
     """The unit of each image: of the unit column; where images carry weights, the pair or the image."""
     if config.unit_column is None:
         if not weighted:
@@ -181,12 +254,12 @@ def labels_of(column: pd.Series, positive: str | None, real: str | None = None) 
     Raises:
         LabelError: If what the labels mean cannot be told.
     """
-    codes, values = pd.factorize(column)
+    codes, values = coded(column)
     texts = [_label_text(value) for value in values]
     if (codes < 0).any():
         raise LabelError(f"row {int(np.argmax(codes < 0))} of column '{column.name}' has no label")
     meanings = label_meanings(texts, str(column.name), positive, real)
-    return np.array([meanings[text] for text in texts])[codes]
+    return gathered(np.array([meanings[text] for text in texts], dtype=bool), codes)
 
 
 def _label_text(value: object) -> str:
@@ -222,7 +295,7 @@ def _check_duplicates(frame: pd.DataFrame, name: str) -> None:
 
 
 def _pairs(
-    frame: pd.DataFrame, config: AuditConfig, fake: NDArray[np.bool_], cell: NDArray[np.int32]
+    frame: pd.DataFrame, config: AuditConfig, fake: NDArray[np.bool_], cell: NDArray[np.int16]
 ) -> tuple[Rows, Rows]:
     """Rows of the two halves of every complete pair, in order of first appearance.
 
@@ -249,8 +322,7 @@ def _halves(column: pd.Series, fake: NDArray[np.bool_]) -> tuple[Rows, Rows]:
     """Rows of the real and of the fake image of every value that has both."""
     codes, values = pd.factorize(column)
     for is_fake, word in ((False, "real"), (True, "fake")):
-        members = codes[(fake == is_fake) & (codes >= 0)]
-        counts = np.bincount(members, minlength=len(values))
+        counts = np.bincount(codes[(fake == is_fake) & (codes >= 0)], minlength=len(values))
         if (counts > 1).any():
             worst = int(np.argmax(counts))
             raise PairError(
@@ -258,11 +330,12 @@ def _halves(column: pd.Series, fake: NDArray[np.bool_]) -> tuple[Rows, Rows]:
                 "image (audit several generators one at a time, name the source with --unit-column, or leave "
                 "the pair column out)"
             )
-    rows = np.full((2, len(values)), -1, dtype=np.int64)
-    paired = np.flatnonzero(codes >= 0)
-    rows[fake[paired].astype(np.int8), codes[paired]] = paired
-    real_row, fake_row = rows[:, (rows >= 0).all(axis=0)]
-    return real_row, fake_row
+    rows = np.full((2, len(values)), -1, dtype=row_dtype(len(column)))
+    for part in spans(len(codes)):
+        paired = np.flatnonzero(codes[part] >= 0)
+        rows[fake[part][paired].astype(np.int8), codes[part][paired]] = paired + part.start
+    complete = (rows >= 0).all(axis=0)
+    return rows[0][complete], rows[1][complete]
 
 
 def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:

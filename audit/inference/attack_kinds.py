@@ -39,7 +39,7 @@ def kind_rates(
     kind: pd.Series,
     missed: NDArray[np.bool_],
     cells: Cells,
-    cell: NDArray[np.int32],
+    cell: NDArray[np.int16],
     config: AuditConfig,
     unit: Ints | None = None,
     weight: Floats | None = None,
@@ -50,7 +50,7 @@ def kind_rates(
         kind: [n], of each fake; fakes without one take no part.
         missed: bool [n].
         cells: The audited combinations of attributes.
-        cell: int32 [n], that of each fake.
+        cell: int16 [n], that of each fake.
         config: For the confidence and min_n.
         unit: int64 [n], what is independent; None where each fake of a kind is.
         weight: float64 [n]; None where each counts once.
@@ -82,7 +82,7 @@ def kind_rates(
 def _of_grouping(
     grouping: Grouping,
     names: list[str],
-    parts: tuple[Ints, NDArray[np.bool_], NDArray[np.int32]],
+    parts: tuple[Ints, NDArray[np.bool_], NDArray[np.int16]],
     unit: Ints | None,
     weight: Floats | None,
     config: AuditConfig,

@@ -119,7 +119,7 @@ def adjusted_gaps(
 
     Args:
         table: N audited images.
-        columns: N rows in the same order, with the columns that `controls` name.
+        columns: N rows in the order of the table, with the columns that `controls` name.
         threshold: Fake if score >= threshold.
         verdicts: Those that name no two groups, and intersections, are passed over.
         controls: What to hold constant; an attribute is not held constant against itself.
@@ -147,6 +147,8 @@ def _rows(table: ScoreTable, threshold: float, verdict: Verdict) -> _Rows:
     worst, best = (grouping.names.index(str(name)) for name in (verdict.worst_group, verdict.best_group))
     group = grouping.of_cell[table.cell]
     at = np.flatnonzero((table.fake == fake) & ((group == worst) | (group == best)))
+    if table.row is not None:  # a regression is summed in the order of the rows
+        at = at[np.argsort(table.row[at])]
     wrong = (table.score[at] >= threshold) != fake
     unit = None if table.unit is None else table.unit[at]
     weight = None if table.weight is None else table.weight[at]

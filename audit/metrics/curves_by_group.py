@@ -1,38 +1,116 @@
 """Everything that depends on all scores of a group, not on one threshold, for every group of every grouping.
 
-Enters: a `ScoreTable` and a grouping. Leaves: one `ScoreMeasures` per group: curve, AUC, EER and what else is
-read off the curve, with intervals.
+Enters: a `ScoreTable` and a grouping. Leaves: one `ScoreMeasures` per group: AUC and EER with intervals, and
+what is read off the curve (`CurveSummary`). The curve itself, as long as the group has images, is let go.
 
 Why the standard error of the EER is not bootstrapped: to first order the EER moves by a weighted mean of the
 errors of FPR and FNR at its threshold, the weights being the score densities of the two classes there. That
 is one line and keeps its coverage (`benchmarks/calibration.py`); resampling every group's scores would take
 longer than everything else together.
+
+Why ranks are counted and not computed: the influence of an image on the AUC of its group is a function of how
+many images of the other class score lower (`audit.metrics.auc`), a whole number that the curve has counted
+already. So an image costs four bytes, sums over images are exact until the last step, and only the products
+over pairs need to look images up.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.data.counts import Floats
+from audit.data.counts import Floats, Ints, Numbers
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
+from audit.data.spans import gathered, row_dtype, spans, tallied
 from audit.inference.proportion_intervals import wilson
 from audit.metrics.auc import auc_influence, auc_interval
-from audit.metrics.error_curves import ErrorCurve, eer, eer_density_share, eer_threshold, error_curve
+from audit.metrics.error_curves import (
+    WORKING_POINTS,
+    ErrorCurve,
+    average_precision,
+    eer,
+    eer_density_share,
+    eer_threshold,
+    error_curve,
+    fnr_at_fpr,
+    fpr_at_fnr,
+    histogram,
+    min_dcf,
+)
+from audit.schema.result import OVERALL
 
-Codes = NDArray[np.int32]
+
+@dataclass(frozen=True)
+class Axes:
+    """What is read off every curve, so that groups can be laid over each other.
+
+    Attributes:
+        edges: float64 [b + 1], of all histograms.
+        thresholds: float64, of all sweeps, the audit's own included.
+        limits: float64, further thresholds at which missed fakes are counted.
+    """
+
+    edges: Floats
+    thresholds: Floats
+    limits: Floats
+
+
+@dataclass(frozen=True)
+class CurveSummary:
+    """What is read off the curve of one group.
+
+    Attributes:
+        n_real: Real images, or the sum of their weights.
+        n_fake: Fakes, likewise.
+        thin: Some of its points, each exact.
+        average_precision: See `audit.metrics.error_curves`, as of the next three.
+        min_dcf: Smallest detection cost.
+        apcer_at_bpcer: FNR at the levels of FPR in WORKING_POINTS.
+        bpcer_at_apcer: FPR at the same levels of FNR.
+        bins: (reals, fakes) per bin of the histogram; None without axes.
+        sweep: (fp, fn) at the thresholds of the sweep; None without axes.
+        fn_at_limits: Missed fakes at the further thresholds; None without axes.
+    """
+
+    n_real: float
+    n_fake: float
+    thin: ErrorCurve
+    average_precision: float
+    min_dcf: float
+    apcer_at_bpcer: dict[str, float]
+    bpcer_at_apcer: dict[str, float]
+    bins: tuple[Numbers, Numbers] | None = None
+    sweep: tuple[Numbers, Numbers] | None = None
+    fn_at_limits: Numbers | None = None
+
+    @classmethod
+    def of(cls, curve: ErrorCurve, n_points: int, axes: Axes | None) -> CurveSummary:
+        """Read a curve; about n_points of it are kept."""
+        return cls(
+            n_real=curve.n_real,
+            n_fake=curve.n_fake,
+            thin=curve.thin(n_points),
+            average_precision=average_precision(curve),
+            min_dcf=min_dcf(curve),
+            apcer_at_bpcer={name: fnr_at_fpr(curve, level) for name, level in WORKING_POINTS.items()},
+            bpcer_at_apcer={name: fpr_at_fnr(curve, level) for name, level in WORKING_POINTS.items()},
+            bins=None if axes is None else histogram(curve, axes.edges),
+            sweep=None if axes is None else curve.at(axes.thresholds),
+            fn_at_limits=None if axes is None else curve.at(axes.limits)[1],
+        )
 
 
 @dataclass(frozen=True)
 class ScoreMeasures:
     """What the scores of one group show at all thresholds."""
 
-    curve: ErrorCurve
+    curve: CurveSummary
     auc: float
     auc_interval: tuple[float, float]
     eer: float
@@ -43,72 +121,273 @@ class ScoreMeasures:
 
 @dataclass(frozen=True)
 class SortedScores:
-    """A score table in ascending order of score, sorted once for all groupings."""
+    """A score table in ascending order of score, sorted once for all groupings.
+
+    Attributes:
+        table: Its rows sorted.
+    """
 
     table: ScoreTable
-    order: NDArray[np.int64]
 
     @classmethod
     def of(cls, table: ScoreTable) -> SortedScores:
-        """Sort a table."""
-        return cls(table, np.argsort(table.score, kind="stable"))
+        """Sort a table, if it is not sorted yet."""
+        return cls(table.by_score())
 
-    def by_group(self, grouping: Grouping) -> Iterator[NDArray[np.int64]]:
+    def curve(self) -> ErrorCurve:
+        """Of all images."""
+        return error_curve(self.table.score, self.table.fake, self.table.weight)
+
+    def by_group(self, grouping: Grouping) -> Iterator[NDArray[np.integer]]:
         """Rows of each group in ascending order of score; a group without images gives no rows."""
-        kind = np.int16 if len(grouping) < 2**15 else np.int32  # 16 bits are sorted in linear time
-        code = grouping.of_cell.astype(kind)[self.table.cell][self.order]
-        rows = self.order[np.argsort(code, kind="stable")]
-        return iter(np.split(rows, np.cumsum(np.bincount(code, minlength=len(grouping)))[:-1]))
+        cell, k = self.table.cell, len(grouping)
+        kind = np.int16 if k < 2**15 else np.int32  # 16 bits are sorted in linear time
+        of_cell: NDArray[np.integer] = grouping.of_cell.astype(kind)
+        sizes = tallied(len(cell), k, lambda part: of_cell[cell[part]])
+        ends = np.cumsum(sizes)
+        rows, next_row = np.empty(len(cell), dtype=row_dtype(len(cell))), ends - sizes
+        for part in spans(len(cell)):
+            group = of_cell[cell[part]]
+            order, n = np.argsort(group, kind="stable"), np.bincount(group, minlength=k)
+            place = np.repeat(next_row - (np.cumsum(n) - n), n) + np.arange(len(group))
+            rows[place] = order + part.start
+            next_row = next_row + n
+        return iter(np.split(rows, ends[:-1]))
 
 
-def score_measures(scores: SortedScores, grouping: Grouping, z: float) -> list[ScoreMeasures]:
-    """Curves and what is read off them for every group of a grouping.
+def score_measures(
+    scores: SortedScores, grouping: Grouping, z: float, axes: Axes | None = None
+) -> list[ScoreMeasures]:
+    """What the curves of every group of a grouping show.
 
     Args:
         scores: N images.
         grouping: Its groups.
         z: Normal quantile of the intervals.
+        axes: What to read off every curve beside its measures.
     """
     table = scores.table
-    curves: list[ErrorCurve] = []
-    areas: list[float] = []
-    influence = np.zeros(len(table))
-    for rows in scores.by_group(grouping):
-        score, fake = table.score[rows], table.fake[rows]
+    spread = _PairSpread(table, grouping) if table.unit is None else _UnitSpread(table, grouping)
+    of_curves: list[tuple[CurveSummary, float, _EerPoint]] = []
+    for g, rows in enumerate(scores.by_group(grouping)):
+        everything = len(rows) == len(table)
+        score = table.score if everything else gathered(table.score, rows)
+        fake = table.fake if everything else gathered(table.fake, rows)
         weight = None if table.weight is None else table.weight[rows]
-        curves.append(error_curve(score, fake, weight))
-        if curves[-1].two_sided:
-            area, influence[rows] = auc_influence(score, fake, weight)
-        areas.append(area if curves[-1].two_sided else math.nan)
-    if table.unit is None:
-        variances = _pair_variance(table, grouping, influence)
-        effective = _effective_images(table, grouping, influence)
-        shared = _pair_covariance(table, grouping, [eer_threshold(curve) for curve in curves])
-    else:
-        variances, effective = _unit_variance(table, grouping, influence)
-        shared = _unit_covariance(table, grouping, curves)
+        curve = error_curve(score, fake, weight)
+        area = spread.add(g, rows, score, fake, curve, weight) if curve.two_sided else math.nan
+        of_curves.append((CurveSummary.of(curve, _n_points(grouping), axes), area, _EerPoint.of(curve)))
+        del curve
+    points = [point for _, _, point in of_curves]
+    variances, effective = spread.variance()
+    shared = spread.eer_covariance(points)
     sizes, images, worth = _sizes(table, grouping), _images(table, grouping), _worth(table, grouping)
     return [
         ScoreMeasures(
-            curve=curve,
+            curve=summary,
             auc=area,
             auc_interval=auc_interval(area, float(variance), int(size[0]), int(size[1]), float(n), z),
-            eer=(rate := eer(curve)),
-            eer_interval=eer_interval(curve, rate, float(covariance), z, image, float(size.min())),
+            eer=point.rate,
+            eer_interval=eer_interval(point, float(covariance), z, image, float(size.min())),
             worth=(float(own[0]), float(own[1])),
         )
-        for curve, area, variance, n, covariance, size, image, own in zip(
-            curves, areas, variances, effective, shared, sizes, images, worth, strict=True
+        for (summary, area, point), variance, n, covariance, size, image, own in zip(
+            of_curves, variances, effective, shared, sizes, images, worth, strict=True
         )
     ]
+
+
+def _n_points(grouping: Grouping) -> int:
+    """Points kept of a curve, each exact: fewer where there are many curves."""
+    if grouping.attribute == OVERALL:
+        return 400
+    return 60 if ":" in grouping.attribute else 200
+
+
+@dataclass(frozen=True)
+class _EerPoint:
+    """Where a curve has its equal error rate; NaN for one class.
+
+    Attributes:
+        rate: In 0-1.
+        threshold: Where FPR and FNR are closest.
+        density_share: Share of fakes in the density of scores there; 0.5 for one class.
+        sums: Real images and fakes, or sums of their weights.
+    """
+
+    rate: float
+    threshold: float
+    density_share: float
+    sums: tuple[float, float]
+
+    @classmethod
+    def of(cls, curve: ErrorCurve) -> _EerPoint:
+        share = eer_density_share(curve) if curve.two_sided else 0.5
+        return cls(eer(curve), eer_threshold(curve), share, (curve.n_real, curve.n_fake))
+
+    @property
+    def two_sided(self) -> bool:
+        return min(self.sums) > 0
+
+
+class _PairSpread:
+    """How AUC and EER of every group vary, where each image stands for itself but for its pair's other half.
+
+    The influence of an image on the AUC is (share of the other class that it is on the right side of - AUC)
+    / sqrt(n (n - 1)), n of its own class; that of a pair is the sum of its halves'.
+    """
+
+    def __init__(self, table: ScoreTable, grouping: Grouping) -> None:
+        self.table, self.of_cell, self.k = table, grouping.of_cell, len(grouping)
+        self.images = _images(table, grouping)
+        self.rank = np.zeros(len(table), dtype=np.uint32 if len(table) < 2**31 else np.uint64)
+        """Twice the number of images of the other class in the same group that score lower, ties half."""
+        self.n = np.zeros((self.k, 2), dtype=np.int64)
+        self.auc = np.full(self.k, np.nan)
+        self.own, self.fourth = np.zeros(self.k), np.zeros(self.k)
+
+    def add(
+        self,
+        g: int,
+        rows: NDArray[np.integer],
+        score: Floats,
+        fake: NDArray[np.bool_],
+        curve: ErrorCurve,
+        weight: Floats | None,
+    ) -> float:
+        """Rank the images of group g; returns its AUC."""
+        self.n[g] = curve.n_real, curve.n_fake
+        everything, total = len(rows) == len(self.table), 0
+        for part, rank in doubled_ranks(score, fake, curve):
+            self.rank[part if everything else rows[part]] = rank
+            total += int(rank[fake[part]].sum())
+        self.auc[g] = total / (2 * int(curve.n_real) * int(curve.n_fake))
+        for part, rank in doubled_ranks(score, fake, curve):
+            influence = self._influence(rank, fake[part].astype(np.int64), np.array(g))
+            square = influence**2
+            self.own[g] += square.sum()
+            self.fourth[g] += (square**2).sum()
+        return float(self.auc[g])
+
+    def _influence(self, rank: NDArray[Any], fake: NDArray[Any], group: NDArray[Any]) -> Floats:
+        """Of images with that rank, class (0 or 1) and group."""
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN where a class has one image or none
+            lower = rank / (2.0 * self.n)[group, 1 - fake]
+            scale = 1 / np.sqrt(self.n * (self.n - 1.0))
+            apart = np.where(fake == 1, lower, 1 - lower) - self.auc[group]
+            few = self.n.min(axis=1) < 2
+            found = apart * np.where(few[:, None], np.nan, scale)[group, fake]
+        return np.asarray(found, dtype=np.float64)
+
+    def variance(self) -> tuple[Floats, Floats]:
+        """Sum over independent units of (sum of influence)^2 per group, and images it rests on."""
+        table = self.table
+
+        def product(part: slice) -> Floats:
+            real, fake = table.real_row[part], table.fake_row[part]
+            group = self.of_cell[table.cell[real]]
+            zero = np.zeros(len(group), dtype=np.int64)
+            one_sided = np.isnan(self.auc)[group]
+            both = self._influence(self.rank[real], zero, group) * self._influence(
+                self.rank[fake], zero + 1, group
+            )
+            return np.where(one_sided, 0.0, both)
+
+        pairs = len(table.real_row)
+        shared = tallied(pairs, self.k, lambda part: self.of_cell[table.cell[table.real_row[part]]], product)
+        rests_on = np.divide(self.own**2, self.fourth, out=np.zeros(self.k), where=self.fourth > 0)
+        return self.own + 2 * shared, rests_on
+
+    def eer_covariance(self, points: Sequence[_EerPoint]) -> Floats:
+        """Covariance of FPR and FNR of each group at its own threshold; 0 without pairs."""
+        table, k = self.table, self.k
+        at = np.array([point.threshold for point in points])
+
+        def outcome(part: slice) -> Ints:
+            """Group of a pair, whether its real half is flagged, whether its fake half is missed."""
+            real, fake = table.real_row[part], table.fake_row[part]
+            group = self.of_cell[table.cell[real]]
+            flagged, missed = table.score[real] >= at[group], table.score[fake] < at[group]
+            return (group.astype(np.int64) * 2 + flagged) * 2 + missed
+
+        pairs = tallied(len(table.real_row), 4 * k, outcome).reshape(k, 2, 2)
+        n_pairs, both = pairs.sum(axis=(1, 2)), pairs[:, 1, 1]
+        single = pairs[:, 1].sum(axis=1) * pairs[:, :, 1].sum(axis=1).astype(float)
+        images = self.images
+        excess = np.divide(single, n_pairs, out=np.zeros(k), where=n_pairs > 0)
+        n = images.prod(axis=1)
+        return np.divide(both - excess, n, out=np.zeros(k), where=n > 0)
+
+
+def doubled_ranks(score: Floats, fake: NDArray[np.bool_], curve: ErrorCurve) -> Iterator[tuple[slice, Ints]]:
+    """Twice the number of images of the other class that score lower, ties half, part by part.
+
+    Args:
+        score: float64 [n], ascending.
+        fake: bool [n].
+        curve: Of these images, unweighted.
+
+    Yields:
+        A slice of the images, and int64, their ranks.
+    """
+    tied, point = len(curve) <= len(score), -1
+    for part in spans(len(score)):
+        at = np.arange(part.start, part.stop)
+        if tied:
+            own = score[part]
+            at = (
+                point
+                + (score[part.start - 1] != own[0] if part.start else 1)
+                + np.r_[0, np.cumsum(own[1:] != own[:-1])]
+            )
+            point = int(at[-1])
+        missed = curve.fn[at].astype(np.int64) + curve.fn[at + 1]
+        flagged = curve.fp[at].astype(np.int64) + curve.fp[at + 1]
+        yield part, np.where(fake[part], 2 * int(curve.n_real) - flagged, missed)
+
+
+class _UnitSpread:
+    """How AUC and EER of every group vary, where images share units or carry weights."""
+
+    def __init__(self, table: ScoreTable, grouping: Grouping) -> None:
+        self.table, self.grouping = table, grouping
+        self.influence = np.zeros(len(table))
+
+    def add(
+        self,
+        g: int,
+        rows: NDArray[np.integer],
+        score: Floats,
+        fake: NDArray[np.bool_],
+        curve: ErrorCurve,
+        weight: Floats | None,
+    ) -> float:
+        """The influence of the images of group g; returns its AUC."""
+        area, self.influence[rows] = auc_influence(score, fake, weight)
+        return area
+
+    def variance(self) -> tuple[Floats, Floats]:
+        """Sum over units of (sum of influence)^2 per group, and units it rests on."""
+        return _unit_variance(self.table, self.grouping, self.influence)
+
+    def eer_covariance(self, points: Sequence[_EerPoint]) -> Floats:
+        """What units add to the variance of each group's EER."""
+        return _unit_covariance(self.table, self.grouping, points)
+
+
+def _classes(table: ScoreTable, grouping: Grouping) -> Callable[[slice], Ints]:
+    """Group and class of a part of the images."""
+    return lambda part: grouping.of_cell[table.cell[part]].astype(np.int64) * 2 + table.fake[part]
 
 
 def _sizes(table: ScoreTable, grouping: Grouping) -> NDArray[np.int64]:
     """[k, 2]: independent real images and fakes of each group; units of them, where images share units; of
     images that carry weights, as many of equal weight as theirs are worth (Kish).
     """
+    if table.unit is None:
+        return tallied(len(table), 2 * len(grouping), _classes(table, grouping)).reshape(-1, 2)
     group = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
-    if table.weight is not None and table.unit is not None:
+    if table.weight is not None:
         key, row = np.unique(table.unit * (2 * len(grouping)) + group, return_inverse=True)
         sums = np.bincount(row.reshape(-1), weights=table.weight)
         total, squares = (
@@ -117,16 +396,16 @@ def _sizes(table: ScoreTable, grouping: Grouping) -> NDArray[np.int64]:
         )
         worth = np.divide(total**2, squares, out=np.zeros(len(total)), where=squares > 0)
         return np.floor(worth + 1e-9).astype(np.int64).reshape(-1, 2)
-    if table.unit is not None:
-        group = np.unique(table.unit * (2 * len(grouping)) + group) % (2 * len(grouping))
+    group = np.unique(table.unit * (2 * len(grouping)) + group) % (2 * len(grouping))
     return np.bincount(group, minlength=2 * len(grouping)).reshape(-1, 2)
 
 
 def _images(table: ScoreTable, grouping: Grouping) -> Floats:
     """[k, 2]: real images and fakes of each group; of equal weight, where they carry weights (Kish)."""
-    k, group = 2 * len(grouping), grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
+    k = 2 * len(grouping)
     if table.weight is None:
-        return np.bincount(group, minlength=k).reshape(-1, 2).astype(np.float64)
+        return tallied(len(table), k, _classes(table, grouping)).reshape(-1, 2).astype(np.float64)
+    group = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
     total, squares = (np.bincount(group, weights=table.weight**power, minlength=k) for power in (1, 2))
     return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0).reshape(-1, 2)
 
@@ -158,17 +437,17 @@ def _unit_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> 
     return np.asarray(square * scale, dtype=np.float64), rests_on
 
 
-def _unit_covariance(table: ScoreTable, grouping: Grouping, curves: Sequence[ErrorCurve]) -> Floats:
+def _unit_covariance(table: ScoreTable, grouping: Grouping, points: Sequence[_EerPoint]) -> Floats:
     """What units add to the variance of each group's EER, in the place of the covariance of FPR and FNR.
 
     The EER moves by w (errors of reals - EER) / n_real + (1 - w) (errors of fakes - EER) / n_fake, w the
     share of fakes in the score density at the threshold.
     """
     group = grouping.of_cell[table.cell]
-    at = np.array([eer_threshold(curve) for curve in curves])
-    w = np.array([eer_density_share(curve) if curve.two_sided else 0.5 for curve in curves])
+    at = np.array([point.threshold for point in points])
+    w = np.array([point.density_share for point in points])
     image = np.ones(len(table)) if table.weight is None else table.weight
-    sums = np.array([[curve.n_real, curve.n_fake] for curve in curves], dtype=float)
+    sums = np.array([point.sums for point in points], dtype=float)
     n = np.where(sums > 0, sums, 1.0)
     weight = np.stack([w, 1 - w], axis=1) / n
     own = weight[group, table.fake.astype(np.int64)] * image
@@ -184,7 +463,7 @@ def _unit_covariance(table: ScoreTable, grouping: Grouping, curves: Sequence[Err
 
 
 def eer_interval(
-    curve: ErrorCurve, rate: float, covariance: float, z: float, images: Floats, least: float
+    point: _EerPoint, covariance: float, z: float, images: Floats, least: float
 ) -> tuple[float, float]:
     """Wilson's interval for the EER, worth rate (1 - rate) / variance images.
 
@@ -192,54 +471,19 @@ def eer_interval(
     fakes in the score density at the threshold; worth the rarer class where the EER is 0.
 
     Args:
-        curve: Of one group.
-        rate: Its EER in 0-1.
+        point: Of one group.
         covariance: Of FPR and FNR at the EER threshold, through the pairs.
         z: Normal quantile.
         images: float64 [2], reals and fakes of equal weight that those behind the curve are worth.
         least: What is independent of the rarer class.
     """
-    if not curve.two_sided:
+    if not point.two_sided:
         return math.nan, math.nan
+    rate = point.rate
     n_real, n_fake = (float(n) for n in images)
-    w, unit = eer_density_share(curve), rate * (1 - rate)
+    w, unit = point.density_share, rate * (1 - rate)
     own = unit * (w**2 / n_real + (1 - w) ** 2 / n_fake)
     variance = max(own + 2 * w * (1 - w) * covariance, own / 4)
     worth = unit / variance if unit > 0 else least
     low, high = wilson(rate, worth, z)
     return float(low), float(high)
-
-
-def _pair_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> Floats:
-    """Sum over independent units of (sum of influence)^2, per group; NaN influence gives NaN."""
-    group = grouping.of_cell[table.cell]
-    own = np.bincount(group, weights=influence**2, minlength=len(grouping)).astype(float)
-    product = influence[table.real_row] * influence[table.fake_row]
-    shared = np.bincount(group[table.real_row], weights=product, minlength=len(grouping)).astype(float)
-    return own + 2 * shared
-
-
-def _effective_images(table: ScoreTable, grouping: Grouping, influence: Floats) -> Floats:
-    """Images that each group's variance rests on; 0 where no image has any influence."""
-    group = grouping.of_cell[table.cell]
-    square, fourth = (
-        np.bincount(group, weights=influence**power, minlength=len(grouping)).astype(float)
-        for power in (2, 4)
-    )
-    return np.divide(square**2, fourth, out=np.zeros(len(grouping)), where=fourth > 0)
-
-
-def _pair_covariance(table: ScoreTable, grouping: Grouping, thresholds: list[float]) -> Floats:
-    """Covariance of FPR and FNR of each group at its own threshold; 0 without pairs."""
-    k, group = len(grouping), grouping.of_cell[table.cell]
-    at = np.asarray(thresholds)[group]
-    wrong = (table.score >= at) != table.fake
-    pair_group = group[table.real_row]
-    both = np.bincount(pair_group, weights=wrong[table.real_row] & wrong[table.fake_row], minlength=k)
-    real = np.bincount(pair_group, weights=wrong[table.real_row], minlength=k)
-    fake = np.bincount(pair_group, weights=wrong[table.fake_row], minlength=k)
-    n_pairs = np.bincount(pair_group, minlength=k)
-    n_real = np.bincount(group, weights=~table.fake, minlength=k)
-    n_fake = np.bincount(group, weights=table.fake, minlength=k)
-    excess = np.divide(real * fake, n_pairs, out=np.zeros(k), where=n_pairs > 0)
-    return np.divide(both - excess, n_real * n_fake, out=np.zeros(k), where=n_real * n_fake > 0)

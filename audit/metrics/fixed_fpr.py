@@ -25,34 +25,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from audit.config import AuditConfig
-from audit.data.counts import Floats, count
+from audit.data.counts import Counts, Floats, count
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
 from audit.inference.effective_sample_size import fnr_worth, fpr_worth
 from audit.inference.proportion_intervals import wilson, z_value
-from audit.metrics.curves_by_group import ScoreMeasures
+from audit.metrics.curves_by_group import CurveSummary, ScoreMeasures
 from audit.metrics.error_curves import WORKING_POINTS, ErrorCurve
 from audit.schema.result import FnrAtFpr
 
 Thresholds = tuple[float, float, float]
 
 
-def fnr_at_fixed_fpr(
-    table: ScoreTable,
-    overall: ErrorCurve,
-    measured: Sequence[tuple[Grouping, Sequence[ScoreMeasures]]],
-    config: AuditConfig,
-) -> list[FnrAtFpr]:
-    """Every group with a label and fakes, level by level; empty where a class is missing.
+@dataclass(frozen=True)
+class FixedFpr:
+    """The threshold that holds the FPR of all reals to one level.
+
+    Attributes:
+        level: In 0-1.
+        thresholds: The lowest compatible with the level, the one observed, the highest.
+        cells: Outcomes at the one observed.
+    """
+
+    level: float
+    thresholds: Thresholds
+    cells: Counts
+
+
+def fixed_fprs(table: ScoreTable, overall: ErrorCurve, config: AuditConfig) -> list[FixedFpr]:
+    """The thresholds of all levels; none where a class is missing.
 
     Args:
         table: N images.
         overall: The curve of all of them.
-        measured: Groupings with the curves of their groups; intersections are passed over.
         config: For the confidence.
     """
     if not overall.two_sided:
@@ -61,22 +71,48 @@ def fnr_at_fixed_fpr(
     for level in WORKING_POINTS.values():
         at = _at(overall, level)
         cells = count(table, at)
-        limits = thresholds_at(overall, level, float(fpr_worth(cells.total())[0]), z)
+        low, high = thresholds_at(overall, level, float(fpr_worth(cells.total())[0]), z)
+        found.append(FixedFpr(level, (low, at, high), cells))
+    return found
+
+
+def fnr_at_fixed_fpr(
+    levels: Sequence[FixedFpr],
+    measured: Sequence[tuple[Grouping, Sequence[ScoreMeasures]]],
+    config: AuditConfig,
+) -> list[FnrAtFpr]:
+    """Every group with a label and fakes, level by level.
+
+    Args:
+        levels: From `fixed_fprs`.
+        measured: Groupings with what their groups show; the thresholds of `levels`, one after the other, were
+            the limits of its axes. Intersections are passed over.
+        config: For the confidence.
+    """
+    z, found = z_value(config.confidence), []
+    for number, level in enumerate(levels):
         for grouping, groups in measured:
             if ":" in grouping.attribute:
                 continue
-            worth = fnr_worth(cells.merge(grouping.of_cell, len(grouping)))
+            worth = fnr_worth(level.cells.merge(grouping.of_cell, len(grouping)))
             found += [
-                _record(grouping, g, groups[g].curve, float(worth[g]), (limits[0], at, limits[1]), level, z)
+                _record(grouping, g, _rates(groups[g].curve, number), float(worth[g]), level, z)
                 for g in np.flatnonzero(grouping.known).tolist()
                 if groups[g].curve.n_fake > 0
             ]
     return found
 
 
+def _rates(curve: CurveSummary, number: int) -> tuple[Floats, float]:
+    """FNR of one group at the three thresholds of a level, and its fakes."""
+    assert curve.fn_at_limits is not None
+    missed = curve.fn_at_limits[3 * number : 3 * number + 3]
+    return np.asarray(missed / curve.n_fake), curve.n_fake
+
+
 def _at(curve: ErrorCurve, level: float) -> float:
     """The lowest threshold whose FPR is at most `level`."""
-    return float(curve.thresholds[np.argmax(curve.fpr <= level + 1e-12)])
+    return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= level + 1e-12)])
 
 
 def thresholds_at(curve: ErrorCurve, level: float, worth: float, z: float) -> tuple[float, float]:
@@ -92,28 +128,21 @@ def thresholds_at(curve: ErrorCurve, level: float, worth: float, z: float) -> tu
     """
     reach = z * math.sqrt(level * (1 - level) / worth)
     lowest = _at(curve, level + reach)
-    above = np.flatnonzero(curve.fpr >= level - reach - 1e-12)
-    return lowest, float(curve.thresholds[min(int(above[-1]) + 1, len(curve.thresholds) - 1)])
+    below = curve.first(lambda fpr, fnr: fpr < level - reach - 1e-12)
+    return lowest, float(curve.thresholds[min(below, len(curve) - 1)])
 
 
 def _record(
-    grouping: Grouping,
-    g: int,
-    curve: ErrorCurve,
-    worth: float,
-    at: Thresholds,
-    level: float,
-    z: float,
+    grouping: Grouping, g: int, rates: tuple[Floats, float], worth: float, level: FixedFpr, z: float
 ) -> FnrAtFpr:
-    rates: Floats = curve.at(at)[1] / curve.n_fake
-    low_part, rate, high_part = (float(one) for one in rates)
+    (low_part, rate, high_part), n_fake = rates[0].tolist(), rates[1]
     low, high = (float(limit) for limit in wilson(rate, worth, z))
     return FnrAtFpr(
         attribute=grouping.attribute,
         group=grouping.names[g],
-        level=level,
-        threshold=at[1],
-        n_fake=round(curve.n_fake),
+        level=level.level,
+        threshold=level.thresholds[1],
+        n_fake=round(n_fake),
         fnr=rate,
         interval=(
             max(0.0, rate - math.hypot(rate - low, rate - low_part)),

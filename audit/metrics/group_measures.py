@@ -14,7 +14,6 @@ from audit.data.groups import Grouping
 from audit.inference.effective_sample_size import accuracy_worth, fnr_worth, fpr_worth
 from audit.inference.proportion_intervals import Bounds, wilson, z_value
 from audit.metrics.curves_by_group import ScoreMeasures
-from audit.metrics.error_curves import WORKING_POINTS, average_precision, fnr_at_fpr, fpr_at_fnr, min_dcf
 from audit.metrics.rates import group_rates
 from audit.schema.nullable import Interval
 from audit.schema.result import Confusion, GroupResult, Measures
@@ -53,10 +52,10 @@ def measures_of(counts: Counts, measured: Sequence[ScoreMeasures], config: Audit
             auc_interval=one.auc_interval,
             eer=one.eer,
             eer_interval=one.eer_interval,
-            average_precision=average_precision(one.curve),
-            min_dcf=min_dcf(one.curve),
-            apcer_at_bpcer={key: fnr_at_fpr(one.curve, level) for key, level in WORKING_POINTS.items()},
-            bpcer_at_apcer={key: fpr_at_fnr(one.curve, level) for key, level in WORKING_POINTS.items()},
+            average_precision=one.curve.average_precision,
+            min_dcf=one.curve.min_dcf,
+            apcer_at_bpcer=one.curve.apcer_at_bpcer,
+            bpcer_at_apcer=one.curve.bpcer_at_apcer,
         )
         for g, one in enumerate(measured)
     ]

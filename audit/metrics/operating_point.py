@@ -26,6 +26,7 @@ from scipy.stats import binom
 
 from audit.config import ThresholdRule
 from audit.data.score_table import ScoreTable
+from audit.data.spans import spans
 from audit.errors import ScoreTableError
 from audit.metrics.error_curves import ErrorCurve, eer_threshold, error_curve
 
@@ -62,9 +63,8 @@ def operating_point(
         )
     n_fake = int(held_out.fake.sum())
     _refuse_too_few(rule, len(held_out) - n_fake if rule.kind == "fpr" else n_fake, share)
-    order = np.argsort(held_out.score, kind="stable")
-    weight = None if held_out.weight is None else held_out.weight[order]
-    curve = error_curve(held_out.score[order], held_out.fake[order], weight)
+    held_out = held_out.by_score()
+    curve = error_curve(held_out.score, held_out.fake, held_out.weight)
     if not curve.two_sided:
         raise ScoreTableError(
             f"threshold rule '{rule}' needs real and fake images of weight above 0 to be fixed on; "
@@ -98,17 +98,24 @@ def pick_threshold(curve: ErrorCurve, rule: ThresholdRule) -> float:
     if rule.kind == "eer":
         return eer_threshold(curve)
     if rule.kind == "fpr":
-        kept = curve.fpr <= rule.value
-        if rule.confidence is not None:
-            kept = curve.fp <= errors_allowed(int(curve.n_real), rule.value, rule.confidence)
-        return float(curve.thresholds[np.argmax(kept)])
+        most = _most(rule, curve.n_real)
+        return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= most)])
     if rule.kind == "fnr":
-        kept = curve.fnr <= rule.value
-        if rule.confidence is not None:
-            kept = curve.fn <= errors_allowed(int(curve.n_fake), rule.value, rule.confidence)
-        return float(curve.thresholds[np.flatnonzero(kept)[-1]])
-    loss = np.round(curve.fpr + curve.fnr, 12)
-    return float(curve.thresholds[len(loss) - 1 - int(np.argmin(loss[::-1]))])
+        most = _most(rule, curve.n_fake)
+        return float(curve.thresholds[curve.first(lambda fpr, fnr: fnr > most) - 1])
+    least, best = np.inf, 0
+    for part in spans(len(curve)):
+        loss = np.round(curve.fp[part] / curve.n_real + curve.fn[part] / curve.n_fake, 12)
+        if loss.min() <= least:
+            least, best = loss.min(), part.stop - 1 - int(np.argmin(loss[::-1]))
+    return float(curve.thresholds[best])
+
+
+def _most(rule: ThresholdRule, n: float) -> float:
+    """The largest rate that a rule allows among n images."""
+    if rule.confidence is None:
+        return rule.value
+    return errors_allowed(int(n), rule.value, rule.confidence) / n
 
 
 def errors_allowed(n: int, level: float, confidence: float) -> int:

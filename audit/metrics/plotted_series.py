@@ -1,7 +1,7 @@
 """The plotted series of every group: thinned curve, histogram of scores, counts on a grid of thresholds.
 
-Enters: what the scores of the groups show. Leaves: `Curve`, `Histogram` and `Sweep` records on common edges
-and thresholds, so that groups can be laid over each other.
+Enters: what was read off the curves of the groups. Leaves: `Curve`, `Histogram` and `Sweep` records on common
+edges and thresholds, so that groups can be laid over each other.
 """
 
 from __future__ import annotations
@@ -14,25 +14,12 @@ from numpy.typing import ArrayLike
 
 from audit.data.counts import Floats
 from audit.data.groups import Grouping
-from audit.metrics.curves_by_group import ScoreMeasures
-from audit.metrics.error_curves import ErrorCurve, histogram
-from audit.schema.result import OVERALL, Curve, Histogram, Sweep
+from audit.metrics.curves_by_group import Axes, CurveSummary, ScoreMeasures
+from audit.metrics.error_curves import ErrorCurve
+from audit.schema.result import Curve, Histogram, Sweep
 
 N_BINS = 40
 N_SWEEP = 100
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Edges of all histograms and thresholds of all sweeps.
-
-    Attributes:
-        edges: float64 [N_BINS + 1].
-        thresholds: float64, about N_SWEEP + 1, the audit's own included.
-    """
-
-    edges: Floats
-    thresholds: Floats
 
 
 @dataclass(frozen=True)
@@ -44,11 +31,16 @@ class Series:
     sweep: list[Sweep]
 
 
-def axes_for(curve: ErrorCurve, threshold: float) -> Axes:
+def axes_for(curve: ErrorCurve, threshold: float, limits: Sequence[float] = ()) -> Axes:
     """Axes for scores as on the curve of all images.
 
     0 to 1 for scores that look like probabilities; else from the lowest to the highest score for histograms,
     and at even quantiles for sweeps.
+
+    Args:
+        curve: Of all images.
+        threshold: The audit's own.
+        limits: Further thresholds at which missed fakes are counted.
     """
     low, high = float(curve.thresholds[0]), float(curve.thresholds[-2])
     if low >= 0 and high <= 1:
@@ -57,28 +49,20 @@ def axes_for(curve: ErrorCurve, threshold: float) -> Axes:
         position = np.linspace(0, len(curve.thresholds) - 1, N_SWEEP + 1).astype(int)
         grid = curve.thresholds[position]
     edges = np.linspace(low, high if high > low else low + 1.0, N_BINS + 1)
-    return Axes(edges, np.unique(np.r_[grid, threshold]))
+    return Axes(edges, np.unique(np.r_[grid, threshold]), np.array(limits, dtype=float))
 
 
 def series_of(grouping: Grouping, measured: Sequence[ScoreMeasures], axes: Axes) -> Series:
     """Curve, histogram and sweep of every group."""
-    points = _n_points(grouping)
-    pairs = list(zip(grouping.names, (one.curve for one in measured), strict=True))
+    of_groups = list(zip(grouping.names, (one.curve for one in measured), strict=True))
     return Series(
         curves=[
-            _curve(grouping.attribute, name, one.curve.thin(points), one.worth)
+            _curve(grouping.attribute, name, one.curve.thin, one.worth)
             for name, one in zip(grouping.names, measured, strict=True)
         ],
-        histograms=[_histogram(grouping.attribute, name, curve, axes.edges) for name, curve in pairs],
-        sweep=[_sweep(grouping.attribute, name, curve, axes.thresholds) for name, curve in pairs],
+        histograms=[_histogram(grouping.attribute, name, curve, axes.edges) for name, curve in of_groups],
+        sweep=[_sweep(grouping.attribute, name, curve) for name, curve in of_groups],
     )
-
-
-def _n_points(grouping: Grouping) -> int:
-    """Points kept of a curve, each exact: fewer where there are many curves."""
-    if grouping.attribute == OVERALL:
-        return 400
-    return 60 if ":" in grouping.attribute else 200
 
 
 def _curve(attribute: str, group: str, curve: ErrorCurve, worth: tuple[float, float]) -> Curve:
@@ -93,15 +77,17 @@ def _curve(attribute: str, group: str, curve: ErrorCurve, worth: tuple[float, fl
     )
 
 
-def _histogram(attribute: str, group: str, curve: ErrorCurve, edges: Floats) -> Histogram:
-    reals, fakes = histogram(curve, edges)
+def _histogram(attribute: str, group: str, curve: CurveSummary, edges: Floats) -> Histogram:
+    assert curve.bins is not None
+    reals, fakes = curve.bins
     return Histogram(
         attribute=attribute, group=group, edges=edges.tolist(), real=_numbers(reals), fake=_numbers(fakes)
     )
 
 
-def _sweep(attribute: str, group: str, curve: ErrorCurve, thresholds: Floats) -> Sweep:
-    fp, fn = curve.at(thresholds)
+def _sweep(attribute: str, group: str, curve: CurveSummary) -> Sweep:
+    assert curve.sweep is not None
+    fp, fn = curve.sweep
     return Sweep(
         attribute=attribute,
         group=group,

@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.stats import norm
 from scipy.stats import t as student
@@ -38,6 +39,7 @@ from audit.config import AuditConfig
 from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping, whole
 from audit.data.score_table import ScoreTable
+from audit.data.spans import spans
 from audit.data.unit_totals import LEAST_UNITS
 from audit.inference.convex_limits import DRAWS, sublinear_limits
 from audit.schema.result import OVERALL, Calibration
@@ -100,11 +102,11 @@ def calibrations(
     """
     if table.score.min() < 0 or table.score.max() > 1:
         return [], NOT_PROBABILITIES
-    everything = whole(len(table.cells))
-    found = [(everything, 0, calibrated(table, everything)[0])]
+    everything, of_cells = whole(len(table.cells)), CellSums.of(table)
+    found = [(everything, 0, calibrated(table, everything, of_cells)[0])]
     for grouping in groupings:
         if ":" not in grouping.attribute:
-            each = calibrated(table, grouping)
+            each = calibrated(table, grouping, of_cells)
             found += [(grouping, g, each[g]) for g in np.flatnonzero(grouping.known).tolist()]
     least = min(config.min_n, LEAST_UNITS)
     enough = [one.n_images >= config.min_n and one.n_units >= least for _, _, one in found]
@@ -135,36 +137,113 @@ def _record(
     )
 
 
-def calibrated(table: ScoreTable, grouping: Grouping) -> list[Calibrated]:
+def calibrated(table: ScoreTable, grouping: Grouping, of_cells: CellSums) -> list[Calibrated]:
     """What each group of a grouping shows; NaN for one whose images weigh nothing.
 
     Args:
         table: N images, scores in 0-1.
         grouping: k groups.
+        of_cells: Sums of the table's cells.
     """
-    k, group = len(grouping), grouping.of_cell[table.cell].astype(np.int64)
-    weight = np.ones(len(table)) if table.weight is None else table.weight
-    column = np.minimum((table.score * N_RANGES).astype(np.int64), N_RANGES - 1)
-    apart = weight * (table.score - table.fake)
-    key = group * N_RANGES + column
-    total = np.bincount(group, weights=weight, minlength=k)
-    sums = np.bincount(key, weights=apart, minlength=k * N_RANGES).reshape(k, N_RANGES)
-    least = np.bincount(key, weights=weight**2 * table.score * (1 - table.score), minlength=k * N_RANGES)
-    by_units = _moments_of_units if table.unit is not None else _moments_of_pairs
-    products, mixed, squares, n_units = by_units(table, group, column, apart, weight, k)
-    n_images = np.bincount(group, minlength=k)
-    scores, fakes = (
-        np.bincount(group, weights=weight * part, minlength=k) for part in (table.score, table.fake)
-    )
+    k = len(grouping)
+    sums = of_cells.merge(grouping.of_cell, k)
+    if table.unit is not None:
+        products, mixed, squares, n_units = _moments_of_units(table, grouping)
+    else:
+        products, mixed, squares, n_units = sums.products, sums.mixed, sums.squares, sums.n_units
     return [
         _calibrated(
-            (int(n_images[g]), int(n_units[g]), float(total[g]), float(scores[g]), float(fakes[g])),
-            sums[g],
-            least.reshape(k, N_RANGES)[g],
+            (int(sums.n_images[g]), int(n_units[g]), *sums.totals[g].tolist()),
+            sums.excess[g],
+            sums.least[g],
             (products[g], mixed[g], float(squares[g])),
         )
         for g in range(k)
     ]
+
+
+@dataclass(frozen=True)
+class CellSums:
+    """Sums over the images of k cells or groups; r ranges of score.
+
+    Attributes:
+        n_images: int64 [k].
+        n_units: int64 [k], pairs and images without a partner; this and the last three hold where no units
+            are named and no image weighs more than another.
+        totals: float64 [k, 3], of weights, of scores and of fakes by weight.
+        excess: float64 [k, r], of weight x (score - label).
+        least: float64 [k, r], of squared weight x score x (1 - score).
+        products: float64 [k, r, r], over pairs and single images: of products of what they add to `excess`.
+        mixed: float64 [k, r], over the same: of what they add to `excess` times their weight.
+        squares: float64 [k], over the same: of squared weights.
+    """
+
+    n_images: Ints
+    n_units: Ints
+    totals: Floats
+    excess: Floats
+    least: Floats
+    products: Floats
+    mixed: Floats
+    squares: Floats
+
+    @classmethod
+    def of(cls, table: ScoreTable) -> CellSums:
+        """One pass over the images and, where no units are named, one over the pairs."""
+        k, r = len(table.cells), N_RANGES
+        n_images, totals = np.zeros(k, dtype=np.int64), np.zeros((3, k))
+        excess, least, own = np.zeros((3, k * r))
+        for part in spans(len(table)):
+            cell, weight, column, apart = _images(table, part)
+            key, score = cell * r + column, table.score[part]
+            n_images += np.bincount(cell, minlength=k)
+            for total, one in zip(totals, (weight, weight * score, weight * table.fake[part]), strict=True):
+                total += np.bincount(cell, weights=one, minlength=k)
+            excess += np.bincount(key, weights=apart, minlength=k * r)
+            least += np.bincount(key, weights=weight**2 * score * (1 - score), minlength=k * r)
+            own += np.bincount(key, weights=apart**2, minlength=k * r)
+        products, mixed, n_pairs = np.zeros(k * r * r), excess.copy(), np.zeros(k, dtype=np.int64)
+        for part in spans(len(table.real_row) if table.unit is None else 0):
+            cell, _, real_column, real_apart = _images(table, table.real_row[part])
+            _, _, fake_column, fake_apart = _images(table, table.fake_row[part])
+            place = (cell * r + real_column) * r + fake_column
+            products += np.bincount(place, weights=real_apart * fake_apart, minlength=k * r * r)
+            mixed += np.bincount(cell * r + real_column, weights=real_apart, minlength=k * r)
+            mixed += np.bincount(cell * r + fake_column, weights=fake_apart, minlength=k * r)
+            n_pairs += np.bincount(cell, minlength=k)
+        shared = products.reshape(k, r, r)
+        return cls(
+            n_images=n_images,
+            n_units=n_images - n_pairs,
+            totals=totals.T,
+            excess=excess.reshape(k, r),
+            least=least.reshape(k, r),
+            products=own.reshape(k, r)[:, :, None] * np.eye(r) + shared + shared.transpose(0, 2, 1),
+            mixed=mixed.reshape(k, r),
+            squares=(n_images + 2 * n_pairs).astype(np.float64),
+        )
+
+    def merge(self, group: NDArray[np.integer], n_groups: int) -> CellSums:
+        """Sum cells into groups.
+
+        Args:
+            group: int [k], the group of each cell.
+            n_groups: Number of groups.
+        """
+        merged = {}
+        for one in fields(self):
+            part = getattr(self, one.name)
+            merged[one.name] = np.zeros((n_groups, *part.shape[1:]), dtype=part.dtype)
+            np.add.at(merged[one.name], group, part)
+        return CellSums(**merged)
+
+
+def _images(table: ScoreTable, rows: slice | NDArray[np.integer]) -> tuple[Ints, Floats, Ints, Floats]:
+    """Cell, weight, range of score, and weight x (score - label) of some images."""
+    score = table.score[rows]
+    weight = np.ones(len(score)) if table.weight is None else table.weight[rows]
+    column = np.minimum((score * N_RANGES).astype(np.int64), N_RANGES - 1)
+    return table.cell[rows].astype(np.int64), weight, column, weight * (score - table.fake[rows])
 
 
 def _calibrated(
@@ -195,35 +274,12 @@ Sums = tuple[Floats, Floats, Floats, Ints]
 squared weights [k], and the number of units [k]."""
 
 
-def _moments_of_pairs(
-    table: ScoreTable, group: Ints, column: Ints, apart: Floats, weight: Floats, k: int
-) -> Sums:
-    """Where each image stands for itself, but for the other half of its pair."""
-    r = N_RANGES
-    own = np.bincount(group * r + column, weights=apart**2, minlength=k * r).reshape(k, r)
-    products = own[:, :, None] * np.eye(r)
-    of_pair = group[table.real_row]
-    place = (of_pair * r + column[table.real_row]) * r + column[table.fake_row]
-    both = apart[table.real_row] * apart[table.fake_row]
-    shared = np.bincount(place, weights=both, minlength=k * r * r).reshape(k, r, r)
-    with_partner = weight.copy()
-    with_partner[table.real_row] += weight[table.fake_row]
-    with_partner[table.fake_row] = with_partner[table.real_row]
-    mixed = (
-        np.bincount(group * r + column, weights=apart * with_partner, minlength=k * r)
-        .reshape(k, r)
-        .astype(float)
-    )
-    squares = np.bincount(group, weights=weight * with_partner, minlength=k).astype(np.float64)
-    n_units = np.bincount(group, minlength=k) - np.bincount(of_pair, minlength=k)
-    return products + shared + shared.transpose(0, 2, 1), mixed, squares, n_units
-
-
-def _moments_of_units(
-    table: ScoreTable, group: Ints, column: Ints, apart: Floats, weight: Floats, k: int
-) -> Sums:
+def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
     """Where the table names units."""
     assert table.unit is not None
+    k = len(grouping)
+    cell, weight, column, apart = _images(table, slice(None))
+    group = grouping.of_cell[cell].astype(np.int64)
     n_most = int(table.unit.max()) + 1
     key, row = np.unique(group * n_most + table.unit, return_inverse=True)
     row = row.reshape(-1)

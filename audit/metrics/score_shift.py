@@ -13,6 +13,10 @@ which is DeLong's for the AUC), summed within units before squaring and weighted
 critical value is Student's with the degrees of freedom of those variances; near 0 and 1 the interval is that
 of the AUC.
 
+Why images that stand for themselves are counted and not placed one by one: between two images of the group
+all others have the same share of the group below them. So the group's own images, and how many of the class
+lie between them, are all that is needed: one pass for all groups of an attribute instead of one for each.
+
 What holds at 1 - confidence: all intervals of an audit together, over groups, both classes and all single
 attributes (Sidak), so that any group may be picked for lying far from 0.5.
 
@@ -23,9 +27,9 @@ group); Sidak 1967, JASA 62:626-633.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +39,10 @@ from audit.config import AuditConfig
 from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
+from audit.data.spans import gathered, row_dtype, spans, tallied
 from audit.data.unit_totals import LEAST_UNITS
 from audit.metrics.auc import auc_interval
+from audit.metrics.curves_by_group import SortedScores
 from audit.schema.result import ScoreShift
 
 
@@ -66,23 +72,26 @@ class Sample:
 
 
 def score_shifts(
-    table: ScoreTable, order: Ints, groupings: Sequence[Grouping], config: AuditConfig
+    scores: SortedScores, groupings: Sequence[Grouping], config: AuditConfig
 ) -> list[ScoreShift]:
     """Every group of every single attribute against all others with a label, real faces first.
 
     Args:
-        table: N images.
-        order: int64 [N], their rows in ascending order of score.
+        scores: N images.
         groupings: Those that are intersections are passed over.
         config: For the confidence and min_n.
     """
+    table = scores.table
     found: list[tuple[ScoreShift, Sample | None]] = []
     for grouping in groupings:
         if ":" in grouping.attribute:
             continue
         for fake in (False, True):
-            rows = order[table.fake[order] == fake]
-            found += _of_class(table, rows[grouping.known[_groups(table, rows, grouping)]], grouping, config)
+            rows = _rows(table, grouping, fake)
+            compared = _counted if table.unit is None else _placed
+            found += [
+                _record(grouping, g, fake, one, config) for g, one in compared(table, rows, grouping, config)
+            ]
     n = sum(sample is not None for _, sample in found)
     alpha = -math.expm1(math.log1p(-config.alpha) / max(n, 1))
     return [
@@ -91,54 +100,198 @@ def score_shifts(
     ]
 
 
-def _groups(table: ScoreTable, rows: Ints, grouping: Grouping) -> NDArray[np.int32]:
-    return grouping.of_cell[table.cell[rows]]
+def _rows(table: ScoreTable, grouping: Grouping, fake: bool) -> NDArray[np.integer]:
+    """Rows of one class that have a label, in ascending order of score."""
+    parts = [
+        np.flatnonzero((table.fake[part] == fake) & grouping.known[grouping.of_cell[table.cell[part]]])
+        + part.start
+        for part in spans(len(table))
+    ]
+    return np.concatenate(parts, dtype=row_dtype(len(table)), casting="same_kind")
 
 
-def _of_class(
-    table: ScoreTable, rows: Ints, grouping: Grouping, config: AuditConfig
-) -> list[tuple[ScoreShift, Sample | None]]:
-    """Each group with a label; the second is None where the group or the others are too few."""
+@dataclass(frozen=True)
+class _Compared:
+    """One group of one class, and the others.
+
+    Attributes:
+        n: Its images.
+        median: Of its scores.
+        median_of_others: Of theirs.
+        sample: None where the group or the others are too few.
+    """
+
+    n: int
+    median: float
+    median_of_others: float
+    sample: Sample | None
+
+
+def _record(
+    grouping: Grouping, g: int, fake: bool, found: _Compared, config: AuditConfig
+) -> tuple[ScoreShift, Sample | None]:
+    sample = found.sample
+    return (
+        ScoreShift(
+            attribute=grouping.attribute,
+            group=grouping.names[g],
+            label="fake" if fake else "real",
+            n=found.n,
+            median=found.median,
+            median_of_others=found.median_of_others,
+            higher=sample.mean if sample else math.nan,
+            reason=None
+            if sample
+            else f"fewer than {config.min_n} images, {LEAST_UNITS} units or no weight on one side",
+        ),
+        sample,
+    )
+
+
+def _counted(
+    table: ScoreTable, rows: NDArray[np.integer], grouping: Grouping, config: AuditConfig
+) -> Iterator[tuple[int, _Compared]]:
+    """Each group with a label, where each image stands for itself."""
     if len(rows) == 0:
-        return []
-    group = _groups(table, rows, grouping)
-    n_images = np.bincount(group, minlength=len(grouping))
-    unit = None if table.unit is None else np.unique(table.unit[rows], return_inverse=True)[1].reshape(-1)
+        return
+    score, n = gathered(table.score, rows), len(rows)
+    ties = Ties.of(score)
+    for g, own in _by_group(table, rows, grouping):
+        others = n - len(own)
+        few = min(len(own), others) < config.min_n
+        yield (
+            g,
+            _Compared(
+                n=len(own),
+                median=float(score[own[(len(own) - 1) // 2]]),
+                median_of_others=float(score[_nth_other(own, (others - 1) // 2)]) if others else math.nan,
+                sample=None if few else ties.compare(own),
+            ),
+        )
+
+
+def _by_group(
+    table: ScoreTable, rows: NDArray[np.integer], grouping: Grouping
+) -> Iterator[tuple[int, NDArray[np.integer]]]:
+    """Number of each group with images, and where they are among the rows, ascending."""
+    group: NDArray[np.integer] = np.empty(len(rows), dtype=np.int16 if len(grouping) < 2**15 else np.int32)
+    for part in spans(len(rows)):
+        group[part] = grouping.of_cell[table.cell[rows[part]]]
+    sizes = tallied(len(rows), len(grouping), lambda part: group[part])
+    for g in np.flatnonzero(sizes).tolist():
+        found = [np.flatnonzero(group[part] == g) + part.start for part in spans(len(rows))]
+        yield g, np.concatenate(found, dtype=row_dtype(len(rows)), casting="same_kind")
+
+
+def _nth_other(own: NDArray[np.integer], nth: int) -> int:
+    """Where the nth (from 0) of all images is that are not among `own` (ascending)."""
+    before = bisect_right(range(len(own)), nth, key=lambda j: int(own[j]) - j)
+    return nth + before
+
+
+@dataclass(frozen=True)
+class Ties:
+    """The images of one class in ascending order of score, each standing for itself.
+
+    Attributes:
+        n: Images.
+        first: int [n], for each image the first of those of equal score; None where no two are equal.
+        last: int [n], likewise the last.
+    """
+
+    n: int
+    first: NDArray[np.integer] | None = None
+    last: NDArray[np.integer] | None = None
+
+    @classmethod
+    def of(cls, score: Floats) -> Ties:
+        """Look for equal scores.
+
+        Args:
+            score: float64 [n], ascending, n >= 1.
+        """
+        n, kind = len(score), row_dtype(len(score))
+        new = np.ones(n + 1, dtype=bool)
+        np.not_equal(score[1:], score[:-1], out=new[1:-1])
+        if new.all():
+            return cls(n)
+        start = np.flatnonzero(new)
+        times = np.diff(start)
+        return cls(
+            n, np.repeat(start[:-1].astype(kind), times), np.repeat((start[1:] - 1).astype(kind), times)
+        )
+
+    def compare(self, own: NDArray[np.integer]) -> Sample:
+        """A group against all others.
+
+        Args:
+            own: int [m], where its images are, ascending; 0 < m < n.
+        """
+        m, others = len(own), self.n - len(own)
+        first = own if self.first is None else gathered(self.first, own)
+        last = own if self.last is None else gathered(self.last, own)
+        new = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
+        times = np.diff(np.r_[new, m])
+        first, last = first[new].astype(np.int64), last[new].astype(np.int64)
+        mine_below = np.r_[0, np.cumsum(times)]
+        tied = last + 1 - first - times
+        below = first - mine_below[:-1]  # others with a lower score
+        between = np.r_[below, others] - np.r_[0, below + tied]
+        total = int(((2 * below + tied) * times).sum())
+        mean = total / (2 * m * others)
+        group = _moments((below + tied / 2) / others - mean, times)
+        rest = (
+            _moments(mine_below / m - (1 - mean), between),
+            _moments((mine_below[:-1] + mine_below[1:]) / (2 * m) - (1 - mean), tied),
+        )
+        one, other = group[0] / (m * max(m - 1, 1)), (rest[0][0] + rest[1][0]) / (others * max(others - 1, 1))
+        one_fourth, other_fourth = group[1] / m**4, (rest[0][1] + rest[1][1]) / others**4
+        variance, fourth = one + other, one_fourth + other_fourth
+        scale = sum(v**2 / (size - 1) for v, size in ((one, m), (other, others)) if size > 1)
+        return Sample(
+            mean=mean,
+            variance=variance,
+            sizes=(float(m), float(others)),
+            rests_on=variance**2 / fourth if fourth > 0 else 0.0,
+            freedom=variance**2 / scale if scale > 0 else min(m, others) - 1,
+        )
+
+
+def _moments(apart: Floats, times: Ints) -> tuple[float, float]:
+    """Sums of second and fourth powers."""
+    square = apart**2
+    return float((square * times).sum()), float((square**2 * times).sum())
+
+
+def _placed(
+    table: ScoreTable, rows: NDArray[np.integer], grouping: Grouping, config: AuditConfig
+) -> Iterator[tuple[int, _Compared]]:
+    """Each group with a label, where images share units or carry weights."""
+    if len(rows) == 0:
+        return
+    assert table.unit is not None
+    unit = np.unique(table.unit[rows], return_inverse=True)[1].reshape(-1)
     weight = None if table.weight is None else table.weight[rows]
     score = table.score[rows]
-    word: Literal["real", "fake"] = "fake" if table.fake[rows[0]] else "real"
     placements = Placements.of(score, weight)
-    found = []
-    for g in np.flatnonzero(grouping.known & (n_images > 0)):
-        own = group == g
-        sample = None
-        n_least = min(n_images[g], len(rows) - n_images[g])
-        if n_least >= config.min_n and _n_units(unit, own) >= min(config.min_n, LEAST_UNITS):
-            sample = placements.compare(own, unit)
-        found.append(
-            (
-                ScoreShift(
-                    attribute=grouping.attribute,
-                    group=grouping.names[g],
-                    label=word,
-                    n=int(n_images[g]),
-                    median=weighted_median(score[own], None if weight is None else weight[own]),
-                    median_of_others=weighted_median(score[~own], None if weight is None else weight[~own]),
-                    higher=sample.mean if sample else math.nan,
-                    reason=None
-                    if sample
-                    else f"fewer than {config.min_n} images, {LEAST_UNITS} units or no weight on one side",
-                ),
-                sample,
-            )
+    for g, at in _by_group(table, rows, grouping):
+        own = np.zeros(len(rows), dtype=bool)
+        own[at] = True
+        enough = min(len(at), len(rows) - len(at)) >= config.min_n
+        enough = enough and _n_units(unit, own) >= min(config.min_n, LEAST_UNITS)
+        yield (
+            g,
+            _Compared(
+                n=len(at),
+                median=weighted_median(score[own], None if weight is None else weight[own]),
+                median_of_others=weighted_median(score[~own], None if weight is None else weight[~own]),
+                sample=placements.compare(own, unit) if enough else None,
+            ),
         )
-    return found
 
 
-def _n_units(unit: Ints | None, own: NDArray[np.bool_]) -> int:
+def _n_units(unit: Ints, own: NDArray[np.bool_]) -> int:
     """Units of the side that has fewer."""
-    if unit is None:
-        return int(min(own.sum(), (~own).sum()))
     return int(min(len(np.unique(unit[own])), len(np.unique(unit[~own]))))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from audit.config import AuditConfig, parse_rule
 from audit.data.score_table import ScoreTable, score_table
 from audit.errors import ComparisonError
+from audit.metrics.curves_by_group import SortedScores
 from audit.metrics.operating_point import calibration_rows
 from audit.runs.run_folder import SCORES_FILE
 from audit.schema.json_schema import load_result
@@ -46,6 +48,11 @@ class Run:
     def wrong(self) -> NDArray[np.bool_]:
         """bool [N], images this detector gets wrong at its own threshold."""
         return (self.table.score >= self.result.config.threshold) != self.table.fake
+
+    @cached_property
+    def scores(self) -> SortedScores:
+        """The scores in ascending order."""
+        return SortedScores.of(self.table)
 
 
 def aligned_runs(folders: Sequence[Path]) -> tuple[list[Run], dict[str, int]]:

@@ -46,7 +46,7 @@ from audit.inference.paired_tests import (
 from audit.inference.paired_units import PairedOutcomes, paired_images, paired_outcomes
 from audit.inference.proportion_intervals import z_value
 from audit.metrics.auc import auc_influence
-from audit.metrics.curves_by_group import SortedScores, score_measures
+from audit.metrics.curves_by_group import score_measures
 from audit.metrics.group_measures import measures_of
 from audit.runs.align_runs import Run, aligned_runs, config_of
 from audit.schema.comparison import (
@@ -177,17 +177,17 @@ def _auc_differences(first: Run, second: Run, grouping: Grouping, config: AuditC
 
 def _areas(run: Run, grouping: Grouping) -> tuple[list[float], Floats]:
     """AUC of every group, and the influence of every image on its group's."""
-    scores, areas = SortedScores.of(run.table), []
-    influence = np.zeros(len(run.table))
-    for rows in scores.by_group(grouping):
-        fake = run.table.fake[rows]
+    table, areas = run.scores.table, []
+    influence = np.zeros(len(table))
+    for rows in run.scores.by_group(grouping):
+        fake = table.fake[rows]
         area = math.nan
         if fake.any() and not fake.all():
-            weight = None if run.table.weight is None else run.table.weight[rows]
+            weight = None if table.weight is None else table.weight[rows]
             if weight is None or (weight[fake].any() and weight[~fake].any()):
-                area, influence[rows] = auc_influence(run.table.score[rows], fake, weight)
+                area, influence[rows] = auc_influence(table.score[rows], fake, weight)
         areas.append(area)
-    return areas, influence
+    return areas, table.as_given(influence)
 
 
 def _error_differences(
@@ -293,7 +293,7 @@ def _too_small(config: AuditConfig) -> str:
 
 def _summary(run: Run, config: AuditConfig) -> ComparedRun:
     everything = whole(len(run.table.cells))
-    measured = score_measures(SortedScores.of(run.table), everything, z_value(config.confidence))
+    measured = score_measures(run.scores, everything, z_value(config.confidence))
     [measures] = measures_of(count(run.table, run.result.config.threshold).total(), measured, config)
     return ComparedRun(
         name=run.name,

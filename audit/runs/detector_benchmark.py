@@ -213,12 +213,13 @@ def measure(table: ScoreTable, config: AuditConfig) -> tuple[Measures, list[Grou
     """Measures of all images, of every group of every attribute, and the curve of all images."""
     cells, scores = count(table, float(config.threshold)), SortedScores.of(table)
     everything, z = whole(len(cells)), z_value(config.confidence)
-    overall = score_measures(scores, everything, z)
+    axes = axes_for(scores.curve(), float(config.threshold))
+    overall = score_measures(scores, everything, z, axes)
     groups: list[GroupResult] = []
     for grouping in table.cells.groupings():
         counts = cells.merge(grouping.of_cell, len(grouping))
         groups += group_results(grouping, counts, score_measures(scores, grouping, z), config)
-    curve = series_of(everything, overall, axes_for(overall[0].curve, float(config.threshold))).curves[0]
+    curve = series_of(everything, overall, axes).curves[0]
     return measures_of(cells.total(), overall, config)[0], groups, curve
 
 

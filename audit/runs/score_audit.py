@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import kind_column, resolved, unaudited
+from audit.data.columns import KIND, kind_column, resolved, spelled, unaudited
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
 from audit.data.groups import Grouping, whole
@@ -48,11 +48,11 @@ from audit.judge.sanity_checks import scale_sentences, sentences
 from audit.judge.threshold_sensitivity import other_thresholds
 from audit.judge.usefulness import usefulness
 from audit.judge.verdicts import Question, judge
-from audit.metrics.curves_by_group import ScoreMeasures, SortedScores, score_measures
-from audit.metrics.fixed_fpr import fnr_at_fixed_fpr
+from audit.metrics.curves_by_group import Axes, ScoreMeasures, SortedScores, score_measures
+from audit.metrics.fixed_fpr import fixed_fprs, fnr_at_fixed_fpr
 from audit.metrics.group_measures import group_results, measures_of
 from audit.metrics.operating_point import calibration_rows, exceeded_note, operating_point
-from audit.metrics.plotted_series import Axes, Series, axes_for, series_of
+from audit.metrics.plotted_series import Series, axes_for, series_of
 from audit.metrics.score_calibration import calibrations
 from audit.metrics.score_shift import score_shifts
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
@@ -158,7 +158,7 @@ def audit_table(
     extras = extras or Extras()
     config = resolved(config, frame.columns)
     config = with_source_units(frame, config)
-    table = score_table(frame, config)
+    table = score_table(frame, config, by_score=True)
     independent = refuse_hidden_units(table, (frame[name] for name in frame.columns), config)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
     left = unaudited(frame, config, known)
@@ -202,7 +202,7 @@ def audit_score_file(
     config = (config or AuditConfig()).check()
     read = read_scores(path, config)
     frame, config = read.frame, with_source_units(read.frame, read.config)
-    table = score_table(frame, config)
+    table = score_table(frame, config, by_score=True)
     independent = _refuse_hidden_units(read, table, config)
     data = {
         "kind": "scores",
@@ -234,7 +234,7 @@ def _audited(
         *([left] if left else []),
     ]
     extras = replace(extras, notes=notes)
-    return AuditedScores(_audit(frame, table, config, extras), frame, table.fake, config)
+    return AuditedScores(_audit(frame, table, config, extras), frame, table.as_given(table.fake), config)
 
 
 def versions() -> dict[str, str]:
@@ -252,16 +252,18 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     if len(audited) < len(table):
         left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited)
         fixing = calibration_rows(table, config.calibration_share, config.seed)
-        frame = frame[~fixing]
         of_class = table.fake[fixing] == (rule.kind == "fnr")
         exceeded = exceeded_note(rule, int(of_class.sum()))
     cells, scores = count(audited, threshold), SortedScores.of(audited)
-    everything = whole(len(cells))
-    overall = score_measures(scores, everything, z_value(config.confidence))
-    axes = axes_for(overall[0].curve, threshold)
-    groupings = audited.cells.groupings()
+    everything, groupings = whole(len(cells)), audited.cells.groupings()
     check_references(groupings, config.references)
     asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
+    curve = scores.curve()
+    levels = fixed_fprs(audited, curve, config)
+    axes = axes_for(curve, threshold, [at for level in levels for at in level.thresholds])
+    elsewhere = other_thresholds(audited, curve, threshold, groupings, config)
+    del curve
+    overall = score_measures(scores, everything, z_value(config.confidence), axes)
     n_references = n_reference_questions(cells, groupings, config)
     measures = measures_of(cells.total(), overall, config)[0]
     share = measures.positive_rate
@@ -272,6 +274,7 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
     units = _units(cells, config)
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
     calibration, calibration_reason = calibrations(audited, groupings, config)
+    held = _rows_of(frame, audited, [control.column for control in controls])
     of_kinds, worst_kinds = _kinds(frame, audited, threshold, config)
     raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
     result = record.AuditResult(
@@ -293,8 +296,8 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         groups=[group for part in parts for group in part.groups],
         gaps=[gap for part in parts for gap in part.gaps],
         verdicts=verdicts,
-        adjusted_gaps=adjusted_gaps(audited, frame, threshold, verdicts, controls, config),
-        other_thresholds=other_thresholds(audited, overall[0].curve, threshold, groupings, config),
+        adjusted_gaps=adjusted_gaps(audited, held, threshold, verdicts, controls, config),
+        other_thresholds=elsewhere,
         curves=[curve for one in series for curve in one.curves],
         histograms=[histogram for one in series for histogram in one.histograms],
         sweep_thresholds=axes.thresholds.tolist(),
@@ -304,12 +307,11 @@ def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: 
         n_tests=n_tests,
         kind_rates=of_kinds,
         worst_kinds=worst_kinds,
-        score_shifts=score_shifts(audited, scores.order, groupings, config),
+        score_shifts=score_shifts(scores, groupings, config),
         calibration=calibration,
         calibration_reason=calibration_reason,
         fnr_at_fpr=fnr_at_fixed_fpr(
-            audited,
-            overall[0].curve,
+            levels,
             [(one, part.measured) for one, part in zip(groupings, parts, strict=True)],
             config,
         ),
@@ -335,7 +337,7 @@ def _part(
     share: float,
 ) -> _Part:
     counts = cells.merge(grouping.of_cell, len(grouping))
-    measured = score_measures(scores, grouping, z_value(config.confidence))
+    measured = score_measures(scores, grouping, z_value(config.confidence), axes)
     by_class = eligible_by_class(grouping, counts, config)
     return _Part(
         groups=group_results(grouping, counts, measured, config),
@@ -362,8 +364,15 @@ def _n_pairs(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig) -> int
     name = config.columns.pair_id
     if config.unit_column is None or name not in frame.columns:
         return len(table.real_row)
-    real, fake = (frame.loc[table.fake == is_fake, name].dropna() for is_fake in (False, True))
+    ids = _rows_of(frame, table, [name])[name]
+    real, fake = (ids[table.fake == is_fake].dropna() for is_fake in (False, True))
     return int(fake.isin(set(real)).sum())
+
+
+def _rows_of(frame: pd.DataFrame, table: ScoreTable, names: Sequence[str]) -> pd.DataFrame:
+    """Columns of the images of a table, in its order."""
+    columns = frame[list(names)]
+    return columns if table.row is None else columns.iloc[table.row]
 
 
 def _units(cells: Counts, config: AuditConfig) -> record.UnitSummary | None:
@@ -396,12 +405,14 @@ def _kinds(
     frame: pd.DataFrame, table: ScoreTable, threshold: float, config: AuditConfig
 ) -> tuple[list[record.KindRate], list[record.WorstKind]]:
     """APCER by kind of fake, where a column names kinds."""
-    name = kind_column(frame, table.fake)
+    named = spelled(KIND, frame.columns)
+    kinds = _rows_of(frame, table, [named] if named else [])
+    name = kind_column(kinds, table.fake)
     if name is None:
         return [], []
     fake = table.fake
     return kind_rates(
-        frame[name][fake],
+        kinds[name][fake],
         table.score[fake] < threshold,
         table.cells,
         table.cell[fake],
