@@ -1,8 +1,8 @@
 """How fast the statistics are, beside fairlearn's own bootstrap in the same run on the same rows.
 
 Enters: FairFace's labels if they are beside the checkout, else the same cell sizes drawn at random. Leaves: a
-table of CPU and wall-clock seconds, the ratio to `MetricFrame(n_boot=...)`, and with `--large` the whole
-`audit run --scores` on 10 million rows with its peak memory.
+table of CPU and wall-clock seconds, the ratio to `MetricFrame(n_boot=...)`, and with `--rows` the whole
+`audit run --scores` on Parquet files of so many rows, with its peak memory.
 
 Why CPU seconds: they hardly depend on what else the machine is doing. Everything here runs on one core.
 """
@@ -17,11 +17,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from fairlearn.metrics import MetricFrame, false_negative_rate, false_positive_rate
 
 from audit.config import AuditConfig
@@ -63,20 +66,34 @@ def labels(n: int, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def scores(n_pairs: int, seed: int = 0) -> pd.DataFrame:
-    """Pairs with scores in 0-1 of a detector that accuses one race more often."""
+def scores(n_pairs: int, seed: int = 0, first: int = 0) -> pd.DataFrame:
+    """Pairs with scores in 0-1 of a detector that accuses one race more often; numbered from `first`."""
     rng = np.random.default_rng(seed)
     groups = labels(n_pairs, rng)
     person = 0.6 * rng.normal(size=n_pairs)
     real = person - 1.5 + rng.normal(size=n_pairs) + 0.4 * groups["race"].eq("Black").to_numpy()
     fake = person + 1.5 + rng.normal(size=n_pairs)
     groups = groups.astype("category")
-    pair = "train/" + pd.Series(np.arange(n_pairs)).astype("str")
+    pair = "train/" + pd.Series(np.arange(first, first + n_pairs)).astype("str")
     halves = [
         groups.assign(image_id=pair + str(label), pair_id=pair, label=label, score=1 / (1 + np.exp(-logit)))
         for label, logit in ((0, real), (1, fake))
     ]
     return pd.concat(halves, ignore_index=True)
+
+
+def write_large(path: Path, n_rows: int) -> None:
+    """A Parquet file of any size in row groups of half a million: all reals, then all fakes."""
+    step, writer = 500_000, None
+    for label in (0, 1):
+        for first in range(0, n_rows // 2, step):
+            n = min(step, n_rows // 2 - first)
+            part = scores(n, seed=first, first=first)
+            table = pa.Table.from_pandas(part[part["label"] == label], preserve_index=False)
+            writer = writer or pq.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+    assert writer is not None
+    writer.close()
 
 
 def bootstrap_rates(counts: Counts, n_replicates: int) -> np.ndarray:
@@ -140,21 +157,24 @@ def in_own_process(make: Callable[[Path], None], name: str) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--large", action="store_true", help="also 10 million rows (about 4 GB of memory)")
+    parser.add_argument("--rows", type=int, nargs="*", default=[], help="audit Parquet files of so many rows")
+    parser.add_argument("--only-rows", action="store_true", help="nothing but those")
     parser.add_argument("--replicates", type=int, default=3, help="of fairlearn's bootstrap")
     parser.add_argument("--file", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.file:
         run_file(*options.file)
         return
-    frame = scores(N_PAIRS)
     print("| what | CPU s | wall s | |\n|---|---|---|---|", flush=True)
+    for n in options.rows:
+        in_own_process(partial(write_large, n_rows=n), f"{n}.parquet")
+    if options.only_rows:
+        return
+    frame = scores(N_PAIRS)
     with timed(f"audit of {len(frame):,} rows in memory, all intervals, tests and curves"):
         audit_scores(frame, AuditConfig())
     in_own_process(lambda path: frame.to_csv(path, index=False), "217002.csv")
     in_own_process(lambda path: frame.to_parquet(path, index=False), "217002.parquet")
-    if options.large:
-        in_own_process(lambda path: scores(5_000_000).to_parquet(path, index=False), "10000000.parquet")
     compare_bootstraps(frame, options.replicates)
 
 

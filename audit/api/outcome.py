@@ -18,6 +18,7 @@ from markupsafe import escape
 
 from audit.api.frames import curve_frame, frame_of
 from audit.config import AuditConfig
+from audit.data.file_columns import FileColumns
 from audit.errors import ConfigError, RunFolderError
 from audit.judge.usefulness import usefulness_in
 from audit.runs.checksums import enter
@@ -130,7 +131,8 @@ class Audit:
             RunFolderError: The run folder holds no scores any more.
         """
         if self._scored is not None:
-            return self._scored.frame
+            frame = self._scored.frame
+            return frame.load() if isinstance(frame, FileColumns) else frame[list(frame.columns)]
         place = self._place() / SCORES_FILE
         if not place.is_file():
             raise RunFolderError(f"no {SCORES_FILE} in {place.parent}; run the audit again to have them")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,19 @@ NOT_AUDITED = "Columns not audited:"
 
 MAX_NAMED = 8
 """Unaudited columns named in the note; the rest are counted."""
+
+
+class TableColumns(Protocol):
+    """What an audit asks of a table: a DataFrame, or a file that gives one column at a time."""
+
+    @property
+    def columns(self) -> Any:
+        """Names, in order."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, name: Any, /) -> Any:
+        """A column by its name, or a DataFrame of several by a list of names."""
 
 
 def spelled(name: str, names: Iterable[object]) -> str | None:
@@ -97,13 +111,13 @@ def preferred(names: Iterable[object]) -> list[str]:
     return [found for name, other in called if (found := spelled(name, names) or spelled(other, names))]
 
 
-def usual_attributes(frame: pd.DataFrame, config: AuditConfig) -> dict[str, None]:
+def usual_attributes(frame: TableColumns, config: AuditConfig) -> dict[str, None]:
     """Age, gender and race, except numbers of many values without bins; then what has bins. In order."""
     usual = [name for name in preferred(frame.columns) if name in config.bins or not _measured(frame[name])]
     return dict.fromkeys([*usual, *config.bins])
 
 
-def kind_column(frame: pd.DataFrame, fake: NDArray[np.bool_]) -> str | None:
+def kind_column(frame: TableColumns, fake: NDArray[np.bool_]) -> str | None:
     """The column that says which generator made each fake; None where there is none.
 
     It is called "kind", capitals aside, and says nothing of real images: one that names a kind of camera is
@@ -127,7 +141,7 @@ def _of_fakes(column: pd.Series) -> bool:
     return bool(column.isna().any() or {str(v).strip().lower() for v in column.unique()} & OF_REALS)
 
 
-def find_attributes(frame: pd.DataFrame, config: AuditConfig) -> list[str]:
+def find_attributes(frame: TableColumns, config: AuditConfig) -> list[str]:
     """The attributes asked for; else age, gender, race and what has bins; else columns of few values.
 
     Args:

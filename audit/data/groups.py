@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from audit.data.columns import TableColumns
 from audit.data.spans import gathered, spans, tallied
 from audit.errors import GroupError
 from audit.schema.result import MISSING, OVERALL
@@ -102,7 +103,7 @@ def whole(n_cells: int) -> Grouping:
 
 
 def cells_of(
-    frame: pd.DataFrame, attributes: Sequence[str], bins: Mapping[str, Sequence[float]]
+    frame: TableColumns, attributes: Sequence[str], bins: Mapping[str, Sequence[float]]
 ) -> tuple[Cells, CellCodes]:
     """Reduce attribute columns to one cell code per row.
 
@@ -182,21 +183,21 @@ def _levels(
     return names, gathered(lookup, codes)
 
 
-def coded(column: pd.Series) -> tuple[NDArray[np.integer], list[Any]]:
+def coded(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index]:
     """The different values of a column, and the number of each row's value among them; -1 where it has none.
 
     Categories are taken as they are numbered, in small integers; those that do not occur are left out.
     """
     if not isinstance(column.dtype, pd.CategoricalDtype):
         codes, values = pd.factorize(column)
-        return codes, list(values)
-    codes: NDArray[np.integer] = column.cat.codes.to_numpy()
+        return codes, pd.Index(values)
+    numbers: NDArray[np.integer] = column.cat.codes.to_numpy()
     n = len(column.cat.categories)
-    there = tallied(len(codes), n + 1, lambda part: codes[part].astype(np.int64) + 1)[1:] > 0
+    there = tallied(len(numbers), n + 1, lambda part: numbers[part].astype(np.int64) + 1)[1:] > 0
     if there.all():
-        return codes, list(column.cat.categories)
-    place = np.append(np.where(there, np.cumsum(there) - 1, -1), -1).astype(codes.dtype)
-    return gathered(place, codes), list(column.cat.categories[there])
+        return numbers, column.cat.categories
+    place = np.append(np.where(there, np.cumsum(there) - 1, -1), -1).astype(numbers.dtype)
+    return gathered(place, numbers), column.cat.categories[there]
 
 
 def _text(value: object) -> str:

@@ -28,11 +28,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from audit.config import AuditConfig
-from audit.data.columns import OWN_COLUMNS
+from audit.data.columns import OWN_COLUMNS, TableColumns
 from audit.data.counts import Floats, Ints
 from audit.data.groups import coded
-from audit.data.score_table import ScoreTable, labels_of
-from audit.data.spans import spans
+from audit.data.score_table import ScoreTable, labels_of, n_repeated
 from audit.data.unit_totals import unit_codes
 from audit.errors import MissingColumnError, UnitError
 
@@ -64,7 +63,7 @@ ALIKE = 2.0
 """Standard errors by which scores within a value must be more alike than those of the group."""
 
 
-def with_source_units(frame: pd.DataFrame, config: AuditConfig, column: str | None = None) -> AuditConfig:
+def with_source_units(frame: TableColumns, config: AuditConfig, column: str | None = None) -> AuditConfig:
     """The options, with pair_id as the unit where a source photo has several fakes (or reals).
 
     Args:
@@ -76,8 +75,8 @@ def with_source_units(frame: pd.DataFrame, config: AuditConfig, column: str | No
     if config.unit_column or config.independent or name not in frame.columns or label not in frame.columns:
         return config
     fake = labels_of(frame[label], config.positive, config.read_as.get("real"))
-    codes, known = pd.factorize(frame[name])[0], frame[name].notna().to_numpy()
-    if (np.bincount(codes[known] * 2 + fake[known]) > 1).any():
+    codes, values = coded(frame[name])
+    if n_repeated(codes, len(values), fake):
         return replace(config, unit_column=name)
     return config
 
@@ -99,7 +98,7 @@ def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config:
     if config.unit_column is not None:
         return []
     for column in columns:
-        if _spoken_of(str(column.name), table, config) or not _names_units(column, table):
+        if spoken_of(str(column.name), table, config) or not _names_units(column, table):
             continue
         n_values = column.nunique()
         told = f"{int(column.notna().sum()):,} images share {n_values:,} values of '{column.name}'"
@@ -140,7 +139,7 @@ def weights_note(config: AuditConfig) -> list[str]:
     ]
 
 
-def _spoken_of(name: str, table: ScoreTable, config: AuditConfig) -> bool:
+def spoken_of(name: str, table: ScoreTable, config: AuditConfig) -> bool:
     """Whether the column plays a part that the user, or this program, has given it."""
     roles = config.columns
     taken = {roles.label, roles.score, roles.image_id, roles.pair_id, config.weight_column, *config.controls}
@@ -154,7 +153,9 @@ def _names_units(column: pd.Series, table: ScoreTable) -> bool:
         return False
     codes, values = coded(column)
     codes, n_values = table.as_here(codes), len(values)
-    if n_values < 2 or not _repeat(codes, n_values, table):
+    if n_values < 2:
+        return False
+    if n_repeated(codes, n_values, table.fake) <= REPEATED * np.count_nonzero(codes >= 0):
         return False
     at = np.flatnonzero(codes >= 0)
     of_row: Ints = codes[at].astype(np.int64)
@@ -166,16 +167,6 @@ def _names_units(column: pd.Series, table: ScoreTable) -> bool:
     if n_values < max(MANY, PER_GROUP * most) or not agreement:
         return False
     return float(np.median(agreement)) >= PURE and _alike(key, at, table) > ALIKE
-
-
-def _repeat(codes: NDArray[np.integer], n_values: int, table: ScoreTable) -> bool:
-    """Whether enough images repeat a value of another image of their class."""
-    seen, n = np.zeros(2 * n_values, dtype=bool), 0
-    for part in spans(len(codes)):
-        known = codes[part] >= 0
-        seen[codes[part][known].astype(np.int64) * 2 + table.fake[part][known]] = True
-        n += int(known.sum())
-    return n - int(np.count_nonzero(seen)) > REPEATED * n
 
 
 def _is_fraction(column: pd.Series) -> bool:

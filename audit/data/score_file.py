@@ -1,7 +1,8 @@
 """Score files: CSV or Parquet, anyone's.
 
-Enters: a path. Leaves: `ScoreFile`: a DataFrame for `audit.data.score_table.score_table` with only the
-columns it needs, where those are known, and how the file was read (`audit.data.table_reading`).
+Enters: a path. Leaves: `ScoreFile`: a table for `audit.data.score_table.score_table` with only the columns
+it needs, where those are known, and how the file was read (`audit.data.table_reading`). It is a DataFrame; of
+a Parquet file of many rows it gives a column when it is asked for (`audit.data.file_columns`).
 
 Why a damaged table is refused whole (`pipelines.untrusted`): a row that was lost would be lost in silence.
 Why the first rows are judged and the rest is read as they say: a guess costs the same in a table of ten
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from audit.config import AuditConfig
 from audit.data.columns import KIND, preferred, spelled, unaudited, usual_attributes
+from audit.data.file_columns import FileColumns
 from audit.data.table_reading import Reading, judged, tidied
 from audit.data.table_words import NUMBER_MISSING
 from audit.errors import ScoreFileError, UnclearTableError
@@ -39,6 +41,8 @@ TEXT = {".csv", ".tsv", ".txt"}
 WORKBOOKS = {".xlsx", ".xls", ".xlsm", ".ods", ".numbers"}
 HEAD_ROWS = 20_000
 """Rows by which columns are judged before the file is read."""
+LARGE_ROWS = 2_000_000
+"""A Parquet file of more rows is read one column at a time."""
 FEW_WORDS = 200
 """A column with at most this many different words in its first rows is read as categories."""
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -77,7 +81,7 @@ class ScoreFile:
         left_out: Reason to number of rows without label or score.
     """
 
-    frame: pd.DataFrame
+    frame: pd.DataFrame | FileColumns
     look: Look
     left_out: dict[str, int]
 
@@ -107,6 +111,9 @@ class ScoreFile:
         look = self.look
         names = [n for n in look.head.columns if n not in self.frame.columns and _may_name(look.head[n])]
         with _readable(look.path):
+            if isinstance(self.frame, FileColumns):
+                yield from (self.frame[name] for name in names)
+                return
             if look.shape is not None:
                 others = _read_csv(look, names, dict.fromkeys(names, "category"))
                 yield from (others[name] for name in names)
@@ -154,6 +161,12 @@ def read_scores(path: str | Path, config: AuditConfig) -> ScoreFile:
     look = look_at(path, config)
     _refuse_problems(look)
     wanted = _wanted(look)
+    if look.shape is None and open_parquet(look.path).metadata.num_rows > LARGE_ROWS:
+        with _readable(look.path):
+            columns = FileColumns(look.path, wanted, look.reading)
+            if columns.left_out:  # as of a small table: all columns, of the rows that are left
+                columns = FileColumns(look.path, list(look.head.columns), look.reading)
+        return ScoreFile(columns, replace(look, reading=columns.reading), columns.left_out)
     with _readable(look.path):
         read = (
             _read_parquet(look, wanted)

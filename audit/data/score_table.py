@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import find_attributes, kind_column, resolved
+from audit.data.columns import TableColumns, find_attributes, kind_column, resolved
 from audit.data.groups import Cells, cells_of, coded
 from audit.data.spans import gathered, row_dtype, spans
 from audit.data.table_words import label_meanings
@@ -142,7 +142,7 @@ def _no_keys(n: int) -> NDArray[np.uint64]:
 
 
 def score_table(
-    frame: pd.DataFrame, config: AuditConfig, split: bool | None = None, by_score: bool = False
+    frame: TableColumns, config: AuditConfig, split: bool | None = None, by_score: bool = False
 ) -> ScoreTable:
     """Check a table and reduce it to arrays.
 
@@ -162,8 +162,8 @@ def score_table(
     if len(frame) == 0:
         raise ScoreTableError("the score table has no rows; there is nothing to audit")
     fake = labels_of(frame[columns.label], config.positive, config.read_as.get("real"))
-    score = _scores(frame[columns.score])
     _check_duplicates(frame, columns.image_id)
+    score = _scores(frame[columns.score])
     _refuse_kinds(attributes, kind_column(frame, fake))
     cells, cell = cells_of(frame, attributes, config.bins)
     real_row, fake_row = _pairs(frame, config, fake, cell)
@@ -196,7 +196,7 @@ def _refuse_kinds(attributes: Sequence[str], kind: str | None) -> None:
 
 
 def _units(
-    frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows, weighted: bool
+    frame: TableColumns, config: AuditConfig, real_row: Rows, fake_row: Rows, weighted: bool
 ) -> Units | None:
     """The unit of each image: of the unit column; where images carry weights, the pair or the image."""
     if config.unit_column is None:
@@ -215,7 +215,7 @@ def _units(
     return unit
 
 
-def _weights(frame: pd.DataFrame, config: AuditConfig) -> NDArray[np.float64] | None:
+def _weights(frame: TableColumns, config: AuditConfig) -> NDArray[np.float64] | None:
     """Population weights of mean 1."""
     name = config.weight_column
     if name is None:
@@ -234,7 +234,7 @@ def _weights(frame: pd.DataFrame, config: AuditConfig) -> NDArray[np.float64] | 
     return np.asarray(weight / weight.mean())
 
 
-def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
+def _require(frame: TableColumns, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise MissingColumnError(
@@ -282,20 +282,35 @@ def _scores(column: pd.Series) -> NDArray[np.float64]:
     return score
 
 
-def _check_duplicates(frame: pd.DataFrame, name: str) -> None:
+def _check_duplicates(frame: TableColumns, name: str) -> None:
     if name not in frame.columns:
         return
-    column = frame[name]
-    again = column.duplicated().to_numpy() & column.notna().to_numpy()
-    if again.any():
+    codes, values = coded(frame[name])
+    repeated = int(np.count_nonzero(codes >= 0)) - len(values)
+    if repeated:
         raise DuplicateImageError(
-            f"image '{column.iloc[int(np.argmax(again))]}' stands on more than one row "
-            f"({int(again.sum())} repeated rows); give each image once"
+            f"image '{_shown(frame, name, _first_repeated(codes, len(values)))}' stands on more than one row "
+            f"({repeated} repeated rows); give each image once"
         )
 
 
+def _first_repeated(codes: NDArray[np.integer], n_values: int) -> int:
+    """The first row whose value has been seen in an earlier one."""
+    first = np.full(n_values, len(codes), dtype=row_dtype(len(codes)))
+    known = np.flatnonzero(codes >= 0)
+    first[codes[known][::-1]] = known[::-1]
+    return int(known[first[codes[known]] < known][0])
+
+
+def _shown(frame: TableColumns, name: str, row: int) -> str:
+    """A name as the table has it, for a message."""
+    if isinstance(frame, pd.DataFrame):
+        return str(frame[name].iloc[row])
+    return str(frame.text_at(name, row))  # type: ignore[attr-defined]
+
+
 def _pairs(
-    frame: pd.DataFrame, config: AuditConfig, fake: NDArray[np.bool_], cell: NDArray[np.int16]
+    frame: TableColumns, config: AuditConfig, fake: NDArray[np.bool_], cell: NDArray[np.int16]
 ) -> tuple[Rows, Rows]:
     """Rows of the two halves of every complete pair, in order of first appearance.
 
@@ -305,12 +320,13 @@ def _pairs(
     name = config.columns.pair_id
     if config.unit_column is not None or name not in frame.columns:
         return none, none
-    if config.independent and pd.DataFrame({"pair": frame[name], "fake": fake}).dropna().duplicated().any():
+    codes, values = coded(frame[name])
+    if config.independent and n_repeated(codes, len(values), fake):
         return none, none
-    real_row, fake_row = _halves(frame[name], fake)
-    differ = cell[real_row] != cell[fake_row]
+    real_row, fake_row = _halves(frame, name, codes, len(values), fake)
+    differ = gathered(cell, real_row) != gathered(cell, fake_row)
     if differ.any():
-        pair = frame[name].iloc[real_row[int(np.argmax(differ))]]
+        pair = _shown(frame, name, int(real_row[int(np.argmax(differ))]))
         raise PairError(
             f"the two halves of pair '{pair}' ({int(differ.sum())} such pairs) carry different attributes; "
             "correct the labels, or leave the pair column out"
@@ -318,40 +334,79 @@ def _pairs(
     return real_row, fake_row
 
 
-def _halves(column: pd.Series, fake: NDArray[np.bool_]) -> tuple[Rows, Rows]:
-    """Rows of the real and of the fake image of every value that has both."""
-    codes, values = pd.factorize(column)
-    for is_fake, word in ((False, "real"), (True, "fake")):
-        counts = np.bincount(codes[(fake == is_fake) & (codes >= 0)], minlength=len(values))
-        if (counts > 1).any():
-            worst = int(np.argmax(counts))
-            raise PairError(
-                f"pair '{values[worst]}' has {counts[worst]} {word} images; a pair is one real and one fake "
-                "image (audit several generators one at a time, name the source with --unit-column, or leave "
-                "the pair column out)"
-            )
-    rows = np.full((2, len(values)), -1, dtype=row_dtype(len(column)))
+def n_repeated(codes: NDArray[np.integer], n_values: int, fake: NDArray[np.bool_]) -> int:
+    """How many images repeat a value of another image of their class.
+
+    Args:
+        codes: int [N], the value of each image, below n_values; -1 without one.
+        n_values: Different values.
+        fake: bool [N].
+    """
+    seen, n = np.zeros(2 * n_values, dtype=bool), 0
+    for part in spans(len(codes)):
+        known = codes[part] >= 0
+        seen[codes[part][known].astype(np.int64) * 2 + fake[part][known]] = True
+        n += int(np.count_nonzero(known))
+    return n - int(np.count_nonzero(seen))
+
+
+def _halves(
+    frame: TableColumns, name: str, codes: NDArray[np.integer], n_values: int, fake: NDArray[np.bool_]
+) -> tuple[Rows, Rows]:
+    """Rows of the real and of the fake image of every value that has both, in the order of the reals."""
+    if n_repeated(codes, n_values, fake):
+        _refuse_many(frame, name, codes, n_values, fake)
+    kind = row_dtype(len(codes))
+    rows = np.full((2, n_values), -1, dtype=kind)
     for part in spans(len(codes)):
         paired = np.flatnonzero(codes[part] >= 0)
         rows[fake[part][paired].astype(np.int8), codes[part][paired]] = paired + part.start
-    complete = (rows >= 0).all(axis=0)
-    return rows[0][complete], rows[1][complete]
+    partner = np.full(len(codes), -1, dtype=kind)
+    for part in spans(n_values):
+        real, other = rows[:, part]
+        both = (real >= 0) & (other >= 0)
+        partner[real[both]] = other[both]
+    real_row = np.flatnonzero(partner >= 0).astype(kind)
+    return real_row, gathered(partner, real_row)
 
 
-def _keys(frame: pd.DataFrame, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
+def _refuse_many(
+    frame: TableColumns, name: str, codes: NDArray[np.integer], n_values: int, fake: NDArray[np.bool_]
+) -> None:
+    """Name the pair with most images of one class, the first of them in the table."""
+    for is_fake, word in ((False, "real"), (True, "fake")):
+        rows = np.flatnonzero((fake == is_fake) & (codes >= 0))
+        counts = np.bincount(codes[rows], minlength=n_values)
+        if counts.max(initial=0) > 1:
+            first = int(rows[np.argmax(counts[codes[rows]])])
+            raise PairError(
+                f"pair '{_shown(frame, name, first)}' has {counts.max()} {word} images; a pair is one real "
+                "and one fake image (audit several generators one at a time, name the source with "
+                "--unit-column, or leave the pair column out)"
+            )
+
+
+def _keys(frame: TableColumns, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
     """A hash per independent unit: the unit where one is named, pair_id where the pair is complete, else
     image_id, else the row number.
     """
-    names = config.columns
+    names, unit = config.columns, config.unit_column
     if names.image_id in frame.columns:
-        key = pd.util.hash_array(frame[names.image_id].astype(str).to_numpy(dtype=object))
+        key = _text_hashes(frame, names.image_id)
     else:
         key = pd.util.hash_array(np.arange(len(frame)))
-    unit = config.unit_column
     if unit is not None and unit in frame.columns:
         named = frame[unit].notna().to_numpy()
-        key[named] = pd.util.hash_array(frame.loc[named, unit].astype(str).to_numpy(dtype=object))
+        key[named] = _text_hashes(frame, unit)[named]
     elif len(real_row):
-        texts = frame[names.pair_id].iloc[real_row].astype(str).to_numpy(dtype=object)
-        key[real_row] = key[fake_row] = pd.util.hash_array(texts)
+        of_pair = gathered(_text_hashes(frame, names.pair_id), real_row)
+        for rows in (real_row, fake_row):
+            key[rows] = of_pair
     return key
+
+
+def _text_hashes(frame: TableColumns, name: str) -> NDArray[np.uint64]:
+    """A hash of every value as text, the same in any table."""
+    parts = [frame[name]] if isinstance(frame, pd.DataFrame) else frame.text_batches(name)  # type: ignore[attr-defined]
+    hashes = [pd.util.hash_array(part.astype(str).to_numpy(dtype=object), categorize=False) for part in parts]
+    return np.concatenate(hashes)

@@ -456,20 +456,41 @@ def tidied(frame: pd.DataFrame, reading: Reading) -> Tidied:
     changed: dict[str, pd.Series] = {}
     seen: dict[str, list[str]] = {}
     for name in map(str, frame.columns):
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            changed[name], found = _without_words(frame[name], reading.missing.get(name, ("",)))
-            for word, n in found.items():
-                seen.setdefault(word, []).append(f"{name} {n:,}")
-    if roles.score in frame.columns:
-        changed[roles.score] = _scores(frame[roles.score], reading)
+        column, found = tidied_column(frame[name], reading)
+        if column is not frame[name]:
+            changed[name] = column
+        for word, n in found.items():
+            seen.setdefault(word, []).append(f"{name} {n:,}")
     frame = frame.assign(**changed) if changed else frame
     frame, left_out = _complete(frame, [roles.label, roles.score])
-    if not seen:
-        return Tidied(frame, left_out, reading)
+    return Tidied(frame, left_out, missing_guess(seen, reading))
+
+
+def tidied_column(column: pd.Series, reading: Reading) -> tuple[pd.Series, dict[str, int]]:
+    """A column as it is audited, and how often each word that means "no value" stood there.
+
+    Raises:
+        ScoreValueError: as `tidied`.
+    """
+    name = str(column.name)
+    found: dict[str, int] = {}
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column, found = _without_words(column, reading.missing.get(name, ("",)))
+    return (_scores(column, reading) if name == reading.config.columns.score else column), found
+
+
+def missing_guess(seen: Mapping[str, Sequence[str]], reading: Reading) -> Reading:
+    """The reading, with a guess on the words that were taken for "no value".
+
+    Args:
+        seen: Such a word to the columns where it stood and how often, as text.
+        reading: As the first rows were understood.
+    """
+    if not seen or "missing" in reading.config.read_as:
+        return reading
     text = ", ".join(f"'{word}' ({', '.join(where)})" for word, where in seen.items())
     guess = Guess("missing", f"where it says {text}", "--read missing=WORD,WORD")
-    told = "missing" in reading.config.read_as
-    return Tidied(frame, left_out, reading if told else replace(reading, guesses=(*reading.guesses, guess)))
+    return replace(reading, guesses=(*reading.guesses, guess))
 
 
 def _without_words(column: pd.Series, missing: Sequence[str]) -> tuple[pd.Series, dict[str, int]]:

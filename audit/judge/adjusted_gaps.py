@@ -27,6 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig
+from audit.data.columns import TableColumns
 from audit.data.counts import Floats, Ints
 from audit.data.score_table import ScoreTable
 from audit.data.strata import NO_STRATUM, Strata, cut, plain
@@ -90,7 +91,7 @@ def merged(asked: Sequence[str], usual: Sequence[Control]) -> list[Control]:
     return [*map(Control, asked), *(control for control in usual if control.column not in asked)]
 
 
-def require_columns(frame: pd.DataFrame, controls: Sequence[Control], config: AuditConfig) -> None:
+def require_columns(frame: TableColumns, controls: Sequence[Control], config: AuditConfig) -> None:
     """Refuse columns that are not there, and those that decide the error itself.
 
     Raises:

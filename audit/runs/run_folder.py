@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import resolved
+from audit.data.columns import TableColumns, resolved
+from audit.data.file_columns import FileColumns
 from audit.errors import ExpectedError, RunFolderError
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
@@ -144,7 +145,7 @@ def _other(recorded: AuditResult, config: AuditConfig, known: Provenance) -> Ite
             yield name.replace("_", " ")
 
 
-def write_scores(frame: pd.DataFrame, config: AuditConfig, fake: Any, out_dir: str | Path) -> Path:
+def write_scores(frame: TableColumns, config: AuditConfig, fake: Any, out_dir: str | Path) -> Path:
     """Write the audited table under the standard column names, so that runs can be compared later.
 
     Args:
@@ -155,9 +156,11 @@ def write_scores(frame: pd.DataFrame, config: AuditConfig, fake: Any, out_dir: s
     """
     names = resolved(config, frame.columns).columns
     folder = Path(out_dir)
-    renamed = frame.rename(
-        columns={names.score: "score", names.image_id: "image_id", names.pair_id: "pair_id"}
-    ).assign(label=pd.Series(fake, index=frame.index).astype("int8"))
+    standard = {names.score: "score", names.image_id: "image_id", names.pair_id: "pair_id"}
+    if isinstance(frame, FileColumns):
+        return frame.write(folder / SCORES_FILE, fake, standard, [names.label])
+    renamed = frame[list(frame.columns)].rename(columns=standard)
+    renamed = renamed.assign(label=pd.Series(fake, index=renamed.index).astype("int8"))
     if names.label != "label":
         renamed = renamed.drop(columns=names.label)
     return write_score_table(renamed, folder / SCORES_FILE)

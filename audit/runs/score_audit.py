@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -22,12 +22,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import KIND, kind_column, resolved, spelled, unaudited
+from audit.data.columns import KIND, TableColumns, kind_column, resolved, spelled, unaudited
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
-from audit.data.groups import Grouping, whole
+from audit.data.file_columns import FileColumns
+from audit.data.groups import Grouping, coded, whole
 from audit.data.sampling_units import (
     refuse_hidden_units,
+    spoken_of,
     units_note,
     weights_note,
     with_source_units,
@@ -111,13 +113,13 @@ class AuditedScores:
 
     Attributes:
         result: The record.
-        frame: The audited images, one a row.
+        frame: The audited images, one a row; of a large file, one that reads a column when it is asked for.
         fake: bool [N], True for fake.
         config: The options, in the table's own spelling.
     """
 
     result: record.AuditResult
-    frame: pd.DataFrame
+    frame: TableColumns
     fake: NDArray[np.bool_]
     config: AuditConfig
 
@@ -159,7 +161,7 @@ def audit_table(
     config = resolved(config, frame.columns)
     config = with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
-    independent = refuse_hidden_units(table, (frame[name] for name in frame.columns), config)
+    independent = refuse_hidden_units(table, _unspoken(frame, table, config), config)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
     left = unaudited(frame, config, known)
     return _audited(frame, table, config, extras, independent, left)
@@ -203,6 +205,8 @@ def audit_score_file(
     read = read_scores(path, config)
     frame, config = read.frame, with_source_units(read.frame, read.config)
     table = score_table(frame, config, by_score=True)
+    if isinstance(frame, FileColumns):
+        frame.forget()
     independent = _refuse_hidden_units(read, table, config)
     data = {
         "kind": "scores",
@@ -218,7 +222,7 @@ def audit_score_file(
 
 
 def _audited(
-    frame: pd.DataFrame,
+    frame: TableColumns,
     table: ScoreTable,
     config: AuditConfig,
     extras: Extras,
@@ -243,7 +247,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 
 
-def _audit(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig, extras: Extras) -> record.AuditResult:
+def _audit(frame: TableColumns, table: ScoreTable, config: AuditConfig, extras: Extras) -> record.AuditResult:
     rule = parse_rule(config.threshold)
     controls = merged(config.controls, extras.controls)
     require_columns(frame, controls, config)
@@ -355,23 +359,33 @@ def _refuse_hidden_units(file: ScoreFile, table: ScoreTable, config: AuditConfig
     """`refuse_hidden_units` of the columns that were read, then of those that were left in the file."""
     if config.unit_column is not None:
         return []
-    read = refuse_hidden_units(table, (file.frame[name] for name in file.frame.columns), config)
+    read = refuse_hidden_units(table, _unspoken(file.frame, table, config), config)
     return read or refuse_hidden_units(table, file.other_columns(), config)
 
 
-def _n_pairs(frame: pd.DataFrame, table: ScoreTable, config: AuditConfig) -> int:
+def _unspoken(frame: TableColumns, table: ScoreTable, config: AuditConfig) -> Iterator[pd.Series]:
+    """The columns of which nobody has said what they mean."""
+    return (frame[name] for name in frame.columns if not spoken_of(str(name), table, config))
+
+
+def _n_pairs(frame: TableColumns, table: ScoreTable, config: AuditConfig) -> int:
     """Complete pairs: those of the table; where units are named, reals with a fake of the same pair_id."""
     name = config.columns.pair_id
     if config.unit_column is None or name not in frame.columns:
         return len(table.real_row)
-    ids = _rows_of(frame, table, [name])[name]
-    real, fake = (ids[table.fake == is_fake].dropna() for is_fake in (False, True))
-    return int(fake.isin(set(real)).sum())
+    codes, values = coded(frame[name])
+    codes = table.as_here(codes)
+    has_real = np.zeros(len(values) + 1, dtype=bool)
+    has_real[codes[~table.fake]] = True
+    has_real[-1] = False  # images without a pair
+    return int(np.count_nonzero(has_real[codes[table.fake]]))
 
 
-def _rows_of(frame: pd.DataFrame, table: ScoreTable, names: Sequence[str]) -> pd.DataFrame:
+def _rows_of(frame: TableColumns, table: ScoreTable, names: Sequence[str]) -> pd.DataFrame:
     """Columns of the images of a table, in its order."""
-    columns = frame[list(names)]
+    if not names:
+        return pd.DataFrame()
+    columns: pd.DataFrame = frame[list(names)]
     return columns if table.row is None else columns.iloc[table.row]
 
 
@@ -402,7 +416,7 @@ def _units(cells: Counts, config: AuditConfig) -> record.UnitSummary | None:
 
 
 def _kinds(
-    frame: pd.DataFrame, table: ScoreTable, threshold: float, config: AuditConfig
+    frame: TableColumns, table: ScoreTable, threshold: float, config: AuditConfig
 ) -> tuple[list[record.KindRate], list[record.WorstKind]]:
     """APCER by kind of fake, where a column names kinds."""
     named = spelled(KIND, frame.columns)

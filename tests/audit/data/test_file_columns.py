@@ -1,0 +1,125 @@
+"""A large Parquet file, read one column at a time, gives the audit of the same file in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.api.outcome import Audit
+from audit.config import AuditConfig
+from audit.data import file_columns, score_file
+from audit.data.id_numbers import NameHash, numbered
+from audit.errors import DuplicateImageError, PairError, ScoreFileError
+from audit.runs.score_audit import audit_score_file
+
+QUICK = {"threshold": 0.0, "n_boot": 100}
+
+
+def table(simulate, **columns) -> pd.DataFrame:
+    frame = simulate(60, shift=0.6).sample(frac=1, random_state=4).reset_index(drop=True)
+    names = frame["pair_id"] + "/" + frame["label"].astype(str)
+    return frame.assign(image_id=names, **columns)
+
+
+@pytest.fixture
+def both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The audits of a table written as Parquet: in memory, and column by column in tiny parts."""
+
+    def audit(frame: pd.DataFrame, config: AuditConfig):
+        path = tmp_path / "scores.parquet"
+        frame.to_parquet(path, index=False, row_group_size=70)
+        found = []
+        for large in (10**9, 0):
+            monkeypatch.setattr(score_file, "LARGE_ROWS", large)
+            monkeypatch.setattr(file_columns, "BATCH_ROWS", 64)
+            found.append(audit_score_file(path, config))
+        return found
+
+    return audit
+
+
+def test_every_form_of_table_is_the_same_record_and_the_same_scores(simulate, both_ways, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = table(simulate)
+    n, fake = len(frame), frame["label"] == 1
+    forms = [
+        (frame, {}),
+        (frame.assign(score=frame["score"].astype("float32").round(1), label=fake), {}),
+        (frame.assign(race=frame["race"].where(frame["pair_id"].str[-1] != "3", "NA")), {}),
+        (frame.assign(label=np.where(fake, "fake", "real")), {"threshold": "eer"}),
+        (frame.assign(score=frame["score"].where(rng.random(n) < 0.9)), {"attributes": ("race",)}),
+        (frame.assign(quality=rng.normal(size=n)), {"controls": ("quality",)}),
+        (frame.assign(kind=np.where(fake, rng.choice(["a", "b"], n), "real")), {"attributes": ("race",)}),
+        (frame.assign(person=np.arange(n) // 6), {"unit_column": "person", "threshold": "eer"}),
+        (frame.assign(w=rng.uniform(1, 2, n), pair_id=frame["pair_id"].where(fake)), {"weight_column": "w"}),
+        (frame.assign(years=frame["pair_id"].str[-2:].astype(int)), {"bins": {"years": (18, 40)}}),
+    ]  # fmt: skip
+    for number, (one, options) in enumerate(forms):
+        plain, large = both_ways(one, AuditConfig(**QUICK | options))
+        assert large.result.to_json() == plain.result.to_json(), number
+        for found, name in ((plain, "plain"), (large, "large")):
+            found.write(tmp_path / f"{name}{number}")
+        written = [
+            pd.read_parquet(tmp_path / f"{name}{number}" / "scores.parquet") for name in ("plain", "large")
+        ]
+        pd.testing.assert_frame_equal(
+            written[1][list(written[0].columns)], written[0], check_categorical=False
+        )
+        pd.testing.assert_frame_equal(
+            Audit(large.result, scored=large).scores[list(plain.frame.columns)].astype(object),
+            plain.frame.astype(object),
+        )
+
+
+@pytest.mark.parametrize(
+    ("row", "values", "error", "message"),
+    [
+        (5, {"image_id": "again"}, DuplicateImageError, "image 'again' stands on more than one row"),
+        (5, {"race": "Z"}, PairError, "carry different attributes"),
+        (5, {"score": "high"}, ScoreFileError, "no numbers|not numeric"),
+    ],
+)
+def test_what_is_wrong_is_named_as_the_table_has_it(simulate, both_ways, row, values, error, message):
+    frame = table(simulate).astype({"score": object} if "score" in values else {})
+    for name, value in values.items():
+        frame.loc[[row, row + 9] if name == "image_id" else row, name] = value
+    frame = frame.astype({"score": str}) if "score" in values else frame
+    with pytest.raises(Exception, match=message):
+        both_ways(frame, AuditConfig(**QUICK))
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=9)), max_size=60), st.integers(1, 9))
+def test_numbers_are_equal_where_names_are(names, size):
+    column = pa.array(names, type=pa.string())
+    numbers, n = numbered((column[at : at + size] for at in range(0, len(column), size)), len(column))
+    codes, values = pd.factorize(pd.Series(names, dtype=object))
+    assert n == len(values) and ((numbers < 0) == (codes < 0)).all()
+    assert len(set(zip(numbers.tolist(), codes.tolist(), strict=True))) == len(set(codes.tolist()))
+
+
+def test_many_names_whole_numbers_and_long_ones():
+    rng = np.random.default_rng(0)
+    whole = rng.integers(-(2**62), 2**62, 50_000).repeat(2)
+    long = [str(number) * 400 for number in whole[:40]]
+    for column, n_wanted in ((pa.array(whole), 50_000), (pa.array([f"train/{i}.jpg" for i in whole]), 50_000),
+                             (pa.array(long), 20)):  # fmt: skip
+        numbers, n = numbered([column], len(column))
+        assert n == n_wanted and (numbers[::2] == numbers[1::2]).all()
+        assert sorted(set(numbers.tolist())) == list(range(n))
+
+
+def test_a_hash_is_the_multilinear_one_of_the_published_form():
+    function = NameHash()
+    first, second = function.of(pa.array(["abcdefg"]))
+    words = [int.from_bytes(part, "little") for part in (b"abcd", b"efg\0")]
+    wanted = []
+    for row in function.coefficients.tolist():
+        total = row[0] + row[1] * 7 + sum(m * word for m, word in zip(row[2:], words, strict=False))
+        wanted.append((total % 2**64) >> 32)
+    assert int(first[0]) == (wanted[0] << 32) | wanted[1] and int(second[0]) == wanted[2]
