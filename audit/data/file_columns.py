@@ -72,8 +72,9 @@ class FileColumns:
         return column
 
     def forget(self) -> None:
-        """Let go of what was kept for a second look."""
+        """Let go of what was kept for a second look, and of what reading left behind."""
         self._kept.clear()
+        pa.default_memory_pool().release_unused()
 
     def text_at(self, name: str, row: int) -> str:
         """What stands in a column, in a row of those that were kept."""

@@ -126,6 +126,8 @@ def adjusted_gaps(
         controls: What to hold constant; an attribute is not held constant against itself.
         config: Confidence and the smallest group that counts.
     """
+    if not controls:
+        return []
     held = {control.column: plain(columns[control.column]) for control in controls}
     found = []
     for verdict in verdicts:

@@ -141,6 +141,8 @@ class SortedScores:
     def by_group(self, grouping: Grouping) -> Iterator[NDArray[np.integer]]:
         """Rows of each group in ascending order of score; a group without images gives no rows."""
         cell, k = self.table.cell, len(grouping)
+        if k == 1:
+            return iter([np.arange(len(cell), dtype=row_dtype(len(cell)))])
         kind = np.int16 if k < 2**15 else np.int32  # 16 bits are sorted in linear time
         of_cell: NDArray[np.integer] = grouping.of_cell.astype(kind)
         sizes = tallied(len(cell), k, lambda part: of_cell[cell[part]])

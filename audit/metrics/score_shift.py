@@ -39,7 +39,7 @@ from audit.config import AuditConfig
 from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
-from audit.data.spans import gathered, row_dtype, spans, tallied
+from audit.data.spans import SPAN, gathered, row_dtype, spans, tallied
 from audit.data.unit_totals import LEAST_UNITS
 from audit.metrics.auc import auc_interval
 from audit.metrics.curves_by_group import SortedScores
@@ -228,39 +228,69 @@ class Ties:
             own: int [m], where its images are, ascending; 0 < m < n.
         """
         m, others = len(own), self.n - len(own)
-        first = own if self.first is None else gathered(self.first, own)
-        last = own if self.last is None else gathered(self.last, own)
-        new = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
-        times = np.diff(np.r_[new, m])
-        first, last = first[new].astype(np.int64), last[new].astype(np.int64)
-        mine_below = np.r_[0, np.cumsum(times)]
-        tied = last + 1 - first - times
-        below = first - mine_below[:-1]  # others with a lower score
-        between = np.r_[below, others] - np.r_[0, below + tied]
-        total = int(((2 * below + tied) * times).sum())
+        total = sum(int(((2 * part.below + part.tied) * part.times).sum()) for part in self._parts(own))
         mean = total / (2 * m * others)
-        group = _moments((below + tied / 2) / others - mean, times)
-        rest = (
-            _moments(mine_below / m - (1 - mean), between),
-            _moments((mine_below[:-1] + mine_below[1:]) / (2 * m) - (1 - mean), tied),
-        )
-        one, other = group[0] / (m * max(m - 1, 1)), (rest[0][0] + rest[1][0]) / (others * max(others - 1, 1))
-        one_fourth, other_fourth = group[1] / m**4, (rest[0][1] + rest[1][1]) / others**4
+        group, rest = np.zeros(2), np.zeros(2)
+        for part in self._parts(own):
+            after = part.mine_below + part.times
+            group += _moments((part.below + part.tied / 2) / others - mean, part.times)
+            rest += _moments(part.mine_below / m - (1 - mean), part.between)
+            rest += _moments((part.mine_below + after) / (2 * m) - (1 - mean), part.tied)
+        rest += mean ** np.array([2, 4]) * (others - int(part.below[-1] + part.tied[-1]))
+        one, other = group[0] / (m * max(m - 1, 1)), rest[0] / (others * max(others - 1, 1))
+        one_fourth, other_fourth = group[1] / m**4, rest[1] / others**4
         variance, fourth = one + other, one_fourth + other_fourth
         scale = sum(v**2 / (size - 1) for v, size in ((one, m), (other, others)) if size > 1)
         return Sample(
             mean=mean,
-            variance=variance,
+            variance=float(variance),
             sizes=(float(m), float(others)),
             rests_on=variance**2 / fourth if fourth > 0 else 0.0,
             freedom=variance**2 / scale if scale > 0 else min(m, others) - 1,
         )
 
+    def _parts(self, own: NDArray[np.integer]) -> Iterator[_Part]:
+        """The different scores of a group, part by part."""
+        low, passed = 0, 0
+        while low < len(own):
+            high = min(low + SPAN, len(own))
+            if self.last is not None:  # a score is never torn apart
+                high = int(np.searchsorted(own, self.last[own[high - 1]], side="right"))
+            rows = own[low:high]
+            first = (rows if self.first is None else self.first[rows]).astype(np.int64)
+            last = (rows if self.last is None else self.last[rows]).astype(np.int64)
+            new = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
+            times, first, last = np.diff(np.r_[new, len(rows)]), first[new], last[new]
+            below = first - (low + new)
+            tied = last + 1 - first - times
+            between = below - np.r_[passed, (below + tied)[:-1]]
+            yield _Part(times, below, tied, low + new, between)
+            low, passed = high, int(below[-1] + tied[-1])
 
-def _moments(apart: Floats, times: Ints) -> tuple[float, float]:
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the different scores of a group; all int64 [k].
+
+    Attributes:
+        times: Images of the group with the score.
+        below: Others with a lower one.
+        tied: Others with the same.
+        mine_below: Images of the group with a lower one.
+        between: Others between the score and the group's next lower one.
+    """
+
+    times: Ints
+    below: Ints
+    tied: Ints
+    mine_below: Ints
+    between: Ints
+
+
+def _moments(apart: Floats, times: Ints) -> Floats:
     """Sums of second and fourth powers."""
     square = apart**2
-    return float((square * times).sum()), float((square**2 * times).sum())
+    return np.array([(square * times).sum(), (square**2 * times).sum()])
 
 
 def _placed(

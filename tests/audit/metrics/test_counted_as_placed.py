@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from audit.config import AuditConfig
 from audit.data import spans as module
 from audit.data.score_table import score_table
+from audit.metrics import score_shift
 from audit.metrics.auc import auc_influence
 from audit.metrics.curves_by_group import SortedScores, doubled_ranks, score_measures
 from audit.metrics.error_curves import error_curve
@@ -23,7 +24,9 @@ IMAGES = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=2, max_
 def test_a_shift_is_counted_as_it_is_placed(rows):
     score, own = (np.array(part) for part in zip(*sorted(rows), strict=True))
     score = score.astype(float)
-    counted = Ties.of(score).compare(np.flatnonzero(own))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score_shift, "SPAN", 3)
+        counted = Ties.of(score).compare(np.flatnonzero(own))
     placed = Placements.of(score, None).compare(own, None)
     for name in ("mean", "variance", "sizes", "freedom"):
         assert getattr(counted, name) == pytest.approx(getattr(placed, name), rel=1e-9, abs=1e-12), name
