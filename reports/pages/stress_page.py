@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from audit.schema.result import OVERALL
 from audit.schema.stress import STRESS_FILE, StressPoint, StressResult, StressVerdict
 from audit.wording.numbers import NO_DATA, p_value, point_interval, points
-from audit.wording.verdict_text import group_label, title
+from audit.wording.verdict_text import RATE_NAMES, group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures.damage_curves import damage_curves
@@ -28,7 +28,7 @@ WORDS = {
     "within tolerance": "Equal within tolerance",
     "insufficient evidence": "Inconclusive",
 }
-RATES = {"fpr": "real faces wrongly flagged", "fnr": "fakes that pass"}
+RATES = {rate: name.lower() for rate, name in RATE_NAMES.items()}
 RANKING_LOST = 0.5
 """Share of the new errors that no threshold undoes, from which on the ranking is said to have broken."""
 
