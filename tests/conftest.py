@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def memory() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """An S3 server on the loopback with the bucket `work`; what is in the environment leads to it."""
     moto = pytest.importorskip("moto.server", reason="needs moto, of the extra [test]")
     import s3fs
@@ -67,6 +68,8 @@ def s3() -> Iterator[Any]:
             "AWS_MAX_ATTEMPTS": "1",
         }.items():
             environment.setenv(name, value)
+        # processes that are killed leave their copies behind
+        environment.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("copies")))
         place_urls._SYSTEMS.clear()
         store = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
         store.mkdir("work")

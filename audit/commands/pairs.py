@@ -306,5 +306,6 @@ def _print_plan(plan: PairsPlan) -> None:
     show(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
     show(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
     show(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
-    show(f"disk: {plan.disk_bytes / 1e6:,.0f} MB of {plan.free_bytes / 1e6:,.0f} MB free")
+    free = "in the store" if plan.free_bytes is None else f"of {plan.free_bytes / 1e6:,.0f} MB free"
+    show(f"disk: {plan.disk_bytes / 1e6:,.0f} MB {free}")
     show(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")

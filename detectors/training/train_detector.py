@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -42,7 +41,7 @@ from detectors.training.settings import Settings
 from detectors.training.training_data import TrainingData, groups_of, prepare
 from pipelines.csv_text import frame_text
 from pipelines.errors import UnreadableFile
-from pipelines.storage import write_json, write_text
+from pipelines.storage import remove_tree, write_json, write_text
 from pipelines.untrusted import read_json
 
 Say = Callable[[str], None]
@@ -181,9 +180,9 @@ def in_work_folder(
         with torch.random.fork_rng(devices=[]):
             found = fitting(work)
     except TrainingError:  # nothing to continue from
-        shutil.rmtree(work)
+        remove_tree(work)
         raise
-    shutil.rmtree(work)
+    remove_tree(work)
     return found
 
 

@@ -25,7 +25,7 @@ from pipelines.errors import SettingError
 from pipelines.generators.compute import exact
 from pipelines.jobs.plans import labelled_photos, pairs_job
 from pipelines.jobs.progress import progress_bar
-from pipelines.places import local
+from pipelines.places import is_copy, local
 from pipelines.storage import remove_tree
 
 ENGINES = ("local", "ray")
@@ -66,8 +66,8 @@ class PairsPlan:
     n_workers: int
     disk_bytes: int
     """Expected size of the finished dataset."""
-    free_bytes: int
-    """Free where the dataset would lie."""
+    free_bytes: int | None
+    """Free where the dataset would lie; None in an object store."""
     seconds: float
     """Expected time for what is left, all workers busy, their start included."""
     n_tried: int
@@ -191,7 +191,7 @@ def plan_pairs(job: Job, workers: int | None = None) -> PairsPlan:
         device=job.settings.device,
         n_workers=n_workers,
         disk_bytes=round(each_bytes * len(job.plan)),
-        free_bytes=free_bytes(job.out_dir),
+        free_bytes=None if is_copy(job.out_dir) else free_bytes(job.out_dir),
         seconds=start_s + each_s * left / n_workers if left else 0.0,
         n_tried=len(tried),
         n_tried_paired=tried.count(OK),

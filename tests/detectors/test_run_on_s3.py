@@ -16,6 +16,8 @@ from detectors.data.preprocessing import Preprocessing
 from detectors.models.architectures import build
 from detectors.models.checkpoint import save_checkpoint
 from detectors.scoring import engine
+from detectors.training.settings import Settings
+from detectors.training.train_detector import train
 from pipelines import place_urls, places
 from pipelines.errors import PlaceError
 from pipelines.sources.photos import read_bytes
@@ -55,15 +57,14 @@ def test_a_scoring_that_is_killed_continues_on_the_next_machine(
     how = {"batch_size": 16, "progress": False, "n_boot": 100, "min_n": 5}
     expected = audit_images(*scored, out=tmp_path / "x", **how).record.to_json()
     audit = partial(audit_images, "s3://work/m.pt", "s3://work/set", out="s3://work/runs/x", **how)
-    for n in (3, 3):  # two parts are kept, then two more
-        assert wait(in_child(partial(die_at_put, n, audit))) == -signal.SIGKILL
-    assert len(s3.find("work/runs/x/.scoring")) == 4
+    assert wait(in_child(partial(die_at_put, 4, audit))) == -signal.SIGKILL
+    assert len(s3.find("work/runs/x/.scoring")) == 3  # of five parts
     forward, seen = engine.forward, []
     monkeypatch.setattr(
         engine, "forward", lambda d, images, *more: (seen.append(len(images)), forward(d, images, *more))[1]
     )
     audit()
-    assert seen == [32, 16]  # the look at some images first, and the one part that was missing
+    assert seen == [32, 16, 16]  # the look at some images first, and the parts that were missing
     found = below(s3, "work/runs/x")
     assert found["audit.json"].decode().replace("s3://work/set", str(scored[1])) == expected
     assert found["scores.parquet"] == (tmp_path / "x/scores.parquet").read_bytes()
@@ -72,6 +73,15 @@ def test_a_scoring_that_is_killed_continues_on_the_next_machine(
     assert run("verify", "s3://work/runs/x", *more) == 0
     s3.pipe_file("work/set/fake/train-000003.png", b"another image")
     assert run("verify", "s3://work/runs/x", *more) == 1
+
+
+def test_a_training_leaves_its_detector_and_record(s3: Any, pairs_dir: Path, quick: Settings):
+    train("simplenet", pairs_dir, places.local("s3://work/models/m.pt"), quick, progress=False)
+    names = {"m.pt", "m.training.csv", "m.training.html", "m.training.json"}
+    assert below(s3, "work/models").keys() == names
+    assert {path.name for path in places.local("s3://work/models/m.pt").parent.iterdir()} == {
+        "m.pt", "m.training.json",
+    }  # fmt: skip
 
 
 def test_a_bucket_that_vanishes_stops_the_run_in_one_line(s3: Any):
