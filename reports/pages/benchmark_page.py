@@ -116,7 +116,9 @@ def headline(result: BenchmarkResult) -> str:
     aucs = [c.measures.auc for c in result.cells if math.isfinite(c.measures.auc)]
     sets, detectors = len(result.datasets), len(result.detectors)
     size = f"{detectors} detector{'s' * (detectors != 1)} on {sets} data set{'s' * (sets != 1)}"
-    return f"{size}: AUC from {number(min(aucs))} to {number(max(aucs))}." if aucs else f"{size}."
+    if len(set(map(number, aucs))) < 2:
+        return f"{size}: AUC {number(aucs[0])}." if aucs else f"{size}."
+    return f"{size}: AUC from {number(min(aucs))} to {number(max(aucs))}."
 
 
 def generalisation(result: BenchmarkResult) -> list[str]:

@@ -74,10 +74,10 @@ def limits(result: AuditResult) -> list[str]:
         told.append("The faces were drawn by a program. They test the method and say nothing about people.")
     told += _labels(result)
     if result.data.n_pairs:
-        maker = result.provenance.generator.get("name", "one generator")
+        maker = result.provenance.generator.get("name")
+        made = f"All fakes come from {maker}" if maker else "Every fake belongs to one of the real images"
         told.append(
-            f"All fakes come from {maker}, which re-creates each real photo. Other kinds of fakes may be "
-            "caught or missed differently, and affect other groups."
+            f"{made}. Other kinds of fakes may be caught or missed differently, and affect other groups."
         )
     told += [
         _independence(result),
