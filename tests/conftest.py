@@ -32,6 +32,12 @@ def parity_dir() -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: two processes share files, and a long one begun last would run alone."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture
 def memory() -> Iterator[Any]:
     """An empty object store inside this process, behind memory:// addresses."""

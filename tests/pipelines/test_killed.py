@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ from pipelines.jobs.generation import generate_pairs, run_job
 from pipelines.jobs.plans import photo_job
 from tests.pipelines.killing import die_at, die_at_file, in_child, wait
 
-OPTIONS = {"size_px": 32, "shard_size": 4, "batch_size": 4, "device": "cpu"}
+OPTIONS = {"size_px": 32, "shard_size": 3, "batch_size": 3, "device": "cpu", "limit": 12}
+"""Four shards: some are finished, one is begun, some are not, whenever a run dies."""
 
 
 def lanes_of(folder):
@@ -99,8 +101,8 @@ def test_killed_while_the_dataset_is_put_together(drawn, tiny_generator, tmp_pat
     job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
     with claimed(job):
         run_local(job, job.missing_shards(), lambda *_: None, workers=1)
-    for n in (3, 20, 1 + 2 + 25, 60):
-        wait(in_child(partial(die_at, "replace", n, partial(run_job, job))))
+    for n in (3, 8, 15):
+        assert wait(in_child(partial(die_at, "replace", n, partial(run_job, job)))) == -signal.SIGKILL
     for name in ("manifest.parquet", "summary.json", "provenance.json"):
         if not (job.out_dir / "provenance.json").exists():
             wait(in_child(partial(die_at_file, name, partial(run_job, job))))
@@ -133,14 +135,22 @@ def test_worker_processes_give_the_same_bytes_and_one_may_be_lost(
 
 @pytest.mark.slow
 def test_worker_that_keeps_dying_stops_the_run(drawn, tiny_generator, tmp_path):
-    job = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS)
+    """Every worker is killed as soon as it is there, before it has loaded anything."""
+    job, over = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS), threading.Event()
 
-    def kill_all(*_):
-        for lane in lanes_of(job.out_dir):
-            os.kill(lane, signal.SIGKILL)
+    def kill_all():
+        while not over.wait(0.05):
+            for lane in lanes_of(job.out_dir):
+                os.kill(lane, signal.SIGKILL)
 
+    killer = threading.Thread(target=kill_all)
     with claimed(job), pytest.raises(EngineError, match=r"took its worker down 3 times \(exit code -9"):
-        run_local(job, job.missing_shards()[:2], kill_all, workers=2)
+        killer.start()
+        try:
+            run_local(job, job.missing_shards()[:2], lambda *_: None, workers=2)
+        finally:
+            over.set()
+            killer.join()
 
 
 @pytest.mark.slow
