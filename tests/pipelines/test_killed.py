@@ -56,7 +56,7 @@ def undisturbed(drawn, tiny_generator, tmp_path_factory, tree):
 def test_killed_at_random_moments(drawn, tiny_generator, tmp_path, undisturbed, tree, seed):
     expected, seconds = undisturbed
     out, rng, kills = tmp_path / "pairs", np.random.default_rng(seed), 0
-    for _ in range(60):
+    for _ in range(12):
         child = in_child(lambda: generate_pairs(drawn, out, tiny_generator, workers=1, **OPTIONS))
         time.sleep(rng.uniform(0.02, 0.7) * seconds)
         os.kill(child, signal.SIGKILL)
@@ -188,10 +188,10 @@ def test_a_full_disk_stops_the_run_and_what_was_finished_counts(
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 300 kB."""
+    """A file system of 64 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.geteuid() or os.system(f"mount -t tmpfs -o size=300k tmpfs {folder} 2>/dev/null"):
+    if os.geteuid() or os.system(f"mount -t tmpfs -o size=64k tmpfs {folder} 2>/dev/null"):
         pytest.skip("may not mount a small file system here")
     yield folder
     os.system(f"umount -l {folder}")
