@@ -5,14 +5,15 @@
 # make check      lint, format and types
 # make fuzz       damages files of every kind for a quarter of an hour; what escapes as a bug is kept (FUZZ="csv --seconds 5")
 # make docs       builds the documentation into build/site; a broken link fails
-# make mutants    changes the code that counts, infers and judges, and sees whether a test notices (hours)
+# make mutants    changes the code that counts, infers and judges, and sees whether a test notices (MUTANTS="--n 40")
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
-# two processes, one thread each: a file of tests stays together, so that what its tests share is made once
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# two processes, one thread each: a file of tests stays together, so that what its tests share is made once,
+# and long files begin first (tests/conftest.py)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test test-fast test-base test-lowest fuzz check docs mutants env clean
@@ -48,8 +49,7 @@ docs: $(TEST_READY)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m mkdocs build --strict --quiet
 
 mutants: $(TEST_READY)
-	$(BIN)/mutmut run
-	$(BIN)/mutmut results
+	$(BIN)/python tests/mutants.py $(MUTANTS)
 
 test-base:
 	$(PYTHON) -m venv --clear $(VENV)-base
