@@ -52,8 +52,8 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 MAX_MESSAGE = 1500
 """Characters of an error's line: a file may hold names of any length."""
 
-NO_PLACES = frozenset({"--name", "--detector-version"})
-"""Options whose value is a word for the record, whatever it looks like."""
+NO_PLACES = frozenset({"--name", "--detector-version", "--ray-address"})
+"""Options whose value is a word for the record, or another kind of address, whatever it looks like."""
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Audit": (

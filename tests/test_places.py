@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.cli import main
+from audit.cli import main, with_copies
 from audit.verification.verify_run import verify_run
 from detectors.data.datasets import read_images
 from detectors.data.image_batches import content_of
@@ -107,6 +107,21 @@ def test_a_scheme_without_its_package(scheme: str, said: str, monkeypatch):
     monkeypatch.setattr(place_urls, "_SYSTEMS", {})
     with pytest.raises((MissingExtra, PlaceError), match=said):
         places.local(f"{scheme}://bucket/x")
+
+
+def test_arguments_that_are_no_places_stay_as_they_are(memory):
+    memory.pipe("/b/pairs/manifest.parquet", b"m")
+    typed = [
+        "generate-pairs",
+        "--ray-address",
+        "ray://head:10001",
+        "--name=s3://x/y",
+        "--out=memory://b/pairs",
+    ]
+    *same, out = with_copies(typed)
+    assert same == typed[:-1]
+    assert out.startswith("--out=/") and Path(out[6:], "manifest.parquet").is_file()
+    assert with_copies(["run", "--scores", "s3://nowhere/x", "--help"])[2] == "s3://nowhere/x"
 
 
 # --- copies
