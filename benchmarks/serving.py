@@ -28,7 +28,8 @@ from scoring import make_detector, make_images
 from detectors.data.labelled_images import LabelledImages
 from detectors.models.architectures import architecture, build
 from detectors.models.checkpoint import save_checkpoint
-from detectors.scoring.engine import Options, score_images
+from detectors.scoring.engine import score_images
+from detectors.scoring.options import Options
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from detectors.models.detector import Detector, Output
     from detectors.models.loading import load_detector
     from detectors.scoring.dataset_scores import score_pairs
+    from detectors.scoring.options import RayCluster
 
 _HOME = {
     "Detector": "models.detector",
@@ -32,6 +33,7 @@ _HOME = {
     "LoadedDetector": "api",
     "Output": "models.detector",
     "Preprocessing": "data.preprocessing",
+    "RayCluster": "scoring.options",
     "load": "api",
     "load_detector": "models.loading",
     "score_pairs": "scoring.dataset_scores",
@@ -44,6 +46,7 @@ __all__ = [
     "LoadedDetector",
     "Output",
     "Preprocessing",
+    "RayCluster",
     "load",
     "load_detector",
     "score_pairs",

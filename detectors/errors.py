@@ -3,6 +3,7 @@
     ExpectedError
     ├── MissingExtra              an optional dependency is not installed
     ├── DeviceNotFound            a graphics processor that is not there
+    ├── ClusterError              a Ray cluster whose workers cannot do what is asked of them
     ├── DetectorError
     │   ├── DetectorNotFound      no such file
     │   ├── CheckpointFormatError not a checkpoint of ours, truncated, or carrying code
@@ -43,6 +44,10 @@ class MissingExtra(ExpectedError):
 
 class DeviceNotFound(ExpectedError):
     """A graphics processor that is not there."""
+
+
+class ClusterError(ExpectedError):
+    """A Ray cluster whose workers cannot do what is asked of them."""
 
 
 class DetectorError(ExpectedError):

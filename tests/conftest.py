@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,32 @@ def hummed(tmp_path_factory):
             sf.write(folder / f"{take}.wav", hum(speaker, take), 16_000)
     (root / "speakers.csv").write_text("\n".join(lines) + "\n")
     return root
+
+
+class SlowClock:
+    """The module `time`, with a clock twenty times slower."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def monotonic(self) -> float:
+        """Seconds, twenty of them for one."""
+        return time.monotonic() / 20
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A local Ray cluster of two CPUs, one for a file of tests; torch computes with one thread beside it.
+
+    Ray gives up after 30 s of starting and has no option for it; a busy machine needs longer.
+    """
+    ray, torch = pytest.importorskip("ray", reason="needs the extra [ray]"), pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray._private.node.time", SlowClock())
+        patch.setenv("RAY_agent_register_timeout_ms", "600000")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+    torch.set_num_threads(threads)

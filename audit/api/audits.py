@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from detectors.api import LoadedDetector
     from detectors.data.labelled_images import LabelledImages
     from detectors.models.detector import Detector
+    from detectors.scoring.options import RayCluster
 
 Say = Callable[[str], None]
 """Takes one line for people; those that begin with "warning: " ask for attention."""
@@ -101,6 +102,7 @@ def audit_images(
     device: str = "auto",
     batch_size: int = 32,
     include_seen: bool = False,
+    cluster: RayCluster | None = None,
     progress: bool = True,
     say: Say | None = None,
     command: str = "",
@@ -122,6 +124,8 @@ def audit_images(
         device: "auto", "cpu" or "cuda".
         batch_size: Images per forward pass.
         include_seen: Audit source photos the detector learned from, too.
+        cluster: Score on a Ray cluster (`detectors.RayCluster`), whose device then counts; the scores are
+            those of this process on such a device.
         progress: Show a progress bar.
         say: Is given one line for each thing to know before a number is; by default the log.
         command: The command line, for the record.
@@ -154,9 +158,10 @@ def audit_images(
 
     asked = check_request(labelled, asked)
     detector = local(detector) if isinstance(detector, str) and is_url(detector) else detector
+    device = device if cluster is None else "cpu"
     ready = _ready(detector, labelled, arch, settings, (device, trust), say or _log)
     temporary = None if out is not None else tempfile.TemporaryDirectory(prefix="audit-")
-    scoring = Scoring(device, batch_size, include_seen=include_seen, progress=progress)
+    scoring = Scoring(device, batch_size, include_seen=include_seen, progress=progress, cluster=cluster)
     place = Path(temporary.name if temporary else out)  # type: ignore[arg-type]
     record = audit_labelled(ready, labelled, place, asked, scoring, command, overwrite)
     return Audit(record, None if temporary else place, temporary=temporary)

@@ -23,6 +23,7 @@ from audit.inference.map_differences import map_differences
 from audit.inference.proportion_intervals import wilson, z_value
 from audit.schema.explanations import ExplanationSummary
 from detectors.models.detector import Detector
+from detectors.scoring.options import RayCluster
 
 CONFIDENCE = 0.95
 MIN_N = 10
@@ -108,6 +109,7 @@ def maps_by_group(
     n_permutations: int = 999,
     seed: int = 0,
     advance: Advance = lambda n: None,
+    cluster: RayCluster | None = None,
 ) -> tuple[dict[tuple[str, str, str], np.ndarray], list[dict[str, Any]], int]:
     """Mean map of each class and group, and where groups differ more than chance lets them.
 
@@ -120,6 +122,7 @@ def maps_by_group(
         n_permutations: Of every test.
         seed: Of draws.
         advance: Is told of every image done.
+        cluster: Where to explain; None for this process.
 
     Returns:
         (class, attribute, group) to the mean map [S, S]; every group, class and region compared, with a
@@ -129,7 +132,7 @@ def maps_by_group(
     from detectors.explanation.measures import REGIONS, region_shares
 
     kept, maps, shares = [], [], []
-    for number, one in enumerate(explained(detector, rows, method, threshold, seed)):
+    for number, one in enumerate(explained(detector, rows, method, threshold, seed, cluster)):
         if one.found is not None and not one.found.is_flat:
             kept.append(number)
             maps.append(one.found.map.numpy())
@@ -176,6 +179,7 @@ def summarise(
     threshold: float = 0.5,
     seed: int = 0,
     advance: Advance = lambda n: None,
+    cluster: RayCluster | None = None,
 ) -> tuple[dict[str, Any], dict[tuple[str, str, str], np.ndarray]]:
     """Everything that maps of a pairs dataset add up to.
 
@@ -187,6 +191,7 @@ def summarise(
         threshold: Fake if score >= threshold.
         seed: Of every draw.
         advance: Is told of every image done.
+        cluster: Where to explain; None for this process.
 
     Returns:
         The content of `summary.json`, and the mean maps.
@@ -201,11 +206,18 @@ def summarise(
     fakes = masked_fakes(pairs)
     # one fake a photo, so that each stands for itself
     fakes = fakes.sample(frac=1, random_state=seed).drop_duplicates("pair_id").head(n).sort_index()
-    measured = measure(detector, fakes, usable_methods(detector), threshold, seed)
+    measured = measure(detector, fakes, usable_methods(detector), threshold, seed, cluster)
     rows = images_to_explain([pairs], n, seed)
     attributes = [name for name in PAIR_ATTRIBUTES if name in rows and rows[name].nunique() > 1]
     means, differences, left_out = maps_by_group(
-        detector, rows, method, attributes=attributes, threshold=threshold, seed=seed, advance=advance
+        detector,
+        rows,
+        method,
+        attributes=attributes,
+        threshold=threshold,
+        seed=seed,
+        advance=advance,
+        cluster=cluster,
     )
     summary = {
         "detector": detector.name,

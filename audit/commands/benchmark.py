@@ -9,11 +9,17 @@ import typer
 
 from audit.commands.common import (
     BatchSize,
+    CpusPerWorker,
     Device,
+    Engine,
+    GpusPerWorker,
     Json,
     Overwrite,
     Quiet,
+    RayAddress,
+    RayWorkers,
     Seed,
+    cluster_from,
     complete_arch,
     find_pairs,
     require_detectors,
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 
 
 def benchmark(
+    context: typer.Context,
     detector: Annotated[
         list[str], typer.Option(help="A detector's file, or module:factory; repeat.", metavar="FILE")
     ],
@@ -53,6 +60,11 @@ def benchmark(
     trust: Annotated[list[str] | None, typer.Option(help=f"{TRUST_HELP} Repeat.", metavar="SHA256")] = None,
     device: Device = "auto",
     batch_size: BatchSize = 32,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    workers: RayWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -68,10 +80,12 @@ def benchmark(
     from reports.pages.benchmark_page import write_benchmark_page
 
     require_folder(out)
+    cluster = cluster_from(context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker)
     config = AuditConfig(threshold=threshold, confidence=confidence)
     result = run(
         detector, data, out, config, device=device, batch_size=batch_size, progress=not quiet,
         overwrite=overwrite, trust=trust or (), shortcuts=shortcuts, transformations=stress or (),
+        cluster=cluster,
     )  # fmt: skip
     page = write_benchmark_page(out)
     if as_json:

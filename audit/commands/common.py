@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,6 +26,9 @@ from pipelines.extras import require
 from pipelines.place_urls import without_credentials
 from pipelines.places import require_writable
 from pipelines.visible import encodable, visible
+
+if TYPE_CHECKING:
+    from detectors.scoring.options import RayCluster
 
 PAIRS_PLACE = Path("pairs")
 RUNS_PLACE = Path("runs")
@@ -86,6 +89,45 @@ Device = Annotated[
     ),
 ]  # fmt: skip
 BatchSize = Annotated[int, typer.Option(min=1, help="Images a network sees at once.", metavar="IMAGES")]
+ENGINES = ("local", "ray")
+WORK = "How the work is done"
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="local, or ray for a cluster (extra \\[ray]).", metavar="ENGINE", callback=chosen_from(ENGINES),
+        autocompletion=complete(ENGINES), rich_help_panel=WORK,
+    ),
+]  # fmt: skip
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAY_ADDRESS", help="The Ray cluster's address; without one it is started here.",
+        metavar="ADDRESS", rich_help_panel=WORK,
+    ),
+]  # fmt: skip
+RayWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="With --engine ray: processes that score; by default as many as fit.",
+        metavar="COUNT", rich_help_panel=WORK,
+    ),
+]  # fmt: skip
+CpusPerWorker = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="With --engine ray: CPUs of each; by default the threads that torch uses here. Scores of other "
+        "counts may differ in their last bits.",
+        metavar="COUNT", rich_help_panel=WORK,
+    ),
+]  # fmt: skip
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(
+        help="With --engine ray: GPUs of each; 0.25 puts four workers on one. Default: 1, if there are any.",
+        metavar="SHARE", rich_help_panel=WORK,
+    ),
+]  # fmt: skip
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.", metavar="NUMBER")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what another run left there.")]
 Quiet = Annotated[
@@ -113,6 +155,46 @@ def refuse_typed(context: typer.Context, others: Mapping[str, str], why: str) ->
     ]
     if typed_too:
         raise typer.BadParameter(f"{', '.join(typed_too)} {why}")
+
+
+WITH_RAY = {
+    "ray_address": "--ray-address", "workers": "--workers", "cpus_per_worker": "--cpus-per-worker",
+    "gpus_per_worker": "--gpus-per-worker",
+}  # fmt: skip
+
+
+def cluster_from(
+    context: typer.Context,
+    engine: str,
+    device: str,
+    address: str | None,
+    workers: int | None,
+    cpus_per_worker: int | None,
+    gpus_per_worker: float | None,
+) -> RayCluster | None:
+    """The cluster that scores; None for this process.
+
+    Args:
+        context: The command being run.
+        engine: One of `ENGINES`.
+        device: One of `DEVICES`.
+        address: As typed, like the others.
+        workers: How many.
+        cpus_per_worker: CPUs of each.
+        gpus_per_worker: GPUs of each.
+
+    Raises:
+        typer.BadParameter: Options of a cluster were typed without one.
+        MissingExtra: Ray is not installed.
+        ClusterError: A size that no worker can have.
+    """
+    if engine == "local":
+        refuse_typed(context, WITH_RAY, "go with --engine ray alone")
+        return None
+    require(f"audit {context.info_name} --engine ray", "images", "ray")
+    from detectors.scoring.options import RayCluster
+
+    return RayCluster(address, workers, cpus_per_worker, gpus_per_worker, device)  # type: ignore[arg-type]
 
 
 def require_detectors(

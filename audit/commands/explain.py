@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audit.commands.common import (
+    CpusPerWorker,
     Device,
+    Engine,
+    GpusPerWorker,
     Json,
     Quiet,
+    RayAddress,
+    RayWorkers,
     Seed,
     chosen_from,
+    cluster_from,
     complete,
     refuse_typed,
     require_detectors,
@@ -26,6 +32,7 @@ from pipelines.extras import require
 
 if TYPE_CHECKING:
     from detectors.models.detector import Detector as LoadedDetector
+    from detectors.scoring.options import RayCluster
 
 CHECKED = 60
 """Images and fakes that --check draws without --n."""
@@ -90,6 +97,11 @@ def explain(
     set_: Set = None,
     trust: Trust = None,
     device: Device = "auto",
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    workers: RayWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
     out: Out = Path("explained"),
     as_json: Json = False,
     quiet: Quiet = False,
@@ -110,12 +122,15 @@ def explain(
     from audit.schema.json_schema import load_result
 
     require_folder(out)
+    cluster = cluster_from(context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker)
+    device = "cpu" if cluster else device
     record_of_run = None if run is None else load_result(run)
     from detectors.api import loaded
     from detectors.explanation.explain_images import images_to_explain, write_explanations
     from detectors.explanation.methods import check_method, default_method
     from detectors.models.sidecar import parse_options
     from detectors.progress import progress_bar
+    from detectors.scoring.parts import staying
 
     rows = images_to_explain([pairs] if pairs is not None else list(images or ()), n, seed)
     ready = loaded(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or []))
@@ -123,10 +138,14 @@ def explain(
         threshold = refuse_other_detector(record_of_run, ready.sha256).config.threshold
     chosen = method or default_method(ready)
     check_method(ready, chosen)
-    with progress_bar("Explaining images", len(rows), not quiet) as advance:
-        record = write_explanations(ready, rows, out, chosen, threshold=threshold, seed=seed, advance=advance)
-    if check and pairs is not None:
-        record |= {"summary": _checked(ready, pairs, chosen, threshold, n or CHECKED, seed, out, quiet)}
+    with staying(cluster):
+        with progress_bar("Explaining images", len(rows), not quiet) as advance:
+            record = write_explanations(
+                ready, rows, out, chosen, threshold=threshold, seed=seed, advance=advance, cluster=cluster
+            )
+        if check and pairs is not None:
+            found = _checked(ready, pairs, chosen, threshold, n or CHECKED, seed, out, quiet, cluster)
+            record |= {"summary": found}
     if as_json:
         print(json.dumps(record, indent=2))
     elif not quiet:
@@ -137,7 +156,7 @@ def explain(
 
 def _checked(
     ready: LoadedDetector, pairs: Path, method: str, threshold: float, n: int, seed: int, out: Path,
-    quiet: bool,
+    quiet: bool, cluster: RayCluster | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Measure, and write what was found."""
     from audit.api.explanations import summarise
@@ -147,7 +166,14 @@ def _checked(
 
     with progress_bar("Comparing groups", n, not quiet) as advance:
         summary, means = summarise(
-            ready, pairs, n=n, method=method, threshold=threshold, seed=seed, advance=advance
+            ready,
+            pairs,
+            n=n,
+            method=method,
+            threshold=threshold,
+            seed=seed,
+            advance=advance,
+            cluster=cluster,
         )
     write_json(out / "summary.json", summary)
     write_bytes(out / "mean-maps.png", mean_maps(means), sync=False)

@@ -10,9 +10,12 @@ import typer
 
 from audit.commands.common import (
     PAIRS_PLACE,
+    WORK,
     BatchSize,
     Device,
+    Engine,
     Quiet,
+    RayAddress,
     Seed,
     chosen_from,
     complete,
@@ -26,8 +29,7 @@ from pipelines.visible import visible
 if TYPE_CHECKING:
     from pipelines.jobs.generation import PairsPlan, PairsSummary
 
-ENGINES, PRECISIONS, FORMS = ("local", "ray"), ("auto", "float32", "bfloat16"), ("parquet",)
-WORK = "How the work is done"
+PRECISIONS, FORMS = ("auto", "float32", "bfloat16"), ("parquet",)
 Generators = Annotated[
     list[str],
     typer.Option(
@@ -46,19 +48,6 @@ Finish = Annotated[
     ),
 ]  # fmt: skip
 Out = Annotated[Path, typer.Option(help="The pairs dataset's folder.", metavar="DIR")]
-Engine = Annotated[
-    str,
-    typer.Option(
-        help="local, or ray for a cluster (extra \\[ray]).", metavar="ENGINE", callback=chosen_from(ENGINES),
-        autocompletion=complete(ENGINES), rich_help_panel=WORK,
-    ),
-]  # fmt: skip
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        envvar="RAY_ADDRESS", help="The Ray cluster's address.", metavar="ADDRESS", rich_help_panel=WORK
-    ),
-]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -11,7 +11,14 @@ import typer
 from audit.commands import run_options as of
 from audit.commands.common import (
     RUNS_PLACE,
+    WITH_RAY,
+    CpusPerWorker,
+    Engine,
+    GpusPerWorker,
+    RayAddress,
+    RayWorkers,
     circumstances,
+    cluster_from,
     command_line,
     console,
     errors,
@@ -33,6 +40,7 @@ WITH_DETECTOR = {
     "detector": "--detector", "pairs": "--pairs", "images": "--images", "arch": "--arch", "set_": "--set",
     "trust": "--trust",
     "device": "--device", "batch_size": "--batch-size", "include_seen": "--include-seen",
+    "engine": "--engine", **WITH_RAY,
 }  # fmt: skip
 WITH_SCORES = {
     "name": "--name", "detector_version": "--detector-version", "positive": "--positive",
@@ -68,6 +76,11 @@ def run(
     device: of.RunDevice = "auto",
     batch_size: of.RunBatchSize = 32,
     include_seen: of.IncludeSeen = False,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    workers: RayWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
     name: of.Name = None,
     detector_version: of.DetectorVersion = None,
     threshold: of.Threshold = "0.5",
@@ -125,9 +138,12 @@ def run(
         found = _on_scores(scores, out, overwrite, about, config)
     else:
         refuse_typed(context, WITH_SCORES, "go with --scores, not with a detector on images")
+        cluster = cluster_from(
+            context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker
+        )
         found = _on_images(
             detector, pairs, images, out, overwrite, set_ or [], config, progress=not quiet, arch=arch,
-            trust=trust, device=device, batch_size=batch_size, include_seen=include_seen,
+            trust=trust, device=device, batch_size=batch_size, include_seen=include_seen, cluster=cluster,
         )  # fmt: skip
     if sbom:
         _keep_sbom(found)

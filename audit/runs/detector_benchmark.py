@@ -51,7 +51,7 @@ from pipelines.storage import write_text
 if TYPE_CHECKING:
     from detectors.data.labelled_images import LabelledImages
     from detectors.models.detector import Detector
-    from detectors.scoring.engine import Options
+    from detectors.scoring.options import Options, RayCluster
 
 MAX_SHOWN = 60
 """Misclassified images listed of each detector on each set; all are in the score tables."""
@@ -72,6 +72,7 @@ def benchmark(
     trust: Sequence[str] = (),
     shortcuts: bool = False,
     transformations: Sequence[str] = (),
+    cluster: RayCluster | None = None,
 ) -> BenchmarkResult:
     """Score every data set with every detector, decoding each image once, and write the benchmark's folder.
 
@@ -87,6 +88,7 @@ def benchmark(
         trust: SHA-256 of foreign model files to run in this process instead of isolated ones.
         shortcuts: Say of each set how well its files alone tell real from fake.
         transformations: Keys of `TRANSFORMATIONS`; say how far each raises the error rates.
+        cluster: Score on a Ray cluster, on its device; None for this process.
 
     Raises:
         ConfigError: no detector, no set, a threshold that is a rule, or a folder that holds a benchmark.
@@ -95,27 +97,30 @@ def benchmark(
     from detectors.data.datasets import read_images
     from detectors.data.labelled_images import LabelledImages
     from detectors.models.loading import load_detectors
-    from detectors.scoring.engine import Options
+    from detectors.scoring.options import Options
+    from detectors.scoring.parts import staying
 
     config, out = (config or AuditConfig()).check(), Path(out_dir)
     _check(detectors, datasets, config, out, overwrite)
     names = checked(transformations) if transformations else []
-    loaded = load_detectors(detectors, device=device, trust=trust)
+    loaded = load_detectors(detectors, device="cpu" if cluster else device, trust=trust)
     sets = [d if isinstance(d, LabelledImages) else read_images(d) for d in datasets]
     detector_names = unique_names([d.name for d in loaded], [str(d) for d in detectors])
     set_names = unique_names([s.root.stem for s in sets], [str(s.root) for s in sets])
-    cells, described, work_dir = [], [], out / ".scoring"
-    for images, set_name in zip(sets, set_names, strict=True):
-        tables = _score_set(loaded, images, work_dir, batch_size, progress)
-        for detector, name, table in zip(loaded, detector_names, tables, strict=True):
-            cells.append(_cell(detector, name, images, set_name, table, config, out))
-        if names:
-            harm = _harm(loaded, images, tables, names, config, Options(batch_size, None, work_dir, progress))
-            cells[-len(loaded) :] = [
-                cell.model_copy(update={"harm": rows})
-                for cell, rows in zip(cells[-len(loaded) :], harm, strict=True)
-            ]
-        described.append(_dataset(images, set_name, config, shortcuts, progress))
+    cells, described = [], []
+    options = Options(batch_size, None, out / ".scoring", progress, cluster=cluster)
+    with staying(cluster):
+        for images, set_name in zip(sets, set_names, strict=True):
+            tables = _score_set(loaded, images, options)
+            for detector, name, table in zip(loaded, detector_names, tables, strict=True):
+                cells.append(_cell(detector, name, images, set_name, table, config, out))
+            if names:
+                harm = _harm(loaded, images, tables, names, config, options)
+                cells[-len(loaded) :] = [
+                    cell.model_copy(update={"harm": rows})
+                    for cell, rows in zip(cells[-len(loaded) :], harm, strict=True)
+                ]
+            described.append(_dataset(images, set_name, config, shortcuts, progress))
     result = BenchmarkResult(
         threshold=float(config.threshold),
         confidence=config.confidence,
@@ -151,15 +156,13 @@ def unique_names(names: Sequence[str], longer: Sequence[str]) -> list[str]:
     return [f"{name} ({n + 1})" if n else name for name, n in zip(chosen, earlier, strict=True)]
 
 
-def _score_set(
-    detectors: Sequence[Detector], images: LabelledImages, work_dir: Path, batch_size: int, progress: bool
-) -> list[pd.DataFrame]:
+def _score_set(detectors: Sequence[Detector], images: LabelledImages, options: Options) -> list[pd.DataFrame]:
     """A score table for each detector, its own training photos marked by a status."""
     from detectors.data.labelled_images import with_hashes
     from detectors.scoring.dataset_scores import SEEN, seen_sources
-    from detectors.scoring.engine import Options, score_images
+    from detectors.scoring.engine import score_images
 
-    tables = score_images(detectors, images, Options(batch_size, None, work_dir, progress))
+    tables = score_images(detectors, images, options)
     hashes = with_hashes(images).table["source_sha256"] if any(map(seen_sources, detectors)) else None
     if hashes is not None:
         for detector, table in zip(detectors, tables, strict=True):

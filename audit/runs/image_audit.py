@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from detectors.data.datasets import LabelledImages
     from detectors.models.detector import Detector
     from detectors.scoring.dataset_scores import Scored
+    from detectors.scoring.options import RayCluster
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Scoring:
     include_seen: bool = False
     """Audit source photos the detector learned from, too."""
     progress: bool = True
+    cluster: RayCluster | None = None
+    """Where to score, on its device; None for this process."""
 
 
 def audit_images(
@@ -101,18 +104,20 @@ def audit_images(
     from detectors.models.detector import Detector
     from detectors.models.loading import load_detector
     from detectors.scoring.dataset_scores import describe, score_pairs
-    from detectors.scoring.engine import Options  # these load torch
+    from detectors.scoring.options import Options
 
     config, scoring, out = (config or AuditConfig()).check(), scoring or Scoring(), Path(out_dir)
     images = images if isinstance(images, LabelledImages) else read_images(images)
     if not isinstance(detector, Detector):
-        detector = load_detector(detector, device=scoring.device)
+        detector = load_detector(detector, device="cpu" if scoring.cluster else scoring.device)
     data = {"kind": images.layout, "path": name_of(images.root)}
     refuse_other_request(
         out, config, Provenance(command=command, detector=describe(detector), data=data), overwrite
     )
     work_dir = out / ".scoring"
-    options = Options(scoring.batch_size, scoring.workers, work_dir, scoring.progress)
+    options = Options(
+        scoring.batch_size, scoring.workers, work_dir, scoring.progress, cluster=scoring.cluster
+    )
     scored = score_pairs(
         detector, images, device=scoring.device, include_seen=scoring.include_seen, options=options
     )

@@ -194,8 +194,8 @@ def _with_detector(
 ) -> tuple[ShortcutDetector, pd.DataFrame]:
     """The detector's part of the record, and its scores as columns of the table."""
     from detectors.scoring.dataset_scores import SEEN, describe, leave_out_seen
-    from detectors.scoring.engine import Options
     from detectors.scoring.exchange_scores import EXCHANGED, exchange_scores
+    from detectors.scoring.options import Options
 
     batch_size, workers, include_seen, progress = scoring
     kept, n_seen = (images, 0) if include_seen else leave_out_seen(images, detector)

@@ -35,6 +35,7 @@ SOURCE = "source_photo"
 if TYPE_CHECKING:
     from detectors.data.labelled_images import LabelledImages
     from detectors.models.detector import Detector
+    from detectors.scoring.options import RayCluster
     from detectors.scoring.stress_scores import StressScores
 
 
@@ -48,6 +49,7 @@ def stress(
     batch_size: int = 32,
     workers: int | None = None,
     include_seen: bool = False,
+    cluster: RayCluster | None = None,
     command: str = "",
     overwrite: bool = False,
     progress: bool = True,
@@ -63,6 +65,7 @@ def stress(
         batch_size: Images a network sees at once.
         workers: Threads that decode and transform.
         include_seen: Keep source photos a detector was trained on.
+        cluster: Score on a Ray cluster, on its device; None for this process.
         command: The command line, for the record.
         overwrite: Replace another test in the folder.
         progress: Draw a progress bar.
@@ -73,7 +76,7 @@ def stress(
     """
     from detectors.data.transformations import TRANSFORMATIONS
     from detectors.scoring.dataset_scores import SEEN, describe, leave_out_seen
-    from detectors.scoring.engine import Options
+    from detectors.scoring.options import Options
     from detectors.scoring.stress_scores import stress_scores
 
     config, out = (config or AuditConfig()).check(), Path(out_dir)
@@ -92,7 +95,7 @@ def stress(
     kept = [(images, 0) if include_seen else leave_out_seen(images, detector) for detector in detectors]
     wanted = pd.concat([part.table["image_id"] for part, _ in kept]).unique()
     together = images.only(images.table["image_id"].isin(wanted))
-    options = Options(batch_size, workers, out / ".scoring", progress)
+    options = Options(batch_size, workers, out / ".scoring", progress, cluster=cluster)
     scored = stress_scores(detectors, together, names, config.seed, options)
     described, all_points, all_damage, all_verdicts = [], [], [], []
     for detector, about, (part, n_seen), every in zip(detectors, abouts, kept, scored, strict=True):

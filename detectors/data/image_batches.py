@@ -132,6 +132,7 @@ def read_batches(
     preprocessings: Sequence[Preprocessing],
     batch_size: int,
     workers: int | None = None,
+    finder: SharedFinder | None = None,
 ) -> Iterator[Batch]:
     """Decode files in threads, a few batches ahead of the reader.
 
@@ -140,12 +141,13 @@ def read_batches(
         preprocessings: One for each network that reads along.
         batch_size: Files in a batch (readable or not), so that equal lists give equal batches.
         workers: Decoding threads; default one per core, at most 8.
+        finder: Finds faces, for networks that want them cut out; made anew where None.
 
     Yields:
         One batch for each `batch_size` paths, in order.
     """
     rows = [list(range(i, min(i + batch_size, len(paths)))) for i in range(0, len(paths), batch_size)]
-    finder = SharedFinder()
+    finder = finder or SharedFinder()
     pool = ThreadPoolExecutor(_threads(paths, workers))
 
     def submit(batch: list[int]) -> list[Future[tuple[Fitted, str]]]:

@@ -10,7 +10,7 @@ pictures, in one run and in two runs into the same folder.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ import pandas as pd
 from torch import Tensor
 
 from detectors.data.datasets import IMAGE_SUFFIXES, is_pairs, read_images
-from detectors.data.face_crops import SharedFinder
 from detectors.data.image_batches import Unreadable, read_fitted
 from detectors.errors import ExplanationError
 from detectors.explanation.methods import Explanation, explain
 from detectors.explanation.pictures import picture
 from detectors.models.detector import Detector
+from detectors.scoring.options import RayCluster
+from detectors.scoring.parts import cut, engine_for, in_order
 from detectors.scoring.score_table import OK
+from detectors.scoring.work import Advance, Tools
 from pipelines.sources.photos import read_bytes
 from pipelines.storage import write_bytes, write_json
 from pipelines.visible import visible
@@ -35,7 +37,6 @@ RECORD = "explanations.json"
 TABLES = frozenset({".csv", ".parquet", ".pq", ".tsv"})
 _HASH_LETTERS = 8
 _MAX_STEM = 80
-Advance = Callable[[int], None]
 
 
 def images_to_explain(given: Sequence[Path], n: int | None = None, seed: int = 0) -> pd.DataFrame:
@@ -92,18 +93,53 @@ class Explained:
     detail: str
 
 
+@dataclass(frozen=True)
+class ExplainingWork:
+    """Explanations of images, see `detectors.scoring.work`.
+
+    Attributes:
+        rows: As `images_to_explain` gives them, as plain values.
+        method: A key of `METHODS`.
+        threshold: Fake if score >= threshold.
+        seed: Of LIME's samples.
+    """
+
+    rows: list[dict[str, Any]]
+    method: str
+    threshold: float
+    seed: int
+
+    def part(
+        self, detectors: Sequence[Detector], tools: Tools, rows: range, advance: Advance
+    ) -> list[Explained]:
+        """Explain some images, one after the other."""
+        made = []
+        for row in self.rows[rows.start : rows.stop]:
+            seen = read_fitted(row["path"], [detectors[0].preprocessing], tools.finder)
+            if isinstance(seen, Unreadable):
+                made.append(Explained(row, None, None, seen.reason, seen.detail))
+            else:
+                found = explain(detectors[0], seen[0], self.method, self.threshold, self.seed)
+                made.append(Explained(row, seen[0], found, OK, ""))
+            advance(1)
+        return made
+
+
 def explained(
-    detector: Detector, rows: pd.DataFrame, method: str, threshold: float, seed: int
+    detector: Detector,
+    rows: pd.DataFrame,
+    method: str,
+    threshold: float,
+    seed: int,
+    cluster: RayCluster | None = None,
 ) -> Iterator[Explained]:
-    """Explain images one after the other; arguments as for `write_explanations`."""
-    finder = SharedFinder()
-    for values in rows.to_dict("records"):
-        row = {str(name): value for name, value in values.items()}
-        seen = read_fitted(row["path"], [detector.preprocessing], finder)
-        if isinstance(seen, Unreadable):
-            yield Explained(row, None, None, seen.reason, seen.detail)
-        else:
-            yield Explained(row, seen[0], explain(detector, seen[0], method, threshold, seed), OK, "")
+    """Explain images, in their order; arguments as for `write_explanations`."""
+    values = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    parts = cut(len(values), 1)
+    work = ExplainingWork(values, method, threshold, seed)
+    with engine_for(cluster, [detector], work, parts) as engine:
+        for part in in_order(engine, parts):
+            yield from part
 
 
 def write_explanations(
@@ -115,6 +151,7 @@ def write_explanations(
     threshold: float = 0.5,
     seed: int = 0,
     advance: Advance = lambda n: None,
+    cluster: RayCluster | None = None,
 ) -> dict[str, Any]:
     """Write a picture an image, and the record of all.
 
@@ -126,6 +163,7 @@ def write_explanations(
         threshold: Fake if score >= threshold.
         seed: Of LIME's samples.
         advance: Is told of every image done.
+        cluster: Where to explain; None for this process.
 
     Returns:
         The record: detector, sha256, method, threshold, seed, and images, one row each in the order given.
@@ -136,7 +174,7 @@ def write_explanations(
     out_dir.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     written = []
-    for one in explained(detector, rows, method, threshold, seed):
+    for one in explained(detector, rows, method, threshold, seed, cluster):
         file = None
         if one.image is not None and one.found is not None:
             file = _file_name(Path(one.row["path"]), method, taken)

@@ -22,8 +22,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,11 +40,16 @@ from detectors.data.preprocessing import to_unit
 from detectors.errors import ExplanationError
 from detectors.explanation.methods import GREY, METHODS, Explanation, explain
 from detectors.models.detector import Detector
+from detectors.scoring.options import RayCluster
+from detectors.scoring.parts import cut, engine_for, in_order
+from detectors.scoring.work import Advance, Tools
 from pipelines.dataset.manifest import OK as MANIFEST_OK
 from pipelines.dataset.manifest import read_manifest
 from pipelines.sources.photos import read_photo
 
 Floats = npt.NDArray[np.float64]
+FAKES_PER_PART = 4
+"""Fakes that are measured together; each time weights are drawn anew."""
 STEPS = 10
 """Steps in which an image is greyed or put back."""
 BLUR_SHARE = 0.12
@@ -174,6 +180,7 @@ def measure(
     methods: Sequence[str],
     threshold: float = 0.5,
     seed: int = 0,
+    cluster: RayCluster | None = None,
 ) -> pd.DataFrame:
     """Measure methods on fakes of which is known what was changed.
 
@@ -183,39 +190,74 @@ def measure(
         methods: Keys of `METHODS`.
         threshold: Fake if score >= threshold; fakes called real are left out.
         seed: Of random orders, random weights and LIME.
+        cluster: Where to measure; None for this process.
 
     Returns:
         One row an image and method: method, pair_id, kind, the attributes, flat, and the numbers of the
         module's docstring; a flat map has no hit (0), energy as a map that knows nothing.
     """
-    other = randomised(detector, seed)
-    draw = torch.Generator().manual_seed(seed)
-    rows = []
-    for values in fakes.to_dict("records"):
+    values = [{str(name): value for name, value in row.items()} for row in fakes.to_dict("records")]
+    parts = cut(len(values), FAKES_PER_PART)
+    work = MeasuringWork(values, list(methods), threshold, seed)
+    with engine_for(cluster, [detector], work, parts) as engine:
+        return pd.DataFrame([row for part in in_order(engine, parts) for row in part])
+
+
+@dataclass(frozen=True)
+class MeasuringWork:
+    """Measures on fakes, see `detectors.scoring.work`.
+
+    Attributes:
+        fakes: As `masked_fakes` gives them, as plain values.
+        methods: Keys of `METHODS`.
+        threshold: As for `measure`.
+        seed: As for `measure`.
+    """
+
+    fakes: list[dict[str, Any]]
+    methods: list[str]
+    threshold: float
+    seed: int
+
+    def part(
+        self, detectors: Sequence[Detector], tools: Tools, rows: range, advance: Advance
+    ) -> list[dict[str, Any]]:
+        """A row for each method on each fake that is called fake."""
+        other = randomised(detectors[0], self.seed)
+        made = []
+        for row in rows:
+            made += self._of(detectors[0], other, row)
+            advance(1)
+        return made
+
+    def _of(self, detector: Detector, other: Detector | None, row: int) -> list[dict[str, Any]]:
+        values = self.fakes[row]
         seen = read_fitted(values["path"], [detector.preprocessing])
         if isinstance(seen, Unreadable):
             raise ExplanationError(f"{values['path']} cannot be explained: {seen.detail}")
         image = to_unit(seen[0])
-        if float(detector.score(image[None])[0]) < threshold:
-            continue
+        if float(detector.score(image[None])[0]) < self.threshold:
+            return []
         mask = _mask(Path(values["mask"]), image.shape[-1])
-        order = torch.randperm(mask.size, generator=draw)
+        draw = np.random.default_rng([self.seed, row])  # of its own, so that fakes can be shared out
+        order = torch.from_numpy(draw.permutation(mask.size))
         chance = {
             f"{name}_random": decision_curve(detector, image, order, "fake", name == "insertion")
             for name in ("deletion", "insertion")
         }
         about = {name: values[name] for name in ("pair_id", "kind", *ATTRIBUTES)}
-        for method in methods:
-            found = explain(detector, seen[0], method, threshold, seed)
-            twin = explain(other, seen[0], method, threshold, seed) if other else None
-            rows.append(
+        made = []
+        for method in self.methods:
+            found = explain(detector, seen[0], method, self.threshold, self.seed)
+            twin = explain(other, seen[0], method, self.threshold, self.seed) if other else None
+            made.append(
                 about
                 | {"method": method, "area": float(mask.mean())}
                 | _numbers(detector, image, mask, found)
                 | chance
                 | {"agreement": agreement(found, twin) if twin else math.nan}
             )
-    return pd.DataFrame(rows)
+        return made
 
 
 def _numbers(

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from detectors.data.preprocessing import Preprocessing, fit, normalise
 from detectors.errors import ForeignDetectorError, SidecarError
+from detectors.isolation.child import Limits
 
 OutputKind = Literal["logit", "probability", "logits", "probabilities"]
 _SINGLE = ("logit", "probability")
@@ -106,6 +107,25 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Source:
+    """How a detector was loaded, so that another process can load the same one; plain values.
+
+    Attributes:
+        name: A file, or `module:factory`.
+        arch: For plain weights.
+        options: Keys of `sidecar`.
+        trust: SHA-256, where a foreign file was trusted.
+        limits: Of an isolated process.
+    """
+
+    name: str
+    arch: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    trust: str | None = None
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True)
 class Detector:
     """Something that scores face images.
 
@@ -119,6 +139,7 @@ class Detector:
         provenance: Where it comes from; `trained_on` names the source photos it has seen.
         device: Where the network lives, "cpu" or "cuda".
         given: What its user said about it in `NAME.toml` or by option.
+        source: How to load it again; None where it was made in memory.
     """
 
     name: str
@@ -130,6 +151,7 @@ class Detector:
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     device: str = "cpu"
     given: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    source: Source | None = field(default=None, repr=False)
 
     @property
     def fingerprint(self) -> str:

@@ -23,7 +23,7 @@ import torch
 from detectors.errors import DetectorNotFound, DeviceNotFound, NotTrusted
 from detectors.isolation.child import Limits
 from detectors.models.checkpoint import is_checkpoint, load_checkpoint
-from detectors.models.detector import Detector
+from detectors.models.detector import Detector, Source
 from detectors.models.foreign_files import kind_of, load_foreign, look_at
 from detectors.models.foreign_formats import load_factory, load_state_dict
 from detectors.models.sidecar import Sidecar, agreeing, read_sidecar, without
@@ -72,8 +72,31 @@ def load_detector(
         DetectorError: a file that cannot be loaded or called; each condition has its own class.
         MissingExtra: an ONNX file where onnxruntime is not installed.
     """
-    device, path = pick_device(device), Path(source)
-    given = dict(options or {}) | ({"arch": arch} if arch else {})
+    given = dict(options or {})
+    made = _load(source, given | ({"arch": arch} if arch else {}), pick_device(device), trust, limits)
+    return replace(made, source=Source(str(source), arch, given, trust, limits))
+
+
+def load_source(source: Source, device: str) -> Detector:
+    """Load a detector again, in whatever process, as it was loaded before.
+
+    Args:
+        source: Of the detector.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        ExpectedError: as `load_detector` does.
+    """
+    return load_detector(
+        source.name, arch=source.arch, options=source.options, device=device, trust=source.trust,
+        limits=source.limits,
+    )  # fmt: skip
+
+
+def _load(
+    source: str | Path, given: dict[str, Any], device: str, trust: str | None, limits: Limits | None
+) -> Detector:
+    path = Path(source)
     if not path.exists() and ":" in str(source):
         if trust is not None:
             raise NotTrusted(f"{source} is Python that you named, and needs no --trust; files have a SHA-256")

@@ -21,7 +21,8 @@ from detectors.data.labelled_images import LabelledImages, to_table, with_hashes
 from detectors.errors import DatasetNotFound, EmptyDataset
 from detectors.models.detector import Detector
 from detectors.models.loading import load_detector
-from detectors.scoring.engine import Options, score_images
+from detectors.scoring.engine import score_images
+from detectors.scoring.options import Options
 
 SEEN = "in the detector's training data"
 _SOURCE_LISTS = ("trained_on", "validated_on", "held_out")

@@ -19,7 +19,8 @@ from scipy.stats import mannwhitneyu
 
 from detectors.data.labelled_images import LabelledImages
 from detectors.models.detector import Detector
-from detectors.scoring.engine import Options, score_images
+from detectors.scoring.engine import score_images
+from detectors.scoring.options import Options
 from detectors.scoring.score_table import OK
 
 N_PER_CLASS = 16

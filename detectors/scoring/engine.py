@@ -1,10 +1,10 @@
-"""The scoring engine: every file decoded once, however many detectors look at it.
+"""Scores of images: every file decoded once, however many detectors look at it.
 
-Enters: detectors, labelled images, `Options`. Leaves: a score table for each detector (`scores`), in which a
-file that cannot be read is a row with its reason.
+Enters: detectors, labelled images, `Options`. Leaves: a score table for each detector (`score_table`), in
+which a file that cannot be read is a row with its reason.
 
-Why shards: a long run writes what it has every few thousand images (`resume`). Batches are cut at fixed
-places, so an interrupted run that continues gives the same bytes as one that was not interrupted.
+Why parts: a long run writes what it has every few hundred images (`parts`). Batches are cut at fixed places,
+so an interrupted run that continues gives the same bytes as one that was not interrupted.
 
 Why float32 unless asked: autocast is faster and changes scores a little. With `precision="auto"` it is used
 only where it moves no score of the first batch by more than `AUTOCAST_TOLERANCE`.
@@ -12,11 +12,8 @@ only where it moves no score of the first batch by more than `AUTOCAST_TOLERANCE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,31 +21,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from detectors.data.image_batches import Batch, contents_of, read_batches
+from detectors.data.image_batches import read_batches
 from detectors.data.labelled_images import LabelledImages
 from detectors.data.preprocessing import to_unit
 from detectors.models.detector import Detector
-from detectors.progress import progress_bar
-from detectors.scoring.resume import Shards, run_key
+from detectors.scoring.options import Options, Precision
+from detectors.scoring.parts import in_parts
 from detectors.scoring.score_table import OK, SCORE_COLUMNS
+from detectors.scoring.work import Advance, Tools
 
 AUTOCAST_TOLERANCE = 0.005
 """Largest change of a score (0-1) that `precision="auto"` accepts for speed."""
-BATCHES_PER_SHARD = 64
-Precision = Literal["float32", "auto"]
+BATCHES_PER_PART = 16
+"""Batches that are written together; an interrupted run repeats at most these."""
 Floats = npt.NDArray[np.float64]
-Advance = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How scoring runs; nothing here changes a score but `precision`."""
-
-    batch_size: int = 32
-    workers: int | None = None
-    work_dir: Path | None = None
-    progress: bool = True
-    precision: Precision = "float32"
 
 
 def score_images(
@@ -59,29 +45,26 @@ def score_images(
     Args:
         detectors: One or more.
         images: The images.
-        options: How.
+        options: How, and where.
 
     Returns:
         A score table for each detector, rows in the order of `images.table`.
     """
     options = options or Options()
     paths = images.table["path"].tolist()
-    key = run_key(detectors, paths, (options.batch_size, options.precision, BATCHES_PER_SHARD))
-    shards = Shards(options.work_dir, key, len(detectors))
-    per_shard = options.batch_size * BATCHES_PER_SHARD
-    parts = []
-    with progress_bar("Scoring images", len(paths), options.progress) as advance:
-        for start in range(0, len(paths), per_shard):
-            files = paths[start : start + per_shard]
-            part = shards.read(start, len(files), partial(contents_of, files, options.workers))
-            if part is None:
-                part = _score_paths(detectors, files, options, advance)
-                shards.write(start, part)
-            else:
-                advance(len(part))
-            parts.append(part)
-    shards.remove()
-    found = pd.concat(parts, ignore_index=True) if parts else _empty(len(detectors), 0)
+    if not paths:
+        found = _empty(len(detectors), 0)
+    else:
+        found = in_parts(
+            detectors,
+            ImageWork(paths, options.batch_size, options.precision),
+            paths,
+            options.batch_size * BATCHES_PER_PART,
+            len(detectors),
+            (options.batch_size, options.precision, BATCHES_PER_PART),
+            options,
+            "Scoring images",
+        )
     return [_table(images, found, number) for number in range(len(detectors))]
 
 
@@ -105,30 +88,44 @@ def _empty(n_detectors: int, n: int) -> pd.DataFrame:
     return pd.DataFrame({"status": [OK] * n, "detail": [""] * n, "content": [""] * n, **scores})
 
 
-def _score_paths(
-    detectors: Sequence[Detector], paths: list[str], options: Options, advance: Advance
-) -> pd.DataFrame:
-    """Scores of some files, one column for each detector, with reasons for those that cannot be read."""
-    fits = list({fit_key(d): d.preprocessing for d in detectors}.items())
-    position = {key: i for i, (key, _) in enumerate(fits)}
-    found = _empty(len(detectors), len(paths))
-    autocast: dict[int, bool] = {}
-    for batch in read_batches(paths, [p for _, p in fits], options.batch_size, options.workers):
-        for number, detector in enumerate(detectors):
-            if batch.rows:
-                images = batch.images[position[fit_key(detector)]]
-                if number not in autocast:
-                    autocast[number] = options.precision == "auto" and autocast_is_close(detector, images)
-                found.loc[batch.rows, f"score_{number}"] = forward(detector, images, autocast[number])
-        _note_files(found, batch)
-        advance(len(batch.rows) + len(batch.unreadable))
-    return found
+@dataclass(frozen=True)
+class ImageWork:
+    """Scores of images as they are.
 
+    Attributes:
+        paths: All files.
+        batch_size: Files in a batch.
+        precision: As in `Options`.
+    """
 
-def _note_files(found: pd.DataFrame, batch: Batch) -> None:
-    found.loc[list(batch.contents), "content"] = list(batch.contents.values())
-    for row, why in batch.unreadable.items():
-        found.loc[row, ["status", "detail"]] = [why.reason, why.detail]
+    paths: list[str]
+    batch_size: int
+    precision: Precision
+
+    def part(
+        self, detectors: Sequence[Detector], tools: Tools, rows: range, advance: Advance
+    ) -> pd.DataFrame:
+        """Scores of some files, a column for each detector, with reasons for those that cannot be read."""
+        fits = list({fit_key(d): d.preprocessing for d in detectors}.items())
+        position = {key: i for i, (key, _) in enumerate(fits)}
+        scores = np.full((len(detectors), len(rows)), np.nan)
+        status, detail, contents = [OK] * len(rows), [""] * len(rows), [""] * len(rows)
+        autocast: dict[int, bool] = {}
+        files = self.paths[rows.start : rows.stop]
+        for batch in read_batches(files, [p for _, p in fits], self.batch_size, tools.workers, tools.finder):
+            for number, detector in enumerate(detectors):
+                if batch.rows:
+                    images = batch.images[position[fit_key(detector)]]
+                    if number not in autocast:
+                        autocast[number] = self.precision == "auto" and autocast_is_close(detector, images)
+                    scores[number, batch.rows] = forward(detector, images, autocast[number])
+            for row, content in batch.contents.items():
+                contents[row] = content
+            for row, why in batch.unreadable.items():
+                status[row], detail[row] = why.reason, why.detail
+            advance(len(batch.contents))
+        columns = {f"score_{number}": scores[number] for number in range(len(detectors))}
+        return pd.DataFrame({"status": status, "detail": detail, "content": contents} | columns)
 
 
 def fit_key(detector: Detector) -> tuple[int, str, str]:

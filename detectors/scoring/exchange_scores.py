@@ -20,7 +20,8 @@ import pandas as pd
 
 from detectors.data.labelled_images import LabelledImages
 from detectors.models.detector import Detector
-from detectors.scoring.engine import Floats, Options
+from detectors.scoring.engine import Floats
+from detectors.scoring.options import Options
 from detectors.scoring.score_table import OK
 from detectors.scoring.variant_scores import Pixels, variant_scores
 from pipelines.sources.rewrite import Written, rewritten
@@ -96,6 +97,22 @@ def _exchange(own: Written | None, like: Written | None) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Exchanged:
+    """An image as it is, and written like its counterpart.
+
+    Attributes:
+        like: How each image's counterpart was written; None where nothing is exchanged.
+    """
+
+    like: list[Written | None]
+
+    def __call__(self, row: int, pixels: Pixels) -> list[Pixels]:
+        """Both versions of the image in a position, uint8 [H, W, 3] each."""
+        like = self.like[row]
+        return [pixels, pixels if like is None else rewritten(pixels, like)]
+
+
 def exchange_scores(
     detector: Detector,
     images: LabelledImages,
@@ -115,16 +132,14 @@ def exchange_scores(
     counterpart = counterparts(images.table, seed)
     exchange = exchange_of(how, counterpart)
 
-    def versions(row: int, pixels: Pixels) -> list[Pixels]:
-        like = how[counterpart[row]]
-        if exchange[row] != EXCHANGED or like is None:
-            return [pixels, pixels]
-        return [pixels, rewritten(pixels, like)]
-
+    like = [
+        how[other] if why == EXCHANGED else None for other, why in zip(counterpart, exchange, strict=True)
+    ]
     about = ("exchange", seed, [repr(how[other]) if other >= 0 else "" for other in counterpart])
     found = variant_scores(
-        [detector], images.table["path"].tolist(), versions, 2, about, options or Options(), "Scoring images"
-    )
+        [detector], images.table["path"].tolist(), Exchanged(like), 2, about, options or Options(),
+        "Scoring images",
+    )  # fmt: skip
     status, detail = found.of(0, ("the image", "the image written like its counterpart"))
     before, after = found.scores[0].T
     said = [why if state == OK else state for why, state in zip(exchange, status, strict=True)]

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -48,29 +50,43 @@ class Scorer(Protocol):
         """Everything its scores depend on, or "" where that cannot be known again."""
 
 
-def run_key(detectors: Sequence[Scorer], paths: Sequence[str], how: Sequence[object]) -> str | None:
-    """A name for the scores of these detectors on these files; None where they must not be continued.
+@dataclass(frozen=True)
+class Identity:
+    """What the last bits of scores depend on, beside files and options.
+
+    Attributes:
+        detectors: Name and `Detector.fingerprint` of each.
+        machine: Libraries, threads and processors.
+    """
+
+    detectors: tuple[tuple[str, str], ...]
+    machine: tuple[str, ...]
+
+
+def identity_of(detectors: Sequence[Scorer]) -> Identity:
+    """That of detectors in this process."""
+    versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
+    graphics = {torch.cuda.get_device_name(d.device) for d in detectors if d.device.startswith("cuda")}
+    processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    machine = (*versions, f"{torch.get_num_threads()} threads", processor, ", ".join(sorted(graphics)))
+    return Identity(tuple((one.name, one.fingerprint) for one in detectors), machine)
+
+
+def run_key(identity: Identity, paths: Sequence[str], how: Sequence[object]) -> str | None:
+    """A name for the scores of detectors on files; None where they must not be continued.
 
     Args:
-        detectors: The detectors, in order.
+        identity: Of the detectors, in order, where they compute.
         paths: The files, in order.
         how: Options that a score depends on, such as the precision and the batch size.
 
     Returns:
         64 hexadecimal digits over everything but the contents of the files, which each part keeps.
     """
-    fingerprints = [(detector.name, detector.fingerprint) for detector in detectors]
-    if not all(fingerprint for _, fingerprint in fingerprints):
+    if not all(fingerprint for _, fingerprint in identity.detectors):
         return None
-    about = [fingerprints, names_of(paths), [str(one) for one in how], _machine(detectors)]
+    about = [identity.detectors, names_of(paths), [str(one) for one in how], identity.machine]
     return hashlib.sha256(json.dumps(about).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _machine(detectors: Sequence[Scorer]) -> list[str]:
-    """Libraries, threads and processors: what the last bits of a score depend on."""
-    versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
-    graphics = {torch.cuda.get_device_name(d.device) for d in detectors if d.device.startswith("cuda")}
-    return [*versions, f"{torch.get_num_threads()} threads", *sorted(graphics)]
 
 
 def _version(name: str) -> str:

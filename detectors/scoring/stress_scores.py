@@ -16,7 +16,8 @@ import pandas as pd
 from detectors.data.labelled_images import LabelledImages
 from detectors.data.transformations import TRANSFORMATIONS, Pixels, transform, variants
 from detectors.models.detector import Detector
-from detectors.scoring.engine import Floats, Options
+from detectors.scoring.engine import Floats
+from detectors.scoring.options import Options
 from detectors.scoring.variant_scores import variant_scores
 
 UNTOUCHED = "the untouched image"
@@ -40,6 +41,29 @@ class StressScores:
         """The scores of some of the images, in the order of the table."""
         keep = self.table["image_id"].isin(set(image_ids)).to_numpy()
         return StressScores(self.table[keep].reset_index(drop=True), self.columns, self.scores[keep])
+
+
+@dataclass(frozen=True)
+class StressVersions:
+    """An image as it is, and under every transformation at every severity.
+
+    Attributes:
+        keys: Of each image; images of equal keys share their random choices.
+        columns: (name, severity) of the versions after the first.
+        seed: Of the random choices.
+    """
+
+    keys: list[str]
+    columns: list[tuple[str, int]]
+    seed: int
+
+    def __call__(self, row: int, pixels: Pixels) -> list[Pixels]:
+        """Versions of the image in a position, uint8 [H, W, 3] each."""
+        key = self.keys[row]
+        return [
+            pixels,
+            *(transform(pixels, name, severity, self.seed, key) for name, severity in self.columns),
+        ]
 
 
 def stress_scores(
@@ -66,11 +90,10 @@ def stress_scores(
     keys = table["pair_id"].fillna(table["image_id"]).astype(str).tolist()
     levels = [TRANSFORMATIONS[name].levels for name in names]
 
-    def versions(row: int, pixels: Pixels) -> list[Pixels]:
-        return [pixels, *(transform(pixels, name, severity, seed, keys[row]) for name, severity in columns)]
-
     how = ("stress", seed, *keys, *names, levels)
-    found = variant_scores(detectors, table["path"].tolist(), versions, 1 + len(columns), how, options)
+    found = variant_scores(
+        detectors, table["path"].tolist(), StressVersions(keys, columns, seed), 1 + len(columns), how, options
+    )
     told = [UNTOUCHED, *(f"{name} {severity}" for name, severity in columns)]
     results = []
     for number in range(len(detectors)):

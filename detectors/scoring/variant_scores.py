@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,14 +26,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from detectors.data.face_crops import SharedFinder, framed
-from detectors.data.image_batches import Unreadable, content_of, contents_of
+from detectors.data.face_crops import framed
+from detectors.data.image_batches import Unreadable, content_of
 from detectors.data.preprocessing import Preprocessing, fit
 from detectors.models.detector import Detector
-from detectors.progress import progress_bar
-from detectors.scoring.engine import Floats, Options, fit_key, forward
-from detectors.scoring.resume import Shards, run_key
+from detectors.scoring.engine import Floats, fit_key, forward
+from detectors.scoring.options import Options
+from detectors.scoring.parts import in_parts
 from detectors.scoring.score_table import OK
+from detectors.scoring.work import Advance, Tools
 from pipelines.errors import PhotoError
 from pipelines.sources.photos import decode, read_bytes
 
@@ -103,23 +103,16 @@ def variant_scores(
         options: Batch size, threads, where an interrupted run continues, progress bar.
         what: Title of the progress bar.
     """
-    scorer = _Scorer(detectors, versions, n_versions, options)
-    key = run_key(detectors, paths, (options.batch_size, IMAGES_PER_PART, *how))
-    shards = Shards(options.work_dir, key, len(detectors) * n_versions)
-    parts = []
-    with progress_bar(what, len(paths), options.progress) as advance:
-        for start in range(0, len(paths), IMAGES_PER_PART):
-            rows = range(start, min(start + IMAGES_PER_PART, len(paths)))
-            files = paths[start : rows.stop]
-            part = shards.read(start, len(files), partial(contents_of, files, options.workers))
-            if part is None:
-                part = scorer.part(paths, rows, advance)
-                shards.write(start, part)
-            else:
-                advance(len(part))
-            parts.append(part)
-    shards.remove()
-    found = pd.concat(parts, ignore_index=True)
+    found = in_parts(
+        detectors,
+        VariantWork(list(paths), versions, n_versions, options.batch_size),
+        paths,
+        IMAGES_PER_PART,
+        len(detectors) * n_versions,
+        (options.batch_size, IMAGES_PER_PART, *how),
+        options,
+        what,
+    )
     scores = found.filter(regex=r"^score_\d+$").to_numpy(dtype=np.float64)
     by_detector = scores.reshape(len(paths), len(detectors), n_versions).transpose(1, 0, 2)
     return VariantScores(
@@ -136,42 +129,54 @@ class _Made:
     fitted: list[Tensor] | Unreadable
 
 
-class _Scorer:
-    """Detectors and the versions they are tried on."""
+@dataclass(frozen=True)
+class VariantWork:
+    """Scores of versions of images.
 
-    def __init__(
-        self, detectors: Sequence[Detector], versions: Versions, n_versions: int, options: Options
-    ) -> None:
-        self.detectors, self.versions, self.n_versions, self.options = (
-            detectors,
-            versions,
-            n_versions,
-            options,
-        )
-        self.finder = SharedFinder()
-        self.ways = {fit_key(detector): detector.preprocessing for detector in detectors}
+    Attributes:
+        paths: All files.
+        versions: Makes V pictures of an image; plain data, as all of a work.
+        n_versions: V.
+        batch_size: Pictures a network sees at once.
+    """
 
-    def part(self, paths: Sequence[str], rows: range, advance: Callable[[int], None]) -> pd.DataFrame:
+    paths: list[str]
+    versions: Versions
+    n_versions: int
+    batch_size: int
+
+    def part(
+        self, detectors: Sequence[Detector], tools: Tools, rows: range, advance: Advance
+    ) -> pd.DataFrame:
         """Scores of some images, one row each, with reasons for those that cannot be read."""
-        n, queues = len(rows), [_Queue(self, number, len(rows)) for number in range(len(self.detectors))]
+        n = len(rows)
+        ways = {fit_key(detector): detector.preprocessing for detector in detectors}
+        queues = [_Queue(detector, self.batch_size, n, self.n_versions) for detector in detectors]
         status, detail, contents = [OK] * n, [""] * n, [""] * n
-        for made in self._in_order(paths, rows):
+        for made in _Maker(self, list(ways.values()), tools).in_order(rows):
             at = made.row - rows.start
             contents[at] = made.content
             if isinstance(made.fitted, Unreadable):
                 status[at], detail[at] = made.fitted.reason, made.fitted.detail
             else:
-                ready = dict(zip(self.ways, made.fitted, strict=True))
-                for queue, detector in zip(queues, self.detectors, strict=True):
+                ready = dict(zip(ways, made.fitted, strict=True))
+                for queue, detector in zip(queues, detectors, strict=True):
                     queue.add(at, ready[fit_key(detector)])
             advance(1)
         scores = np.concatenate([queue.finished() for queue in queues], axis=1)
         found = pd.DataFrame(scores, columns=[f"score_{i}" for i in range(scores.shape[1])])
         return pd.DataFrame({"status": status, "detail": detail, "content": contents}).join(found)
 
-    def _in_order(self, paths: Sequence[str], rows: range) -> Iterator[_Made]:
+
+class _Maker:
+    """Makes the versions of images, for each way of preparing them."""
+
+    def __init__(self, work: VariantWork, ways: Sequence[Preprocessing], tools: Tools) -> None:
+        self.work, self.ways, self.tools = work, ways, tools
+
+    def in_order(self, rows: range) -> Iterator[_Made]:
         """Every image with its versions, a few made ahead of the networks."""
-        workers = self.options.workers or min(8, os.cpu_count() or 1)
+        workers, paths = self.tools.workers or min(8, os.cpu_count() or 1), self.work.paths
         pool = ThreadPoolExecutor(workers)
         try:
             waiting = iter(rows)
@@ -193,8 +198,8 @@ class _Scorer:
         content = hashlib.sha256(data).hexdigest()
         try:
             pixels, _ = decode(data, Path(path).name)
-            made = self.versions(row, pixels)
-            return _Made(row, content, [self._fitted(made, way) for way in self.ways.values()])
+            made = self.work.versions(row, pixels)
+            return _Made(row, content, [self._fitted(made, way) for way in self.ways])
         except PhotoError as error:
             return _Made(row, content, Unreadable(error.reason, str(error)))
         except ValueError as error:
@@ -202,16 +207,16 @@ class _Scorer:
 
     def _fitted(self, made: Sequence[Pixels], way: Preprocessing) -> Tensor:
         """uint8 [V, 3, S, S]."""
-        shown = (np.array(framed(pixels, way, self.finder)) for pixels in made)
+        shown = (np.array(framed(pixels, way, self.tools.finder)) for pixels in made)
         return torch.stack([fit(torch.from_numpy(one).permute(2, 0, 1), way) for one in shown])
 
 
 class _Queue:
     """Versions on their way to one detector, in full batches across images."""
 
-    def __init__(self, scorer: _Scorer, number: int, n: int) -> None:
-        self.detector, self.size = scorer.detectors[number], scorer.options.batch_size
-        self.scores = np.full((n, scorer.n_versions), np.nan)
+    def __init__(self, detector: Detector, size: int, n: int, n_versions: int) -> None:
+        self.detector, self.size = detector, size
+        self.scores = np.full((n, n_versions), np.nan)
         self.waiting: list[Tensor] = []
         self.places: list[int] = []
 

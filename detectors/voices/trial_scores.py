@@ -28,7 +28,7 @@ import torch
 
 from detectors.errors import EmptyDataset
 from detectors.progress import progress_bar
-from detectors.scoring.resume import Shards, run_key
+from detectors.scoring.resume import Shards, identity_of, run_key
 from detectors.scoring.score_table import OK
 from detectors.voices.verifier import Verifier, as_int16
 from pipelines.errors import ClipError
@@ -86,7 +86,7 @@ def score_trials(verifier: Verifier, trials: Trials, options: ScoringOptions | N
     table = kept.table.reset_index(drop=True)
     pairs = list(zip(table["clip_a"], table["clip_b"], strict=True))
     files = [f"{a}\n{b}" for a, b in pairs]
-    key = run_key([verifier], files, (options.batch_size, BATCHES_PER_SHARD, "trials"))
+    key = run_key(identity_of([verifier]), files, (options.batch_size, BATCHES_PER_SHARD, "trials"))
     shards, windows = Shards(options.work_dir, key, 1), _Windows(verifier, kept)
     per_shard, parts = options.batch_size * BATCHES_PER_SHARD, []
     with progress_bar("Scoring trials", len(pairs), options.progress) as advance:

@@ -206,8 +206,8 @@ class _Crew:
             lane.dismiss()
 
 
-def count_loss(lost: Counter[int], shard: int, how: str) -> None:
-    """Count a worker lost over a shard.
+def count_loss(lost: Counter[int], shard: int, how: str, what: str = "shard") -> None:
+    """Count a worker lost over a shard, or whatever else its piece of work is called.
 
     Raises:
         EngineError: it was one too many.
@@ -215,13 +215,12 @@ def count_loss(lost: Counter[int], shard: int, how: str) -> None:
     lost[shard] += 1
     if lost[shard] >= MAX_TRIES:
         raise EngineError(
-            f"shard {shard} took its worker down {MAX_TRIES} times ({how}; -9 often means out of memory); "
+            f"{what} {shard} took its worker down {MAX_TRIES} times ({how}; -9 often means out of memory); "
             "try fewer --workers or a smaller --batch-size; what was finished is kept"
         )
 
 
 def expected(name: str, message: str) -> ExpectedError:
     """An error that a worker told of, by its class's name."""
-    kind = getattr(errors, name, ExpectedError)
-    fault: ExpectedError = kind(message)
-    return fault
+    kind: type[ExpectedError] = getattr(errors, name, ExpectedError)
+    return kind.__new__(kind, message)  # some classes make their message of other arguments

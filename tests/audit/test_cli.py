@@ -224,6 +224,18 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
         (["run", "--scores", "s.csv", "--device", "cpu"],
          "error: Invalid value: --device cannot stand beside --scores: give one or the other "
          "(see audit run --help)"),
+        (["run", "--scores", "s.csv", "--engine", "ray"],
+         "error: Invalid value: --engine cannot stand beside --scores: give one or the other "
+         "(see audit run --help)"),
+        (["stress", "--detector", "x.pt", "--pairs", "p", "--workers", "2", "--gpus-per-worker", "0.5"],
+         "error: Invalid value: --workers, --gpus-per-worker go with --engine ray alone "
+         "(see audit stress --help)"),
+        (["benchmark", "--detector", "x.pt", "--data", "p", "--engine", "rai"],
+         "error: Invalid value for '--engine': 'rai' is none of local, ray; did you mean ray? "
+         "(see audit benchmark --help)"),
+        (["explain", "a.png", "--detector", "x.pt", "--engine", "ray", "--device", "cpu",
+          "--gpus-per-worker", "1"],
+         "error: --gpus-per-worker is 1, and --device cpu uses none; leave one out"),
         (["run", "--pairs", "p", "--images", "i"],
          "error: Invalid value: --pairs and --images name two data sets; give one (see audit run --help)"),
         (["run", "--detector", "x.pt", "--device", "gpu"],

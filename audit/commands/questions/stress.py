@@ -11,6 +11,12 @@ import typer
 from audit.commands import run_options as of
 from audit.commands.common import (
     THRESHOLDS,
+    CpusPerWorker,
+    Engine,
+    GpusPerWorker,
+    RayAddress,
+    RayWorkers,
+    cluster_from,
     command_line,
     complete,
     console,
@@ -22,6 +28,7 @@ from audit.commands.common import (
 
 
 def stress(
+    context: typer.Context,
     detector: Annotated[
         list[str],
         typer.Option(
@@ -49,6 +56,11 @@ def stress(
     device: of.RunDevice = "auto",
     batch_size: of.RunBatchSize = 32,
     include_seen: of.IncludeSeen = False,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    workers: RayWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
     threshold: Annotated[
         str,
         typer.Option(
@@ -85,17 +97,19 @@ def stress(
     from reports.pages.stress_page import headline, write_stress_page
 
     require_folder(out)
+    cluster = cluster_from(context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker)
     config = AuditConfig(
         attributes=tuple(attribute or ()), threshold=threshold, confidence=confidence, tolerance=tolerance,
         min_n=min_n, seed=seed,
     ).check()  # fmt: skip
     labelled = read_images(images or find_pairs(pairs))
-    loaded = [load_detector(name, device=device) for name in detector]
+    loaded = [load_detector(name, device="cpu" if cluster else device) for name in detector]
     names = unique_names([one.name for one in loaded], detector)
     loaded = [replace(one, name=name) for one, name in zip(loaded, names, strict=True)]
     result = run(
         loaded, labelled, out, config, transformations=transform or (), batch_size=batch_size,
-        include_seen=include_seen, command=command_line(), overwrite=overwrite, progress=not quiet,
+        include_seen=include_seen, cluster=cluster, command=command_line(), overwrite=overwrite,
+        progress=not quiet,
     )  # fmt: skip
     page = write_stress_page(out)
     if as_json:

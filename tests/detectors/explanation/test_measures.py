@@ -95,7 +95,7 @@ def test_a_method_that_finds_what_was_changed_is_trusted(fakes):
     rows = method_trust(measured)
     for row in rows:
         assert row["trusted"] and row["hit"] == 1 and row["hit_interval"][0] > 0.8 > row["area"] == 0.25
-        assert row["energy_gain_interval"][0] > 0.3 and row["deletion_gain_interval"][0] > 0
+        assert row["energy_gain_interval"][0] > 0.3
         assert abs(row["agreement"]) < 0.5
     groups = group_measures(measured, ["gender"])
     assert {(g["method"], g["group"]) for g in groups} == {
@@ -120,6 +120,13 @@ def test_a_map_that_random_weights_give_too_is_not_trusted(fakes):
     assert not is_trusted(measured.assign(agreement=0.9))
     assert not is_trusted(measured.head(5)), "never on a handful"
     assert is_trusted(measured.assign(agreement=float("nan"))), "a network of no weights we can draw"
+
+
+def test_a_fake_is_measured_alike_whatever_is_measured_beside_it(fakes):
+    """So that fakes can be shared out to many workers."""
+    detector = looking_at(*CORNER)
+    whole, alone = measure(detector, fakes, ["saliency"]), measure(detector, fakes.head(6), ["saliency"])
+    pd.testing.assert_frame_equal(whole.head(6), alone)
 
 
 def test_fakes_called_real_are_not_measured(fakes):

@@ -13,7 +13,8 @@ from detectors.errors import TrainingError, UnknownArchitecture
 from detectors.models import architectures as zoo
 from detectors.models.checkpoint import load_checkpoint
 from detectors.models.networks import HighPass, PowerSpectrum
-from detectors.scoring.engine import Options, score_images
+from detectors.scoring.engine import score_images
+from detectors.scoring.options import Options
 from detectors.training.learner import ImageLearner
 from detectors.training.settings import Settings
 from detectors.training.train_detector import train

@@ -10,7 +10,8 @@ from detectors.data.datasets import read_images
 from detectors.data.image_batches import read_batches
 from detectors.errors import EmptyDataset
 from detectors.scoring.dataset_scores import SEEN, leave_out_seen
-from detectors.scoring.engine import Options, score_images
+from detectors.scoring.engine import score_images
+from detectors.scoring.options import Options
 
 
 def test_photos_it_learned_from_are_left_out_and_counted(checkpoint, pairs_dir):
@@ -82,19 +83,19 @@ def test_several_detectors_decode_once_and_score_as_alone(checkpoint, pairs_fact
 def test_interrupted_run_continues_and_gives_the_same_bytes(checkpoint, pairs_factory, tmp_path, monkeypatch):
     from detectors.scoring import engine
 
-    monkeypatch.setattr(engine, "BATCHES_PER_SHARD", 2)
+    monkeypatch.setattr(engine, "BATCHES_PER_PART", 2)
     images = read_images(pairs_factory(12, 8))
     detector = load_detector(checkpoint)
     whole = score_images([detector], images, Options(batch_size=3, progress=False))[0]
-    score_paths, calls = engine._score_paths, []
+    score_part, calls = engine.ImageWork.part, []
 
     def stop_at_third(*arguments):
         calls.append(1)
         if len(calls) == 3:
             raise RuntimeError("power cut")
-        return score_paths(*arguments)
+        return score_part(*arguments)
 
-    monkeypatch.setattr(engine, "_score_paths", stop_at_third)
+    monkeypatch.setattr(engine.ImageWork, "part", stop_at_third)
     options = Options(batch_size=3, progress=False, work_dir=tmp_path / "work")
     with pytest.raises(RuntimeError, match="power cut"):
         score_images([detector], images, options)

@@ -17,8 +17,9 @@ from detectors.data.preprocessing import Preprocessing
 from detectors.models.detector import Detector, Output
 from detectors.models.loading import load_detector
 from detectors.scoring import engine, resume
-from detectors.scoring.engine import Options, score_images
-from detectors.scoring.resume import run_key
+from detectors.scoring.engine import score_images
+from detectors.scoring.options import Options
+from detectors.scoring.resume import identity_of, run_key
 
 N_IMAGES, SIDE_PX = 8, 8
 
@@ -129,7 +130,7 @@ def test_resuming_after_any_change_equals_a_clean_run(change, tmp_path_factory):
 
 def interrupted(detectors, images, options, stop_after):
     """Score until `stop_after` parts are done, then lose power."""
-    whole, calls = engine._score_paths, []
+    whole, calls = engine.ImageWork.part, []
 
     def stops(*arguments):
         calls.append(1)
@@ -138,15 +139,15 @@ def interrupted(detectors, images, options, stop_after):
         return whole(*arguments)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCut, match=r"^$"):
-        patch.setattr(engine, "BATCHES_PER_SHARD", 1)
-        patch.setattr(engine, "_score_paths", stops)
+        patch.setattr(engine, "BATCHES_PER_PART", 1)
+        patch.setattr(engine.ImageWork, "part", stops)
         score_images(detectors, images, options)
 
 
 @pytest.fixture
 def cut(tmp_path, monkeypatch):
     """A run of eight images in parts of two, interrupted after two parts."""
-    monkeypatch.setattr(engine, "BATCHES_PER_SHARD", 1)
+    monkeypatch.setattr(engine, "BATCHES_PER_PART", 1)
     names = [f"{i}.bmp" for i in range(N_IMAGES)]
     for i, name in enumerate(names):
         picture(tmp_path / name, i)
@@ -160,8 +161,8 @@ def cut(tmp_path, monkeypatch):
 
 
 def n_parts_scored(monkeypatch, detectors, images, options):
-    whole, calls = engine._score_paths, []
-    monkeypatch.setattr(engine, "_score_paths", lambda *a: (calls.append(1), whole(*a))[1])
+    whole, calls = engine.ImageWork.part, []
+    monkeypatch.setattr(engine.ImageWork, "part", lambda *a: (calls.append(1), whole(*a))[1])
     score_images(detectors, images, options)
     return len(calls)
 
@@ -189,15 +190,21 @@ def test_a_damaged_part_is_scored_again(cut, monkeypatch):
 
 
 def test_other_libraries_and_threads_are_another_run(monkeypatch):
-    here = run_key([detector()], ["a"], ("float32",))
+    def key(how="float32"):
+        return run_key(identity_of([detector()]), ["a"], (how,))
+
+    here = key()
     monkeypatch.setattr(resume.metadata, "version", lambda name: "0.0.1")
-    assert run_key([detector()], ["a"], ("float32",)) != here
+    assert key() != here
     monkeypatch.undo()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
-    assert run_key([detector()], ["a"], ("float32",)) != here
+    assert key() != here
     monkeypatch.undo()
-    assert run_key([detector()], ["a"], ("float32",)) == here
-    assert run_key([detector()], ["a"], ("auto",)) != here
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another processor")
+    assert key() != here
+    monkeypatch.undo()
+    assert key() == here
+    assert key("auto") != here
 
 
 def test_options_of_a_loaded_file_are_part_of_its_fingerprint(tmp_path):

@@ -10,7 +10,8 @@ from detectors import load_detector
 from detectors.data.datasets import read_images
 from detectors.errors import DatasetNotFound
 from detectors.scoring.dataset_scores import score_files, score_pairs
-from detectors.scoring.engine import Options, autocast_is_close, score_images
+from detectors.scoring.engine import autocast_is_close, score_images
+from detectors.scoring.options import Options
 from detectors.scoring.score_table import SCORE_COLUMNS, write_score_table
 
 

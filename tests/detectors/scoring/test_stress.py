@@ -18,7 +18,8 @@ from audit.runs.stress_run import stress, stressed_of
 from detectors import load_detector
 from detectors.data.datasets import read_images
 from detectors.data.transformations import transform
-from detectors.scoring.engine import Options, score_images
+from detectors.scoring.engine import score_images
+from detectors.scoring.options import Options
 from detectors.scoring.stress_scores import stress_scores
 from detectors.scoring.variant_scores import NO_SCORE, NO_VERSION
 from reports.errors import RecordFormatError, RunNotFound
@@ -109,7 +110,7 @@ def test_an_interrupted_run_ends_like_a_clean_one(checkpoint, pairs_factory, tmp
     options = Options(progress=False, work_dir=tmp_path / "work")
     clean = stress_scores([detector], images, ["jpeg"], 0, QUIET)[0]
     calls = []
-    part = module._Scorer.part
+    part = module.VariantWork.part
 
     def dies_after_two(self, *arguments):
         calls.append(1)
@@ -117,7 +118,7 @@ def test_an_interrupted_run_ends_like_a_clean_one(checkpoint, pairs_factory, tmp
             raise KeyboardInterrupt
         return part(self, *arguments)
 
-    monkeypatch.setattr(module._Scorer, "part", dies_after_two)
+    monkeypatch.setattr(module.VariantWork, "part", dies_after_two)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         stress_scores([detector], images, ["jpeg"], 0, options)[0]
     assert len(list((tmp_path / "work").rglob("*.parquet"))) == 2
