@@ -57,7 +57,7 @@ def joined(address: str | None) -> Iterator[Any]:
         yield ray
         return
     try:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False)
+        ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level=logging.WARNING)
     except (ConnectionError, ValueError) as fault:
         raise EngineError(f"no Ray cluster answers at {address}: {fault}") from fault
     except (
