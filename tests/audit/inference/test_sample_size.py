@@ -38,6 +38,14 @@ def test_a_gap_as_seen_is_measured_from_the_tolerance():
     assert images_if_as_seen((0.05, 0.055), 2, 0.02, 0.05, 1) > 1000
 
 
+def test_a_small_gap_must_lie_inside_in_each_of_all_tests():
+    """One-sided, and not divided among pairs: of 14 tests, sharper than the 95 % limits of two groups."""
+    rates, p = (0.05, 0.055), 0.05 * 0.95 + 0.055 * 0.945
+    for n_tests, z in ((1, norm.ppf(0.975)), (14, norm.isf(0.05 / 14))):
+        wanted = p * ((z + norm.ppf(0.9)) / (0.02 - 0.005)) ** 2
+        assert images_if_as_seen(rates, 2, 0.02, 0.05, n_tests) == math.ceil(wanted)
+
+
 @pytest.mark.parametrize("high", [0.066, 0.07, 0.074])
 def test_near_the_tolerance_there_is_no_number(high):
     assert images_if_as_seen((0.05, high), 2, 0.02, 0.05, 1) is None

@@ -55,6 +55,19 @@ def test_pairs_narrow_or_widen_but_do_not_move(simulate):
     assert paired.auc_interval[1] - paired.auc_interval[0] < single.auc_interval[1] - single.auc_interval[0]
 
 
+def test_copies_of_images_narrow_nothing_however_coarse_the_scores(simulate):
+    """Many images score exactly what the threshold of the equal error rate is, and count as flagged there."""
+    once = simulate(400).drop(columns=["pair_id", "image_id"])
+    once = once.assign(score=once["score"].round(), person=[f"p{i}" for i in range(len(once))])
+    found = []
+    for frame in (once, once.loc[once.index.repeat(4)].reset_index(drop=True)):
+        table = score_table(frame, AuditConfig(attributes=["race"], unit_column="person"))
+        found.append(score_measures(SortedScores.of(table), table.cells.grouping([0]), Z))
+    for one, copies in zip(*found, strict=True):
+        assert copies.eer == pytest.approx(one.eer)
+        assert copies.eer_interval == pytest.approx(one.eer_interval, abs=0.003)
+
+
 def test_group_of_one_class(simulate):
     frame = simulate(100)
     frame = frame[(frame["race"] != "C") | (frame["label"] == 0)]
