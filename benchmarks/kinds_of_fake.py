@@ -82,7 +82,7 @@ def contact_sheets(folder: Path, out: Path, n_faces: int = 48) -> list[Path]:
             for pair in chosen[start : start + FACES_A_SHEET]
         ]
         sheets.append(out.with_name(f"{out.name}-{start // FACES_A_SHEET + 1}.jpg"))
-        _sheet(folder, names).save(sheets[-1], quality=85)
+        _sheet(folder, names).save(sheets[-1], quality=64, optimize=True, progressive=True)
     return sheets
 
 

@@ -86,6 +86,8 @@ class Standardised:
     def degrees_of_freedom(self) -> float:
         """Of the difference's standard error (Welch and Satterthwaite)."""
         parts = [v / max(n - 1, 1e-9) ** 0.5 for v, n in zip(self.variances, self.worth, strict=True)]
+        if not any(parts):  # no image was wrong, or all were
+            return max(min(self.worth) - 1, 1.0)
         return sum(self.variances) ** 2 / sum(part**2 for part in parts)
 
     def interval(self, z: float) -> tuple[float, float]:
@@ -96,13 +98,16 @@ class Standardised:
         """
         z = float(-stdtrit(self.degrees_of_freedom, ndtr(-z)))
         (p, q), (low1, high1), (low2, high2) = self.rates, *self._wilson(z)
-        r = self.covariance / math.sqrt(self.variances[0] * self.variances[1])
+        spread = math.sqrt(self.variances[0] * self.variances[1])
+        r = self.covariance / spread if spread > 0 else 0.0
         down = (p - low1) ** 2 - 2 * r * (p - low1) * (high2 - q) + (high2 - q) ** 2
         up = (high1 - p) ** 2 - 2 * r * (high1 - p) * (q - low2) + (q - low2) ** 2
         return p - q - math.sqrt(max(down, 0.0)), p - q + math.sqrt(max(up, 0.0))
 
     def _wilson(self, z: float) -> list[tuple[float, float]]:
-        found = [wilson(p, p * (1 - p) / v, z) for p, v in zip(self.rates, self.variances, strict=True)]
+        """Limits of both rates; of one without variance, 0 or 1, those of as many images as it is worth."""
+        told = zip(self.rates, self.variances, self.worth, strict=True)
+        found = [wilson(p, p * (1 - p) / v if v > 0 else n, z) for p, v, n in told]
         return [(float(low), float(high)) for low, high in found]
 
 

@@ -181,3 +181,12 @@ def test_any_data_give_a_reason_or_an_interval_around_the_estimate(seed, n, shif
         assert -1 <= low <= found.difference <= high <= 1 and low < high
     else:
         assert "cannot be separated" in found
+
+
+def test_groups_without_an_error_have_an_interval_as_wide_as_their_images_allow():
+    """0 of 40 beside 0 of 90: no variance can be estimated, and the difference is not known to be 0."""
+    none = Standardised((0.0, 0.0), (0.0, 0.0), 0.0, (40.0, 90.0))
+    low, high = none.interval(Z)
+    assert -0.06 < low < -0.03 and 0.07 < high < 0.12
+    one_sided = Standardised((0.0, 0.1), (0.0, 0.001), 0.0, (40.0, 90.0)).interval(Z)
+    assert one_sided[0] < -0.1 < one_sided[1]
