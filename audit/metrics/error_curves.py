@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from audit.data.counts import Floats, Ints, Numbers
-from audit.data.spans import row_dtype, spans
+from audit.data.spans import gathered, row_dtype, spans
 from audit.inference.proportion_intervals import exact
 from audit.metrics.rates import divide
 
@@ -124,9 +124,10 @@ def error_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats | None = 
     fakes_below = np.zeros(n + 1, dtype=kind)
     np.cumsum(fake, dtype=kind, out=fakes_below[1:])
     n_fake = int(fakes_below[-1])
-    start = _starts(score)
-    thresholds = _with_end(score if start is None else score[start[:-1]])
-    missed = fakes_below if start is None else fakes_below[start]
+    start = starts(score)
+    thresholds = _with_end(score, start)
+    missed = fakes_below if start is None else gathered(fakes_below, start)
+    del fakes_below
     flagged = np.arange(n + 1, dtype=kind) if start is None else start
     np.subtract(missed, flagged, out=flagged)
     flagged += n - n_fake
@@ -139,7 +140,7 @@ def error_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats | None = 
     )
 
 
-def _starts(score: Floats) -> NDArray[np.integer] | None:
+def starts(score: Floats) -> NDArray[np.integer] | None:
     """int [m + 1], where each distinct score begins, and the end; None where all are distinct."""
     new = np.ones(len(score) + 1, dtype=bool)
     np.not_equal(score[1:], score[:-1], out=new[1:-1])
@@ -149,11 +150,13 @@ def _starts(score: Floats) -> NDArray[np.integer] | None:
     return np.concatenate(found, dtype=row_dtype(len(score)), casting="same_kind")
 
 
-def _with_end(thresholds: Floats) -> Floats:
-    """Thresholds and one just above the last."""
-    ended = np.empty(len(thresholds) + 1)
-    ended[:-1] = thresholds
-    ended[-1] = np.nextafter(thresholds[-1], np.inf)
+def _with_end(score: Floats, start: NDArray[np.integer] | None) -> Floats:
+    """The distinct scores, and a threshold just above the last."""
+    n = len(score) if start is None else len(start) - 1
+    ended = np.empty(n + 1)
+    for part in spans(n):
+        ended[part] = score[part] if start is None else score[start[part]]
+    ended[-1] = np.nextafter(score[-1], np.inf)
     return ended
 
 

@@ -43,6 +43,7 @@ from audit.data.spans import SPAN, gathered, row_dtype, spans, tallied
 from audit.data.unit_totals import LEAST_UNITS
 from audit.metrics.auc import auc_interval
 from audit.metrics.curves_by_group import SortedScores
+from audit.metrics.error_curves import starts
 from audit.schema.result import ScoreShift
 
 
@@ -210,16 +211,11 @@ class Ties:
         Args:
             score: float64 [n], ascending, n >= 1.
         """
-        n, kind = len(score), row_dtype(len(score))
-        new = np.ones(n + 1, dtype=bool)
-        np.not_equal(score[1:], score[:-1], out=new[1:-1])
-        if new.all():
-            return cls(n)
-        start = np.flatnonzero(new)
+        start = starts(score)
+        if start is None:
+            return cls(len(score))
         times = np.diff(start)
-        return cls(
-            n, np.repeat(start[:-1].astype(kind), times), np.repeat((start[1:] - 1).astype(kind), times)
-        )
+        return cls(len(score), np.repeat(start[:-1], times), np.repeat(start[1:] - 1, times))
 
     def compare(self, own: NDArray[np.integer]) -> Sample:
         """A group against all others.
