@@ -34,6 +34,7 @@ from audit.commands import score as scoring
 from audit.commands import train as training
 from audit.commands.common import errors, typed
 from audit.commands.questions import mitigate, shortcuts, stress
+from audit.commands.voices import trials
 from detectors import errors as detector_errors
 from pipelines import errors as pipeline_errors
 from pipelines import places
@@ -61,6 +62,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
         stress.stress, shortcuts.shortcuts, show.report,
     ),
     "Make pairs": (pairs.generate_pairs, pairs.import_pairs, pairs.export_pairs, pairs.unpack_pairs),
+    "Make trials of voices": (trials.generate_trials,),
     "Detectors": (
         training.train, experiments.sweep, experiments.experiments, scoring.score, scoring.check,
         explaining.explain, serve.serve,

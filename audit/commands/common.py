@@ -148,13 +148,15 @@ def refuse_typed(context: typer.Context, others: Mapping[str, str], why: str) ->
     Raises:
         typer.BadParameter: Naming those that were typed.
     """
-    typed_too = [
-        option
-        for name, option in others.items()
-        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    ]
+    typed_too = [option for name, option in others.items() if is_typed(context, name)]
     if typed_too:
         raise typer.BadParameter(f"{', '.join(typed_too)} {why}")
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether a parameter stands on the command line, and does not merely have its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 WITH_RAY = {

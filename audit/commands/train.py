@@ -1,4 +1,4 @@
-"""`audit train`: a detector from labelled images."""
+"""`audit train`: a detector from labelled images, or a speaker verifier from trials."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from audit.commands.common import (
     command_line,
     complete,
     complete_arch,
+    is_typed,
+    refuse_typed,
     require_file,
     say,
     show,
@@ -28,6 +30,19 @@ SCHEDULES = ("cosine", "step", "exponential", "none")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 FACES = ("as is", "crop", "level")
 FAIR = ("none", "reweight", "resample", "dag", "daw", "group-dro", "adversarial")
+TASKS = ("fake-face", "speaker-verification")
+FOR_IMAGES = {
+    "group_by": "--group-by", "head_factor": "--head-factor", "freeze_body": "--freeze-body",
+    "imagenet": "--imagenet", "augment": "--augment", "size_px": "--size-px", "face": "--face",
+    "gray": "--gray", "by_kind": "--by-kind", "fair": "--fair", "fair_by": "--fair-by",
+    "augment_data": "--augment-data", "fractions": "--fractions",
+}  # fmt: skip
+"""Options that mean nothing to a verifier of voices, as typed."""
+FOR_ALL = (
+    "epochs", "batch_size", "optimiser", "learning_rate", "schedule", "weight_decay", "label_smoothing",
+    "precision", "patience", "devices", "seed",
+)  # fmt: skip
+"""Options that mean the same to both; a verifier has its own defaults."""
 DATA, TRAINING, INPUT, FAIRNESS = "Data", "Training", "Input of the network", "Fairness"
 
 Arch = Annotated[
@@ -44,6 +59,24 @@ Data = Annotated[
         help="A pairs dataset, a folder with real/ and fake/ (also below train/, valid/, test/), or a table; "
         "repeat to combine, with =WEIGHT. Default: ./pairs.",
         metavar="PATH", rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        help="fake-face, or speaker-verification: --arch is then alexnet-pair, resnet-pair or siamese (the "
+        "default), --data a trials folder (./trials), and what is not said has the architecture's own value.",
+        metavar="NAME", callback=chosen_from(TASKS), autocompletion=complete(TASKS),
+    ),
+]  # fmt: skip
+RandomSplit = Annotated[
+    bool,
+    typer.Option(
+        "--random-split",
+        help="With --task speaker-verification: train a second time with trials instead of speakers dealt to "
+        "the parts, to say what that would flatter.",
+        rich_help_panel=DATA,
     ),
 ]  # fmt: skip
 GroupBy = Annotated[
@@ -170,9 +203,12 @@ AugmentData = Annotated[
 
 
 def train(
+    context: typer.Context,
     arch: Arch = "resnet50",
+    task: TaskOption = "fake-face",
     data: Data = None,
     group_by: GroupBy = None,
+    random_split: RandomSplit = False,
     out: Out = None,
     epochs: Epochs = 10,
     batch_size: StepSize = 32,
@@ -203,8 +239,20 @@ def train(
 ) -> None:
     """Train a detector; both halves of a pair stay in one part, and a held-out part is kept for the audit.
 
-    The checkpoint remembers which source photos it learned from: `audit run` leaves those out.
+    The checkpoint remembers which source photos it learned from: `audit run` leaves those out. With --task
+    speaker-verification it is a verifier, and speakers are what stays in one part.
     """
+    if task == "speaker-verification":
+        from audit.commands.voices.verifier import train_verifier
+
+        refuse_typed(context, FOR_IMAGES, "is for images, and does not go with --task speaker-verification")
+        settings = {name: context.params[name] for name in FOR_ALL if is_typed(context, name)}
+        train_verifier(
+            arch if is_typed(context, "arch") else None, data, out, settings, random_split=random_split,
+            device=device, overwrite=overwrite, quiet=quiet,
+        )  # fmt: skip
+        return
+    refuse_typed(context, {"random_split": "--random-split"}, "goes with --task speaker-verification")
     require("audit train", "images", "train")
     from detectors.api import train as run
 

@@ -179,11 +179,15 @@ def _of_part(
 ) -> pd.DataFrame:
     """Up to n trials, in random order; same and different in the proportion asked for."""
     speaker = dict(zip(clips["clip_id"], clips["speaker"], strict=True))
-    same = _same_pairs(clips, round(n * share), random)
-    n_different = min(n - round(n * share), round(len(same) * (1 - share) / share))
+    n_same = round(n * share)
+    n_different = n - n_same
+    same = _same_pairs(clips, n_same, random)
+    if len(same) < n_same:
+        n_different = round(len(same) * (1 - share) / share)
     different = _different_pairs(clips, cells, n_different, hard_share, random)
-    n_same = round(len(different) * share / (1 - share))
-    pairs = [*same[: max(1, n_same)], *different]
+    if len(different) < n_different:
+        same = same[: max(1, round(len(different) * share / (1 - share)))]
+    pairs = [*same, *different]
     rows = []
     for place in random.permutation(len(pairs)):
         a, b = pairs[place] if random.random() < 0.5 else pairs[place][::-1]

@@ -14,6 +14,7 @@ was replaced is noticed when it is scored.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,8 @@ PROVENANCE: Final = "provenance.json"
 VERSION: Final = 1
 NEEDED: Final = ("clip_a", "clip_b", "speaker_a", "speaker_b", "same")
 _NOTES_KEPT: Final = 50
+Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+"""From how much there is to do to a context that is told of each step."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def generate_trials(
     max_clips: int | None = 50,
     overwrite: bool = False,
     workers: int | None = None,
-    advance: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda total: nullcontext(lambda n: None),
 ) -> Trials:
     """Read clips, look at each, make trials, and write the folder.
 
@@ -94,7 +97,7 @@ def generate_trials(
         max_clips: Of each speaker draw so many; None for all.
         overwrite: Replace another trials folder.
         workers: Threads that read.
-        advance: Told how many clips were looked at, of how many.
+        progress: Given the number of clips, a context that is told of each that was looked at.
 
     Returns:
         What was written.
@@ -109,8 +112,8 @@ def generate_trials(
         if limit is not None and limit < 2:
             raise SettingError(f"{name} is {limit}; it must be 2 or more")
     clips = chosen(read_clips(place, labels), max_speakers, max_clips, settings.seed)
-    done = iter(range(1, len(clips.table) + 1))
-    checked = check_clips(clips, listening, workers, lambda n: advance(next(done), len(clips.table)))
+    with progress(len(clips.table)) as advance:
+        checked = check_clips(clips, listening, workers, advance)
     usable = checked[checked["status"] == OK]
     if usable.empty:
         first = checked.iloc[0]

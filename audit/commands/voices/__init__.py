@@ -1,0 +1,1 @@
+"""Commands about voices: trials from clips, the training of verifiers, the demo."""
