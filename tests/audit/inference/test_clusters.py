@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from audit.data.unit_totals import unit_totals
-from audit.inference.clusters import half_sum_worth_by_units, unit_equality_test, worth
+from audit.inference.clusters import TAIL, believed, half_sum_worth_by_units, unit_equality_test, worth
 
 
 def drawn(sizes, rates, together, n_each, rng, fake=False):
@@ -19,6 +20,12 @@ def drawn(sizes, rates, together, n_each, rng, fake=False):
     unit = np.repeat(np.arange(len(group)), n_each)
     wrong = rng.random(len(unit)) < chance[unit]
     return unit_totals(unit, group[unit], len(sizes), np.full(len(unit), fake), wrong, None)
+
+
+def test_few_erring_units_are_believed_as_far_as_students_tail_reaches():
+    found = believed(np.array([0, 1, 2, 3, 11, 10**6]))
+    tails = stats.t.isf(TAIL, [1, 2, 10, 10**6 - 1])
+    assert found == pytest.approx([0, 0, *(stats.norm.isf(TAIL) / tails) ** 2])
 
 
 def test_single_images_are_worth_what_they_count():
