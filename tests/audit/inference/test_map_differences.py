@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 
-from audit.inference.map_differences import map_differences
+from audit.inference.map_differences import _welch, map_differences
 from reports.text.explanation_text import difference_sentences
 
 
@@ -15,6 +16,13 @@ def drawn(rng, n: int, planted: float = 0.0):
     weights = rng.gamma(4.0, size=(n, 7)) * np.linspace(0.5, 2, 7)
     weights[:, 3] *= 1 + planted * (groups == "b")
     return weights / weights.sum(1, keepdims=True), list(groups)
+
+
+def test_the_statistic_is_welchs_of_scipy():
+    shares, groups = drawn(np.random.default_rng(1), 60, planted=0.5)
+    members = np.stack([np.array(groups) == name for name in "abc"])
+    wanted = [ttest_ind(shares[own], shares[~own], equal_var=False).statistic for own in members]
+    np.testing.assert_allclose(_welch(members.astype(float), shares), wanted, rtol=1e-9)
 
 
 def test_a_difference_that_is_none_is_named_in_at_most_one_of_twenty():
