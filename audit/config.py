@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from audit.errors import ConfigError
+from audit.task import TASKS, TaskName
 
 PREFERRED_ATTRIBUTES = ("age", "gender", "race")
 """Audited, in this order, where no attribute is named and these columns are present."""
@@ -38,7 +39,7 @@ READ_AS = {
     "decimal": "before the fraction of a number: . or ,",
     "encoding": "of the text, such as utf-8, cp1252, utf-16",
     "percent": "yes: scores are percentages; no",
-    "higher": "fake or real: what a higher score means",
+    "higher": "fake or real (of trials: same or different): what a higher score means",
     "real": "the label that means real; all others are fakes",
     "missing": "words that mean no value, separated by commas",
 }
@@ -89,6 +90,7 @@ class AuditConfig:
             for no limit. Judged by upper limits that hold together (`audit.judge.rate_limits`).
         max_fnr: The same for the FNR.
         read_as: How a score file is written, where it is not guessed rightly: keys of `READ_AS`.
+        task: What is audited (`audit.task`): names classes and errors, and how a table is read.
     """
 
     attributes: Sequence[str] = ()
@@ -112,6 +114,7 @@ class AuditConfig:
     max_fpr: float | None = None
     max_fnr: float | None = None
     read_as: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    task: TaskName = "fake-face"
 
     def __post_init__(self) -> None:
         for name in ("attributes", "controls"):
@@ -175,6 +178,7 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
             not (config.independent and config.unit_column),
             f"--independent and --unit-column {config.unit_column} contradict each other",
         ),
+        *_task_rules(config),
         _threshold_rule(config.threshold),
         *[
             (limit is None or 0 < limit < 1, f"{name} {limit} is not between 0 and 1")
@@ -188,6 +192,36 @@ def _rules(config: AuditConfig) -> list[tuple[bool, str]]:
         *[_attribute_rule(name) for name in names],
         *[_reading_rule(key, value) for key, value in config.read_as.items()],
         *[_bins_rule(name, edges) for name, edges in config.bins.items()],
+    ]
+
+
+def _task_rules(config: AuditConfig) -> list[tuple[bool, str]]:
+    """The task is known, and what is asked makes sense for it."""
+    task = TASKS.get(config.task)
+    if task is None:
+        return [(False, f"no task is called '{config.task}'; there are {', '.join(TASKS)}")]
+    return [
+        *[
+            (config.criterion != name, f"criterion {name} makes no sense for {task.name}: {why}")
+            for name, why in task.without_criteria
+        ],
+        *[
+            (not (task.of_trials and given), f"{option} makes no sense for {task.name}: {why}")
+            for option, given, why in (
+                ("--unit-column", config.unit_column not in (None, "speaker"), "its units are the speakers"),
+                ("--independent", config.independent, "a speaker is in many trials"),
+                (
+                    "--control",
+                    bool(config.controls),
+                    "an impostor trial has two speakers, which no adjustment for a column allows for yet",
+                ),
+            )
+        ],
+        (
+            config.read_as.get("higher")
+            in ({None, "same", "different"} if task.of_trials else {None, "fake", "real"}),
+            f"--read higher={config.read_as.get('higher')} makes no sense for {task.name}",
+        ),
     ]
 
 
@@ -208,7 +242,11 @@ def _reading_rule(key: str, value: str) -> tuple[bool, str]:
     """One setting of `read_as`."""
     if key not in READ_AS:
         return False, f"no way of reading is called '{key}'; there are {', '.join(READ_AS)}"
-    allowed = {"decimal": (".", ","), "percent": ("yes", "no"), "higher": ("fake", "real")}.get(key)
+    allowed = {
+        "decimal": (".", ","),
+        "percent": ("yes", "no"),
+        "higher": ("fake", "real", "same", "different"),
+    }.get(key)
     if key == "encoding":
         return _known_encoding(value), f"no encoding is called '{value}'; utf-8, cp1252 and utf-16 are usual"
     if key == "separator":
@@ -258,7 +296,7 @@ class ThresholdRule:
 
 
 def parse_rule(text: float | str) -> ThresholdRule:
-    """Read what `--threshold` accepts.
+    """Read what `--threshold` accepts; "fmr" and "fnmr" of a verifier are "fpr" and "fnr".
 
     Raises:
         ConfigError: If it is neither a finite number nor a rule.
@@ -267,6 +305,7 @@ def parse_rule(text: float | str) -> ThresholdRule:
     ('fpr=0.01', 'fpr<=0.01@95%')
     """
     words = str(text).strip().lower().replace(" ", "")
+    words = words.replace("fnmr", "fnr").replace("fmr", "fpr")  # as other tasks call the same two rates
     promise = re.fullmatch(r"(fpr|fnr)<=([^@]+)@([^%]+)%", words)
     name, _, level = words.partition("=")
     try:

@@ -18,10 +18,11 @@ from functools import partial
 import calibration_audits
 import calibration_criteria
 import calibration_scores
+import calibration_trials
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
-from study import AT_LEAST, AT_MOST, EXACT, REPORT, Sizes, Study, clustered, run
+from study import AT_LEAST, AT_MOST, EXACT, REPORT, Sizes, Study, clustered, run, unit_verdict
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.counts import Counts, count, of_units
@@ -59,7 +60,7 @@ from audit.metrics.operating_point import pick_threshold
 from audit.runs.align_runs import Run
 from audit.runs.compare_runs import paired_tests
 from audit.runs.score_audit import audit_scores
-from audit.schema.result import AuditResult, Measures, Verdict
+from audit.schema.result import AuditResult, Measures
 
 Z = z_value(0.95)
 ALPHA = 0.05
@@ -528,15 +529,6 @@ def control_inseparable(
 ) -> float:
     """How often the answer is "cannot be separated"."""
     return float(np.mean([isinstance(standardised(n, shift, shape, 0.0, rng), str) for _ in range(n_sim)]))
-
-
-def unit_verdict(counts: Counts, rng: np.random.Generator) -> Verdict:
-    """One attribute and one rate of images that share units."""
-    n = fpr_worth(counts)
-    names, rates = [str(g) for g in range(len(n))], counts.fp / counts.n_real
-    evidence = Evidence(counts, 499, (int(rng.integers(2**31)),))
-    question = Question("a", "fpr", names, rates * n, n, 0, evidence, counts.images[:, [1, 0]])
-    return judge([question], AuditConfig(n_boot=499))[0]
 
 
 def unit_share(
@@ -1061,6 +1053,7 @@ SEEDED = [
     *enumerate(calibration_scores.STUDIES, 10_000),
     *enumerate(calibration_criteria.STUDIES, 20_000),
     *enumerate(calibration_audits.STUDIES, 30_000),
+    *enumerate(calibration_trials.STUDIES, 40_000),
 ]
 """Every row with its seed."""
 

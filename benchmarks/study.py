@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audit.config import AuditConfig
 from audit.data.counts import Counts, of_units
 from audit.data.unit_totals import unit_totals
+from audit.inference.effective_sample_size import fpr_worth
+from audit.judge.verdicts import Question, judge
+from audit.metrics.disparity_intervals import Evidence
+from audit.schema.result import Verdict
 
 Simulate = Callable[[int, np.random.Generator], float]
 
@@ -44,3 +49,12 @@ def clustered(
     unit = np.repeat(np.arange(len(group)), n_each)
     wrong = rng.random(len(unit)) < chance[unit]
     return of_units(unit_totals(unit, group[unit], len(sizes), np.zeros(len(unit), bool), wrong, None))
+
+
+def unit_verdict(counts: Counts, rng: np.random.Generator) -> Verdict:
+    """One attribute and one rate of images that share units."""
+    n = fpr_worth(counts)
+    names, rates = [str(g) for g in range(len(n))], counts.fp / counts.n_real
+    evidence = Evidence(counts, 499, (int(rng.integers(2**31)),))
+    question = Question("a", "fpr", names, rates * n, n, 0, evidence, counts.images[:, [1, 0]])
+    return judge([question], AuditConfig(n_boot=499))[0]

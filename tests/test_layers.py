@@ -24,8 +24,8 @@ ROOMS = {
         "voices", "api",
     ],
     "audit": [
-        "errors", "config", "schema", "data", "inference", "metrics", "judge", "mitigation", "wording",
-        "runs", "verification", "api", "serving", "commands", "cli",
+        "errors", "task", "config", "schema", "data", "inference", "metrics", "judge", "mitigation",
+        "wording", "runs", "verification", "api", "serving", "commands", "cli",
     ],
     "reports": ["errors", "run_files", "text", "tables", "figures", "pages"],
 }  # fmt: skip

@@ -20,6 +20,7 @@ from audit.errors import ConfigError
 from audit.runs.run_folder import refuse_other_request
 from audit.runs.score_audit import Extras, audit_score_file, audit_table
 from audit.schema.result import Provenance
+from audit.task import task_named
 from pipelines.place_urls import is_url
 from pipelines.places import local
 
@@ -41,6 +42,7 @@ def audit_scores(
     out: str | Path | None = None,
     overwrite: bool = False,
     detector: str | Mapping[str, Any] | None = None,
+    source: Mapping[str, Any] | None = None,
     command: str = "",
     config: AuditConfig | None = None,
     **options: Unpack[AuditOptions],
@@ -48,12 +50,15 @@ def audit_scores(
     """Audit a table of scores: one row an image, with label, score and the columns to audit.
 
     Args:
-        scores: A DataFrame, or a CSV or Parquet file. label: 1 = fake; score: higher = more fake.
+        scores: A DataFrame, or a CSV or Parquet file. label: 1 = fake; score: higher = more fake. With
+            task="speaker-verification" one row a trial of two clips, see `audit.data.trials`.
         attributes: Columns to audit, or the one to audit; by default age, gender and race.
         out: Run folder for `audit.json` and `scores.parquet`; without it the result is in memory alone.
             It and the file may be in a store, such as s3://bucket/runs/a.
         overwrite: Replace another run in the folder.
         detector: Its name, or a mapping with name and version, for the record.
+        source: What is known of the data, for the record; {"kind": "rendered"} where a program made them, as
+            the report then says.
         command: The command line, for the record.
         config: Options as one object; what is named beside it changes it.
         **options: Fields of `AuditConfig`: threshold, tolerance, confidence, seed ...
@@ -78,10 +83,11 @@ def audit_scores(
     if out is not None:
         refuse_other_request(out, asked, Provenance(command=command, detector=about), overwrite)
     if isinstance(scores, pd.DataFrame):
-        provenance = Provenance(command=command, data={"kind": "scores"}, detector=about)
+        of_data = {"source": dict(source)} if source else {}
+        provenance = Provenance(command=command, data={"kind": "scores", **of_data}, detector=about)
         audited = audit_table(scores, asked, Extras(provenance))
     else:
-        audited = audit_score_file(local(scores), asked, command, about)
+        audited = audit_score_file(local(scores), asked, command, about, source)
     found = Audit(audited.result, scored=audited)
     if out is not None:
         found.write(out, overwrite)
@@ -145,6 +151,11 @@ def audit_images(
 
     require("auditing a detector on images", "images")
     asked = config_from(attributes, options, config)
+    if task_named(asked.task).of_trials:
+        raise ConfigError(
+            f"{asked.task} is audited from a table of trials that a verifier has scored: audit_scores, or "
+            "audit run --scores TABLE"
+        )
     if (pairs is None) == (images is None):
         raise ConfigError("give either pairs (a pairs dataset) or images (a table or folder of images)")
     out = None if out is None else local(out)

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from audit.config import AuditConfig, Columns, CriterionName
 from audit.errors import ConfigError
+from audit.task import TaskName
 
 ROLES = {f"{field.name}_column": field.name for field in fields(Columns)}
 """Option to the role of the column it names."""
@@ -42,6 +43,7 @@ class AuditOptions(TypedDict, total=False):
     max_fpr: float | None
     max_fnr: float | None
     read_as: Mapping[str, str]
+    task: TaskName
     label_column: str
     score_column: str
     image_id_column: str

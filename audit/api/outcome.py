@@ -211,7 +211,9 @@ class Audit:
     def __repr__(self) -> str:
         data, where = self.record.data, f" in {self.folder}" if self.folder else ""
         by = ", ".join(self.record.config.attributes)
-        return f"<Audit of {data.n_real:,} real and {data.n_fake:,} fake images by {by}{where}>"
+        task = self.record.task
+        classes = f"{data.n_real:,} {task.negative_word} and {data.n_fake:,} {task.positive_word}"
+        return f"<Audit of {classes} {task.items} by {by}{where}>"
 
     def _repr_html_(self) -> str:
         """The first screen: the answer, what to know first, one row a verdict."""
@@ -253,7 +255,7 @@ def verdict_row(record: AuditResult, v: Verdict) -> tuple[str, ...]:
     name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v)
     for what in ("gap ", "ratio of shares passed ", "ratio "):
         gap = gap.removeprefix(what)
-    return (name, v.rate.upper(), word, gap, " vs ".join(ends))
+    return (name, record.task.rate(v.rate), word, gap, " vs ".join(ends))
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -82,6 +82,7 @@ def run(
     cpus_per_worker: CpusPerWorker = None,
     gpus_per_worker: GpusPerWorker = None,
     name: of.Name = None,
+    task: of.TaskOption = "fake-face",
     detector_version: of.DetectorVersion = None,
     threshold: of.Threshold = "0.5",
     calibration_share: of.CalibrationShare = 0.3,
@@ -123,7 +124,7 @@ def run(
             "max_fpr": max_fpr, "max_fnr": max_fnr, "criterion": criterion,
             "label_column": label_column, "score_column": score_column,
             "image_id_column": image_id_column, "pair_id_column": pair_id_column,
-            "read_as": ways_of_reading(read or []),
+            "read_as": ways_of_reading(read or []), "task": task,
         },
     )  # fmt: skip
     started = time.time()
@@ -208,7 +209,7 @@ def _look_for_a_cure(found: Audit) -> None:
     from reports.pages.cure_part import is_disparate
     from reports.pages.mitigation_page import write_mitigation_page
 
-    if found.folder is None or not is_disparate(found.record):
+    if found.folder is None or not found.record.task.finds_cures or not is_disparate(found.record):
         return
     if found.record.data.n_images > LOOKS_UP_TO:
         say(f"What would help takes a while for so many images: audit mitigate {found.folder}")

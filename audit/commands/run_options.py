@@ -14,6 +14,7 @@ import typer
 
 from audit.commands.common import DEVICES, THRESHOLDS, chosen_from, complete, set_quiet
 from audit.config import CRITERIA
+from audit.task import TASKS
 
 DATA, DETECTOR, STATISTICS, GATE, OUTPUT = "Data", "Detector", "Statistics", "Gate", "Output"
 """Titles of the panels, in the order of the help."""
@@ -87,6 +88,16 @@ WeightColumn = Annotated[
     typer.Option(
         help="Column of population weights, 0 or more: rates are weighted by them.", metavar="COLUMN",
         rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        help="What is audited: fake-face, or speaker-verification with --scores: a table of trials, each of "
+        "two clips.",
+        metavar="NAME", callback=chosen_from(TASKS), autocompletion=complete(TASKS), rich_help_panel=DATA,
     ),
 ]  # fmt: skip
 
@@ -254,14 +265,17 @@ FailOn = Annotated[
 MaxFpr = Annotated[
     float | None,
     typer.Option(
-        help="Exit with 1 unless the FPR is shown to be at most this, overall and in every group of an "
-        "audited attribute: 0.05 is 5 %.",
+        "--max-fpr", "--max-fmr",
+        help="Exit with 1 unless the FPR (FMR of a verifier) is shown to be at most this, overall and in "
+        "every group of an audited attribute: 0.05 is 5 %.",
         metavar="SHARE", rich_help_panel=GATE,
     ),
 ]  # fmt: skip
 MaxFnr = Annotated[
     float | None,
-    typer.Option(help="The same for the FNR.", metavar="SHARE", rich_help_panel=GATE),
+    typer.Option(
+        "--max-fnr", "--max-fnmr", help="The same for the FNR (FNMR).", metavar="SHARE", rich_help_panel=GATE
+    ),
 ]
 Junit = Annotated[
     Path | None,

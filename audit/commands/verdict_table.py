@@ -17,13 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.schema.result import AuditResult, Verdict
+from audit.wording.verdict_text import RATES
 from pipelines.visible import visible
 
 PIPE_WIDTH = 120
 """Characters a line where the output is no terminal."""
 
 STYLES = {"disparity": "bold red", "within tolerance": "green", "insufficient evidence": "yellow"}
-RATES = {"fpr": "Real images flagged as fake (FPR)", "fnr": "Fakes let through (FNR)"}
 
 
 def print_outcome(result: AuditResult, report: Path) -> None:
@@ -75,8 +75,9 @@ def _tables(result: AuditResult) -> Iterator[tuple[str, Table]]:
     """A title and a row an attribute, for each kind of error."""
     from audit.wording.criterion_text import column_of_sizes
 
-    sizes = column_of_sizes(result)
-    for rate, title in RATES.items():
+    task, sizes = result.task, column_of_sizes(result)
+    for rate in RATES:
+        title = f"{task.rate_name(rate)} ({task.rate(rate)})"
         chosen = [v for v in result.verdicts if v.rate == rate and ":" not in v.attribute]
         table = Table(box=None, show_header=False, pad_edge=False)
         for v in chosen:

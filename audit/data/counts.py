@@ -137,7 +137,9 @@ def count(table: ScoreTable, threshold: float) -> Counts:
     k, n = len(table.cells), len(table)
     wrong = (table.score >= threshold) != table.fake
     if table.unit is not None:
-        return of_units(unit_totals(table.unit, table.cell, k, table.fake, wrong, table.weight))
+        return of_units(
+            unit_totals(table.unit, table.cell, k, table.fake, wrong, table.weight, table.partner)
+        )
 
     def outcome(part: slice) -> Ints:
         """Of single images: cell, class, wrong?"""

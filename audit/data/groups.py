@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from audit.data.columns import TableColumns
 from audit.data.spans import gathered, spans, tallied
 from audit.errors import GroupError
-from audit.schema.result import MISSING, OVERALL
+from audit.schema.result import CROSSED, MISSING, OVERALL, UNCOMPARED
 
 MAX_LEVELS = 500
 """More values than this in one attribute are an identifier or a measurement, not groups."""
@@ -50,7 +50,7 @@ class Grouping:
         attribute: "race", "gender:race", ...
         names: Names of the groups that occur, in natural order.
         of_cell: int32 [n_cells], index into `names`.
-        known: bool [n_groups], False where a part of the name is "(missing)".
+        known: bool [n_groups], False where a part of the name is "(missing)" or "(two groups)".
     """
 
     attribute: str
@@ -93,7 +93,7 @@ class Cells:
             attribute=":".join(self.attributes[a] for a in chosen),
             names=[":".join(part) for part in parts],
             of_cell=of_cell.reshape(-1).astype(np.int32),
-            known=np.array([MISSING not in part for part in parts], dtype=bool),
+            known=np.array([not UNCOMPARED & set(part) for part in parts], dtype=bool),
         )
 
 
@@ -151,9 +151,11 @@ def _combined(flat: NDArray[Any], codes: NDArray[np.integer], size: int, n_possi
 
 
 def natural_key(name: str) -> tuple[bool, list[tuple[int, float, str]]]:
-    """Sort key that puts "3-9" before "10-19", words after numbers, and "(missing)" last."""
+    """Sort key that puts "3-9" before "10-19", words after numbers, and what is never compared last."""
     parts = re.findall(r"\d+(?:\.\d+)?|\D+", name)
-    return name == MISSING, [(0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts]
+    return name in UNCOMPARED, [
+        (0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts
+    ]
 
 
 def _levels(
@@ -209,14 +211,20 @@ def _text(value: object) -> str:
 
 def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[str], NDArray[np.integer]]:
     """Groups "<18", "18 to <40", ">=40" of a numeric column, in the order of the edges."""
+    numeric = pd.api.types.is_numeric_dtype(column)
+    crossed = np.zeros(len(column), bool) if numeric else (column.astype(object) == CROSSED).to_numpy()
     try:
-        values = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
+        known = column.mask(crossed) if crossed.any() else column
+        values = pd.to_numeric(known).to_numpy(dtype=float, na_value=np.nan)
     except (ValueError, TypeError) as error:
         raise GroupError(f"attribute '{name}' has bin edges but is not numeric: {error}") from error
     texts = [f"{edge:g}" for edge in edges]
     inner = [f"{low} to <{high}" for low, high in pairwise(texts)]
     names = [f"<{texts[0]}", *inner, f">={texts[-1]}"]
-    missing = np.isnan(values)
+    missing = np.isnan(values) & ~crossed
     codes = np.searchsorted(np.asarray(edges, dtype=float), values, side="right").astype(np.int32)
-    codes[missing] = len(names)
-    return ([*names, MISSING] if missing.any() else names), codes
+    for name, rows in ((CROSSED, crossed), (MISSING, missing)):
+        if rows.any():
+            codes[rows] = len(names)
+            names = [*names, name]
+    return names, codes

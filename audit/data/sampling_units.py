@@ -34,6 +34,8 @@ from audit.data.groups import coded
 from audit.data.score_table import ScoreTable, labels_of, n_repeated
 from audit.data.unit_totals import unit_codes
 from audit.errors import MissingColumnError, UnitError
+from audit.schema.result import CROSSED
+from audit.task import task_named
 
 NAMES = frozenset(
     {"person", "people", "subject", "identity", "individual", "participant", "volunteer", "speaker", "actor"}
@@ -95,37 +97,74 @@ def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config:
     Raises:
         UnitError: Naming the column and what to do.
     """
+    task = task_named(config.task)
     if config.unit_column is not None:
         return []
     for column in columns:
         if spoken_of(str(column.name), table, config) or not _names_units(column, table):
             continue
         n_values = column.nunique()
-        told = f"{int(column.notna().sum()):,} images share {n_values:,} values of '{column.name}'"
+        told = f"{int(column.notna().sum()):,} {task.items} share {n_values:,} values of '{column.name}'"
         if config.independent:
             return [f"{told}; they are taken as independent, as --independent says."]
         raise UnitError(
-            f"{told}: images of one {column.name} are not independent, and counting them as if they were "
+            f"{told}: {task.items} of one {column.name} are not independent, and counting them as if "
+            "they were "
             f"makes chance look like disparity; name it with --unit-column {column.name}, or say with "
-            "--independent that each image stands for itself"
+            f"--independent that each {task.item} stands for itself"
         )
     return []
 
 
 def units_note(config: AuditConfig, unit: Ints | None) -> list[str]:
     """What the reader must know of the units: none or one sentence."""
+    task = task_named(config.task)
     if config.unit_column is None or unit is None:
         return []
     sizes = np.bincount(unit)
     sizes = sizes[sizes > 0]
     name = config.unit_column
     if sizes.max(initial=0) == 1:
-        return [f"Every {name} has one image: naming it with --unit-column changes nothing."]
+        return [f"Every {name} has one {task.item}: naming it with --unit-column changes nothing."]
     return [
-        f"{int(sizes.sum()):,} images of {len(sizes):,} values of {name} (up to {int(sizes.max()):,} each): "
-        f"all images count, and every interval, test and verdict takes the {name}, not the image, for "
+        f"{int(sizes.sum()):,} {task.items} of {len(sizes):,} values of {name} (up to "
+        f"{int(sizes.max()):,} each): "
+        f"all {task.items} count, and every interval, test and verdict takes the {name}, not the "
+        f"{task.item}, for "
         "independent."
     ]
+
+
+def trials_note(table: ScoreTable, config: AuditConfig) -> list[str]:
+    """What the reader must know of the units of trials, and of trials between two groups."""
+    unit, partner, task = table.unit, table.partner, task_named(config.task)
+    if unit is None or partner is None:
+        return []
+    trials = np.bincount(np.concatenate([unit, partner[partner != unit]]))
+    told = (
+        f"{len(table):,} {task.items} of {int((trials > 0).sum()):,} speakers (up to "
+        f"{int(trials.max()):,} each): "
+        "every interval, test and verdict takes the speaker, not the trial, for independent, and "
+        "each impostor "
+        "trial for one of both its speakers."
+    )
+    crossed = [
+        f"{n:,} by {attribute}"
+        for position, attribute in enumerate(table.cells.attributes)
+        if (n := _n_crossed(table, position))
+    ]
+    across = (
+        f"Impostor trials between two groups ({', '.join(crossed)}) are in the overall rates and in "
+        "the table of "
+        "groups by groups; the rate of a group is that of trials within it."
+    )
+    return [told, *([across] if crossed else [])]
+
+
+def _n_crossed(table: ScoreTable, position: int) -> int:
+    """Trials of people of two groups of one attribute."""
+    crossed = np.array([name == CROSSED for name in table.cells.levels[position]])
+    return int((crossed[table.cells.codes[:, position]][table.cell] & ~table.fake).sum())
 
 
 def weights_note(config: AuditConfig) -> list[str]:

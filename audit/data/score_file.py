@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ from audit.data.columns import KIND, preferred, spelled, unaudited, usual_attrib
 from audit.data.file_columns import FileColumns
 from audit.data.table_reading import Reading, judged, tidied
 from audit.data.table_words import NUMBER_MISSING
+from audit.data.trials import Trials, as_trials
 from audit.errors import ScoreFileError, UnclearTableError
 from pipelines.errors import UnreadableFile
 from pipelines.untrusted import (
@@ -184,6 +186,47 @@ def read_scores(path: str | Path, config: AuditConfig) -> ScoreFile:
             )
         found = tidied(read, look.reading)
     return ScoreFile(found.frame, Look(look.path, look.head, found.reading, look.shape), found.left_out)
+
+
+def read_trials(path: str | Path, config: AuditConfig) -> tuple[Trials, dict[str, Any]]:
+    """Read a file of trials, all columns of it, and understand it (`audit.data.trials`).
+
+    Args:
+        path: A .csv, .tsv, .txt or .parquet file, one row a trial.
+        config: Options of a task whose rows are trials.
+
+    Returns:
+        The trials, and for `audit.json` how the file was read.
+
+    Raises:
+        ScoreFileError: If the file is missing, of another type, or cannot be parsed.
+        ScoreTableError: If the trials cannot be understood.
+    """
+    path, asked = Path(path), config.read_as
+    written: dict[str, Any] = {}
+    with _readable(path):
+        if _is_parquet(path):
+            frame = to_frame(path, open_parquet(path).read(columns=flat_columns(open_parquet(path))))
+        else:
+            encoding = asked.get("encoding") or csv_encoding(path)
+            separator = asked.get("separator") or csv_separator(path, encoding)
+            separator = SEPARATORS.get(separator, separator)
+            shape = csv_shape(path, separator, encoding)
+            frame = read_csv(
+                path, separator, dtype=dict.fromkeys(shape.names, "str"), na_values=[""], encoding=encoding,
+                shape=shape, skip_blanks=_padded(shape),
+            )  # fmt: skip
+            decimal = asked.get("decimal") or ("," if separator != "," and _decimal_commas(frame) else ".")
+            written = {"encoding": encoding, "separator": separator, "decimal": decimal}
+    trials = as_trials(frame, config, written.get("decimal", "."))
+    guessed = [{"name": name, "text": text, "option": option} for name, text, option in trials.told]
+    return trials, {**written, "guessed": guessed}
+
+
+def _decimal_commas(frame: pd.DataFrame) -> bool:
+    """Whether a column holds numbers with a decimal comma."""
+    heads = (frame[name].dropna().astype(str).head(1000) for name in frame.columns)
+    return any(len(head) > 0 and head.str.fullmatch(r"[+-]?\d+,\d+").all() for head in heads)
 
 
 def _refuse_problems(look: Look) -> None:

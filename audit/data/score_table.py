@@ -22,7 +22,8 @@ from audit.data.columns import TableColumns, find_attributes, kind_column, resol
 from audit.data.groups import Cells, cells_of, coded
 from audit.data.spans import gathered, row_dtype, spans
 from audit.data.table_words import label_meanings
-from audit.data.unit_totals import unit_codes
+from audit.data.trials import PARTNER, SPEAKER
+from audit.data.unit_totals import unit_codes, unit_codes_of_two
 from audit.errors import (
     DuplicateImageError,
     GroupError,
@@ -34,6 +35,7 @@ from audit.errors import (
     UnitError,
     WeightError,
 )
+from audit.task import Task, task_named
 
 Rows = NDArray[np.integer]
 Units = NDArray[np.int64]
@@ -56,6 +58,9 @@ class ScoreTable:
         weight: float64 [N], >= 0, of mean 1; None where all are equal.
         row: int [N], where the rows were sorted by score, the row each image came from; None where they stand
             in the order of the table they came from.
+        partner: int64 [N], the second unit of each trial, the first again where it has one; None where no row
+            has two.
+        partner_key: uint64 [N], a hash of it, as `key` is of the first.
     """
 
     fake: NDArray[np.bool_]
@@ -68,6 +73,8 @@ class ScoreTable:
     unit: Units | None = None
     weight: NDArray[np.float64] | None = None
     row: Rows | None = None
+    partner: Units | None = None
+    partner_key: NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -88,6 +95,8 @@ class ScoreTable:
             unit=None if self.unit is None else self.unit[keep],
             weight=None if self.weight is None else self.weight[keep],
             row=None if self.row is None else self.row[keep],
+            partner=None if self.partner is None else self.partner[keep],
+            partner_key=None if self.partner_key is None else self.partner_key[keep],
         )
 
     def by_score(self) -> ScoreTable:
@@ -120,7 +129,7 @@ def _sort_by_score(arrays: dict[str, Any]) -> None:
     for name in ("real_row", "fake_row"):
         arrays[name] = gathered(place, arrays[name])
     del place
-    for name in ("score", "fake", "cell", "key", "unit", "weight"):
+    for name in ("score", "fake", "cell", "key", "unit", "weight", "partner", "partner_key"):
         if arrays[name] is not None and arrays[name].strides != (
             0,
         ):  # keys that take no memory are all alike
@@ -162,13 +171,19 @@ def score_table(
     if len(frame) == 0:
         raise ScoreTableError("the score table has no rows; there is nothing to audit")
     fake = labels_of(frame[columns.label], config.positive, config.read_as.get("real"))
-    _check_duplicates(frame, columns.image_id)
+    _check_duplicates(frame, columns.image_id, task_named(config.task))
     score = _scores(frame[columns.score])
     _refuse_kinds(attributes, kind_column(frame, fake))
     cells, cell = cells_of(frame, attributes, config.bins)
     real_row, fake_row = _pairs(frame, config, fake, cell)
     split = parse_rule(config.threshold).kind != "fixed" if split is None else split
     weight = _weights(frame, config)
+    unit, partner, partner_key = None, None, None
+    if task_named(config.task).of_trials:
+        unit, partner = unit_codes_of_two(frame[SPEAKER], frame[PARTNER])
+        partner_key = _text_hashes(frame, PARTNER) if split else None
+    else:
+        unit = _units(frame, config, real_row, fake_row, weight is not None)
     arrays: dict[str, Any] = {
         "cells": cells,
         "fake": fake,
@@ -177,9 +192,11 @@ def score_table(
         "real_row": real_row,
         "fake_row": fake_row,
         "key": _keys(frame, config, real_row, fake_row) if split else _no_keys(len(frame)),
-        "unit": _units(frame, config, real_row, fake_row, weight is not None),
+        "unit": unit,
         "weight": weight,
         "row": None,
+        "partner": partner,
+        "partner_key": partner_key,
     }
     del fake, score, cell, real_row, fake_row
     if by_score:
@@ -282,15 +299,16 @@ def _scores(column: pd.Series) -> NDArray[np.float64]:
     return score
 
 
-def _check_duplicates(frame: TableColumns, name: str) -> None:
+def _check_duplicates(frame: TableColumns, name: str, task: Task) -> None:
     if name not in frame.columns:
         return
     codes, values = coded(frame[name])
     repeated = int(np.count_nonzero(codes >= 0)) - len(values)
     if repeated:
         raise DuplicateImageError(
-            f"image '{_shown(frame, name, _first_repeated(codes, len(values)))}' stands on more than one row "
-            f"({repeated} repeated rows); give each image once"
+            f"{task.item} '{_shown(frame, name, _first_repeated(codes, len(values)))}' stands on more "
+            "than one "
+            f"row ({repeated} repeated rows); give each {task.item} once"
         )
 
 

@@ -118,7 +118,7 @@ def worth(moments: Moments, name: str) -> Worth:
     images = moments.images[:, [N_REAL, N_FAKE]] @ linear.classes
     known = total > 0
     rate = np.divide(moments.first @ linear.above, total, out=np.full(len(total), np.nan), where=known)
-    own, squares, products = _sums(moments, linear, np.where(known, rate, 0.0))
+    own, squares, products, most = _sums(moments, linear, np.where(known, rate, 0.0))
     n_units = moments.units[:, linear.unit]
     unit_variance = np.where(known, rate * (1 - rate), 0.0)
     own = own * np.divide(n_units, n_units - 1, out=np.ones(len(total)), where=n_units > 1)
@@ -127,7 +127,8 @@ def worth(moments: Moments, name: str) -> Worth:
     spread = squares + shared * (products - squares)
     by_common = np.divide(total**2, spread, out=np.zeros(len(total)), where=spread > 0)
     by_own = np.divide(unit_variance * total**2, own, out=np.full(len(total), np.inf), where=own > 0)
-    as_one = np.divide(total**2, products, out=np.zeros(len(total)), where=products > 0)
+    as_one = np.divide(total**2, most, out=np.zeros(len(total)), where=most > 0)
+    by_common = np.maximum(by_common, as_one)
     share = believed(moments.erring @ linear.erring)
     by_erring = np.multiply(by_own, share, out=np.zeros(len(total)), where=share > 0)
     by_erring = np.maximum(by_erring, as_one)
@@ -168,14 +169,15 @@ def half_sum_worth_by_units(moments: Moments) -> Floats:
     return np.where(both, n, 0.0)
 
 
-def _sums(moments: Moments, linear: Linear, rate: Floats) -> tuple[Floats, Floats, Floats]:
+def _sums(moments: Moments, linear: Linear, rate: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Sums over units of (errors - rate x images)^2, over images of weight^2, over units of (sum of
-    weights)^2.
+    weights)^2, and the largest that variance can be, in units of one image's.
     """
     residual = linear.above - rate[:, None] * linear.below
     own = np.maximum(np.einsum("ki,kij,kj->k", residual, moments.second, residual), 0.0)
     products = np.einsum("i,kij,j->k", linear.below, moments.second, linear.below)
-    return own, moments.squares @ linear.classes, products
+    most = np.einsum("i,kij,j->k", linear.below, moments.bound, linear.below)
+    return own, moments.squares @ linear.classes, products, most
 
 
 def _correlation(own: Floats, squares: Floats, products: Floats, variance: Floats, erring: Floats) -> float:
@@ -214,6 +216,10 @@ def unit_equality_test(
     found = worth(moments, name)
     if k < 2:
         return EqualityTest(k, math.nan, np.full((k, k), np.nan), np.zeros(0))
+    deviates = pair_deviates(found.rate * found.n, found.n)
+    least = adjusted_p(float(np.abs(deviates).max()), k)
+    if totals.pairs is not None:
+        return _by_worth(found, deviates, least, n_permutations, rng)
     images, errors = totals.values[:, :4] @ linear.below, totals.values[:, :4] @ linear.above
     taking = images > 0
     images, errors, group = images[taking], errors[taking], totals.group[taking]
@@ -227,9 +233,18 @@ def unit_equality_test(
     rates = np.bincount(group, weights=excess, minlength=k) / np.bincount(group, weights=images, minlength=k)
     z = (rates[:, None] - rates[None, :]) / np.sqrt(variance[:, None] + variance[None, :])
     null = _permuted(excess, images, np.sort(n_units)[::-1], n_permutations, rng)
-    deviates = pair_deviates(found.rate * found.n, found.n)
-    least = adjusted_p(float(np.abs(deviates).max()), k)
     return EqualityTest(k, pooled, z, np.sort(null), least)
+
+
+def _by_worth(found: Worth, deviates: Floats, least: float, n: int, rng: np.random.Generator) -> EqualityTest:
+    """The test of trials between units: units cannot change groups without changing which trials there are,
+    so the largest |z| is held against its normal limit, and its p-value is that of the widest pair.
+    """
+    k = len(found.n)
+    pooled = float((found.rate * found.n).sum() / found.n.sum())
+    variance = 1.0 / found.n
+    null = max_abs_z(rng.normal(size=(n, k)) * np.sqrt(variance), variance)
+    return EqualityTest(k, pooled, deviates, np.sort(null), least)
 
 
 def _permuted(excess: Floats, images: Floats, n_units: Ints, n: int, rng: np.random.Generator) -> Floats:

@@ -16,7 +16,9 @@ Why a number of independent images: Tango's interval and the difference of gaps 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +27,8 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from audit.data.counts import Floats, Ints, Numbers
-from audit.data.unit_totals import unit_totals
-from audit.inference.clusters import worth
+from audit.data.unit_totals import UnitSquares, unit_squares, unit_totals
+from audit.inference.clusters import believed, worth
 from audit.inference.paired_tests import joint_outcomes, mcnemar
 
 MOST_SIGNS = 16
@@ -71,6 +73,7 @@ def paired_outcomes(
     k: int,
     unit: Ints,
     weight: Floats | None,
+    partner: Ints | None = None,
 ) -> PairedOutcomes:
     """Compare two detectors within each group.
 
@@ -81,24 +84,41 @@ def paired_outcomes(
         k: Number of groups.
         unit: int64 [n], what is independent.
         weight: float64 [n], >= 0; None where each image counts once.
+        partner: int64 [n], the second unit of each trial; None where no image has two. Signs of units are
+            then not exchangeable, and the p-value is that of the difference at what it is worth.
     """
-    group = group.astype(np.int64)
-    code = (group * 2 + first) * 2 + second
+    of_group = group.astype(np.int64)
+    code = (of_group * 2 + first) * 2 + second
     w = np.ones(len(code)) if weight is None else weight
     sums = np.bincount(code, weights=w, minlength=4 * k).reshape(k, 4)
     total = sums.sum(axis=1, keepdims=True)
     shares = np.divide(sums, total, out=np.zeros_like(sums), where=total > 0)
     none = np.zeros(len(code), dtype=bool)
-    units = [unit_totals(unit, group, k, none, wrong, weight) for wrong in (first, second, first != second)]
+    units = [
+        unit_totals(unit, of_group, k, none, wrong, weight, partner)
+        for wrong in (first, second, first != second)
+    ]
     n_first, n_second, n_apart = (worth(one.moments(), "fpr").n for one in units)
-    key, row = np.unique(unit * k + group, return_inverse=True)
+    images = np.bincount(code, minlength=4 * k).reshape(k, 2, 2)
+    if partner is not None:
+        squares = partial(unit_squares, unit=unit, partner=partner, group=of_group, k=k)
+        n = np.minimum(
+            n_apart, _own_worth_of_trials(w * (first.astype(float) - second), w, shares, of_group, squares)
+        )
+        each = shares[:, 1] + shares[:, 2]
+        z = np.abs(shares[:, 2] - shares[:, 1]) * np.sqrt(np.divide(n, each, out=np.zeros(k), where=each > 0))
+        p_value = np.where(total[:, 0] > 0, 2 * ndtr(-z), np.nan)
+        n_units = squares(np.zeros(len(code))).n_units
+        rates_worth = np.minimum(n_first, n_second)
+        return PairedOutcomes(images, shares.reshape(k, 2, 2), n, rates_worth, n_units, p_value)
+    key, row = np.unique(unit * k + of_group, return_inverse=True)
     parts = (w * (first.astype(float) - second), w)
-    apart, images = (np.bincount(row.reshape(-1), weights=part).astype(np.float64) for part in parts)
+    apart, of_images = (np.bincount(row.reshape(-1), weights=part).astype(np.float64) for part in parts)
     of_unit = key % k
     return PairedOutcomes(
-        images=np.bincount(code, minlength=4 * k).reshape(k, 2, 2),
+        images=images,
         shares=shares.reshape(k, 2, 2),
-        worth=np.minimum(n_apart, _own_worth(apart, images, of_unit, shares, k)),
+        worth=np.minimum(n_apart, _own_worth(apart, of_images, of_unit, shares, k)),
         worth_of_rates=np.minimum(n_first, n_second),
         n_units=np.bincount(of_unit, minlength=k),
         p_value=np.array([sign_test(apart[of_unit == g]) if total[g] else np.nan for g in range(k)]),
@@ -133,6 +153,26 @@ def _own_worth(apart: Floats, images: Floats, of_unit: Ints, shares: Floats, k: 
     own = np.bincount(of_unit, weights=rest**2, minlength=k) * scale
     each = shares[:, 1] + shares[:, 2] - difference**2
     return np.divide(each * total**2, own, out=np.full(k, np.inf), where=own > 1e-12)
+
+
+def _own_worth_of_trials(
+    apart: Floats,
+    weight: Floats,
+    shares: Floats,
+    group: Ints,
+    squares: Callable[[Floats], UnitSquares],
+) -> Floats:
+    """The same where a trial may have two units, and as far as that variance is believed."""
+    k = len(shares)
+    total = np.bincount(group, weights=weight, minlength=k)
+    difference = shares[:, 2] - shares[:, 1]
+    found = squares(apart - difference[group] * weight)
+    n = found.n_units // 2
+    own = found.square * np.divide(n, n - 1, out=np.ones(k), where=n > 1)
+    each = shares[:, 1] + shares[:, 2] - difference**2
+    worth = np.divide(each * total**2, own, out=np.full(k, np.inf), where=own > 1e-12)
+    share = np.maximum(believed(found.rests_on / 2), 1e-3)
+    return np.where(np.isfinite(worth), worth * share, np.inf)
 
 
 def sign_test(apart: Floats) -> float:

@@ -26,6 +26,7 @@ from audit.metrics.disparity_intervals import LIMITS, NO_INTERVAL, Evidence
 from audit.metrics.one_vs_rest import REST_MEASURES, group_and_rest
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName, ToleranceCheck
+from audit.task import task_named
 
 RATE_NAMES: tuple[RateName, ...] = ("fpr", "fnr")
 
@@ -154,6 +155,7 @@ def gap_results(
             config,
         )
         for key, measure in MEASURES.items()
+        if key not in task_named(config.task).without_measures
     ]
     return over_all + _against_rest(grouping, counts, config)
 
@@ -167,9 +169,10 @@ def _gap(
     no_skill: NoSkillRates | None,
     config: AuditConfig,
 ) -> Gap:
+    task = task_named(config.task)
     evidence = of_class.evidence
     if evidence is None or equal is None or no_skill is None:
-        reason = f"fewer than two groups have at least {config.min_n} images of the class concerned"
+        reason = f"fewer than two groups have at least {config.min_n} {task.items} of the class concerned"
         return Gap(attribute=grouping.attribute, measure=key, value=math.nan, interval=None, reason=reason)
     rates = group_rates_of(evidence.counts)
     value = float(measure.compute(rates))
@@ -211,12 +214,15 @@ def tolerance_check(kind: Kind, limits: Interval | None, config: AuditConfig) ->
 
 def _against_rest(grouping: Grouping, counts: Counts, config: AuditConfig) -> list[Gap]:
     """Groups with a known label, each against all other such groups."""
+    task = task_named(config.task)
     if grouping.known.sum() < 2:
         return []
     by_class = group_and_rest(counts.take(grouping.known))
     names = [name for name, known in zip(grouping.names, grouping.known, strict=True) if known]
     gaps = []
     for key, measure in REST_MEASURES.items():
+        if key in task.without_measures:
+            continue
         values, (low, high) = measure.compute(by_class, z_value(config.confidence))
         for name, *numbers in zip(names, values, low, high, strict=True):
             value, *limits = map(float, numbers)
@@ -228,7 +234,9 @@ def _against_rest(grouping: Grouping, counts: Counts, config: AuditConfig) -> li
                     measure=key,
                     value=value,
                     interval=interval,
-                    reason="undefined: no images, or a rate it divides by is zero" if undefined else None,
+                    reason=f"undefined: no {task.items}, or a rate it divides by is zero"
+                    if undefined
+                    else None,
                     groups=[name],
                     tolerance_check=tolerance_check(measure.kind, interval, config),
                 )

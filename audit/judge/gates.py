@@ -14,7 +14,8 @@ from typing import Literal
 
 from audit.judge.usefulness import usefulness_in
 from audit.schema.gates import RateLimit
-from audit.schema.result import OVERALL, AuditResult, Verdict
+from audit.schema.result import CROSSED, OVERALL, AuditResult, Verdict
+from audit.task import FAKE_FACE, Task
 
 FailOn = Literal["proven", "disparity", "insufficient"]
 """From the mildest gate to the strictest."""
@@ -62,12 +63,20 @@ def broken_limits(result: AuditResult) -> list[RateLimit]:
 
 def not_judged(result: AuditResult) -> list[str]:
     """A line for each rate with a limit that small groups are not held to."""
+    task = result.task
     lines = []
     for rate in dict.fromkeys(one.rate for one in result.rate_limits):
-        small = [one for one in result.rate_limits if one.rate == rate and one.holds is None]
+        small = [
+            one
+            for one in result.rate_limits
+            if one.rate == rate and one.holds is None and one.group != CROSSED
+        ]
         names = ", ".join(f"{one.attribute} {one.group} ({one.images})" for one in small)
         if small:
-            lines.append(f"Not held to --max-{rate}, fewer than {result.config.min_n} images: {names}")
+            lines.append(
+                f"Not held to --max-{task.rate(rate).lower()}, fewer than {result.config.min_n} "
+                f"{task.items}: {names}"
+            )
     return lines
 
 
@@ -84,8 +93,12 @@ def gate_failures(result: AuditResult, fail_on: FailOn | None) -> list[Failure]:
     unanswered = (
         [] if useful.answerable else [Failure("not answerable", f"not answerable: {useful.sentence}")]
     )
-    verdicts = [Failure("verdict", _verdict_line(v)) for v in failing(result, fail_on)]
-    return [*unanswered, *verdicts, *(Failure("limit", limit_line(one)) for one in broken_limits(result))]
+    verdicts = [Failure("verdict", _verdict_line(v, result.task)) for v in failing(result, fail_on)]
+    return [
+        *unanswered,
+        *verdicts,
+        *(Failure("limit", limit_line(one, result.task)) for one in broken_limits(result)),
+    ]
 
 
 def exit_code(failures: Sequence[Failure]) -> int:
@@ -95,15 +108,17 @@ def exit_code(failures: Sequence[Failure]) -> int:
     return EXIT_GATE if failures else 0
 
 
-def _verdict_line(v: Verdict) -> str:
-    return f"{v.verdict}: {v.rate.upper()} by {v.attribute.replace(':', ' x ')}"
+def _verdict_line(v: Verdict, task: Task) -> str:
+    return f"{v.verdict}: {task.rate(v.rate)} by {v.attribute.replace(':', ' x ')}"
 
 
-def limit_line(one: RateLimit) -> str:
+def limit_line(one: RateLimit, task: Task = FAKE_FACE) -> str:
     """'FPR of race Black may be up to 7.2 % (38 of 700, 5.4 %), above --max-fpr 5 %'."""
     of = "overall" if one.attribute == OVERALL else f"of {one.attribute} {one.group}"
-    name, option = one.rate.upper(), f"--max-{one.rate} {100 * one.limit:g} %"
+    name, option = task.rate(one.rate), f"--max-{task.rate(one.rate).lower()} {100 * one.limit:g} %"
     if one.images == 0:
-        return f"{name} {of} is unknown, without images of that class, so {option} is not shown to be kept"
+        return (
+            f"{name} {of} is unknown, without {task.items} of that class, so {option} is not shown to be kept"
+        )
     seen = f"{one.errors:,} of {one.images:,}, {100 * one.value:.3g} %"
     return f"{name} {of} may be up to {100 * one.upper:.3g} % ({seen}), above {option}"

@@ -39,6 +39,7 @@ from audit.judge.gap_records import eligible, tolerance_check
 from audit.metrics.disparity import Needs, group_rates_of
 from audit.schema.nullable import Interval
 from audit.schema.result import Gap, RateName
+from audit.task import task_named
 
 REFERENCE_MEASURES: Mapping[RateName, str] = {
     "fpr": "fpr_difference_to_reference",
@@ -188,5 +189,6 @@ def _limits(k: Floats, n: Floats, chosen: Ints, reference: int, alpha: float) ->
 
 
 def _reason(reference_enough: bool, config: AuditConfig) -> str:
+    task = task_named(config.task)
     which = "this group" if reference_enough else "the reference group"
-    return f"{which} has fewer than {config.min_n} images of the class concerned"
+    return f"{which} has fewer than {config.min_n} {task.items} of the class concerned"

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from audit.schema.nullable import Interval
 from audit.schema.result import AuditResult, Measures
+from audit.task import FAKE_FACE, Task
 
 Fault = Literal["reversed", "guessing", "threshold", "rule", "weak"]
 """Scores or labels the wrong way round; not shown better than guessing; a threshold that does not fit; a
@@ -100,43 +101,47 @@ def fault_in(result: AuditResult) -> Fault | None:
     return fault_of(result.overall, result.config.threshold_rule)
 
 
-def sentences(overall: Measures, threshold: float, rule: str) -> list[str]:
+def sentences(overall: Measures, threshold: float, rule: str, task: Task = FAKE_FACE) -> list[str]:
     """What the reader must know of a fault: none or one sentence.
 
     Args:
         overall: Measures on all images.
         threshold: Fake if score >= this.
         rule: "fixed", or the rule it came from.
+        task: Whose words are used.
     """
     fault = fault_of(overall, rule)
     auc, accuracy = f"AUC {overall.auc:.3f}", f"balanced accuracy {overall.balanced_accuracy:.3f}"
-    what = "The threshold" if rule == "fixed" else f"The rule {rule}"
+    what = "The threshold" if rule == "fixed" else f"The rule {task.rule(rule)}"
     told = {
         "reversed": (
-            f"Scores or labels look reversed: real images score higher than fakes ({auc}; guessing gives "
-            "0.5). A score must say how fake an image is, and the label 1 (or that of --positive) must mean "
-            "fake. Put that right and audit again: until then errors count as right decisions, and the wrong "
+            f"Scores or labels look reversed: {task.negatives} score higher than {task.positives} "
+            f"({auc}; guessing gives 0.5). {task.must_mean} Put that right and audit again: until "
+            "then errors count as right decisions, and the wrong "
             "groups are named."
         ),
         "threshold": (
             f"The threshold does not fit these scores: at {threshold:.4g} decisions are hardly better than "
-            f"guessing ({accuracy}), though the scores tell real images from fakes ({auc}). Give --threshold "
+            f"guessing ({accuracy}), though the scores tell {task.negatives} from {task.positives} "
+            f"({auc}). Give --threshold "
             "in the units of the scores, or a rule such as --threshold eer, and audit again."
         ),
-        "guessing": _not_shown(overall, threshold),
+        "guessing": _not_shown(overall, threshold, task),
         "rule": (
             f"{what} has its price: at {threshold:.4g} decisions are hardly better "
-            f"than guessing ({accuracy}), though the scores tell real images from fakes ({auc})."
+            f"than guessing ({accuracy}), though the scores tell {task.negatives} from "
+            f"{task.positives} ({auc})."
         ),
         "weak": (
-            f"On these images the detector is hardly better than guessing ({auc}, {accuracy}); whether it is "
+            f"On these {task.items} the {task.system} is hardly better than guessing ({auc}, "
+            f"{accuracy}); whether it is "
             "fair matters less than that it does not work."
         ),
     }
     return [] if fault is None else [told[fault]]
 
 
-def _not_shown(overall: Measures, threshold: float) -> str:
+def _not_shown(overall: Measures, threshold: float, task: Task) -> str:
     """The detector is not shown to be better than one that looks at nothing: by its scores, or decisions."""
     low, high = overall.auc_interval
     seen = f"its scores have an AUC of {overall.auc:.3f} ({low:.3f} to {high:.3f})"
@@ -147,18 +152,23 @@ def _not_shown(overall: Measures, threshold: float) -> str:
             f"({low:.3f} to {high:.3f})"
         )
     return (
-        f"On these images the detector is not shown to be better than guessing: {seen}, and guessing gives "
-        "0.5. Flagging nothing, everything or at random treats all groups alike too, and is not fair for it."
+        f"On these {task.items} the {task.system} is not shown to be better than guessing: {seen}, "
+        "and guessing gives "
+        f"0.5. {task.flagging.capitalize()} nothing, everything or at random treats all groups alike "
+        "too, and is not fair for it."
     )
 
 
-def scale_sentences(score: NDArray[np.float64], threshold: float, rule: str) -> list[str]:
+def scale_sentences(
+    score: NDArray[np.float64], threshold: float, rule: str, task: Task = FAKE_FACE
+) -> list[str]:
     """What the reader must know where scores are no probabilities and the threshold is one for those.
 
     Args:
         score: float64 [N].
         threshold: Fake if score >= this.
         rule: "fixed", or the rule it came from.
+        task: Whose words are used.
     """
     outside = int(((score < 0) | (score > 1)).sum())
     if rule != "fixed" or threshold != PROBABILITY_THRESHOLD or not outside:
@@ -166,5 +176,6 @@ def scale_sentences(score: NDArray[np.float64], threshold: float, rule: str) -> 
     return [
         f"{outside:,} of {len(score):,} scores lie outside 0 to 1 (they run from {score.min():.4g} to "
         f"{score.max():.4g}), and the threshold is 0.5, the default for probabilities. Say with --threshold "
-        "where these scores turn fake (0 for logits, 50 for percentages), or give a rule such as eer."
+        f"where these scores turn {task.positive_word} (0 for logits, 50 for percentages), or give a "
+        "rule such as eer."
     ]

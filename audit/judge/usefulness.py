@@ -14,6 +14,7 @@ import math
 from audit.judge.sanity_checks import Fault, balanced_accuracy_interval, fault_of, sentences
 from audit.schema.gates import Baseline, Reason, Usefulness
 from audit.schema.result import AuditResult, Measures
+from audit.task import FAKE_FACE, Task
 
 REASONS: dict[Fault | None, Reason] = {
     "reversed": "reversed",
@@ -23,18 +24,19 @@ REASONS: dict[Fault | None, Reason] = {
 """Faults that leave nothing to answer; the others are told, and the question stands."""
 
 
-def usefulness(overall: Measures, threshold: float, rule: str) -> Usefulness:
+def usefulness(overall: Measures, threshold: float, rule: str, task: Task = FAKE_FACE) -> Usefulness:
     """Whether fairness can be asked about, why not, and what detectors that look at nothing get.
 
     Args:
         overall: Measures on all images.
         threshold: Fake if score >= this.
         rule: "fixed", or the rule it came from.
+        task: Whose words are used.
     """
-    told = sentences(overall, threshold, rule)
+    told = sentences(overall, threshold, rule, task)
     reason = REASONS.get(fault_of(overall, rule))
     if overall.n_real == 0 or overall.n_fake == 0:
-        reason, told = "one class", [_one_class(overall)]
+        reason, told = "one class", [_one_class(overall, task)]
     return Usefulness(
         answerable=reason is None,
         reason=reason,
@@ -47,7 +49,9 @@ def usefulness(overall: Measures, threshold: float, rule: str) -> Usefulness:
 def usefulness_in(result: AuditResult) -> Usefulness:
     """The same for a record; computed again for those of before 1.3."""
     config = result.config
-    return result.usefulness or usefulness(result.overall, config.threshold, config.threshold_rule)
+    return result.usefulness or usefulness(
+        result.overall, config.threshold, config.threshold_rule, result.task
+    )
 
 
 def baselines(share: float) -> list[Baseline]:
@@ -60,11 +64,12 @@ def baselines(share: float) -> list[Baseline]:
     ]
 
 
-def _one_class(overall: Measures) -> str:
-    here, lacking, idle = ("fake", "real images", "flagging everything")
+def _one_class(overall: Measures, task: Task) -> str:
+    here, lacking, idle = (task.positive_word, task.negatives, f"{task.flagging} everything")
     if overall.n_fake == 0:
-        here, lacking, idle = ("real", "fakes", "flagging nothing")
+        here, lacking, idle = (task.negative_word, task.positives, f"{task.flagging} nothing")
     return (
-        f"All images are {here}: without {lacking} nothing shows that the detector is better than {idle}, "
+        f"All {task.items} are {here}: without {lacking} nothing shows that the {task.system} is "
+        f"better than {idle}, "
         "which treats all groups alike."
     )

@@ -23,14 +23,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from audit.data.counts import Floats, Ints, Numbers
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
 from audit.data.spans import gathered, row_dtype, spans, tallied
+from audit.data.unit_totals import of_both, unit_squares
 from audit.inference.proportion_intervals import wilson
 from audit.metrics.auc import auc_influence, auc_interval
 from audit.metrics.error_curves import (
+    DCF_PRIORS,
     WORKING_POINTS,
     ErrorCurve,
     average_precision,
@@ -71,6 +75,7 @@ class CurveSummary:
         thin: Some of its points, each exact.
         average_precision: See `audit.metrics.error_curves`, as of the next three.
         min_dcf: Smallest detection cost.
+        min_dcf_at: The same at the priors in DCF_PRIORS.
         apcer_at_bpcer: FNR at the levels of FPR in WORKING_POINTS.
         bpcer_at_apcer: FPR at the same levels of FNR.
         bins: (reals, fakes) per bin of the histogram; None without axes.
@@ -83,6 +88,7 @@ class CurveSummary:
     thin: ErrorCurve
     average_precision: float
     min_dcf: float
+    min_dcf_at: dict[str, float]
     apcer_at_bpcer: dict[str, float]
     bpcer_at_apcer: dict[str, float]
     bins: tuple[Numbers, Numbers] | None = None
@@ -98,12 +104,17 @@ class CurveSummary:
             thin=curve.thin(n_points),
             average_precision=average_precision(curve),
             min_dcf=min_dcf(curve),
+            min_dcf_at={name: min_dcf(curve, prior) for name, prior in DCF_PRIORS.items()},
             apcer_at_bpcer={name: fnr_at_fpr(curve, level) for name, level in WORKING_POINTS.items()},
             bpcer_at_apcer={name: fpr_at_fnr(curve, level) for name, level in WORKING_POINTS.items()},
             bins=None if axes is None else histogram(curve, axes.edges),
             sweep=None if axes is None else curve.at(axes.thresholds),
             fn_at_limits=None if axes is None else curve.at(axes.limits)[1],
         )
+
+
+TAIL = 0.025
+"""One-sided level at which few speakers are allowed for."""
 
 
 @dataclass(frozen=True)
@@ -388,18 +399,12 @@ def _sizes(table: ScoreTable, grouping: Grouping) -> NDArray[np.int64]:
     """
     if table.unit is None:
         return tallied(len(table), 2 * len(grouping), _classes(table, grouping)).reshape(-1, 2)
-    group = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
     if table.weight is not None:
-        key, row = np.unique(table.unit * (2 * len(grouping)) + group, return_inverse=True)
-        sums = np.bincount(row.reshape(-1), weights=table.weight)
-        total, squares = (
-            np.bincount(key % (2 * len(grouping)), weights=sums**power, minlength=2 * len(grouping))
-            for power in (1, 2)
-        )
-        worth = np.divide(total**2, squares, out=np.zeros(len(total)), where=squares > 0)
-        return np.floor(worth + 1e-9).astype(np.int64).reshape(-1, 2)
-    group = np.unique(table.unit * (2 * len(grouping)) + group) % (2 * len(grouping))
-    return np.bincount(group, minlength=2 * len(grouping)).reshape(-1, 2)
+        return np.floor(_worth(table, grouping) + 1e-9).astype(np.int64)
+    group, k = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake, 2 * len(grouping)
+    sizes = unit_squares(np.zeros(len(table)), table.unit, table.partner, group, k).n_units.reshape(-1, 2)
+    # every impostor trial has two units: so many disjoint pairs of them are independent
+    return sizes if table.partner is None else sizes // np.array([2, 1])
 
 
 def _images(table: ScoreTable, grouping: Grouping) -> Floats:
@@ -415,28 +420,33 @@ def _images(table: ScoreTable, grouping: Grouping) -> Floats:
 def _worth(table: ScoreTable, grouping: Grouping) -> Floats:
     """[k, 2]: reals and fakes, had all images of a unit the same score: (sum w)^2 / sum w^2 over units.
 
-    No correlation within units makes a rate vary more than that, whatever the threshold.
+    No correlation within units makes a rate vary more than that, whatever the threshold. Of trials that have
+    two units half of that sum: two that share one unit correlate by one half at most.
     """
     if table.unit is None:
         return _images(table, grouping)
     k, group = 2 * len(grouping), grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
-    key, row = np.unique(table.unit * k + group, return_inverse=True)
-    sums = np.bincount(row.reshape(-1), weights=table.weight)
-    total, squares = (np.bincount(key % k, weights=sums**power, minlength=k) for power in (1, 2))
+    weight = np.ones(len(table)) if table.weight is None else table.weight
+    total = np.bincount(group, weights=weight, minlength=k)
+    unit, share = table.unit, np.ones(2)
+    if table.partner is not None:
+        unit, _, two = of_both(table.unit, table.partner)
+        group, weight = np.concatenate([group, group[two]]), np.concatenate([weight, weight[two]])
+        share = np.array([0.5, 1.0])
+    key, row = np.unique(unit * k + group, return_inverse=True)
+    sums = np.bincount(row.reshape(-1), weights=weight)
+    squares = np.bincount(key % k, weights=sums**2, minlength=k) * np.tile(share, len(grouping))
     return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0).reshape(-1, 2)
 
 
 def _unit_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> tuple[Floats, Floats]:
     """Sum over the units of a group of (sum of influence)^2, over (units - 1) / units; units it rests on."""
-    k, group = len(grouping), grouping.of_cell[table.cell].astype(np.int64)
+    k, group = len(grouping), grouping.of_cell[table.cell]
     assert table.unit is not None
-    key, row = np.unique(table.unit * k + group, return_inverse=True)
-    sums = np.bincount(row.reshape(-1), weights=influence)
-    n_units = np.bincount(key % k, minlength=k)
-    square, fourth = (np.bincount(key % k, weights=sums**power, minlength=k) for power in (2, 4))
+    found = unit_squares(influence, table.unit, table.partner, group, k)
+    n_units = found.n_units
     scale: Floats = np.divide(n_units, n_units - 1, out=np.ones(k), where=n_units > 1)
-    rests_on: Floats = np.divide(square**2, fourth, out=np.zeros(k), where=fourth > 0)
-    return np.asarray(square * scale, dtype=np.float64), rests_on
+    return found.square * scale, found.rests_on
 
 
 def _unit_covariance(table: ScoreTable, grouping: Grouping, points: Sequence[_EerPoint]) -> Floats:
@@ -459,9 +469,19 @@ def _unit_covariance(table: ScoreTable, grouping: Grouping, points: Sequence[_Ee
     share = np.bincount(key, weights=wrong * image) / np.where(total > 0, total, 1.0)
     influence = own * (wrong - share[key])
     together, _ = _unit_variance(table, grouping, influence)
+    if table.partner is not None:
+        together = together * _few_speakers(_sizes(table, grouping).min(axis=1))
     apart = np.bincount(group, weights=influence**2, minlength=len(grouping))
     twice = 2 * w * (1 - w)
     return np.divide(together - apart, twice, out=np.zeros(len(grouping)), where=twice > 0)
+
+
+def _few_speakers(n_pairs: NDArray[np.int64]) -> Floats:
+    """How much larger a variance must be taken that rests on so many disjoint pairs of speakers: the squared
+    ratio of Student's to the normal quantile, which holds the interval of the EER of 20 speakers at 93 of 100
+    and more instead of 89 to 91 (`benchmarks/calibration_trials.py`).
+    """
+    return np.asarray((student.isf(TAIL, np.maximum(n_pairs - 1, 1)) / norm.isf(TAIL)) ** 2)
 
 
 def eer_interval(

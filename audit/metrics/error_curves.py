@@ -29,6 +29,9 @@ from audit.metrics.rates import divide
 FAKE_PRIOR = 0.05
 """Share of fakes assumed by `min_dcf`: P_target of the NIST SRE evaluations since 2019; both costs are 1."""
 
+DCF_PRIORS = {"0.01": 0.01, "0.05": 0.05}
+"""P_target of the NIST SRE evaluations: 0.01 and 0.05, with C_miss = C_fa = 1."""
+
 WORKING_POINTS = {"0.01": 0.01, "0.05": 0.05, "0.10": 0.10}
 """The error levels at which ISO/IEC 30107-3 asks for the other error rate."""
 

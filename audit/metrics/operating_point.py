@@ -29,10 +29,11 @@ from audit.data.score_table import ScoreTable
 from audit.data.spans import spans
 from audit.errors import ScoreTableError
 from audit.metrics.error_curves import ErrorCurve, eer_threshold, error_curve
+from audit.task import FAKE_FACE, Task
 
 
 def operating_point(
-    table: ScoreTable, rule: ThresholdRule, share: float, seed: int
+    table: ScoreTable, rule: ThresholdRule, share: float, seed: int, task: Task = FAKE_FACE
 ) -> tuple[float, ScoreTable]:
     """The threshold, and the part of the table it may be audited on.
 
@@ -41,6 +42,7 @@ def operating_point(
         rule: From `parse_rule`.
         share: Share of the units used to fix the threshold, in 0-1.
         seed: Chooses which.
+        task: Whose words are used.
 
     Raises:
         ScoreTableError: If the calibration images are all of one class or too few for the rule's promise, or
@@ -50,27 +52,33 @@ def operating_point(
         return rule.value, table
     if rule.confidence is not None and (table.weight is not None or _shares_units(table)):
         raise ScoreTableError(
-            f"threshold rule '{rule}' promises something of images that are independent and count alike, "
-            f"which weights or several images of one unit break; use '{rule.kind}={rule.value:g}', or give a "
+            f"threshold rule '{rule}' promises something of {task.items} that are independent and "
+            "count alike, "
+            f"which weights or several {task.items} of one unit break; use "
+            f"'{rule.kind}={rule.value:g}', or give a "
             "table without them"
         )
     chosen = calibration_rows(table, share, seed)
     held_out = table.take(chosen)
     if len(held_out) == len(table) or held_out.fake.all() or not held_out.fake.any():
         raise ScoreTableError(
-            f"threshold rule '{rule}' needs real and fake images both to fix it and to audit it; "
-            f"{len(table)} images are too few, give a number instead"
+            f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} "
+            f"{task.items} both to fix it and "
+            "to audit it; "
+            f"{len(table)} {task.items} are too few, give a number instead"
         )
     n_fake = int(held_out.fake.sum())
-    _refuse_too_few(rule, len(held_out) - n_fake if rule.kind == "fpr" else n_fake, share)
+    _refuse_too_few(rule, len(held_out) - n_fake if rule.kind == "fpr" else n_fake, share, task)
     held_out = held_out.by_score()
     curve = error_curve(held_out.score, held_out.fake, held_out.weight)
     if not curve.two_sided:
         raise ScoreTableError(
-            f"threshold rule '{rule}' needs real and fake images of weight above 0 to be fixed on; "
+            f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} "
+            f"{task.items} of weight above 0 "
+            "to be fixed on; "
             "give a number instead"
         )
-    return pick_threshold(curve, rule), table.take(~chosen)
+    return pick_threshold(curve, rule), table.take(audited_rows(table, share, seed))
 
 
 def _shares_units(table: ScoreTable) -> bool:
@@ -81,11 +89,27 @@ def _shares_units(table: ScoreTable) -> bool:
 
 
 def calibration_rows(table: ScoreTable, share: float, seed: int) -> NDArray[np.bool_]:
-    """bool [N], True for the images that fix the threshold: a share of the pairs, chosen by hash."""
-    mixed = table.key ^ np.uint64((seed * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF)
+    """bool [N], True for the images that fix the threshold: a share of the pairs, chosen by hash; trials of
+    two speakers where both are chosen.
+    """
+    fixing = _chosen(table.key, share, seed)
+    return fixing if table.partner_key is None else fixing & _chosen(table.partner_key, share, seed)
+
+
+def _chosen(key: NDArray[np.uint64], share: float, seed: int) -> NDArray[np.bool_]:
+    """bool [N], True for a share of the keys."""
+    mixed = key ^ np.uint64((seed * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF)
     mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53 < share
+
+
+def audited_rows(table: ScoreTable, share: float, seed: int) -> NDArray[np.bool_]:
+    """bool [N], True for what is audited: all that does not fix the threshold, but for trials between a
+    speaker who does and one who does not, which would make the two parts depend on each other.
+    """
+    fixing = _chosen(table.key, share, seed)
+    return ~fixing if table.partner_key is None else ~fixing & ~_chosen(table.partner_key, share, seed)
 
 
 def pick_threshold(curve: ErrorCurve, rule: ThresholdRule) -> float:
@@ -153,17 +177,17 @@ def check_promise(rule: ThresholdRule, n: int, share: float) -> None:
         _refuse_too_few(rule, round(share * n), share)
 
 
-def _refuse_too_few(rule: ThresholdRule, n: int, share: float) -> None:
+def _refuse_too_few(rule: ThresholdRule, n: int, share: float, task: Task = FAKE_FACE) -> None:
     needed = images_for_promise(rule)
     if n < needed:
-        word = "real images" if rule.kind == "fpr" else "fakes"
+        word = task.negatives if rule.kind == "fpr" else task.positives
         raise ScoreTableError(
             f"threshold rule '{rule}' needs {needed:,} {word} to be fixed on, and a share of {share:g} of "
-            f"this data has {n:,}; raise --calibration-share, or give more images or a lower confidence"
+            f"this data has {n:,}; raise --calibration-share, or give more {task.items} or a lower confidence"
         )
 
 
-def exceeded_note(rule: ThresholdRule, n: int) -> str | None:
+def exceeded_note(rule: ThresholdRule, n: int, task: Task = FAKE_FACE) -> str | None:
     """How often the true rate exceeds the level of a rule fixed on n images; None of a rule with a promise.
 
     Between the count of errors at which the rule stops and one fewer: the next score may be of either class.
@@ -172,8 +196,15 @@ def exceeded_note(rule: ThresholdRule, n: int) -> str | None:
         return None
     most = math.floor(n * rule.value + 1e-9)
     often = 100 * float(binom.cdf([most - 1, most], n, rule.value).mean())
-    word = "real images" if rule.kind == "fpr" else "fakes"
+    word = task.negatives if rule.kind == "fpr" else task.positives
     level = f"{rule.kind}<={rule.value:g}@95%"
+    if task.of_trials:
+        return (
+            f"The threshold was fixed on {n:,} {word} ({task.rule(str(rule))}), which share speakers: "
+            "about every "
+            f"second time the true {task.rate(rule.kind)} exceeds {100 * rule.value:g} %, and by more than "
+            "independent trials would let it."
+        )
     return (
         f"The threshold was fixed on {n:,} {word} ({rule}): in about {often:.0f} of 100 such samples the "
         f"true {rule.kind.upper()} exceeds {100 * rule.value:g} %. The rule '{level}' keeps it in 95 of 100."

@@ -43,10 +43,12 @@ from audit.data.spans import spans
 from audit.data.unit_totals import LEAST_UNITS
 from audit.inference.convex_limits import DRAWS, sublinear_limits
 from audit.schema.result import OVERALL, Calibration
+from audit.task import task_named
 
 N_RANGES = 10
 """Equal ranges of score; a score of 1 belongs to the last."""
 
+OF_TRIALS = "the share of genuine trials is that of the trial list, not that of use"
 NOT_PROBABILITIES = "scores are not probabilities: some lie outside 0 to 1"
 
 
@@ -100,6 +102,8 @@ def calibrations(
         groupings: Those that are intersections are passed over.
         config: For the confidence, min_n and seed.
     """
+    if task_named(config.task).of_trials:
+        return [], OF_TRIALS
     if table.score.min() < 0 or table.score.max() > 1:
         return [], NOT_PROBABILITIES
     everything, of_cells = whole(len(table.cells)), CellSums.of(table)
@@ -120,6 +124,7 @@ def calibrations(
 def _record(
     grouping: Grouping, g: int, one: Calibrated, alpha: float, taken: bool, config: AuditConfig
 ) -> Calibration:
+    task = task_named(config.task)
     name = grouping.names[g]
     rng = np.random.default_rng([config.seed, crc32(f"{grouping.attribute} {name}".encode()), 5])
     difference, error = one.limits(alpha, rng) if taken else (None, None)
@@ -133,7 +138,7 @@ def _record(
         difference_interval=difference,
         ece=one.error if one.n_images else math.nan,
         ece_interval=error,
-        reason=None if taken else f"fewer than {config.min_n} images or {LEAST_UNITS} units",
+        reason=None if taken else f"fewer than {config.min_n} {task.items} or {LEAST_UNITS} units",
     )
 
 

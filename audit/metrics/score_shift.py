@@ -40,11 +40,12 @@ from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
 from audit.data.spans import SPAN, gathered, row_dtype, spans, tallied
-from audit.data.unit_totals import LEAST_UNITS
+from audit.data.unit_totals import LEAST_UNITS, unit_squares
 from audit.metrics.auc import auc_interval
 from audit.metrics.curves_by_group import SortedScores
 from audit.metrics.error_curves import starts
 from audit.schema.result import ScoreShift
+from audit.task import task_named
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,10 @@ def _record(
             higher=sample.mean if sample else math.nan,
             reason=None
             if sample
-            else f"fewer than {config.min_n} images, {LEAST_UNITS} units or no weight on one side",
+            else (
+                f"fewer than {config.min_n} {task_named(config.task).items}, {LEAST_UNITS} units or "
+                "no weight on one side"
+            ),
         ),
         sample,
     )
@@ -296,7 +300,8 @@ def _placed(
     if len(rows) == 0:
         return
     assert table.unit is not None
-    unit = np.unique(table.unit[rows], return_inverse=True)[1].reshape(-1)
+    unit = table.unit[rows]
+    partner = None if table.partner is None else table.partner[rows]
     weight = None if table.weight is None else table.weight[rows]
     score = table.score[rows]
     placements = Placements.of(score, weight)
@@ -304,20 +309,22 @@ def _placed(
         own = np.zeros(len(rows), dtype=bool)
         own[at] = True
         enough = min(len(at), len(rows) - len(at)) >= config.min_n
-        enough = enough and _n_units(unit, own) >= min(config.min_n, LEAST_UNITS)
+        enough = enough and _n_units(unit, partner, own) >= min(config.min_n, LEAST_UNITS)
         yield (
             g,
             _Compared(
                 n=len(at),
                 median=weighted_median(score[own], None if weight is None else weight[own]),
                 median_of_others=weighted_median(score[~own], None if weight is None else weight[~own]),
-                sample=placements.compare(own, unit) if enough else None,
+                sample=placements.compare(own, unit, partner) if enough else None,
             ),
         )
 
 
-def _n_units(unit: Ints, own: NDArray[np.bool_]) -> int:
+def _n_units(unit: Ints, partner: Ints | None, own: NDArray[np.bool_]) -> int:
     """Units of the side that has fewer."""
+    if partner is not None:
+        return min(len(np.union1d(unit[side], partner[side])) for side in (own, ~own))
     return int(min(len(np.unique(unit[own])), len(np.unique(unit[~own]))))
 
 
@@ -357,12 +364,15 @@ class Placements:
         weight = np.ones(len(score)) if weight is None else weight
         return cls(block, weight, _below(block, weight)[block])
 
-    def compare(self, own: NDArray[np.bool_], unit: Ints | None) -> Sample | None:
+    def compare(
+        self, own: NDArray[np.bool_], unit: Ints | None, partner: Ints | None = None
+    ) -> Sample | None:
         """The images marked by `own` (bool [n]) against all others; None where one side weighs nothing.
 
         Args:
             own: Both values present.
             unit: int64 [n], what is independent; None where each image is.
+            partner: int64 [n], the second unit of each trial; None where no image has two.
         """
         if not (self.weight[own].any() and self.weight[~own].any()):
             return None
@@ -372,8 +382,12 @@ class Placements:
         outside = (total * self.share[own] - mine * inside[own]) / others
         mean = float((self.weight[own] * outside).sum() / mine)
         sides = [
-            _spread(self.weight[own] / mine * (outside - mean), _part(unit, own)),
-            _spread(self.weight[~own] / others * (inside[~own] - (1 - mean)), _part(unit, ~own)),
+            _spread(self.weight[own] / mine * (outside - mean), _part(unit, own), _part(partner, own)),
+            _spread(
+                self.weight[~own] / others * (inside[~own] - (1 - mean)),
+                _part(unit, ~own),
+                _part(partner, ~own),
+            ),
         ]
         (first, m_first, fourth_first), (second, m_second, fourth_second) = sides
         variance, fourth = first + second, fourth_first + fourth_second
@@ -401,11 +415,19 @@ def _part(unit: Ints | None, chosen: NDArray[np.bool_]) -> Ints | None:
     return None if unit is None else unit[chosen]
 
 
-def _spread(influence: Floats, unit: Ints | None) -> tuple[float, int, float]:
-    """(sum over units of influence^2 with n / (n - 1), units, sum of influence^4)."""
+def _spread(influence: Floats, unit: Ints | None, partner: Ints | None) -> tuple[float, int, float]:
+    """(sum over units of influence^2 with n / (n - 1), units, sum of influence^4); units of trials that have
+    two are worth half as many.
+    """
     if unit is not None:
-        sums: Floats = np.bincount(unit, weights=influence).astype(np.float64)
-        influence = sums[np.bincount(unit) > 0]
+        found = unit_squares(influence, unit, partner, np.zeros(len(unit), dtype=np.int64), 1)
+        n = (
+            int(found.n_units[0])
+            if partner is None or (unit == partner).all()
+            else int(found.n_units[0]) // 2
+        )
+        scale = n / (n - 1) if n > 1 else 1.0
+        return float(found.square[0] * scale), n, float(found.fourth[0])
     n, square = len(influence), influence**2
     scale = n / (n - 1) if n > 1 else 1.0
     return float(square.sum() * scale), n, float((square**2).sum())

@@ -14,6 +14,7 @@ import pandas as pd
 
 from audit.config import AuditConfig
 from audit.data.score_table import ScoreTable
+from audit.errors import MitigationError
 from audit.inference.equality_test import SMALLEST_PERMUTED, enough_replicates
 from audit.mitigation.group_aware import group_thresholds
 from audit.mitigation.group_errors import error_grid, thresholds_of
@@ -31,6 +32,7 @@ from audit.schema.mitigation import (
     Trial,
 )
 from audit.schema.result import Provenance, Verdict
+from audit.task import task_named
 
 N_DRAWN = 150
 """Points of the trade-off curve, about."""
@@ -58,6 +60,13 @@ def find_cure(
         MitigationError: The table is too small to split, or the plan impossible.
         ScoreTableError: The table cannot be audited.
     """
+    task = task_named(config.task)
+    if not task.finds_cures:
+        raise MitigationError(
+            f"{task.name} has no search for a better threshold yet: it cannot deal trials of two "
+            "speakers to two "
+            "parts; try thresholds with audit run --threshold, on other trials"
+        )
     plan = (plan or Plan()).check()
     parts = split(frame, config, plan.fit_share)
     alone = _with_enough_replicates(replace(config, unit_column=None, weight_column=None), parts)

@@ -20,7 +20,7 @@ from audit.config import AuditConfig, parse_rule
 from audit.data.score_table import ScoreTable, score_table
 from audit.errors import ComparisonError
 from audit.metrics.curves_by_group import SortedScores
-from audit.metrics.operating_point import calibration_rows
+from audit.metrics.operating_point import audited_rows
 from audit.runs.run_folder import SCORES_FILE
 from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult
@@ -73,6 +73,7 @@ def aligned_runs(folders: Sequence[Path]) -> tuple[list[Run], dict[str, int]]:
                 f"{', '.join(config.attributes)}; audit both on the same attributes and bins"
             )
         for what, ours, theirs in (
+            ("task", config.task, result.config.task),
             ("unit column", config.unit_column, result.config.unit_column),
             ("weight column", config.weight_column, result.config.weight_column),
         ):
@@ -116,6 +117,7 @@ def config_of(result: AuditResult) -> AuditConfig:
         criterion=recorded.criterion,
         max_fpr=recorded.max_fpr,
         max_fnr=recorded.max_fnr,
+        task=recorded.task,
     )
 
 
@@ -133,7 +135,7 @@ def _audited(folder: Path, result: AuditResult) -> pd.DataFrame:
     config = config_of(result)
     if parse_rule(config.threshold).kind != "fixed":
         table = score_table(frame, config)
-        frame = frame[~calibration_rows(table, config.calibration_share, config.seed)]
+        frame = frame[audited_rows(table, config.calibration_share, config.seed)]
     frame = frame.assign(image_id=frame["image_id"].astype(str)).set_index("image_id")
     if frame.index.has_duplicates:
         raise ComparisonError(f"{path} holds an image_id twice; images cannot be matched")

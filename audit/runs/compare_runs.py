@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from audit.config import AuditConfig
 from audit.data.counts import Floats, count
 from audit.data.groups import Grouping, whole
-from audit.data.sampling_units import units_note, weights_note
+from audit.data.sampling_units import trials_note, units_note, weights_note
 from audit.data.score_table import ScoreTable
-from audit.data.unit_totals import LEAST_UNITS
+from audit.data.unit_totals import LEAST_UNITS, unit_squares
 from audit.errors import ComparisonError
 from audit.inference.clusters import believed
 from audit.inference.equality_test import SMALLEST_BOOTSTRAPPED, enough_replicates, holm
@@ -61,6 +61,7 @@ from audit.schema.comparison import (
     GapChange,
 )
 from audit.schema.result import OVERALL, RateName
+from audit.task import FAKE_FACE, Task, task_named
 from pipelines.storage import write_text
 
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
@@ -98,6 +99,7 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
         gaps=tests.gaps,
         n_tests=sum(family.n_tests for family in tests.families),
         families=tests.families,
+        task=config.task,
     )
 
 
@@ -134,7 +136,7 @@ def paired_tests(runs: Sequence[Run], config: AuditConfig) -> PairedTests:
         auc=[one.model_copy(update=next(found)) for one in auc],
         errors=[one.model_copy(update=next(found)) for one in errors],
         gaps=[one.model_copy(update=next(found)) for one in gaps],
-        families=families(everything),
+        families=families(everything, task_named(config.task)),
         n_boot=config.n_boot,
     )
 
@@ -226,6 +228,7 @@ def _error_differences(
 def _gap_change(
     first: Run, second: Run, grouping: Grouping, rate: RateName, config: AuditConfig, n_tests: int
 ) -> GapChange:
+    task = task_named(config.task)
     outcomes = _outcomes(first, second, grouping, rate)
     enough = _enough(outcomes, grouping, config)
     key = f"{grouping.attribute} {rate}".encode()
@@ -243,7 +246,7 @@ def _gap_change(
         difference=found.first - found.second if found else math.nan,
         interval=found.interval if found else None,
         p_value=found.p_value if found else math.nan,
-        reason=None if found else f"fewer than two groups of at least {config.min_n} images",
+        reason=None if found else f"fewer than two groups of at least {config.min_n} {task.items}",
         n_groups=int(enough.sum()),
     )
 
@@ -255,7 +258,8 @@ def _outcomes(first: Run, second: Run, grouping: Grouping, rate: RateName) -> Pa
     if table.unit is None:
         return paired_images(*wrong, group, len(grouping))
     weight = None if table.weight is None else table.weight[rows]
-    return paired_outcomes(*wrong, group, len(grouping), table.unit[rows], weight)
+    partner = table.partner[rows] if table.partner is not None and rate == "fpr" else None
+    return paired_outcomes(*wrong, group, len(grouping), table.unit[rows], weight, partner)
 
 
 def _enough(found: PairedOutcomes, grouping: Grouping, config: AuditConfig) -> NDArray[np.bool_]:
@@ -270,25 +274,25 @@ def _few_units(table: ScoreTable, grouping: Grouping, config: AuditConfig) -> ND
     if table.unit is None:
         return np.zeros(k, dtype=bool)
     key = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
-    units = np.bincount(np.unique(table.unit * (2 * k) + key) % (2 * k), minlength=2 * k).reshape(k, 2)
+    units = unit_squares(np.zeros(len(key)), table.unit, table.partner, key, 2 * k).n_units.reshape(k, 2)
     return np.asarray(units.min(axis=1) < min(config.min_n, LEAST_UNITS))
 
 
 def _variance(table: ScoreTable, group: NDArray[np.integer], influence: Floats, k: int) -> Floats:
     """float64 [k], sum over the units of a group of (sum of influences)^2; over pairs where none is named."""
     if table.unit is not None:
-        key, row = np.unique(table.unit * k + group, return_inverse=True)
-        sums = np.bincount(row.reshape(-1), weights=influence)
-        n = np.bincount(key % k, minlength=k)
+        found = unit_squares(influence, table.unit, table.partner, group, k)
+        n = found.n_units if table.partner is None else found.n_units // 2
         scale = np.divide(n, n - 1, out=np.ones(k), where=n > 1) / np.maximum(believed(n), 1e-3)
-        return np.asarray(np.bincount(key % k, weights=sums**2, minlength=k) * scale, dtype=np.float64)
+        return found.square * scale
     own = np.bincount(group, weights=influence**2, minlength=k)
     product = influence[table.real_row] * influence[table.fake_row]
     return np.asarray(own + 2 * np.bincount(group[table.real_row], weights=product, minlength=k))
 
 
 def _too_small(config: AuditConfig) -> str:
-    return f"fewer than {config.min_n} images of a class concerned, too few units, or no label"
+    task = task_named(config.task)
+    return f"fewer than {config.min_n} {task.items} of a class concerned, too few units, or no label"
 
 
 def _summary(run: Run, config: AuditConfig) -> ComparedRun:
@@ -310,13 +314,18 @@ def _summary(run: Run, config: AuditConfig) -> ComparedRun:
 
 
 def _notes(runs: Sequence[Run], left_out: dict[str, int], config: AuditConfig) -> list[str]:
-    notes = ["Every difference is the first detector minus the second, each at its own threshold."]
+    task = task_named(config.task)
+    notes = [f"Every difference is the first {task.system} minus the second, each at its own threshold."]
     notes += [
-        f"{n} images of {name} were not scored in every run and are left out."
+        f"{n} {task.items} of {name} were not scored in every run and are left out."
         for name, n in left_out.items()
         if n
     ]
-    return notes + units_note(config, runs[0].table.unit) + weights_note(config)
+    return (
+        notes
+        + (trials_note(runs[0].table, config) or units_note(config, runs[0].table.unit))
+        + weights_note(config)
+    )
 
 
 def write_comparison(comparison: Comparison, out_dir: str | Path) -> Path:
@@ -369,11 +378,15 @@ def adjusted(differences: Sequence[Difference]) -> list[dict[str, object]]:
     return [{"family": family_of(one), "adjusted_p_value": found[i]} for i, one in enumerate(differences)]
 
 
-def families(differences: Sequence[Difference]) -> list[Family]:
+def families(differences: Sequence[Difference], task: Task = FAKE_FACE) -> list[Family]:
     """The families in which a test was made, with their sizes."""
     tested = [family_of(one) for one in differences if not math.isnan(one.p_value)]
     return [
-        Family(name=name, what=what, n_tests=tested.count(name))
+        Family(
+            name=name,
+            what=what.format(fpr=task.fpr, fnr=task.fnr, items=task.items),
+            n_tests=tested.count(name),
+        )
         for name, what in FAMILIES.items()
         if name in tested
     ]

@@ -21,8 +21,8 @@ from audit.schema.result import OVERALL, AuditResult
 from pipelines.storage import write_text
 from pipelines.visible import END_ISOLATE, ISOLATE, visible
 
-USEFUL = "detector better than guessing"
-"""Name of the test case that fails where no question on groups can be answered."""
+USEFUL = "better than guessing"
+"""End of the name of the test case that fails where no question on groups can be answered."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def _plain(explanation: str) -> str:
 
 def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
     """Verdicts in classes "audit.fpr" and "audit.fnr", then "audit.detector", then "audit.max_fpr" ..."""
+    task = result.task
     useful, failed = usefulness_in(result), failing(result, fail_on)
     found = []
     for v in result.verdicts:
@@ -62,18 +63,18 @@ def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
             state, text = "skipped", f"not answerable: {useful.sentence}"
         elif v.verdict == "insufficient evidence":
             state = "skipped"
-        found.append(Case(v.rate, v.attribute, state, v.verdict, text))
+        found.append(Case(task.rate(v.rate).lower(), v.attribute, state, v.verdict, text))
     state = "ok" if useful.answerable else "failed"
-    found.append(Case("detector", USEFUL, state, "not answerable", useful.sentence))
+    found.append(Case(task.system, f"{task.system} {USEFUL}", state, "not answerable", useful.sentence))
     for one in result.rate_limits:
         name = OVERALL if one.attribute == OVERALL else f"{one.attribute}: {one.group}"
         if one.holds is None:
-            text = f"too few images to judge ({one.images})"
-            found.append(Case(f"max_{one.rate}", name, "skipped", "limit", text))
+            text = f"too few {task.items} to judge ({one.images})"
+            found.append(Case(f"max_{task.rate(one.rate).lower()}", name, "skipped", "limit", text))
         else:
             state = "ok" if one.holds else "failed"
-            text = f"at most {100 * one.upper:.3g} %" if one.holds else limit_line(one)
-            found.append(Case(f"max_{one.rate}", name, state, "limit", text))
+            text = f"at most {100 * one.upper:.3g} %" if one.holds else limit_line(one, result.task)
+            found.append(Case(f"max_{task.rate(one.rate).lower()}", name, state, "limit", text))
     return found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -30,12 +30,14 @@ from audit.data.groups import Grouping, coded, whole
 from audit.data.sampling_units import (
     refuse_hidden_units,
     spoken_of,
+    trials_note,
     units_note,
     weights_note,
     with_source_units,
 )
-from audit.data.score_file import ScoreFile, read_scores
+from audit.data.score_file import ScoreFile, read_scores, read_trials
 from audit.data.score_table import ScoreTable, score_table
+from audit.data.trials import Trials, as_trials
 from audit.data.unit_totals import IMAGES
 from audit.inference.attack_kinds import kind_rates
 from audit.inference.clusters import worth
@@ -52,13 +54,14 @@ from audit.judge.usefulness import usefulness
 from audit.judge.verdicts import Question, judge
 from audit.metrics.curves_by_group import Axes, ScoreMeasures, SortedScores, score_measures
 from audit.metrics.fixed_fpr import fixed_fprs, fnr_at_fixed_fpr
-from audit.metrics.group_measures import group_results, measures_of
-from audit.metrics.operating_point import calibration_rows, exceeded_note, operating_point
+from audit.metrics.group_measures import cross_group_rates, group_results, measures_of
+from audit.metrics.operating_point import audited_rows, calibration_rows, exceeded_note, operating_point
 from audit.metrics.plotted_series import Series, axes_for, series_of
 from audit.metrics.score_calibration import calibrations
 from audit.metrics.score_shift import score_shifts
 from audit.runs.run_folder import refuse_other_run, write_result, write_scores
 from audit.schema import result as record
+from audit.task import Task, task_named
 from audit.wording.verdict_text import explained
 from pipelines.places import name_of
 from pipelines.storage import file_sha256
@@ -158,6 +161,8 @@ def audit_table(
     """
     config = (config or AuditConfig()).check()
     extras = extras or Extras()
+    if task_named(config.task).of_trials:
+        return _audited_trials(as_trials(frame, config), extras)
     config = resolved(config, frame.columns)
     config = with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
@@ -189,6 +194,7 @@ def audit_score_file(
     config: AuditConfig | None = None,
     command: str = "",
     detector: Mapping[str, Any] | None = None,
+    source: Mapping[str, Any] | None = None,
 ) -> AuditedScores:
     """Audit a CSV or Parquet file of scores.
 
@@ -197,11 +203,15 @@ def audit_score_file(
         config: Options; defaults if None.
         command: The command line, for the record.
         detector: What is known of the detector behind the scores, such as its name and version.
+        source: What is known of the data, such as {"kind": "rendered"}.
 
     Raises:
         ExpectedError: If the file, an option or the table cannot be used.
     """
     config = (config or AuditConfig()).check()
+    of_data = {"source": dict(source)} if source else {}
+    if task_named(config.task).of_trials:
+        return _audited_trial_file(path, config, command, detector, of_data)
     read = read_scores(path, config)
     frame, config = read.frame, with_source_units(read.frame, read.config)
     table = score_table(frame, config, by_score=True)
@@ -213,6 +223,7 @@ def audit_score_file(
         "path": name_of(path),
         "sha256": file_sha256(path),
         "read_as": read.reading.record(),
+        **of_data,
     }
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
     said = read.reading.sentence()
@@ -241,23 +252,73 @@ def _audited(
     return AuditedScores(_audit(frame, table, config, extras), frame, table.as_given(table.fake), config)
 
 
+def _audited_trial_file(
+    path: str | Path,
+    config: AuditConfig,
+    command: str,
+    detector: Mapping[str, Any] | None,
+    of_data: Mapping[str, Any],
+) -> AuditedScores:
+    """A file of trials."""
+    trials, reading = read_trials(path, config)
+    data = {
+        "kind": "scores",
+        "path": name_of(path),
+        "sha256": file_sha256(path),
+        "read_as": reading,
+        **of_data,
+    }
+    provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
+    return _audited_trials(trials, Extras(provenance))
+
+
+def _audited_trials(trials: Trials, extras: Extras) -> AuditedScores:
+    """Trials of two clips each, as `audit.data.trials` understood them."""
+    frame, config = trials.frame, trials.config
+    table = score_table(frame, config, by_score=True)
+    told = [f"{name} {text}" for name, text, _ in trials.told]
+    read = [f"How the table was read: {'; '.join(told)}."] if told else []
+    notes = [*trials_note(table, config), *weights_note(config), *extras.notes, *read]
+    extras = replace(extras, notes=notes, left_out={**dict(trials.left_out or {}), **extras.left_out})
+
+    def across(audited: ScoreTable, threshold: float) -> list[record.CrossGroupRate]:
+        return cross_group_rates(
+            frame.iloc[audited.as_here(np.arange(len(frame)))], audited, threshold, trials.sides, config
+        )
+
+    result = _audit(frame, table, config, extras, across)
+    return AuditedScores(result, frame, table.as_given(table.fake), config)
+
+
 def versions() -> dict[str, str]:
     """Python and the libraries that computed the numbers."""
     names = ("fake-face-fairness-audit", "numpy", "scipy", "pandas", "fairlearn")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 
 
-def _audit(frame: TableColumns, table: ScoreTable, config: AuditConfig, extras: Extras) -> record.AuditResult:
-    rule = parse_rule(config.threshold)
+def _audit(
+    frame: TableColumns,
+    table: ScoreTable,
+    config: AuditConfig,
+    extras: Extras,
+    across: Callable[[ScoreTable, float], list[record.CrossGroupRate]] | None = None,
+) -> record.AuditResult:
+    rule, task = parse_rule(config.threshold), task_named(config.task)
     controls = merged(config.controls, extras.controls)
     require_columns(frame, controls, config)
-    threshold, audited = operating_point(table, rule, config.calibration_share, config.seed)
+    threshold, audited = operating_point(table, rule, config.calibration_share, config.seed, task)
     left_out, exceeded = dict(extras.left_out), None
     if len(audited) < len(table):
-        left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited)
         fixing = calibration_rows(table, config.calibration_share, config.seed)
+        kept = audited_rows(table, config.calibration_share, config.seed)
+        n_between = int((~fixing & ~kept).sum())
+        left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited) - n_between
+        if n_between:
+            left_out[f"between a {config.unit_column} who fixed the threshold and one who did not"] = (
+                n_between
+            )
         of_class = table.fake[fixing] == (rule.kind == "fnr")
-        exceeded = exceeded_note(rule, int(of_class.sum()))
+        exceeded = exceeded_note(rule, int(of_class.sum()), task)
     cells, scores = count(audited, threshold), SortedScores.of(audited)
     everything, groupings = whole(len(cells)), audited.cells.groupings()
     check_references(groupings, config.references)
@@ -272,27 +333,27 @@ def _audit(frame: TableColumns, table: ScoreTable, config: AuditConfig, extras: 
     measures = measures_of(cells.total(), overall, config)[0]
     share = measures.positive_rate
     parts = [_part(cells, scores, grouping, config, axes, n_references, share) for grouping in groupings]
-    useful = usefulness(measures, threshold, str(rule))
+    useful = usefulness(measures, threshold, str(rule), task)
     verdicts = judge([question for part in parts for question in part.questions], config)
     series = [series_of(everything, overall, axes), *(part.series for part in parts)]
     units = _units(cells, config)
     n_tests = sum(not np.isnan(verdict.p_value) for verdict in verdicts)
     calibration, calibration_reason = calibrations(audited, groupings, config)
     held = _rows_of(frame, audited, [control.column for control in controls])
-    of_kinds, worst_kinds = _kinds(frame, audited, threshold, config)
+    of_kinds, worst_kinds = _kinds(frame, audited, threshold, config) if task.makes_pairs else ([], [])
     raised = [raised_note(asked, config.n_boot, n_tests)] if config.n_boot > asked else []
     result = record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config, controls),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
         data=_summary(audited, left_out, _n_pairs(frame, audited, config), units),
         notes=[
-            *sentences(measures, threshold, str(rule)),
-            *scale_sentences(audited.score, threshold, str(rule)),
+            *sentences(measures, threshold, str(rule), task),
+            *scale_sentences(audited.score, threshold, str(rule), task),
             *(repeats_sentences(audited) if config.unit_column is None else []),
             *extras.notes,
             *raised,
             *([exceeded] if exceeded else []),
-            *_notes(audited),
+            *_notes(audited, task),
         ],
         overall=measures,
         usefulness=useful,
@@ -309,6 +370,7 @@ def _audit(frame: TableColumns, table: ScoreTable, config: AuditConfig, extras: 
         dropout=list(extras.dropout),
         samples=list(extras.samples),
         n_tests=n_tests,
+        cross_groups=across(audited, threshold) if across else [],
         kind_rates=of_kinds,
         worst_kinds=worst_kinds,
         score_shifts=score_shifts(scores, groupings, config),
@@ -464,6 +526,7 @@ def _config_record(
         criterion=config.criterion,
         max_fpr=config.max_fpr,
         max_fnr=config.max_fnr,
+        task=config.task,
     )
 
 
@@ -481,20 +544,22 @@ def _summary(
     )
 
 
-def _notes(table: ScoreTable) -> list[str]:
+def _notes(table: ScoreTable, task: Task) -> list[str]:
     """What the reader must know that only the table can tell."""
     notes = []
     if table.fake.all() or not table.fake.any():
-        word = "fake" if table.fake[0] else "real"
-        notes.append(f"All images are {word}: every rate of the other class is undefined.")
+        word = task.positive_word if table.fake[0] else task.negative_word
+        notes.append(f"All {task.items} are {word}: every rate of the other class is undefined.")
     for position, attribute in enumerate(table.cells.attributes):
         grouping = table.cells.grouping([position])
-        unknown = int((~grouping.known)[grouping.of_cell[table.cell]].sum())
+        missing = np.array([record.MISSING in name for name in grouping.names])
+        unknown = int(missing[grouping.of_cell[table.cell]].sum())
         if unknown:
             notes.append(
-                f"{unknown} images have no label for {attribute}: shown as '(missing)', never compared with "
+                f"{unknown} {task.items} have no label for {attribute}: shown as '(missing)', never "
+                "compared with "
                 "the other groups."
             )
         if len(grouping) < 2:
-            notes.append(f"All images have the same {attribute}: there is nothing to compare.")
+            notes.append(f"All {task.items} have the same {attribute}: there is nothing to compare.")
     return notes

@@ -19,6 +19,7 @@ from typing import Literal
 from pydantic import Field
 
 from audit.schema.nullable import Interval, Rate, Record
+from audit.task import Task, TaskName, task_named
 
 COMPARISON_VERSION = "1.1"
 COMPARISON_FILE = "comparison.json"
@@ -26,13 +27,13 @@ COMPARISON_FILE = "comparison.json"
 FamilyName = Literal["headline", "intersections", "groups"]
 
 FAMILIES: Mapping[FamilyName, str] = {
-    "headline": "AUC, FPR and FNR on all images, and the gaps of every single attribute",
+    "headline": "AUC, {fpr} and {fnr} on all {items}, and the gaps of every single attribute",
     "intersections": "the gaps of every intersection of attributes (exploratory)",
-    "groups": "AUC, FPR and FNR of every single group (exploratory)",
+    "groups": "AUC, {fpr} and {fnr} of every single group (exploratory)",
 }
-"""What is corrected together. Only the headline family answers questions that stood before the data; the
-chance that any of its answers is false is at most alpha. What the exploratory ones find asks to be confirmed
-on new images."""
+"""What is corrected together, with places for the words of a task. Only the headline family answers questions
+that stood before the data; the chance that any of its answers is false is at most alpha. What the exploratory
+ones find asks to be confirmed on new images."""
 
 
 class ComparedRun(Record):
@@ -131,6 +132,13 @@ class Comparison(Record):
     n_tests: int
     """Tests made, in all families."""
     families: list[Family] = Field(default_factory=list)
+    task: TaskName = "fake-face"
+    """What was audited, of all runs (`audit.task`)."""
+
+    @property
+    def words(self) -> Task:
+        """The words of what was audited."""
+        return task_named(self.task)
 
     def to_json(self) -> str:
         """The bytes of `comparison.json`."""

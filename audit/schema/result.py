@@ -21,6 +21,7 @@ from audit.config import CriterionName
 from audit.errors import ResultFormatError
 from audit.schema.gates import NoSkill, RateLimit, Usefulness
 from audit.schema.nullable import Interval, Rate, Record
+from audit.task import Task, TaskName, task_named
 from pipelines.visible import encodable
 
 SCHEMA_VERSION = "1.4"
@@ -32,6 +33,12 @@ OVERALL = "overall"
 
 MISSING = "(missing)"
 """The group of the images that have no label: shown, never compared."""
+
+CROSSED = "(two groups)"
+"""The group of trials between people of two groups: counted and shown by both, never compared."""
+
+UNCOMPARED = frozenset({MISSING, CROSSED})
+"""Groups that take no part in gaps, tests and verdicts."""
 
 
 RateName = Literal["fpr", "fnr"]
@@ -83,6 +90,8 @@ class Config(Record):
     max_fpr: float | None = None
     """The largest FPR allowed, overall and in every group."""
     max_fnr: float | None = None
+    task: TaskName = "fake-face"
+    """What was audited (`audit.task`): which class is the positive one, and what both errors are called."""
 
 
 class Provenance(Record):
@@ -157,6 +166,8 @@ class Measures(Record):
     average_precision: Rate = math.nan
     min_dcf: Rate = math.nan
     """Normalised, at a fake prior of 0.05 and equal costs."""
+    min_dcf_at: dict[str, Rate] = {}
+    """Key, the prior of the positive class ('0.01', '0.05'), to the same cost at it."""
     apcer_at_bpcer: dict[str, Rate] = {}
     """Keys '0.01', '0.05', '0.10': the FNR at the threshold that holds the FPR to the key."""
     bpcer_at_apcer: dict[str, Rate] = {}
@@ -598,6 +609,25 @@ class WorstKind(Record):
     """Why there is none."""
 
 
+class CrossGroupRate(Record):
+    """Impostor trials between two groups of one attribute, or within one: how many are accepted."""
+
+    attribute: str
+    group: str
+    """Of the enrolled speaker, the first of the trial."""
+    other_group: str
+    """Of the probe, the second."""
+    n: int
+    """Impostor trials."""
+    errors: int
+    """Of them accepted."""
+    rate: Rate
+    interval: Interval | None
+    """Of this rate alone; None without trials."""
+    n_speakers: int
+    """In these trials, of both groups."""
+
+
 class AuditResult(Record):
     """Everything an audit found; the content of `audit.json`."""
 
@@ -630,6 +660,8 @@ class AuditResult(Record):
     samples: list[Sample] = []
     kinds: list[KindAgreement] = []
     """Several kinds of fake: for each attribute, whether its gap agrees across them."""
+    cross_groups: list[CrossGroupRate] = []
+    """Trials of two speakers each: impostors accepted, by the groups of both."""
     n_tests: int = 0
     """Size of the family the p-values are adjusted for."""
     score_shifts: list[ScoreShift] = []
@@ -649,6 +681,11 @@ class AuditResult(Record):
     @classmethod
     def _open_old_versions(cls, content: Any) -> Any:
         return check_version(content) if isinstance(content, dict) else content
+
+    @property
+    def task(self) -> Task:
+        """The words of what was audited."""
+        return task_named(self.config.task)
 
     def to_json(self) -> str:
         """The bytes of `audit.json`: two spaces of indent, NaN as null, a final newline."""

@@ -239,15 +239,17 @@ def _detector(result: AuditResult, given: str | Path | None) -> Check:
     """Whether the detector's file is the one that was audited."""
     wanted = str(result.provenance.detector.get("sha256") or "")
     if not wanted:
-        return Check("not checked", "detector", "the record has no hash of it")
+        return Check("not checked", result.task.system, "the record has no hash of it")
     named = str(given) if given is not None else _named(result.provenance.command, "--detector")
     path = Path(named or "")
     if not named or not path.is_file():  # an address in a record is not followed: anybody can write a record
-        return Check("not checked", "detector", f"no file at {named}; say where it is with --detector")
+        return Check(
+            "not checked", result.task.system, f"no file at {named}; say where it is with --detector"
+        )
     found = _hash_of_detector(path)
     same = found == wanted
     detail = str(path) if same else f"{path} has the SHA-256 {found[:16]}…, audited was {wanted[:16]}…"
-    return Check("ok" if same else "changed", "detector", detail)
+    return Check("ok" if same else "changed", result.task.system, detail)
 
 
 def _hash_of_detector(path: Path) -> str:

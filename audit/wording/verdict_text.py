@@ -36,7 +36,6 @@ MOST_NAMED = 5
 """Groups listed by name before the rest are counted."""
 _LABELLED = {"race": "{}", "ethnicity": "{}", "gender": "{}", "sex": "{}", "age": "as aged {}"}
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
-RATE_NAMES = {"fpr": "Real images flagged as fake", "fnr": "Fakes let through"}
 
 
 @dataclass(frozen=True)
@@ -89,12 +88,9 @@ def find(result: AuditResult, attribute: str, group: str | None) -> GroupResult 
     return next((g for g in result.groups if g.attribute == attribute and g.group == group), None)
 
 
-def _images(rate: str) -> str:
-    return "real images" if rate == "fpr" else "fakes"
-
-
-def _happens(rate: str) -> str:
-    return "flagged as fake" if rate == "fpr" else "let through as real"
+def _subject(result: AuditResult, v: Verdict) -> str:
+    """'Real images', at the start of a sentence."""
+    return result.task.of_rate(v.rate).capitalize()
 
 
 def counts(group: GroupResult, rate: str) -> str:
@@ -179,6 +175,7 @@ def _at_least(result: AuditResult, v: Verdict, worse: WorseGroup) -> str:
 
 def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple[str, str] | None:
     """'Real images of X are flagged 3 times as often as those of Y:' and both rates, if on record."""
+    task = result.task
     worst, best = find(result, v.attribute, v.worst_group), find(result, v.attribute, v.best_group)
     if pair:
         worst, best = find(result, v.attribute, pair.group), find(result, v.attribute, pair.than)
@@ -188,12 +185,13 @@ def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple
     if by_four_fifths(result):
         span = ratio_span(v.ratio_interval)
         claim = (
-            f"Real images {people(v.attribute, worst.group)} pass {ratio_number(v.ratio)} ({span}) times as "
+            f"{task.negatives.capitalize()} {people(v.attribute, worst.group)} pass "
+            f"{ratio_number(v.ratio)} ({span}) times as "
             f"often as those {people(v.attribute, best.group)}"
         )
         return claim, f"flagged {counts(worst, v.rate)} against {counts(best, v.rate)}"
     claim = (
-        f"{_images(v.rate).capitalize()} {people(v.attribute, worst.group)} are {_happens(v.rate)} {often} "
+        f"{_subject(result, v)} {people(v.attribute, worst.group)} are {result.task.happens(v.rate)} {often} "
         f"those {people(v.attribute, best.group)}"
     )
     return claim, f"{counts(worst, v.rate)} against {counts(best, v.rate)}"
@@ -203,7 +201,9 @@ def _disparity(result: AuditResult, v: Verdict) -> tuple[str, str]:
     pair = named_pair(v)
     compared = _compared(result, v, pair)
     if compared is None:
-        claim = f"{_images(v.rate).capitalize()} are not {_happens(v.rate)} equally often {by(v.attribute)}:"
+        claim = (
+            f"{_subject(result, v)} are not {result.task.happens(v.rate)} equally often {by(v.attribute)}:"
+        )
         return claim, f"{_gap_of_pair(result, v)}. {_size(result, v)}"
     claim, rates = compared
     also = _others(result, v, v.worst_group, "Also:")
@@ -258,30 +258,35 @@ def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
             f"Within {tolerance}, but {claim[:1].lower()}{claim[1:]}:",
             f"{rates}; {evidence} {also}".rstrip(),
         )
-    claim = f"{_images(v.rate).capitalize()} are {_happens(v.rate)} about equally often {by(v.attribute)}:"
+    claim = f"{_subject(result, v)} are {result.task.happens(v.rate)} about equally often {by(v.attribute)}:"
     return claim, f"{evidence} {ratio_note(result, v)}".rstrip()
 
 
 def _within_ratio(result: AuditResult, v: Verdict) -> tuple[str, str]:
     """The same for a criterion of ratios."""
-    claim = f"{_images(v.rate).capitalize()} are {_happens(v.rate)} about equally often {by(v.attribute)}:"
+    task = result.task
+    claim = f"{_subject(result, v)} are {result.task.happens(v.rate)} about equally often {by(v.attribute)}:"
     extreme = "largest ratio"
     if by_four_fifths(result):
-        claim = f"Real images pass at least four fifths as often in every group {by(v.attribute)}:"
+        claim = (
+            f"{task.negatives.capitalize()} pass at least four fifths as often in every group "
+            f"{by(v.attribute)}:"
+        )
         extreme = "smallest ratio of shares passed"
     return claim, f"{nothing_exceeds(result)}; the {extreme} seen is {_observed(result, v)}."
 
 
 def _open_claim(result: AuditResult, v: Verdict) -> str:
     """Unequal, but by how much is open; or not even that."""
-    images, happens = _images(v.rate), _happens(v.rate)
     if standing(result, v) == UNEQUAL:
-        unequal = f"{images.capitalize()} are not {happens} equally often {by(v.attribute)}"
+        unequal = (
+            f"{_subject(result, v)} are not {result.task.happens(v.rate)} equally often {by(v.attribute)}"
+        )
         if by_four_fifths(result):
             return f"{unequal}, but may pass at least {limit(result)} as often in every group."
         what = "ratio" if in_ratios(result) else "gap"
         return f"{unequal}, but the {what} may be within {limit(result)}."
-    return f"{RATE_NAMES[v.rate]}, {by(v.attribute)}: too few images to compare."
+    return f"{result.task.rate_name(v.rate)}, {by(v.attribute)}: too few {result.task.items} to compare."
 
 
 def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
@@ -317,16 +322,18 @@ def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     total = v.n_groups + v.n_small_groups
     have = "has" if v.n_groups == 1 else "have"
     return (
-        f"{count(v.n_groups)} of {count(total)} groups {have} at least {config.min_n} {_images(v.rate)}"
+        f"{count(v.n_groups)} of {count(total)} groups {have} at least {config.min_n} "
+        f"{result.task.of_rate(v.rate)}"
         f"{of_units}; a comparison needs two."
     )
 
 
 def gap_line(result: AuditResult, v: Verdict) -> str:
     """'gap 16 points (5.4 to 27.8), p = 0.004': what every table of verdicts shows beside the word."""
+    task = result.task
     found = deciding(result, v)
     if found.gap != found.gap:
-        return "fewer than two groups with enough images"
+        return f"fewer than two groups with enough {task.items}"
     chance = f", {p_equals(found.p_value)}" if found.p_value == found.p_value else ""
     return f"{size_of(result, v, found.gap, found.interval)}{chance}"
 
@@ -367,7 +374,8 @@ def _explanation(result: AuditResult, v: Verdict) -> str:
         n = v.n_small_groups
         are = "group is" if n == 1 else "groups are"
         told.append(
-            f"{count(n)} smaller {are} not judged (fewer than {result.config.min_n} {_images(v.rate)})."
+            f"{count(n)} smaller {are} not judged (fewer than {result.config.min_n} "
+            f"{result.task.of_rate(v.rate)})."
         )
     return " ".join(told)
 
@@ -383,7 +391,10 @@ def images_needed(result: AuditResult, verdicts: Sequence[Verdict]) -> str:
     sized = standing(result, verdicts[0]) == UNEQUAL
     what = "ratio" if in_ratios(result) else "gap"
     chance = f"if the {what} is as large as it looks" if sized else "if the groups are equal"
-    return f"about {about(needed)} images per group; {chance}, that gives an 80% chance of a clear result"
+    return (
+        f"about {about(needed)} {result.task.planned} per group; {chance}, that gives an 80% chance of "
+        "a clear result"
+    )
 
 
 def findings(result: AuditResult) -> list[Finding]:
@@ -402,9 +413,9 @@ def findings(result: AuditResult) -> list[Finding]:
     return [finding(result, v) for v in ranked]
 
 
-def group_label(attribute: str, group: str) -> str:
+def group_label(attribute: str, group: str, everything: str = "All images") -> str:
     """A group's name in tables and on axes."""
-    return "All images" if attribute == OVERALL else isolated(group.replace(":", " · "))
+    return everything if attribute == OVERALL else isolated(group.replace(":", " · "))
 
 
 def named_pair(v: Verdict) -> WorseGroup | None:

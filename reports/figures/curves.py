@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 
 from audit.metrics.error_curves import curve_band
 from audit.schema.result import OVERALL, Curve, Histogram
+from audit.task import FAKE_FACE, Task
 from audit.wording.numbers import percent
 from audit.wording.verdict_text import group_label
 from reports.figures import palette
@@ -87,7 +88,7 @@ def _band(curve: Curve, index: int, kind: str, confidence: float) -> dict[str, A
     }
 
 
-def _line(curve: Curve, index: int, kind: str) -> dict[str, Any]:
+def _line(curve: Curve, index: int, kind: str, everything: str) -> dict[str, Any]:
     colour, dash = _style(curve, index)
     if kind == "roc":
         x, y = _rounded(curve.fpr), _rounded([1 - v for v in curve.fnr])
@@ -95,7 +96,7 @@ def _line(curve: Curve, index: int, kind: str) -> dict[str, Any]:
         pairs = [(_probit(a), _probit(b)) for a, b in zip(curve.fpr, curve.fnr, strict=True)]
         kept = [p for p in pairs if None not in p]
         x, y = [p[0] for p in kept], [p[1] for p in kept]
-    name = label_text(group_label(curve.attribute, curve.group))
+    name = label_text(group_label(curve.attribute, curve.group, everything))
     return {
         "x": x,
         "y": y,
@@ -106,11 +107,26 @@ def _line(curve: Curve, index: int, kind: str) -> dict[str, Any]:
     }
 
 
-REAL_SIDE = ("Real images flagged (FPR)", "Fakes caught (1 − FNR)", "Fakes let through (FNR)")
-"""Titles of the x axis and of the y axes of ROC and DET, fake being the positive class."""
+Titles = tuple[str, str, str]
+"""Of the x axis, and of the y axes of ROC and DET."""
 
-FAKE_SIDE = ("Fakes let through (FNR)", "Real images passed (1 − FPR)", "Real images flagged (FPR)")
-"""The same with real as the positive class."""
+
+def side_of_negatives(task: Task = FAKE_FACE) -> Titles:
+    """Titles with the positive class as the one that is looked for."""
+    return (
+        f"{task.negatives.capitalize()} {task.flagged} ({task.fpr})",
+        f"{task.positives.capitalize()} {task.caught} (1 − {task.fnr})",
+        f"{task.positives.capitalize()} {task.missed} ({task.fnr})",
+    )
+
+
+def side_of_positives(task: Task = FAKE_FACE) -> Titles:
+    """The same with the other class as the one that is looked for."""
+    return (
+        f"{task.positives.capitalize()} {task.missed} ({task.fnr})",
+        f"{task.negatives.capitalize()} passed (1 − {task.fpr})",
+        f"{task.negatives.capitalize()} {task.flagged} ({task.fpr})",
+    )
 
 
 def other_side(curve: Curve) -> Curve:
@@ -121,8 +137,9 @@ def other_side(curve: Curve) -> Curve:
 def curves(
     chosen: Sequence[Curve],
     kind: str,
-    titles: tuple[str, str, str] = REAL_SIDE,
+    titles: Titles | None = None,
     confidence: float | None = None,
+    task: Task = FAKE_FACE,
 ) -> go.Figure:
     """ROC (`kind` "roc") or DET ("det", probit axes) of several groups on one pair of axes.
 
@@ -131,10 +148,11 @@ def curves(
     Source of the probit axes: Martin et al., "The DET curve in assessment of detection task performance",
     Eurospeech 1997. Rates of exactly 0 or 1 have no place on them and are left out.
     """
+    titles, everything = titles or side_of_negatives(task), f"All {task.items}"
     thinned = [thin(c) for c in chosen]
     bands = [_band(c, i, kind, confidence) for i, c in enumerate(thinned)] if confidence else []
     figure = go.Figure([go.Scatter(**one) for one in bands if one])
-    figure.add_traces([go.Scatter(**_line(c, i, kind)) for i, c in enumerate(thinned)])
+    figure.add_traces([go.Scatter(**_line(c, i, kind, everything)) for i, c in enumerate(thinned)])
     x: dict[str, Any] = {"title": {"text": titles[0]}}
     y: dict[str, Any] = {"title": {"text": titles[1 if kind == "roc" else 2]}}
     if kind == "roc":
@@ -160,7 +178,7 @@ def _shares(counts: Sequence[float]) -> list[float]:
     return [round(c / total, 5) if total else 0.0 for c in counts]
 
 
-def histograms(chosen: Sequence[Histogram], threshold: float) -> go.Figure:
+def histograms(chosen: Sequence[Histogram], threshold: float, task: Task = FAKE_FACE) -> go.Figure:
     """Score distributions, a strip a group: real images upwards, fakes downwards, as shares of the class."""
     figure = go.Figure()
     for row, histogram in enumerate(reversed(chosen)):
@@ -174,7 +192,9 @@ def histograms(chosen: Sequence[Histogram], threshold: float) -> go.Figure:
                 x=centres,
                 y=[round(0.46 * v / tallest, 5) for v in shares[side]],
                 base=row,
-                name="Real images (up)" if side == "real" else "Fakes (down)",
+                name=f"{task.negatives.capitalize()} (up)"
+                if side == "real"
+                else f"{task.positives.capitalize()} (down)",
                 marker={"color": colour},
                 showlegend=row == 0,
                 legendgroup=side,
@@ -182,7 +202,9 @@ def histograms(chosen: Sequence[Histogram], threshold: float) -> go.Figure:
             )
     line = {"color": palette.TEXT, "width": 1.5, "dash": "dash"}
     mark = {"type": "line", "xref": "x", "yref": "paper", "x0": threshold, "x1": threshold, "y0": 0, "y1": 1}
-    names = [label_text(group_label(h.attribute, h.group)) + "  " for h in reversed(chosen)]
+    names = [
+        label_text(group_label(h.attribute, h.group, f"All {task.items}")) + "  " for h in reversed(chosen)
+    ]
     figure.update_layout(
         base_layout(
             110 + max(64 * len(chosen), 130),

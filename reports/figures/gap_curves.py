@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from audit.schema.result import MISSING, AuditResult, Sweep
+from audit.schema.result import UNCOMPARED, AuditResult, Sweep
 from audit.wording.criterion_text import in_ratios
 from reports.figures import palette
 from reports.figures.plotly_layout import base_layout
@@ -25,7 +25,7 @@ def gap_at_thresholds(groups: Sequence[Sweep], rate: str, min_n: int) -> list[fl
     rows = []
     for sweep in groups:
         n, errors = (sweep.n_real, sweep.fp) if rate == "fpr" else (sweep.n_fake, sweep.fn)
-        if n >= max(min_n, 1) and MISSING not in sweep.group.split(":"):
+        if n >= max(min_n, 1) and not UNCOMPARED & set(sweep.group.split(":")):
             rows.append([k / n for k in errors])
     if len(rows) < 2:
         return [math.nan] * (len(groups[0].fp) if groups else 0)
@@ -34,9 +34,13 @@ def gap_at_thresholds(groups: Sequence[Sweep], rate: str, min_n: int) -> list[fl
 
 def gap_figure(result: AuditResult, attribute: str) -> go.Figure:
     """Gap in FPR and in FNR against the threshold, with the tolerance as a band."""
+    task = result.task
     groups = [s for s in result.sweep if s.attribute == attribute]
     figure = go.Figure()
-    styles = (("fpr", "Gap in FPR", palette.REAL, "solid"), ("fnr", "Gap in FNR", palette.FAKE, "dash"))
+    styles = (
+        ("fpr", f"Gap in {task.fpr}", palette.REAL, "solid"),
+        ("fnr", f"Gap in {task.fnr}", palette.FAKE, "dash"),
+    )
     for rate, name, colour, dash in styles:
         gaps = gap_at_thresholds(groups, rate, result.config.min_n)
         figure.add_scatter(

@@ -25,7 +25,7 @@ from markupsafe import Markup
 from audit.schema.result import AuditResult, GroupResult, RateName, Verdict
 from audit.wording.criterion_text import in_ratios
 from audit.wording.numbers import count, percent, percent_interval, point_interval, points
-from audit.wording.verdict_text import RATE_NAMES, deciding, deciding_pair, differences, group_label
+from audit.wording.verdict_text import deciding, deciding_pair, differences, group_label
 from reports.figures import palette
 from reports.text.participation import n_of, takes_part
 
@@ -161,8 +161,8 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
     marks = [r.rate_mark for r in rows if r.rate_mark and r.taken]
     offsets = [r.difference_mark for r in rows if r.difference_mark]
     return GapPlot(
-        name=f"{attribute}-{RATE_NAMES[rate]}".lower().replace(" ", "-").replace(":", "-"),
-        title=f"{RATE_NAMES[rate]}, by {attribute.replace(':', ' × ')}",
+        name=f"{attribute}-{result.task.rate_name(rate)}".lower().replace(" ", "-").replace(":", "-"),
+        title=f"{result.task.rate_name(rate)}, by {attribute.replace(':', ' × ')}",
         attribute=attribute,
         reference=None if reference is None or not offsets else group_label(attribute, reference),
         overall=getattr(result.overall, rate),

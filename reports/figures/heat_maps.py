@@ -121,25 +121,26 @@ def worst_cells(result: AuditResult, intersection: str, rate: str, longest: int 
 
     The last column says how many images of the cell would pin its rate to within the tolerance.
     """
+    task = result.task
     n_key, errors_key = ("n_real", "fp") if rate == "fpr" else ("n_fake", "fn")
     groups = comparable(result, intersection, rate)
     groups.sort(key=lambda g: (-getattr(g, rate + "_interval")[0], g.group))
     margin = result.config.tolerance or 0.01
     z = NormalDist().inv_cdf((1 + result.config.confidence) / 2)
     rows = []
-    for row in (measures_row(g) for g in groups[:longest]):
+    for row in (measures_row(g, task=task) for g in groups[:longest]):
         needed = images_for_margin(row[errors_key], row[n_key], margin, z)
         rows.append(row | {"needed": max(needed, row[n_key])})
     columns = [
         Column("group", title(intersection)),
-        Column(rate, rate.upper(), "percent", rate),
+        Column(rate, task.rate(rate), "percent", rate),
         Column(rate + "_interval", "Interval", "percent interval", "interval"),
-        Column(n_key, "Images", "count"),
-        Column("needed", f"Images to know it within ±{100 * margin:.3g} points", "count"),
+        Column(n_key, task.items.capitalize(), "count"),
+        Column("needed", f"{task.items.capitalize()} to know it within ±{100 * margin:.3g} points", "count"),
     ]
-    what = "real images are flagged" if rate == "fpr" else "fakes are let through"
+    what = f"{task.negatives} are {task.flagged}" if rate == "fpr" else f"{task.positives} are {task.missed}"
     return Table(
-        f"worst-{rate}-{intersection}",
+        f"worst-{task.rate(rate)}-{intersection}".lower(),
         f"Cells {by(intersection)} where {what} most often",
         columns,
         rows,
@@ -148,15 +149,16 @@ def worst_cells(result: AuditResult, intersection: str, rate: str, longest: int 
 
 def all_cells(result: AuditResult, intersection: str) -> Table:
     """Every cell that occurs, with counts, rates and intervals."""
+    task = result.task
     columns = [
         Column("group", title(intersection)),
-        Column("n_real", "Real images", "count"),
-        Column("fpr", "FPR", "percent", "fpr"),
-        Column("fpr_interval", "FPR interval", "percent interval", "interval"),
-        Column("n_fake", "Fakes", "count"),
-        Column("fnr", "FNR", "percent", "fnr"),
-        Column("fnr_interval", "FNR interval", "percent interval", "interval"),
+        Column("n_real", task.negatives.capitalize(), "count"),
+        Column("fpr", task.fpr, "percent", "fpr"),
+        Column("fpr_interval", f"{task.fpr} interval", "percent interval", "interval"),
+        Column("n_fake", task.positives.capitalize(), "count"),
+        Column("fnr", task.fnr, "percent", "fnr"),
+        Column("fnr_interval", f"{task.fnr} interval", "percent interval", "interval"),
         Column("note", "Note", "text", "few"),
     ]
-    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == intersection]
+    rows = [measures_row(g, result.config.min_n, task) for g in result.groups if g.attribute == intersection]
     return Table(f"cells-{intersection}", f"All cells {by(intersection)}", columns, rows)

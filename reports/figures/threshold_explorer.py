@@ -14,7 +14,8 @@ from bisect import bisect_left
 from statistics import NormalDist
 from typing import Any
 
-from audit.schema.result import MISSING, OVERALL, AuditResult, Sweep
+from audit.schema.result import OVERALL, UNCOMPARED, AuditResult, Sweep
+from audit.task import Task
 from audit.wording.verdict_text import group_label
 from reports.figures.curves import MAX_LINES
 from reports.figures.gap_plots import MAX_ROWS, worst_first
@@ -44,8 +45,8 @@ def _worth(result: AuditResult, sweep: Sweep, kind: str) -> float:
 
 def _group(result: AuditResult, sweep: Sweep) -> dict[str, Any]:
     return {
-        "name": group_label(sweep.attribute, sweep.group),
-        "compared": MISSING not in sweep.group.split(":"),
+        "name": group_label(sweep.attribute, sweep.group, f"All {result.task.items}"),
+        "compared": not UNCOMPARED & set(sweep.group.split(":")),
         "n_real": sweep.n_real,
         "n_fake": sweep.n_fake,
         "fp": sweep.fp,
@@ -60,6 +61,16 @@ def _attribute(result: AuditResult, name: str) -> dict[str, Any]:
     found = {s.group: s for s in result.sweep if s.attribute == name}
     chosen = [found[group] for group in order if group in found][:MAX_ROWS]
     return {"name": name, "groups": [_group(result, s) for s in chosen], "curves": len(chosen) <= MAX_LINES}
+
+
+def _words(task: Task) -> dict[str, str]:
+    """What the page's script puts behind numbers."""
+    return {
+        "fpr": f"of {task.negatives} are {task.fpr_happens}",
+        "fnr": f"of {task.positives} are {task.missed}",
+        "rare": f"of the {task.items} are {task.positives}, of 1,000 {task.flagged}",
+        "wronged": task.wronged,
+    }
 
 
 def payload(result: AuditResult, attributes: list[str]) -> dict[str, Any] | None:
@@ -81,4 +92,5 @@ def payload(result: AuditResult, attributes: list[str]) -> dict[str, Any] | None
         "z": NormalDist().inv_cdf((1 + result.config.confidence) / 2),
         "overall": _group(result, overall),
         "attributes": [_attribute(result, name) for name in names],
+        "words": _words(result.task),
     }

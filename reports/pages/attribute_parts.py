@@ -62,17 +62,18 @@ def show(book: Figures, key: str, figure: go.Figure, caption: str, alt: str) -> 
 
 def overall_figures(book: Figures, result: AuditResult, attribute: str, index: int) -> list[Shown]:
     """ROC, DET and score histograms of one attribute's groups (or of all images)."""
-    by = "all images" if attribute == OVERALL else f"by {attribute}"
+    task = result.task
+    by = f"all {task.items}" if attribute == OVERALL else f"by {attribute}"
     lines, few = _readable_curves(result, attribute)
     strips: list[Histogram] = [h for h in result.histograms if h.attribute == attribute]
     shown = []
     for kind in ("roc", "det") if lines else ():
         alt = f"{kind.upper()} curve, {by}{few}. AUC and error rates are in the tables."
-        figure = curve_figures.curves(lines, kind, confidence=result.config.confidence)
+        figure = curve_figures.curves(lines, kind, confidence=result.config.confidence, task=task)
         shown.append(show(book, f"{kind}-{index}", figure, f"{kind.upper()}, {by}{few}", alt))
     if 0 < len(strips) <= MAX_ROWS:
-        figure = curve_figures.histograms(strips, result.config.threshold)
-        alt = f"Histograms of the scores of real images and fakes, {by}."
+        figure = curve_figures.histograms(strips, result.config.threshold, task)
+        alt = f"Histograms of the scores of {task.negatives} and {task.positives}, {by}."
         shown.append(show(book, f"scores-{index}", figure, f"Scores, {by}", alt))
     return shown
 
@@ -82,6 +83,7 @@ def _readable_curves(result: AuditResult, attribute: str) -> tuple[list[Curve], 
 
     All where they are few; else all images, and the groups of the highest and the lowest AUC.
     """
+    task = result.task
     lines = [c for c in result.curves if c.attribute == attribute]
     if len(lines) <= curve_figures.MAX_LINES:
         return lines, ""
@@ -93,7 +95,7 @@ def _readable_curves(result: AuditResult, attribute: str) -> tuple[list[Curve], 
     return [
         *(c for c in result.curves if c.attribute == OVERALL),
         *ends,
-    ], ": all images, highest and lowest AUC"
+    ], f": all {task.items}, highest and lowest AUC"
 
 
 def attribute_part(

@@ -27,7 +27,7 @@ from reports.figures.heat_maps import N_SHADES
 from reports.figures.interval_dots import Dot, interval_dots
 from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
-from reports.tables.report_tables import QUALITY_COLUMNS, RATE_COLUMNS, measures_row
+from reports.tables.report_tables import QUALITY_COLUMNS, measures_row, rate_columns
 from reports.tables.table import Column, Row, Table
 from reports.text.legible import legible
 from reports.text.shortcuts_text import FOUND
@@ -165,7 +165,9 @@ def groups_table(result: BenchmarkResult) -> Table:
         Column("dataset", "Data set"),
         Column("attribute", "Attribute"),
     ]
-    return Table("groups", "Error rates by group", [*columns, Column("group", "Group"), *RATE_COLUMNS], rows)
+    return Table(
+        "groups", "Error rates by group", [*columns, Column("group", "Group"), *rate_columns()], rows
+    )
 
 
 def files_table(result: BenchmarkResult) -> Table:
@@ -267,7 +269,10 @@ def _curves(book: Figures, result: BenchmarkResult) -> list[tuple[str, list[Show
         lines = _set_curves(result, dataset.name)[: curve_figures.MAX_LINES]
         turned = [curve_figures.other_side(line) for line in lines]
         sides: list[list[Shown]] = []
-        views = ((lines, "fake", curve_figures.REAL_SIDE), (turned, "real", curve_figures.FAKE_SIDE))
+        views = (
+            (lines, "fake", curve_figures.side_of_negatives()),
+            (turned, "real", curve_figures.side_of_positives()),
+        )
         for chosen, positive, titles in views:
             shown = []
             for kind in ("roc", "det"):

@@ -21,8 +21,9 @@ from audit.errors import ResultFormatError
 from audit.schema.comparison import COMPARISON_FILE, Comparison
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, Curve
+from audit.task import Task
 from audit.wording.numbers import point_interval, points
-from audit.wording.verdict_text import RATE_NAMES, group_label, title
+from audit.wording.verdict_text import RATES, group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures import curves as curve_figures
@@ -69,40 +70,48 @@ def load_comparison(folder: str | Path) -> Comparison:
 
 def runs_table(record: Comparison) -> Table:
     """The compared detectors, each at its own threshold."""
+    task = record.words
     columns = [
-        Column("name", "Detector"),
+        Column("name", task.system.capitalize()),
         Column("threshold", "Threshold", "number"),
         Column("threshold_rule", "Rule"),
         Column("auc", "AUC", "number", "auc"),
         Column("auc_interval", "Interval", "number interval", "interval"),
-        Column("fpr", "FPR", "percent", "fpr"),
+        Column("fpr", task.fpr, "percent", "fpr"),
         Column("fpr_interval", "Interval", "percent interval", "interval"),
-        Column("fnr", "FNR", "percent", "fnr"),
+        Column("fnr", task.fnr, "percent", "fnr"),
         Column("fnr_interval", "Interval", "percent interval", "interval"),
     ]
-    return Table("detectors", "The detectors, on the images all of them scored", columns, _rows(record.runs))
+    return Table(
+        f"{task.system}s",
+        f"The {task.system}s, on the {task.items} all of them scored",
+        columns,
+        _rows(record.runs, task),
+    )
 
 
-def _rows(items: Sequence[BaseModel]) -> list[dict[str, Any]]:
+def _rows(items: Sequence[BaseModel], words: Task) -> list[dict[str, Any]]:
     rows = []
     for item in items:
         row = dict(item)
         attribute = row.get("attribute", "")
         if "group" in row:
-            row["group"] = group_label(attribute, row["group"])
+            row["group"] = group_label(attribute, row["group"], f"All {words.items}")
         if attribute:
             row["attribute"] = "" if attribute == OVERALL else title(attribute)
+        if "threshold_rule" in row:
+            row["threshold_rule"] = words.rule(row["threshold_rule"])
         if "rate" in row:
-            row["rate"] = row["rate"].upper()
+            row["rate"] = words.rate(row["rate"])
         if "family" in row:
             row["family"] = FAMILY_WORDS[row["family"]]
         rows.append(row | {"pair": f"{row.get('first')} − {row.get('second')}"})
     return rows
 
 
-def _table(name: str, caption: str, columns: list[Column], items: Sequence[BaseModel]) -> Table:
+def _table(name: str, caption: str, columns: list[Column], items: Sequence[BaseModel], words: Task) -> Table:
     """With a column of notes where there are any."""
-    rows = _rows(items)
+    rows = _rows(items, words)
     noted = [NOTE] if any(row["reason"] for row in rows) else []
     return Table(name, caption, [*columns, *noted], rows)
 
@@ -112,44 +121,52 @@ def gaps_table(record: Comparison) -> Table:
     columns = [
         Column("attribute", "Attribute"),
         Column("rate", "Rate"),
-        Column("pair", "Detectors"),
+        Column("pair", f"{record.words.system.capitalize()}s"),
         Column("gap_first", "Gap of the first", "points"),
         Column("gap_second", "Gap of the second", "points"),
         Column("difference", "Difference", "points"),
         *DIFFERENCE,
     ]
-    return _table("gaps", "Gaps between groups, compared", columns, record.gaps)
+    return _table("gaps", "Gaps between groups, compared", columns, record.gaps, record.words)
 
 
 def errors_table(record: Comparison) -> Table:
     """Exact McNemar on all images and on every group."""
+    task = record.words
     columns = [
         Column("attribute", "Attribute"),
         Column("group", "Group"),
         Column("rate", "Rate"),
-        Column("pair", "Detectors"),
-        Column("n", "Images", "count"),
+        Column("pair", f"{record.words.system.capitalize()}s"),
+        Column("n", task.items.capitalize(), "count"),
         Column("only_first_wrong", "Only the first errs", "count", "mcnemar"),
         Column("only_second_wrong", "Only the second errs", "count", "mcnemar"),
         Column("difference", "Difference", "points"),
         *DIFFERENCE,
     ]
-    return _table("errors", "Errors on the same images, by group (McNemar)", columns, record.errors)
+    return _table(
+        "errors",
+        f"Errors on the same {task.items}, by group ({task.paired_test})",
+        columns,
+        record.errors,
+        task,
+    )
 
 
 def auc_table(record: Comparison) -> Table:
     """Paired DeLong on all images and on every group."""
+    task = record.words
     columns = [
         Column("attribute", "Attribute"),
         Column("group", "Group"),
-        Column("pair", "Detectors"),
+        Column("pair", f"{record.words.system.capitalize()}s"),
         Column("auc_first", "AUC of the first", "number"),
         Column("auc_second", "AUC of the second", "number"),
         Column("difference", "Difference", "number", "delong"),
         Column("interval", "Interval", "number interval", "interval"),
         *DIFFERENCE[1:],
     ]
-    return _table("auc", "AUC on the same images, by group (DeLong)", columns, record.auc)
+    return _table("auc", f"AUC on the same {task.items}, by group (DeLong)", columns, record.auc, task)
 
 
 def gap_dots(record: Comparison, rate: str) -> go.Figure:
@@ -215,15 +232,17 @@ def _overall_curves(record: Comparison) -> tuple[list[Curve], list[str]]:
             found = [c for c in load_result(run.path).curves if c.attribute == OVERALL]
         except ResultFormatError:
             found = []
-        curves += [c.model_copy(update={"attribute": "detector", "group": run.name}) for c in found]
+        curves += [c.model_copy(update={"attribute": record.words.system, "group": run.name}) for c in found]
         missing += [] if found else [run.name]
     return curves, missing
 
 
 def _figures(book: Figures, record: Comparison, curves: list[Curve]) -> tuple[list[Shown], list[Shown]]:
+    task = record.words
     gaps = []
-    for rate, what in RATE_NAMES.items():
-        caption = f"{what}: gap between groups, by detector"
+    for rate in RATES:
+        what = task.rate_name(rate)
+        caption = f"{what}: gap between groups, by {task.system}"
         gaps.append(
             show(book, f"gaps-{rate}", gap_dots(record, rate), caption, f"{caption}. Numbers in the table.")
         )
@@ -234,9 +253,9 @@ def _figures(book: Figures, record: Comparison, curves: list[Curve]) -> tuple[li
         )
     lines = []
     for kind in ("roc", "det") if curves else ():
-        caption = f"{kind.upper()} of every detector, all its images"
+        caption = f"{kind.upper()} of every {task.system}, all its {task.items}"
         banded = record.confidence if len(curves) <= curve_figures.MAX_LINES else None
-        figure = curve_figures.curves(curves, kind, confidence=banded)
+        figure = curve_figures.curves(curves, kind, confidence=banded, task=task)
         lines.append(show(book, f"{kind}-all", figure, caption, f"{caption}. AUC and rates in the table."))
     return gaps, lines
 
@@ -273,5 +292,6 @@ def write_comparison_page(folder: str | Path) -> Path:
         ],
     }
     return write_text(
-        Path(folder) / "comparison.html", render("comparison.html", context, book, {"explorer": None})
+        Path(folder) / "comparison.html",
+        render("comparison.html", context, book, {"explorer": None}, record.words),
     )

@@ -23,6 +23,7 @@ import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from audit.task import FAKE_FACE, Task
 from audit.wording import numbers
 from audit.wording.verdict_text import group_label, people, title
 from reports.figures import palette
@@ -40,8 +41,8 @@ def nobreak(text: str) -> Markup:
     return Markup(re.sub(r"\([^()]{1,22}\)", r'<span class="nb">\g<0></span>', html))
 
 
-def environment() -> Environment:
-    """Jinja with autoescaping of everything and an error for every unknown name."""
+def environment(task: Task = FAKE_FACE) -> Environment:
+    """Jinja with autoescaping of everything and an error for every unknown name; the words are the task's."""
     env = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -49,7 +50,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(terms=terms())
+    env.globals.update(terms=terms(task.name), task=task)
     for function in (
         numbers.percent, numbers.points, numbers.count, numbers.number, numbers.percent_interval,
         numbers.point_interval, numbers.p_value, title, people, group_label, nobreak,
@@ -88,7 +89,11 @@ def _asset(name: str) -> str:
 
 
 def render(
-    template: str, context: Mapping[str, Any], figures: Mapping[str, go.Figure], data: Mapping[str, Any]
+    template: str,
+    context: Mapping[str, Any],
+    figures: Mapping[str, go.Figure],
+    data: Mapping[str, Any],
+    task: Task = FAKE_FACE,
 ) -> str:
     """Fill a template that extends `base.html`.
 
@@ -97,10 +102,11 @@ def render(
         context: Names for the template.
         figures: Figures by the key that `data-figure` attributes use.
         data: JSON values for the page's own script.
+        task: Whose words are used.
     """
     scripts = ([_asset(PLOTLY_JS)] if figures else []) + [_asset("app.js")]
     return (
-        environment()
+        environment(task)
         .get_template(template)
         .render(
             context,

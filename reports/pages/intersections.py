@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.schema.result import AuditResult
+from audit.task import Task
 from audit.wording.numbers import count
-from audit.wording.verdict_text import RATE_NAMES, Finding, by
+from audit.wording.verdict_text import RATES, Finding, by
 from reports.figures.heat_maps import HeatMap, all_cells, comparable, crossed, heat_maps, worst_cells
 from reports.tables.table import Table
 
@@ -33,24 +34,27 @@ class Crossing:
 
 
 def _summary(result: AuditResult, name: str) -> str:
+    task = result.task
     n = sum(g.attribute == name for g in result.groups)
     real, fake = (count(len(comparable(result, name, rate))) for rate in ("fpr", "fnr"))
     return (
-        f"{count(n)} cells occur. With at least {result.config.min_n} images of the kind and every label "
-        f"known, {real} are compared on their real images and {fake} on their fakes."
+        f"{count(n)} cells occur. With at least {result.config.min_n} {task.items} of the kind and "
+        "every label "
+        f"known, {real} are compared on their {task.negatives} and {fake} on their {task.positives}."
     )
 
 
-def not_compared(crossed: list[Crossing], min_n: int) -> str:
+def not_compared(crossed: list[Crossing], min_n: int, task: Task) -> str:
     """One line for all intersections without two cells to compare; nothing where there is none."""
     names = [by(c.name).removeprefix("by ") for c in crossed if not c.compared]
     if not names:
         return ""
-    return f"Not compared, because fewer than two cells have {min_n} images: {'; '.join(names)}."
+    return f"Not compared, because fewer than two cells have {min_n} {task.items}: {'; '.join(names)}."
 
 
 def crossings(result: AuditResult, told: list[Finding]) -> list[Crossing]:
     """All intersections in the record, the full one first."""
+    task = result.task
     return [
         Crossing(
             name=name,
@@ -58,12 +62,16 @@ def crossings(result: AuditResult, told: list[Finding]) -> list[Crossing]:
             summary=_summary(result, name),
             findings=[f for f in told if f.verdict.attribute == name],
             rates=[
-                (f"{what} ({rate.upper()})", worst_cells(result, name, rate), heat_maps(result, name, rate))
-                for rate, what in RATE_NAMES.items()
+                (
+                    f"{task.rate_name(rate)} ({task.rate(rate)})",
+                    worst_cells(result, name, rate),
+                    heat_maps(result, name, rate),
+                )
+                for rate in RATES
             ],
             cells=all_cells(result, name),
             open=index == 0,
-            compared=any(len(comparable(result, name, rate)) > 1 for rate in RATE_NAMES),
+            compared=any(len(comparable(result, name, rate)) > 1 for rate in RATES),
         )
         for index, name in enumerate(crossed(result))
     ]

@@ -16,6 +16,7 @@ from typing import Any
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult, Measures
+from audit.task import Task
 from audit.wording import verdict_text as words
 from audit.wording.criterion_text import tolerated
 from audit.wording.numbers import count, number, number_interval, percent, percent_interval
@@ -45,6 +46,7 @@ def plain(text: str) -> str:
 
 def _front_matter(result: AuditResult) -> str:
     """Metadata of the hub: YAML, written as JSON values (which are YAML)."""
+    task = result.task
     m = result.overall
     measured = {
         "accuracy": m.accuracy,
@@ -54,16 +56,16 @@ def _front_matter(result: AuditResult) -> str:
         "roc_auc": m.auc,
     }
     metrics = [{"type": k, "value": round(v, 4)} for k, v in measured.items() if v == v]
-    data = {"name": str(result.provenance.data.get("path", "audited images")), "type": "image-folder"}
-    task = {"type": "image-classification", "name": "Fake-face detection"}
+    data = {"name": str(result.provenance.data.get("path", f"audited {task.items}")), "type": task.hub_data}
+    about = {"type": task.hub_type, "name": task.title}
     index = [
-        {"name": detector_name(result), "results": [{"task": task, "dataset": data, "metrics": metrics}]}
+        {"name": detector_name(result), "results": [{"task": about, "dataset": data, "metrics": metrics}]}
     ]
     return "\n".join(
         [
             "---",
-            'pipeline_tag: "image-classification"',
-            'tags: ["deepfake-detection", "fairness", "audit"]',
+            f'pipeline_tag: "{task.hub_type}"',
+            f'tags: ["{task.hub_tag}", "fairness", "audit"]',
             f"model-index: {json.dumps(index)}",
             "---",
         ]
@@ -87,11 +89,12 @@ def _bullets(items: list[str]) -> str:
 
 
 def _groups(result: AuditResult, attribute: str) -> str:
+    task = result.task
     min_n = result.config.min_n
     rows = [
         [
             plain(words.group_label(g.attribute, g.group))
-            + (f" ({why})" if (why := remark(g, min_n)) else ""),
+            + (f" ({why})" if (why := remark(g, min_n, task)) else ""),
             f"{percent(g.fpr)} ({percent_interval(g.fpr_interval)})",
             count(g.n_real),
             f"{percent(g.fnr)} ({percent_interval(g.fnr_interval)})",
@@ -101,15 +104,22 @@ def _groups(result: AuditResult, attribute: str) -> str:
         for g in result.groups
         if g.attribute == attribute
     ]
-    head = [plain(words.title(attribute)), "Real flagged (FPR)", "n", "Fakes let through (FNR)", "n", "AUC"]
+    head = [
+        plain(words.title(attribute)),
+        f"{task.negative_word.capitalize()} {task.flagged} ({task.fpr})",
+        "n",
+        f"{task.positives.capitalize()} {task.missed} ({task.fnr})",
+        "n",
+        "AUC",
+    ]
     return f"#### By {plain(attribute)}\n\n" + _rows(head, rows)
 
 
-def _overall(m: Measures) -> str:
+def _overall(m: Measures, task: Task) -> str:
     rows = [
         ["Accuracy", percent(m.accuracy), percent_interval(m.accuracy_interval)],
-        ["FPR (BPCER)", percent(m.fpr), percent_interval(m.fpr_interval)],
-        ["FNR (APCER)", percent(m.fnr), percent_interval(m.fnr_interval)],
+        [task.fpr + task.fpr_standard, percent(m.fpr), percent_interval(m.fpr_interval)],
+        [task.fnr + task.fnr_standard, percent(m.fnr), percent_interval(m.fnr_interval)],
         ["Precision", percent(m.precision), ""],
         ["F1", number(m.f1), ""],
         ["AUC", number(m.auc), number_interval(m.auc_interval)],
@@ -129,7 +139,7 @@ def _results(result: AuditResult) -> str:
     findings = [f"- **{f.headline}.** {plain(f.sentence)}" for f in words.findings(result)]
     parts = [
         plain(answer.overall_sentence(result)),
-        _overall(result.overall),
+        _overall(result.overall, result.task),
         plain(answer.baseline_sentence(result)),
         _baselines(result),
         mix_of_measures(result),
@@ -141,16 +151,18 @@ def _results(result: AuditResult) -> str:
 
 
 def _evaluation(result: AuditResult) -> str:
+    task = result.task
     c, d = result.config, result.data
     left = "; ".join(f"{count(n)} left out ({reason})" for reason, n in d.n_left_out.items())
+    pairs = f", {count(d.n_pairs)} matched pairs" if task.makes_pairs else ""
     return "\n\n".join(
         [
             "### Testing data, factors and metrics",
-            f"{count(d.n_images)} images: {count(d.n_real)} real, {count(d.n_fake)} fake, {count(d.n_pairs)} "
-            f"matched pairs{'; ' + plain(left) if left else ''}.",
+            f"{count(d.n_images)} {task.items}: {count(d.n_real)} {task.negative_word}, {count(d.n_fake)} "
+            f"{task.positive_word}{pairs}{'; ' + plain(left) if left else ''}.",
             _known(result.provenance.data),
-            f"Factors: {plain(', '.join(c.attributes)) or 'none'}. Decision: fake if the score is at least "
-            f"{c.threshold:.4g} (rule: {plain(c.threshold_rule)}). Tolerated: "
+            f"Factors: {plain(', '.join(c.attributes)) or 'none'}. Decision: {task.decides} "
+            f"{c.threshold:.4g} (rule: {plain(task.rule(c.threshold_rule))}). Tolerated: "
             f"{tolerated(result)}. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
             f"{count(result.n_tests)} comparisons (Holm).",
             "### Results",
@@ -161,6 +173,7 @@ def _evaluation(result: AuditResult) -> str:
 
 def model_card(result: AuditResult) -> str:
     """The card's Markdown."""
+    task = result.task
     result = legible(result)
     p = result.provenance
     claims = [f"{claim} {evidence}" for claim, evidence in answer.lead(result)]
@@ -172,8 +185,7 @@ def model_card(result: AuditResult) -> str:
         "## Model details",
         _known({k: v for k, v in p.detector.items() if k != "trained_on"}),
         "## Uses",
-        "Scores face images: the higher, the more it looks fake to the detector. A score is no proof; it "
-        "should not decide alone about a person.",
+        task.use,
         "## Bias, risks and limitations",
         _bullets([*answer.notes(result), *belief.limits(result)]),
         "### Not measured",
@@ -187,8 +199,7 @@ def model_card(result: AuditResult) -> str:
         "## Evaluation",
         _evaluation(result),
         "## Technical specifications",
-        "### Generator of the fakes",
-        _known(p.generator),
+        *([f"### Generator of the {task.positives}", _known(p.generator)] if task.makes_pairs else []),
         "### Software",
         _known(p.versions),
         "## Model card contact",

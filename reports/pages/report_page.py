@@ -31,8 +31,8 @@ from reports.pages.html_page import render
 from reports.pages.intersections import Crossing, crossings, not_compared
 from reports.run_files import load_json
 from reports.tables import adjusted_gaps as held
+from reports.tables import cross_groups, realism
 from reports.tables import other_thresholds as elsewhere
-from reports.tables import realism
 from reports.tables import reliability as belief
 from reports.tables import report_tables as tables
 from reports.tables import share_of_fakes as rare
@@ -61,11 +61,22 @@ def _verdict_grid(told: list[words.Finding]) -> list[tuple[str, list[words.Findi
 
 
 def _tiles(result: AuditResult) -> list[tuple[str, str, str, str]]:
+    task = result.task
     m = result.overall
     return [
         ("Accuracy", "accuracy", percent(m.accuracy), percent_interval(m.accuracy_interval)),
-        ("Real images flagged (FPR)", "fpr", percent(m.fpr), percent_interval(m.fpr_interval)),
-        ("Fakes let through (FNR)", "fnr", percent(m.fnr), percent_interval(m.fnr_interval)),
+        (
+            f"{task.negatives.capitalize()} {task.flagged} ({task.fpr})",
+            "fpr",
+            percent(m.fpr),
+            percent_interval(m.fpr_interval),
+        ),
+        (
+            f"{task.positives.capitalize()} {task.missed} ({task.fnr})",
+            "fnr",
+            percent(m.fnr),
+            percent_interval(m.fnr_interval),
+        ),
         ("AUC", "auc", number(m.auc), number_interval(m.auc_interval)),
         ("EER", "eer", percent(m.eer), percent_interval(m.eer_interval) if m.eer_interval else ""),
         ("Precision", "precision", percent(m.precision), ""),
@@ -131,7 +142,8 @@ def _first_examples(cards: list[tuple[str, str, str, list[samples.Card]]]) -> li
 
 def detector_name(result: AuditResult) -> str:
     """What the report calls the audited detector."""
-    return str(result.provenance.detector.get("name") or "the detector")
+    task = result.task
+    return str(result.provenance.detector.get("name") or f"the {task.system}")
 
 
 def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool = True) -> str:
@@ -176,7 +188,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "anchors": _anchors(shown, crossed, told),
         "attributes": shown,
         "crossings": [c for c in crossed if c.compared],
-        "not_compared": not_compared(crossed, result.config.min_n),
+        "not_compared": not_compared(crossed, result.config.min_n, result.task),
         "explorer": slider,
         "threshold_answer": thresholds.answer(result),
         "disparate": is_disparate(result),
@@ -187,7 +199,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "tiles": _tiles(result),
         "mix_of_measures": mix_of_measures(result),
         "mix_of_disparities": mix_of_disparities(result),
-        "operating": tables.operating_points_table(result.overall),
+        "operating": tables.operating_points_table(result.overall, result.task),
         "overall_figures": parts.overall_figures(book, result, OVERALL, len(shown)),
         "cards": cards,
         "first_examples": _first_examples(cards),
@@ -202,12 +214,13 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         **added_runs.context(run_dir, result, book),
         "explanations": measured_maps.context(run_dir, result, images),
         **belief.context(result),
+        **cross_groups.context(result),
         **realism.context(result),
         **held.context(result),
         **rare.context(result, names),
     }
     context |= {"sections": _sections(context), "appendix": _appendix(context)}
-    return render("report.html", context, book, {"explorer": slider})
+    return render("report.html", context, book, {"explorer": slider}, result.task)
 
 
 def write_report(run_dir: str | Path, images: bool = True) -> Path:

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from audit.schema.result import OVERALL
 from audit.schema.stress import STRESS_FILE, StressPoint, StressResult, StressVerdict
+from audit.task import FAKE_FACE
 from audit.wording.numbers import NO_DATA, p_value, point_interval, points
-from audit.wording.verdict_text import RATE_NAMES, group_label, title
+from audit.wording.verdict_text import group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures.damage_curves import damage_curves
@@ -28,7 +29,7 @@ WORDS = {
     "within tolerance": "Equal within tolerance",
     "insufficient evidence": "Inconclusive",
 }
-RATES = {rate: name.lower() for rate, name in RATE_NAMES.items()}
+RATES = {rate: FAKE_FACE.rate_name(rate).lower() for rate in ("fpr", "fnr")}
 RANKING_LOST = 0.5
 """Share of the new errors that no threshold undoes, from which on the ranking is said to have broken."""
 

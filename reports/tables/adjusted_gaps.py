@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from audit.schema.result import AdjustedGap, AuditResult
 from audit.wording.numbers import count, percent, point_interval, points
-from audit.wording.verdict_text import DISPARITY, RATE_NAMES, by, group_label, title
+from audit.wording.verdict_text import DISPARITY, by, group_label, title
 from reports.tables.table import Column, Row, Table
 
 NOUNS = {
@@ -138,7 +138,7 @@ def held_table(result: AuditResult) -> Table:
         dict(gap)
         | {
             "attribute": title(gap.attribute),
-            "rate": gap.rate.upper(),
+            "rate": result.task.rate(gap.rate),
             "groups": _groups(gap),
             "column": alike(gap),
             "meaning": meaning(gap),
@@ -164,7 +164,7 @@ def strata_table(result: AuditResult) -> Table:
     ]
     rows: list[Row] = []
     for gap in result.adjusted_gaps:
-        shared = {"attribute": title(gap.attribute), "rate": gap.rate.upper(), "column": nouns(gap)}
+        shared = {"attribute": title(gap.attribute), "rate": result.task.rate(gap.rate), "column": nouns(gap)}
         names = {
             "worst": group_label(gap.attribute, gap.worst_group),
             "best": group_label(gap.attribute, gap.best_group),
@@ -206,13 +206,13 @@ def doubts(result: AuditResult) -> list[str]:
     """
     disparities = {(v.attribute, v.rate) for v in result.verdicts if v.verdict == DISPARITY}
     inseparable = [
-        f"Whether the gap {by(gap.attribute)} in {RATE_NAMES[gap.rate].lower()} comes from {nouns(gap)} "
-        f"cannot be told: {_why_not(gap)}."
+        f"Whether the gap {by(gap.attribute)} in {result.task.rate_name(gap.rate).lower()} comes from "
+        f"{nouns(gap)} cannot be told: {_why_not(gap)}."
         for gap in result.adjusted_gaps
         if (gap.attribute, gap.rate) in disparities and not gap.separable
     ]
     return inseparable + [
-        f"{RATE_NAMES[gap.rate]}, {by(gap.attribute)}: of the gap of {points(gap.raw)}, "
+        f"{result.task.rate_name(gap.rate)}, {by(gap.attribute)}: of the gap of {points(gap.raw)}, "
         f"{points(gap.adjusted)} ({point_interval(gap.interval)}) remain among {alike(gap)}."
         for gap in result.adjusted_gaps
         if (gap.attribute, gap.rate) in disparities

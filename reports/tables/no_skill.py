@@ -15,19 +15,22 @@ from audit.wording.numbers import number, percent, points
 from audit.wording.verdict_text import by
 from reports.tables.table import Column, Row, Table
 
-NAMES = {"always_real": "Flags nothing", "always_fake": "Flags everything", "random": "Flags at random"}
-RATES: dict[RateName, str] = {"fpr": "FPR", "fnr": "FNR"}
+NAMES = {"always_real": "nothing", "always_fake": "everything", "random": "at random"}
+"""What systems that look at nothing flag, by the keys of the record."""
+RATES: tuple[RateName, ...] = ("fpr", "fnr")
 
 
 def no_skill_table(result: AuditResult) -> Table:
     """Error rates, balanced accuracy, AUC and the gaps of single attributes, of four detectors."""
-    columns = [Column("figure", "Figure"), Column("own", "This detector")]
-    columns += [Column(key, name) for key, name in NAMES.items()]
+    task = result.task
+    columns = [Column("figure", "Figure"), Column("own", f"This {task.system}")]
+    columns += [Column(key, f"{task.flags.capitalize()} {name}") for key, name in NAMES.items()]
     return Table("baselines", "Compared with guessing", columns, [*_overall(result), *_gaps(result)])
 
 
 def _overall(result: AuditResult) -> list[Row]:
-    figures = {"fpr": "FPR", "fnr": "FNR", "balanced_accuracy": "Balanced accuracy", "auc": "AUC"}
+    task = result.task
+    figures = {"fpr": task.fpr, "fnr": task.fnr, "balanced_accuracy": "Balanced accuracy", "auc": "AUC"}
     others = {one.name.replace(" ", "_"): one for one in usefulness_in(result).baselines}
     return [
         {"figure": name, "own": _show(key, getattr(result.overall, key))}
@@ -45,7 +48,9 @@ def _gaps(result: AuditResult) -> list[Row]:
     found = {(gap.attribute, gap.measure): gap for gap in result.gaps if gap.no_skill is not None}
     wanted = [(a, rate) for a in result.config.attributes for rate in RATES]
     known = [(a, rate, found.get((a, f"{rate}_difference"))) for a, rate in wanted]
-    return [_gap_row(f"{RATES[rate]} gap {by(a)}", gap) for a, rate, gap in known if gap is not None]
+    return [
+        _gap_row(f"{result.task.rate(rate)} gap {by(a)}", gap) for a, rate, gap in known if gap is not None
+    ]
 
 
 def _gap_row(figure: str, gap: Gap) -> Row:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.schema.result import AuditResult, Verdict
+from audit.task import Task
 from audit.wording.criterion_text import headline_of, in_ratios, ratio_number, ratio_span
 from audit.wording.numbers import NO_DATA, percent, point_interval, points
 from audit.wording.verdict_text import deciding
@@ -52,16 +53,17 @@ class Row:
     audited: bool = False
 
 
-def _reason(rule: str) -> str:
+def _reason(rule: str, task: Task) -> str:
     if rule == "eer":
         return "equal error rates"
-    return f"FPR at most {percent(float(rule.partition('=')[2]), 0)}"
+    return f"{task.fpr} at most {percent(float(rule.partition('=')[2]), 0)}"
 
 
 def _judged(result: AuditResult, v: Verdict) -> Judged:
+    task = result.task
     found, word = deciding(result, v), headline_of(result, v.verdict)
     if found.gap != found.gap:
-        return Judged(v, word, "–", "too few images")
+        return Judged(v, word, "–", f"too few {task.items}")
     if in_ratios(result):
         return Judged(v, word, ratio_number(v.ratio), ratio_span(v.ratio_interval))
     return Judged(v, word, points(found.gap).split()[0], point_interval(found.interval))
@@ -75,11 +77,12 @@ def _row(
     verdicts: Sequence[Verdict],
     names: Sequence[str],
 ) -> Row:
+    task = result.task
     found = {(v.attribute, v.rate): _judged(result, v) for v in verdicts}
     flagged, missed = (percent(rate) for rate in rates)
     lines = [
-        Line(f"FPR {flagged}", [found.get((name, "fpr")) for name in names]),
-        Line(f"FNR {missed}", [found.get((name, "fnr")) for name in names]),
+        Line(f"{task.fpr} {flagged}", [found.get((name, "fpr")) for name in names]),
+        Line(f"{task.fnr} {missed}", [found.get((name, "fnr")) for name in names]),
     ]
     return Row(f"{threshold:.4g}" if math.isfinite(threshold) else NO_DATA, reason, rates[0], lines)
 
@@ -99,7 +102,7 @@ def rows(result: AuditResult, names: Sequence[str]) -> list[Row]:
         _row(result, result.config.threshold, "audited", rates, result.verdicts, names), audited=True
     )
     others = [
-        _row(result, o.threshold, _reason(o.rule), (o.fpr, o.fnr), o.verdicts, names)
+        _row(result, o.threshold, _reason(o.rule, result.task), (o.fpr, o.fnr), o.verdicts, names)
         for o in result.other_thresholds
     ]
     return sorted([own, *others], key=lambda row: -row.fpr)

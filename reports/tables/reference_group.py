@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from audit.schema.result import AuditResult, Gap, RateName
 from audit.wording.numbers import listing, points
-from audit.wording.verdict_text import RATE_NAMES, group_label, title
+from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Row, Table
 
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
@@ -36,7 +36,7 @@ def reference_table(result: AuditResult, attribute: str) -> Table:
     limit = points(result.config.tolerance)
     columns, rows = [Column("group", title(attribute))], dict[str, Row]()
     for rate in RATES:
-        name = rate.upper()
+        name = result.task.rate(rate)
         columns += [
             Column(rate, f"{name} minus {reference}’s", "points", rate),
             Column(f"{rate} interval", "Interval", "points interval", "reference"),
@@ -69,5 +69,5 @@ def reference_claims(result: AuditResult, attribute: str) -> list[tuple[str, str
         claim = f"Proven to exceed {reference} by more than {points(tolerance)}: {shown}."
         claim += f" Proven not to: {listing(named[KEEPS])}." if named[KEEPS] else ""
         claim += f" Inconclusive: {listing(named[OPEN])}." if named[OPEN] else ""
-        told.append((RATE_NAMES[rate], claim))
+        told.append((result.task.rate_name(rate), claim))
     return told

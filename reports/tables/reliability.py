@@ -24,7 +24,7 @@ def _labels(result: AuditResult) -> list[str]:
     """What the words for groups are worth; nothing where no person's attribute is audited."""
     if rendered(result):
         return []
-    if from_fairface(result):
+    if result.task.makes_pairs and from_fairface(result):
         return [
             "FairFace’s labels of age, gender and race are what crowd workers perceived, not what people say "
             "about themselves. Two genders and seven race words do not describe everyone."
@@ -37,14 +37,15 @@ def _labels(result: AuditResult) -> list[str]:
 
 def _closeness(result: AuditResult) -> str:
     """How closely images of one unit go together, and what they are worth, where that is known."""
+    task = result.task
     units = result.data.units
     if units is None:
         return ""
     told = [
         f"{name} {correlation:.2f} ({kind} count for 1 in {effect:.1f})"
         for name, kind, correlation, effect in (
-            ("FPR", "real images", units.fpr_correlation, units.fpr_design_effect),
-            ("FNR", "fakes", units.fnr_correlation, units.fnr_design_effect),
+            (task.fpr, task.negatives, units.fpr_correlation, units.fpr_design_effect),
+            (task.fnr, task.positives, units.fnr_correlation, units.fnr_design_effect),
         )
         if not math.isnan(correlation) and not math.isnan(effect)
     ]
@@ -53,25 +54,28 @@ def _closeness(result: AuditResult) -> str:
 
 def _independence(result: AuditResult) -> str:
     """What intervals, tests and verdicts take for granted."""
+    task = result.task
     if name := result.config.unit_column:
         return (
-            f"Every {name} counts as independent of the others; the images of one {name} do not. Rates are "
-            f"shares of all images, and intervals, tests and verdicts follow from how {name} values vary"
-            f"{_closeness(result)}."
+            f"Every {name} counts as independent of the others; the {task.items} of one {name} do not. "
+            f"{task.two_units}Rates are shares of all {task.items}, and intervals, tests and verdicts follow "
+            f"from how {name} values vary{_closeness(result)}."
         )
-    unit = "matched pair" if result.data.n_pairs else "image"
+    unit = "matched pair" if result.data.n_pairs else task.item
     return (
         f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
-        "video or copies of one image are not independent: they make intervals too narrow and verdicts too "
+        f"video or copies of one {task.item} are not independent: they make intervals too narrow and "
+        "verdicts too "
         "certain. Name what they share with --unit-column."
     )
 
 
 def limits(result: AuditResult) -> list[str]:
     """What bounds the conclusions."""
+    task = result.task
     told = []
     if rendered(result):
-        told.append("The faces were drawn by a program. They test the method and say nothing about people.")
+        told.append(task.rendered)
     told += _labels(result)
     if result.data.n_pairs:
         maker = result.provenance.generator.get("name")
@@ -81,8 +85,8 @@ def limits(result: AuditResult) -> list[str]:
         )
     told += [
         _independence(result),
-        f"The verdicts hold for these {count(result.data.n_images)} images at this threshold. Photos from "
-        "other sources, or of other quality or compression, may behave differently.",
+        f"The verdicts hold for these {count(result.data.n_images)} {task.items} at this threshold. "
+        f"{task.population}",
         "A gap shows that groups are treated unequally here, not why.",
     ]
     return told
@@ -90,19 +94,22 @@ def limits(result: AuditResult) -> list[str]:
 
 def not_measured(result: AuditResult) -> list[str]:
     """What a reader might expect and will not find."""
-    told = ["Groups that carry no label here, such as people with disabilities, scars, veils or make-up."]
+    task = result.task
+    told = [task.no_labels]
     if len(result.config.attributes) == 1:
         told.append("Intersections: one attribute alone was audited.")
-    if not result.data.n_pairs:
+    if not result.data.n_pairs and task.makes_pairs:
         told.append(
-            "Matched pairs: real images and fakes show different people, so differences in content can "
-            "look like differences between groups."
+            f"Matched pairs: {task.negatives} and {task.positives} show different people, so differences in "
+            "content can look like differences between groups."
         )
     if not result.dropout:
-        told.append("Drop-out: the record does not say which images were lost before they were scored.")
+        told.append(
+            f"Drop-out: the record does not say which {task.items} were lost before they were scored."
+        )
     told += [
-        "Video and audio; screenshots, recompressed images and deliberate disguise.",
-        "The harm that an error does, and how people use a flag.",
+        task.not_covered,
+        f"The harm that an error does, and how people use {task.a_decision}.",
     ]
     return told
 

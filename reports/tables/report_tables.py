@@ -12,10 +12,10 @@ from pathlib import Path
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures
+from audit.task import FAKE_FACE, Task
 from audit.wording.criterion_text import headline_of, in_ratios
 from audit.wording.verdict_text import (
     DISPARITY,
-    RATE_NAMES,
     beyond_proven,
     deciding,
     group_label,
@@ -35,18 +35,22 @@ TO_REFERENCE = "_to_reference"
 TOLERANCE_CHECKS = {"inside": "inside", "beyond": "beyond", "unclear": "across its edge"}
 """How the place of an interval is shown; "unclear" beside a disparity would read as a contradiction."""
 
-RATE_COLUMNS = [
-    Column("n_real", "Real images", "count"),
-    Column("fp", "Flagged", "count"),
-    Column("fpr", "FPR", "percent", "fpr"),
-    Column("fpr_interval", "FPR interval", "percent interval", "interval"),
-    Column("n_fake", "Fakes", "count"),
-    Column("fn", "Let through", "count"),
-    Column("fnr", "FNR", "percent", "fnr"),
-    Column("fnr_interval", "FNR interval", "percent interval", "interval"),
-    Column("positive_rate", "Share flagged", "percent", "demographic_parity"),
-    Column("note", "Note"),
-]
+
+def rate_columns(task: Task = FAKE_FACE) -> list[Column]:
+    """Counts and both error rates, with intervals."""
+    return [
+        Column("n_real", task.negatives.capitalize(), "count"),
+        Column("fp", task.flagged.capitalize(), "count"),
+        Column("fpr", task.fpr, "percent", "fpr"),
+        Column("fpr_interval", f"{task.fpr} interval", "percent interval", "interval"),
+        Column("n_fake", task.positives.capitalize(), "count"),
+        Column("fn", task.missed.capitalize(), "count"),
+        Column("fnr", task.fnr, "percent", "fnr"),
+        Column("fnr_interval", f"{task.fnr} interval", "percent interval", "interval"),
+        Column("positive_rate", f"Share {task.flagged}", "percent", "demographic_parity"),
+        Column("note", "Note"),
+    ]
+
 
 QUALITY_COLUMNS = [
     Column("accuracy", "Accuracy", "percent", "accuracy"),
@@ -64,50 +68,61 @@ QUALITY_COLUMNS = [
 ]
 
 
-def _row(m: Measures, attribute: str, group: str) -> Row:
+def _row(m: Measures, attribute: str, group: str, task: Task) -> Row:
     small = isinstance(m, GroupResult) and m.small
-    note = "no data" if m.n_real + m.n_fake == 0 else "few images" if small else ""
-    row = {"attribute": attribute, "group": group_label(attribute, group), "note": note}
+    note = "no data" if m.n_real + m.n_fake == 0 else f"few {task.items}" if small else ""
+    row = {"attribute": attribute, "group": group_label(attribute, group, f"All {task.items}"), "note": note}
     return (
         row
         | {"fp": m.confusion.fp, "fn": m.confusion.fn, "tp": m.confusion.tp, "tn": m.confusion.tn}
         | dict(m)
+        | {f"min_dcf_at_{prior}": value for prior, value in m.min_dcf_at.items()}
     )
 
 
-def measures_row(group: GroupResult, min_n: int | None = None) -> Row:
+def measures_row(group: GroupResult, min_n: int | None = None, task: Task = FAKE_FACE) -> Row:
     """Every measure of a group, with its counts and a note where it is thin.
 
     Args:
         group: Of a record.
         min_n: The audit's, so that the note tells which class is thin; None for a note on both together.
+        task: Whose words are used.
     """
-    row = _row(group, group.attribute, group.group) | {"group": group_label(group.attribute, group.group)}
-    return row if min_n is None else row | {"note": remark(group, min_n)}
+    row = _row(group, group.attribute, group.group, task) | {
+        "group": group_label(group.attribute, group.group)
+    }
+    return row if min_n is None else row | {"note": remark(group, min_n, task)}
 
 
 def overall_row(result: AuditResult) -> Row:
-    """The same for all images."""
-    return _row(result.overall, OVERALL, OVERALL)
+    """The same for everything."""
+    return _row(result.overall, OVERALL, OVERALL, result.task)
 
 
 def rates_table(result: AuditResult, attribute: str) -> Table:
     """Counts, FPR and FNR of every group of one attribute, all images last."""
-    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == attribute]
+    rows = [
+        measures_row(g, result.config.min_n, result.task) for g in result.groups if g.attribute == attribute
+    ]
     rows.sort(key=lambda r: -r["fpr"] if math.isfinite(r["fpr"]) else 1.0)
-    columns = [Column("group", title(attribute)), *RATE_COLUMNS]
+    columns = [Column("group", title(attribute)), *rate_columns(result.task)]
     return Table(f"rates-{attribute}", f"Error rates by {attribute}", columns, [*rows, overall_row(result)])
 
 
 def quality_table(result: AuditResult, attribute: str) -> Table:
     """Accuracy, precision, recall, F1, AUC, EER ... of every group of one attribute, all images first."""
-    rows = [measures_row(g, result.config.min_n) for g in result.groups if g.attribute == attribute]
+    rows = [
+        measures_row(g, result.config.min_n, result.task) for g in result.groups if g.attribute == attribute
+    ]
     columns = [Column("group", title(attribute)), *QUALITY_COLUMNS]
+    for prior in result.overall.min_dcf_at:
+        columns.append(Column(f"min_dcf_at_{prior}", f"minDCF, P_target {prior}", "number", "min_dcf"))
     return Table(f"quality-{attribute}", f"Performance by {attribute}", columns, [overall_row(result), *rows])
 
 
 def verdicts_table(result: AuditResult) -> Table:
     """Every test that was made, with both p-values."""
+    task = result.task
     columns = [
         Column("attribute", "Attribute"),
         Column("rate", "Rate"),
@@ -122,7 +137,9 @@ def verdicts_table(result: AuditResult) -> Table:
         Column("best_group", "Lowest rate"),
         Column("min_detectable_gap", "Smallest gap that would show", "points", "mdg"),
         Column("proven", "Gap proven beyond tolerance"),
-        Column("images_needed", "Images per group to settle it", "count", "images_needed"),
+        Column(
+            "images_needed", f"{task.items.capitalize()} per group to settle it", "count", "images_needed"
+        ),
     ]
     if in_ratios(result):
         columns[5:5] = [
@@ -133,7 +150,7 @@ def verdicts_table(result: AuditResult) -> Table:
         dict(v)
         | {
             "attribute": title(v.attribute),
-            "rate": RATE_NAMES[v.rate],
+            "rate": result.task.rate_name(v.rate),
             "verdict": headline_of(result, v.verdict),
         }
         | {
@@ -155,14 +172,14 @@ def gaps_table(result: AuditResult, attribute: str) -> Table:
         Column("tolerance_check", "Interval against tolerance"),
         Column("fair", "Equal"),
         Column("expected_if_equal", "Chance alone", "number", "expected_if_equal"),
-        Column("no_skill", "Flags nothing / everything / at random"),
+        Column("no_skill", f"{result.task.flags.capitalize()} nothing / everything / at random"),
         Column("groups", "Set by"),
         Column("meaning", "What it says"),
     ]
     rows = []
     one_sided = (*TO_REST, TO_REFERENCE)
     for gap in (g for g in result.gaps if g.attribute == attribute and not g.measure.endswith(one_sided)):
-        word = gap_word(gap.measure)
+        word = gap_word(gap.measure, result.task.name)
         groups = " vs ".join(group_label(attribute, g) for g in gap.groups)
         note = f" ({gap.reason})" if gap.reason else ""
         row: Row = {"label": word.label, "fair": word.fair, "groups": groups, "meaning": word.meaning + note}
@@ -176,7 +193,7 @@ def rest_table(result: AuditResult, attribute: str) -> Table:
     found = [g for g in result.gaps if g.attribute == attribute and g.measure.endswith(TO_REST)]
     columns = [Column("group", title(attribute))]
     for measure in dict.fromkeys(g.measure for g in found):
-        columns.append(Column(measure, gap_word(measure).label, "number"))
+        columns.append(Column(measure, gap_word(measure, result.task.name).label, "number"))
         columns.append(Column(f"{measure} interval", "Interval", "number interval", "interval"))
     rows: dict[str, Row] = {}
     for gap in found:
@@ -187,12 +204,12 @@ def rest_table(result: AuditResult, attribute: str) -> Table:
     )
 
 
-def operating_points_table(measures: Measures) -> Table:
+def operating_points_table(measures: Measures, task: Task = FAKE_FACE) -> Table:
     """FNR where the FPR is held to 1, 5 and 10 %, and the other way round."""
     columns = [
         Column("at", "Other rate held to", "percent"),
-        Column("apcer", "Fakes let through (APCER at BPCER)", "percent", "apcer"),
-        Column("bpcer", "Real images flagged (BPCER at APCER)", "percent", "bpcer"),
+        Column("apcer", f"{task.positives.capitalize()} {task.missed} ({task.apcer})", "percent", "apcer"),
+        Column("bpcer", f"{task.negatives.capitalize()} {task.flagged} ({task.bpcer})", "percent", "bpcer"),
     ]
     keys = sorted({*measures.apcer_at_bpcer, *measures.bpcer_at_apcer}, key=float)
     rows = [
@@ -241,11 +258,12 @@ def _plain(name: str, rows: Sequence[Row], intervals: Sequence[str] = ()) -> Tab
 
 def _groups_file(result: AuditResult) -> Table:
     intervals = ["fpr_interval", "fnr_interval", "accuracy_interval", "auc_interval", "eer_interval"]
-    dicts = ("confusion", "apcer_at_bpcer", "bpcer_at_apcer", "small")
+    dicts = ("confusion", "apcer_at_bpcer", "bpcer_at_apcer", "min_dcf_at", "small")
     everything = [("", OVERALL, result.overall), *((g.attribute, g.group, g) for g in result.groups)]
     rows = []
     for attribute, group, m in everything:
         row = {"attribute": attribute or OVERALL, "group": group, **dict(m), **dict(m.confusion)}
+        row |= {f"min_dcf_at_{prior}": value for prior, value in m.min_dcf_at.items()}
         small = m.small if isinstance(m, GroupResult) else False
         rows.append({k: v for k, v in row.items() if k not in dicts} | {"few_images": small})
     return _plain("groups", rows, intervals)
@@ -326,6 +344,7 @@ def write_tables(run_dir: str | Path) -> list[Path]:
             [dict(one) | {"left_out": "; ".join(one.left_out)} for one in result.worst_kinds],
             ["interval"],
         ),
+        _plain("cross_groups", [dict(one) for one in result.cross_groups], ["interval"]),
         _plain("fnr_at_fpr", [dict(one) for one in result.fnr_at_fpr], ["interval"]),
         _plain("adjusted_gaps", _adjusted_rows(result), ["raw_interval", "interval"]),
         _series_file(result, "curves"),

@@ -9,17 +9,22 @@ so that no group is named wrongly in more than 5 of 100 audits (`audit.metrics.s
 from __future__ import annotations
 
 from audit.schema.result import OVERALL, AuditResult, ScoreShift
+from audit.task import Task
 from audit.wording.numbers import listing, percent, percent_interval
 from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Row, Table
 
-CLASSES = {"real": "real images", "fake": "fakes"}
+
+def _classes(task: Task) -> dict[str, str]:
+    """The record's words for the classes to the task's."""
+    return {"real": task.negatives, "fake": task.positives}
 
 
 def shift_table(result: AuditResult, attribute: str) -> Table:
     """A row a group: how often its images score higher than those of the others, reals and fakes apart."""
+    task = result.task
     columns, rows = [Column("group", title(attribute))], dict[str, Row]()
-    for label, word in CLASSES.items():
+    for label, word in _classes(task).items():
         columns += [
             Column(f"{label}_higher", f"Its {word} score higher", "percent", "score_shift"),
             Column(f"{label}_interval", "Interval", "percent interval", "interval"),
@@ -41,6 +46,7 @@ def shift_table(result: AuditResult, attribute: str) -> Table:
 
 def fixed_fpr_table(result: AuditResult, attribute: str) -> Table:
     """A row a group: share of its fakes that pass at one threshold for all, for each FPR."""
+    task = result.task
     columns, rows = [Column("group", title(attribute))], dict[str, Row]()
     for found in result.fnr_at_fpr:
         if found.attribute != attribute:
@@ -49,30 +55,37 @@ def fixed_fpr_table(result: AuditResult, attribute: str) -> Table:
             found.group, {"group": group_label(attribute, found.group), "n_fake": found.n_fake}
         )
         row |= {f"fnr {found.level:g}": found.fnr, f"interval {found.level:g}": found.interval}
-    columns.append(Column("n_fake", "Fakes", "count"))
+    columns.append(Column("n_fake", task.positives.capitalize(), "count"))
     for level in dict.fromkeys(found.level for found in result.fnr_at_fpr):
         columns += [
-            Column(f"fnr {level:g}", f"FNR where the FPR of all is {percent(level, 0)}", "percent", "fnr"),
+            Column(
+                f"fnr {level:g}",
+                f"{task.fnr} where the {task.fpr} of all is {percent(level, 0)}",
+                "percent",
+                "fnr",
+            ),
             Column(f"interval {level:g}", "Interval", "percent interval", "interval"),
         ]
-    caption = f"Missed fakes by {attribute} at one threshold for all"
-    return Table(f"fnr-at-fpr-{attribute}", caption, columns, list(rows.values()))
+    caption = f"Missed {task.positives} by {attribute} at one threshold for all"
+    return Table(f"{task.fnr}-at-{task.fpr}-{attribute}".lower(), caption, columns, list(rows.values()))
 
 
 def calibration_table(result: AuditResult, attribute: str) -> Table:
     """All images, then a row a group: mean score against share of fakes, expected calibration error."""
+    task = result.task
     columns = [
         Column("group", title(attribute)),
-        Column("n", "Images", "count"),
+        Column("n", task.items.capitalize(), "count"),
         Column("mean_score", "Mean score", "percent"),
-        Column("share_fake", "Share of fakes", "percent"),
+        Column("share_fake", f"Share of {task.positives}", "percent"),
         Column("difference", "Difference", "points", "calibration"),
         Column("difference_interval", "Interval", "points interval", "interval"),
         Column("ece", "Expected calibration error", "percent", "ece"),
         Column("ece_interval", "Interval", "percent interval", "interval"),
     ]
     rows = [
-        dict(one) | {"group": "All images" if one.attribute == OVERALL else group_label(attribute, one.group)}
+        dict(one)
+        | {"group": f"All {task.items}" if one.attribute == OVERALL else group_label(attribute, one.group)}
         for one in result.calibration
         if one.attribute in (OVERALL, attribute)
     ]
@@ -81,6 +94,7 @@ def calibration_table(result: AuditResult, attribute: str) -> Table:
 
 def kinds_table(result: AuditResult, attribute: str) -> Table:
     """All fakes, then a row a group: APCER of every kind of fake, and the worst of them."""
+    task = result.task
     kinds = list(dict.fromkeys(one.kind for one in result.kind_rates))
     columns = [Column("group", title(attribute))]
     for kind in kinds:
@@ -96,7 +110,7 @@ def kinds_table(result: AuditResult, attribute: str) -> Table:
     rows: dict[tuple[str, str], Row] = {}
     for one in result.kind_rates:
         if one.attribute in (OVERALL, attribute):
-            name = "All fakes" if one.attribute == OVERALL else group_label(attribute, one.group)
+            name = f"All {task.positives}" if one.attribute == OVERALL else group_label(attribute, one.group)
             row = rows.setdefault((one.attribute, one.group), {"group": name})
             row |= {f"apcer {one.kind}": one.apcer, f"interval {one.kind}": one.interval}
     for worst in result.worst_kinds:
@@ -106,18 +120,20 @@ def kinds_table(result: AuditResult, attribute: str) -> Table:
                 "worst_apcer": worst.apcer,
                 "worst_interval": worst.interval,
             }
-    caption = f"Missed fakes by kind and {attribute}"
+    caption = f"Missed {task.positives} by kind and {attribute}"
     return Table(f"kinds-{attribute}", caption, columns, list(rows.values()))
 
 
 def kinds_sentence(result: AuditResult) -> str:
     """The kind that passes most, over all fakes, and the group in which its worst case is highest."""
+    task = result.task
     known = [one for one in result.worst_kinds if one.interval]
     overall = [one for one in known if one.attribute == OVERALL]
     if not overall:
         return ""
     told = (
-        f"By kind of fake, {overall[0].kind} passes most: {percent(overall[0].apcer)} of its fakes "
+        f"By kind of fake, {overall[0].kind} passes most: {percent(overall[0].apcer)} of its "
+        f"{task.positives} "
         f"({percent_interval(overall[0].interval)} for the worst of all kinds)."
     )
     groups = [one for one in known if one.attribute != OVERALL]
@@ -141,8 +157,8 @@ def score_sentence(result: AuditResult) -> str:
     """What the scores show apart from any threshold; nothing for records without it."""
     if not any(one.interval for one in result.score_shifts):
         return ""
-    told = []
-    for label, word in CLASSES.items():
+    task, told = result.task, []
+    for label, word in _classes(task).items():
         named = [one for one in shifted(result) if one.label == label]
         if named:
             told.append(f"among {word}, {listing([_told(one) for one in named[:3]])}{_more(len(named) - 3)}")

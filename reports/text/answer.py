@@ -19,7 +19,8 @@ from audit.judge.sanity_checks import fault_in, sentences
 from audit.judge.usefulness import usefulness_in
 from audit.runs.kinds_of_fake import KINDS_HELD
 from audit.schema.gates import Reason
-from audit.schema.result import MISSING, AuditResult, Verdict
+from audit.schema.result import UNCOMPARED, AuditResult, Verdict
+from audit.task import Task
 from audit.wording.criterion_text import (
     by_four_fifths,
     headline_of,
@@ -31,7 +32,7 @@ from audit.wording.numbers import count, listing, p_value, percent, percent_inte
 from audit.wording.verdict_text import (
     DISPARITY,
     INSUFFICIENT,
-    RATE_NAMES,
+    RATES,
     UNEQUAL,
     WITHIN,
     Finding,
@@ -44,13 +45,16 @@ from audit.wording.verdict_text import (
 )
 from reports.text.participation import takes_part
 
-NOT_ANSWERABLE: dict[Reason, str] = {
-    "reversed": "Not answerable: scores or labels look reversed.",
-    "guessing": "Not answerable: the detector is not shown to be better than guessing.",
-    "threshold": "Not answerable: the threshold does not fit these scores.",
-    "one class": "Not answerable: images of one class alone do not show that the detector works.",
-}
-"""Headlines for records whose verdicts must not be read as an answer."""
+
+def not_answerable(reason: Reason, task: Task) -> str:
+    """The headline of a record whose verdicts must not be read as an answer."""
+    told: dict[Reason, str] = {
+        "reversed": "scores or labels look reversed",
+        "guessing": f"the {task.system} is not shown to be better than guessing",
+        "threshold": "the threshold does not fit these scores",
+        "one class": f"{task.items} of one class alone do not show that the {task.system} works",
+    }
+    return f"Not answerable: {told[reason]}."
 
 
 def _named(result: AuditResult, *words: str) -> str:
@@ -68,16 +72,9 @@ def _listed(result: AuditResult, chosen: list[Verdict]) -> str:
     for attribute in dict.fromkeys(v.attribute for v in chosen):
         rates = [v.rate for v in chosen if v.attribute == attribute]
         whole = len(rates) == sum(v.attribute == attribute for v in result.verdicts)
-        kind = "" if whole else f" ({RATE_NAMES[rates[0]].lower()})"
+        kind = "" if whole else f" ({result.task.rate_name(rates[0]).lower()})"
         names.setdefault(kind, []).append(by(attribute).removeprefix("by "))
     return "; by ".join(listing(group) + kind for kind, group in names.items())
-
-
-_CLAUSES = {
-    "": "its error rates differ by {}",
-    "fpr": "it flags real images at different rates by {}",
-    "fnr": "it lets fakes through at different rates by {}",
-}
 
 
 def _differ(result: AuditResult, chosen: list[Verdict]) -> str:
@@ -88,7 +85,9 @@ def _differ(result: AuditResult, chosen: list[Verdict]) -> str:
         rates = [v.rate for v in chosen if v.attribute == attribute]
         whole = len(rates) == sum(v.attribute == attribute for v in result.verdicts)
         names.setdefault("" if whole else rates[0], []).append(by(attribute).removeprefix("by "))
-    told = [_CLAUSES[kind].format(listing(names[kind])) for kind in _CLAUSES if kind in names]
+    task = result.task
+    clauses = {"": "its error rates differ by {}", "fpr": task.fpr_differs, "fnr": task.fnr_differs}
+    told = [clause.format(listing(names[kind])) for kind, clause in clauses.items() if kind in names]
     first, *others = told
     if first.startswith("it "):
         others = [clause.removeprefix("it ") for clause in others]
@@ -97,13 +96,16 @@ def _differ(result: AuditResult, chosen: list[Verdict]) -> str:
 
 def _unequal(result: AuditResult) -> str:
     """The headline of disparities: no stronger than what is proven of their size."""
+    task = result.task
     disparities = [v for v in result.verdicts if v.verdict == DISPARITY]
     disparities = [v for v in disparities if ":" not in v.attribute] or disparities
     proven = {v.attribute for v in disparities if beyond_proven(result, v)}
     open_ = [v for v in disparities if v.attribute not in proven]
     if by_four_fifths(result):
         where = _listed(result, disparities)
-        return f"No. Real images pass less than four fifths as often in some group by {where}."
+        return (
+            f"No. {task.negatives.capitalize()} pass less than four fifths as often in some group by {where}."
+        )
     if not proven:
         return f"{_differ(result, open_)}; {may_be_within(result)}."
     told = f"No. {_differ(result, [v for v in disparities if v not in open_])}."
@@ -112,9 +114,10 @@ def _unequal(result: AuditResult) -> str:
 
 def headline(result: AuditResult) -> str:
     """The answer to "is it fair?" in a few words."""
+    task = result.task
     reason = unanswered(result)
     if reason is not None:
-        return NOT_ANSWERABLE[reason]
+        return not_answerable(reason, result.task)
     found = {standing(result, v) for v in result.verdicts}
     if DISPARITY in found:
         return _unequal(result)
@@ -126,7 +129,7 @@ def headline(result: AuditResult) -> str:
     if found == {WITHIN}:
         return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}{_apart(result)}."
     start = "Inconclusive" if found == {INSUFFICIENT} else "Partly inconclusive"
-    return f"{start}: too few images to compare groups by {_named(result, INSUFFICIENT)}."
+    return f"{start}: too few {task.items} to compare groups by {_named(result, INSUFFICIENT)}."
 
 
 def _apart(result: AuditResult) -> str:
@@ -190,7 +193,7 @@ def _in_proportion(result: AuditResult, f: Finding) -> list[tuple[str, str]]:
     if far_in_proportion(result, v):
         return [(f.claim, f.evidence)]
     note = ratio_note(result, v)
-    return [(f"{RATE_NAMES[v.rate]}, {by(v.attribute)}:", note)] if note else []
+    return [(f"{result.task.rate_name(v.rate)}, {by(v.attribute)}:", note)] if note else []
 
 
 def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
@@ -198,11 +201,11 @@ def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
     rare: list[str] = []
     if in_ratios(result):
         return []
-    for rate, name in RATE_NAMES.items():
+    for rate in RATES:
         overall = getattr(result.overall, rate)
         verdicts = [v for v in result.verdicts if v.rate == rate]
         if verdicts and overall < result.config.tolerance and all(v.verdict != DISPARITY for v in verdicts):
-            rare.append(f"{name.lower()} are {percent(overall)} of all")
+            rare.append(f"{result.task.rate_name(rate).lower()} are {percent(overall)} of all")
     if not rare:
         return []
     told = f"{listing(rare)}, less than the tolerance of {points(result.config.tolerance)}."
@@ -253,22 +256,24 @@ def _p_of_pair(v: Verdict) -> float:
 
 def _left_out(result: AuditResult) -> list[str]:
     """Groups of single attributes too small for a verdict, for each kind of error on its own."""
+    task = result.task
     one_way = [g for g in result.groups if g.attribute in result.config.attributes]
-    labelled = [g for g in one_way if g.group != MISSING]
+    labelled = [g for g in one_way if g.group not in UNCOMPARED]
     few = {
         kind: [g.group for g in labelled if not takes_part(g, rate, result.config.min_n)]
-        for rate, kind in (("fpr", "real images"), ("fnr", "fakes"))
+        for rate, kind in (("fpr", task.negatives), ("fnr", task.positives))
     }
-    if few["real images"] == few["fakes"]:
-        few = {"images of each kind": few["fakes"]}
+    if few[task.negatives] == few[task.positives]:
+        few = {f"{task.items} of each kind": few[task.positives]}
     return [_few(result, names, len(labelled), kind) for kind, names in few.items() if names]
 
 
 def _few(result: AuditResult, names: list[str], n_groups: int, kind: str) -> str:
+    task = result.task
     which, have, they = f"{count(len(names))} of {count(n_groups)} groups", "have", "they are"
     if len(names) == 1:
         which, have, they = f"One of {count(n_groups)} groups", "has", "it is"
-    on = "" if kind == "images of each kind" else f" on {kind}"
+    on = "" if kind == f"{task.items} of each kind" else f" on {kind}"
     return f"{which} {have} fewer than {result.config.min_n} {kind}; {they} shown but not judged{on}."
 
 
@@ -322,10 +327,11 @@ def rendered(result: AuditResult) -> bool:
 
 def overall_sentence(result: AuditResult) -> str:
     """How good the detector is at all."""
+    task = result.task
     m = result.overall
-    flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} real images"
-    missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} fakes"
-    return f"Overall it flags {flagged} and lets through {missed}."
+    flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} {task.negatives}"
+    missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} {task.positives}"
+    return f"Overall it {task.flags} {flagged} and {task.misses} {missed}."
 
 
 def baseline_sentence(result: AuditResult) -> str:
@@ -359,7 +365,7 @@ def _crossed_names(result: AuditResult, word: str) -> list[str]:
     for attribute in dict.fromkeys(v.attribute for v in crossed):
         rates = [v.rate for v in crossed if v.attribute == attribute and v.verdict == word]
         both = len(rates) == sum(v.attribute == attribute for v in crossed)
-        kind = "" if both else f" ({'real images' if rates[:1] == ['fpr'] else 'fakes'})"
+        kind = "" if both or not rates else f" ({result.task.of_rate(rates[0])})"
         names += [by(attribute) + kind] if rates else []
     return names
 

@@ -22,7 +22,7 @@ from audit.wording.numbers import (
     point_interval,
     points,
 )
-from audit.wording.verdict_text import RATE_NAMES, by
+from audit.wording.verdict_text import by
 
 BETTER, OPEN = "difference", "inconclusive"
 
@@ -49,7 +49,7 @@ def tell_auc(d: AucDifference, record: Comparison) -> Told:
     apart = (
         f"difference {number(d.difference)} ({number_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
     )
-    question = "Which separates real from fake better?"
+    question = f"Which separates {record.words.negative_word} from {record.words.positive_word} better?"
     if proven(d, record):
         winner = d.first if d.difference > 0 else d.second
         return Told(question, BETTER, winner, f"{winner} does: {values}, {apart}.")
@@ -58,7 +58,7 @@ def tell_auc(d: AucDifference, record: Comparison) -> Told:
 
 def tell_error(d: ErrorDifference, record: Comparison) -> Told:
     """Which of the two errs less in one way, over all images."""
-    what = RATE_NAMES[d.rate].lower()
+    what = record.words.rate_name(d.rate).lower()
     first, second = d.both_wrong + d.only_first_wrong, d.both_wrong + d.only_second_wrong
     values = (
         f"{percent(first / d.n)} for {d.first}, {percent(second / d.n)} for {d.second}" if d.n else "no data"
@@ -75,7 +75,7 @@ def tell_error(d: ErrorDifference, record: Comparison) -> Told:
 
 def tell_gap(d: GapChange, record: Comparison) -> Told:
     """Which of the two treats the groups of an attribute more alike."""
-    question = f"{RATE_NAMES[d.rate]}: which has the smaller gap {by(d.attribute)}?"
+    question = f"{record.words.rate_name(d.rate)}: which has the smaller gap {by(d.attribute)}?"
     if d.reason:
         return Told(question, OPEN, None, f"Nothing can be compared: {d.reason}.")
     values = f"{points(d.gap_first)} for {d.first}, {points(d.gap_second)} for {d.second}"
@@ -111,13 +111,18 @@ def headline(record: Comparison) -> str:
         errors = [d for d in record.errors if d.attribute == OVERALL and proven(d, record)]
         n = len(gaps) + len(overall) + len(errors)
         return (
-            f"{n} differences between {len(record.runs)} detectors are proven."
+            f"{n} differences between {len(record.runs)} {record.words.system}s are proven."
             if n
             else "Inconclusive: no difference is proven."
         )
+    words = record.words
     better = [winner for d in overall if (winner := tell_auc(d, record).winner)]
     fairer = list(dict.fromkeys(winner for d in gaps if (winner := tell_gap(d, record).winner)))
-    first = f"{better[0]} separates real from fake better" if better else "Neither is proven to be better"
+    first = (
+        f"{better[0]} separates {words.negative_word} from {words.positive_word} better"
+        if better
+        else "Neither is proven to be better"
+    )
     if not fairer:
         return (
             f"{first}; neither is proven to be fairer."
@@ -142,15 +147,17 @@ def corrected(record: Comparison) -> str:
 
 def families(record: Comparison) -> list[str]:
     """Which tests were corrected together, a sentence a family."""
+    task = record.words
     if not record.families:
         return [f"{count(record.n_tests)} tests were made and corrected together."]
     sizes = {family.name: count(family.n_tests) for family in record.families}
     told = {
         "headline": "{} tests answer the headline questions and were corrected together: AUC and both "
-        "error rates on all images, and the gaps by single attributes, for every pair of detectors. The "
+        f"error rates on all {task.items}, and the gaps by single attributes, for every pair of "
+        f"{task.system}s. The "
         "chance that any of them names a winner where the two are equal is at most {}.",
         "intersections": "{} tests compare gaps by intersections. They are exploratory: corrected among "
-        "themselves. Confirm them on new images before relying on them.",
+        f"themselves. Confirm them on new {task.items} before relying on them.",
         "groups": "{} tests look at single groups; they are exploratory in the same way.",
     }
     level = percent(1 - record.confidence, 0)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from audit.schema.gates import Reason
 from audit.schema.result import AuditResult, Verdict
+from audit.task import Task
 from audit.wording.numbers import count, listing, points
 from audit.wording.verdict_text import (
     DISPARITY,
@@ -41,25 +42,29 @@ class Step:
     """The link's words."""
 
 
-FIRST: dict[Reason | None, str] = {
-    "reversed": (
-        "Check which way the scores and the labels run: a high score and the label 1 must both mean fake. "
-        "Reverse "
-        "them, or set --positive, and audit again."
-    ),
-    "threshold": (
-        "Set the threshold at which this detector is used, in the units of its scores, or a rule such as "
-        "--threshold eer, and audit again."
-    ),
-    "guessing": (
-        "First find a detector, or a threshold, that is shown to be better than guessing on these images; or "
-        "audit more images, where there are few."
-    ),
-    "one class": "Audit real images and fakes together: only both show that the detector works.",
-}
-"""The one thing to do before any verdict is read."""
+def _first(reason: Reason, task: Task) -> str:
+    """The one thing to do before any verdict is read."""
+    told: dict[Reason, str] = {
+        "reversed": task.check_first,
+        "threshold": (
+            f"Set the threshold at which this {task.system} is used, in the units of its scores, or a "
+            "rule such "
+            "as --threshold eer, and audit again."
+        ),
+        "guessing": (
+            f"First find a {task.system}, or a threshold, that is shown to be better than guessing on these "
+            f"{task.items}; or audit more {task.items}, where there are few."
+        ),
+        "one class": (
+            f"Audit {task.negatives} and {task.positives} together: only both show that the "
+            f"{task.system} works."
+        ),
+    }
+    return told[reason]
 
-CONFIRM = "Confirm it on other images: it was found by looking at these."
+
+def _confirm(task: Task) -> str:
+    return f"Confirm it on other {task.items}: it was found by looking at these."
 
 
 def _of(result: AuditResult, word: str) -> list[Verdict]:
@@ -74,11 +79,11 @@ def _other_threshold(result: AuditResult) -> list[Step]:
     if other := threshold.better(result):
         told.append(threshold.both_errors(result, other))
     if (other := threshold.fairer(result)) and other is not threshold.better(result):
-        told.append(threshold.no_disparity(other))
+        told.append(threshold.no_disparity(other, result.task))
     if told:
         return [
             Step(
-                f"Try another threshold first; it costs nothing. {' '.join(told)} {CONFIRM}",
+                f"Try another threshold first; it costs nothing. {' '.join(told)} {_confirm(result.task)}",
                 "thresholds",
                 "Compare",
             )
@@ -90,13 +95,14 @@ def _other_threshold(result: AuditResult) -> list[Step]:
 
 
 def _when_disparate(result: AuditResult) -> list[Step]:
+    task = result.task
     unequal = _of(result, DISPARITY)
     worst = dict.fromkeys(group_label(v.attribute, v.worst_group) for v in unequal if v.worst_group)
     groups = listing(list(worst)[:3]) or "the groups concerned"
     anchor, link = ("examples", "See the errors") if result.samples else (None, "")
     return [
-        Step("Do not let a flag decide on its own: have a person check before anyone is accused or cleared."),
-        Step(f"Ask the detector’s maker for more training data on {groups}, then audit again.", anchor, link),
+        Step(result.task.act),
+        Step(f"{task.training_data} {groups}, then audit again.", anchor, link),
     ]
 
 
@@ -109,14 +115,14 @@ def _more_images(result: AuditResult) -> list[Step]:
 
 
 def _plan(result: AuditResult, verdicts: list[Verdict]) -> str:
-    every = dict.fromkeys(v.attribute for v in verdicts)
+    task, every = result.task, dict.fromkeys(v.attribute for v in verdicts)
     names = f"by {listing([by(a).removeprefix('by ') for a in every])}"
     sized = standing(result, verdicts[0]) == UNEQUAL
     aim = (
         f"To learn whether the gap {names} exceeds the tolerance" if sized else f"For a clear answer {names}"
     )
     if not any(v.images_needed for v in verdicts):
-        return f"{aim}, audit more images per group."
+        return f"{aim}, audit more {task.items} per group."
     plan = f"{aim}, audit {images_needed(result, verdicts)}."
     return f"{plan} {_limit_of_pools(result, verdicts)}".rstrip()
 
@@ -144,20 +150,22 @@ def _too_small(result: AuditResult, verdicts: list[Verdict]) -> list[tuple[Verdi
 
 def next_steps(result: AuditResult) -> list[Step]:
     """Two to six steps, cheapest first; only one where the verdicts cannot be read yet."""
-    if (reason := unanswered(result)) in FIRST:
-        return [Step(FIRST[reason])]
+    task = result.task
+    if (reason := unanswered(result)) is not None:
+        return [Step(_first(reason, result.task))]
     steps = []
     if is_weak(result):
         steps.append(
             Step(
-                "First find a detector that works: on these images this one is barely better than a coin "
+                f"First find a {task.system} that works: on these {task.items} this one is barely "
+                "better than a coin "
                 "toss."
             )
         )
     else:
         steps += _other_threshold(result)
     if rendered(result):
-        steps.append(Step("Repeat the audit on photographs of people before saying anything about people."))
+        steps.append(Step(task.repeat))
     if _of(result, DISPARITY):
         steps += _when_disparate(result)
     if _of(result, INSUFFICIENT):
@@ -167,7 +175,5 @@ def next_steps(result: AuditResult) -> list[Step]:
             Step("Decide whether points are the right measure: in proportion, some groups fare far worse.")
         )
     if not _of(result, DISPARITY):
-        steps.append(
-            Step("Audit again whenever the detector, its threshold, the kind of fakes or the people change.")
-        )
+        steps.append(Step(task.next_time))
     return steps

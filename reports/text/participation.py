@@ -5,7 +5,8 @@ Enters: a `GroupResult` and the smallest number of images. Leaves: yes or no, or
 
 from __future__ import annotations
 
-from audit.schema.result import MISSING, GroupResult
+from audit.schema.result import CROSSED, MISSING, UNCOMPARED, GroupResult
+from audit.task import FAKE_FACE, Task
 
 
 def n_of(group: GroupResult, rate: str) -> int:
@@ -15,14 +16,18 @@ def n_of(group: GroupResult, rate: str) -> int:
 
 def takes_part(group: GroupResult, rate: str, min_n: int) -> bool:
     """Whether the group enters gaps and verdicts: enough images of the class, and a label."""
-    return n_of(group, rate) >= min_n and MISSING not in group.group.split(":")
+    return n_of(group, rate) >= min_n and not UNCOMPARED & set(group.group.split(":"))
 
 
-def remark(group: GroupResult, min_n: int) -> str:
+def remark(group: GroupResult, min_n: int, task: Task = FAKE_FACE) -> str:
     """Why a group takes no part in the verdicts on both rates, or on one; nothing where it does in both."""
     if group.n_real + group.n_fake == 0:
         return "no data"
     if MISSING in group.group.split(":"):
         return "no label"
-    few = [what for what, rate in (("real images", "fpr"), ("fakes", "fnr")) if n_of(group, rate) < min_n]
-    return "few images" if len(few) == 2 else f"few {few[0]}" if few else ""
+    if CROSSED in group.group.split(":"):
+        return "two groups"
+    few = [
+        what for what, rate in ((task.negatives, "fpr"), (task.positives, "fnr")) if n_of(group, rate) < min_n
+    ]
+    return f"few {task.items}" if len(few) == 2 else f"few {few[0]}" if few else ""

@@ -67,7 +67,7 @@ def pool_of(result: AuditResult, attribute: str) -> Pool | None:
     FairFace where the groups bear its words; else the pairs dataset itself, where it holds more pairs than
     were audited.
     """
-    if ":" in attribute or rendered(result):
+    if ":" in attribute or rendered(result) or not result.task.makes_pairs:
         return None
     groups = [g for g in result.groups if g.attribute == attribute and g.group != MISSING]
     known = FAIRFACE.get(attribute.lower(), {})

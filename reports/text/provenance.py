@@ -43,12 +43,13 @@ def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 def provenance_rows(result: AuditResult, run: dict[str, Any]) -> list[tuple[str, Rows]]:
     """Settings, detector, data, generator, versions and the run itself, each as rows."""
+    task = result.task
     p = result.provenance
     return [
         ("Settings of the audit", list(flatten(result.config.model_dump()))),
-        ("The detector", list(flatten(p.detector))),
-        ("The images", list(flatten(p.data))),
-        ("The generator of the fakes", list(flatten(p.generator))),
+        (f"The {task.system}", list(flatten(p.detector))),
+        (f"The {task.items}", list(flatten(p.data))),
+        (f"The generator of the {task.positives}", list(flatten(p.generator))),
         ("Versions", list(flatten(p.versions))),
         ("This run", list(flatten(run))),
     ]
@@ -61,19 +62,26 @@ NOT_RECORDED = "not recorded"
 
 def filled(result: AuditResult) -> list[tuple[str, str]]:
     """What the record knows, as (question, answer)."""
+    task = result.task
     c, d, p = result.config, result.data, result.provenance
-    rule = "" if c.threshold_rule == "fixed" else f" (rule: {c.threshold_rule})"
+    rule = "" if c.threshold_rule == "fixed" else f" (rule: {task.rule(c.threshold_rule)})"
     return [
-        ("Detector", _joined(p.detector.get("name"), p.detector.get("version")) or NOT_RECORDED),
+        (
+            task.system.capitalize(),
+            _joined(p.detector.get("name"), p.detector.get("version")) or NOT_RECORDED,
+        ),
         ("Its file, SHA-256", _joined(p.detector.get("sha256")) or NOT_RECORDED),
         ("Data", _joined(p.data.get("path"), p.data.get("kind")) or NOT_RECORDED),
         ("Their file, SHA-256", _joined(p.data.get("sha256")) or NOT_RECORDED),
-        ("Images", f"{count(d.n_real)} real, {count(d.n_fake)} fake"),
+        (
+            task.items.capitalize(),
+            f"{count(d.n_real)} {task.negative_word}, {count(d.n_fake)} {task.positive_word}",
+        ),
         ("Attributes", ", ".join(c.attributes)),
-        ("Decision", f"fake if the score is at least {c.threshold:.4g}{rule}"),
+        ("Decision", f"{task.decides} {c.threshold:.4g}{rule}"),
         (
             "Tolerance",
-            f"{tolerated(result)}, at {percent(c.confidence, 0)}; groups of at least {c.min_n} images",
+            f"{tolerated(result)}, at {percent(c.confidence, 0)}; groups of at least {c.min_n} {task.items}",
         ),
         ("Answer of the audit", headline(result)),
         ("Program", _joined("fake-face-fairness-audit", p.versions.get("fake-face-fairness-audit"))),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 
 from audit.schema.result import OVERALL, AuditResult, OtherThreshold
+from audit.task import Task
 from audit.wording.numbers import percent
 from audit.wording.verdict_text import DISPARITY, WITHIN
 
@@ -61,31 +62,36 @@ def fairer(result: AuditResult) -> OtherThreshold | None:
 
 def both_errors(result: AuditResult, other: OtherThreshold) -> str:
     """'At threshold 0.737 both error rates are about 2%, not 27% and 0%.'"""
+    task = result.task
     m = result.overall
     same = f"{percent(max(other.fpr, other.fnr))}"
     return (
         f"At threshold {threshold_text(other.threshold)}, both error rates are about {same}, not "
-        f"{percent(m.fpr)} (real images flagged) and {percent(m.fnr)} (fakes let through)."
+        f"{percent(m.fpr)} ({task.negatives} {task.flagged}) and {percent(m.fnr)} "
+        f"({task.positives} {task.missed})."
     )
 
 
-def no_disparity(other: OtherThreshold) -> str:
+def no_disparity(other: OtherThreshold, task: Task) -> str:
     """What a threshold costs at which the gaps are within tolerance."""
     return (
         f"At threshold {threshold_text(other.threshold)} these gaps are within tolerance; "
-        f"{percent(other.fpr)} of real images are flagged there and {percent(other.fnr)} of fakes let "
-        f"through."
+        f"{percent(other.fpr)} of {task.negatives} are {task.flagged} there and {percent(other.fnr)} of "
+        f"{task.positives} {task.missed}."
     )
 
 
 def answer(result: AuditResult) -> str:
     """Whether the audited threshold suits these scores."""
+    task = result.task
     at, m = threshold_text(result.config.threshold), result.overall
     if not (math.isfinite(m.fpr) and math.isfinite(m.fnr)):
-        return f"Only one kind of image was audited, so nothing can be said about the threshold of {at}."
+        return (
+            f"Only one kind of {task.item} was audited, so nothing can be said about the threshold of {at}."
+        )
     if other := better(result):
         return f"Probably not. {both_errors(result, other)}"
-    now = f"At {at} it flags {percent(m.fpr)} of real images and lets {percent(m.fnr)} of fakes through"
+    now = f"At {at} {task.at_threshold.format(fpr=percent(m.fpr), fnr=percent(m.fnr))}"
     other = balanced(result)
     if other is None:
         return f"It balances both errors. {now}."

@@ -170,7 +170,7 @@
     const rate = (group, kind) => {
       const n = kind === "fpr" ? group.n_real : group.n_fake, k = group[kind === "fpr" ? "fp" : "fn"][at];
       const worth = group[kind === "fpr" ? "real_worth" : "fake_worth"];  // independent images one counts for
-      return { n, compared: group.compared && n >= record.min_n, value: n ? k / n : NaN, interval: n ? wilson(k * worth, n * worth, z) : [NaN, NaN] };
+      return { n, worth: n * worth, compared: group.compared && n >= record.min_n, value: n ? k / n : NaN, interval: n ? wilson(k * worth, n * worth, z) : [NaN, NaN] };
     };
 
     function niceTop(values) {
@@ -205,7 +205,7 @@
 
     function discovery(group) {
       const fpr = rate(group, "fpr"), fnr = rate(group, "fnr");
-      return { compared: fpr.compared && fnr.compared, ...falseDiscovery(fpr.value, fpr.n, 1 - fnr.value, fnr.n, share, z) };
+      return { compared: fpr.compared && fnr.compared, ...falseDiscovery(fpr.value, fpr.worth, 1 - fnr.value, fnr.worth, share, z) };
     }
 
     function discoveryText(d) {
@@ -227,7 +227,7 @@
       if (!isFinite(d.value)) return "";
       const rated = chosen().groups.map((g) => [g.name, discovery(g)]).filter(([, r]) => r.compared && isFinite(r.value));
       const known = rated.map(([name, r]) => [name, r.value]).sort((a, b) => b[1] - a[1]);
-      const start = ` If ${shareText()} of the images are fakes, of 1,000 flagged ${ofThousand(d.value)} are real people`;
+      const start = ` If ${shareText()} ${record.words.rare} ${ofThousand(d.value)} are ${record.words.wronged}`;
       if (known.length < 2) return start + ".";
       return `${start} (${known[0][0]} ${ofThousand(known[0][1])}, ${known.at(-1)[0]} ${ofThousand(known.at(-1)[1])}).`;
     }
@@ -292,8 +292,8 @@
       $("threshold-value").textContent = record.thresholds[at].toFixed(3);
       slider.setAttribute("aria-valuetext", "threshold " + record.thresholds[at].toFixed(3));
       $("explorer-summary").textContent =
-        `At threshold ${record.thresholds[at].toFixed(3)}: ` + sentence("fpr", "of real images are flagged as fake") +
-        " " + sentence("fnr", "of fakes are let through") + discoverySentence();
+        `At threshold ${record.thresholds[at].toFixed(3)}: ` + sentence("fpr", record.words.fpr) +
+        " " + sentence("fnr", record.words.fnr) + discoverySentence();
       $("fake-share-shown").textContent = shareText();
       const tops = {};
       for (const kind of ["fpr", "fnr"]) tops[kind] = niceTop(all.map((g) => rate(g, kind).interval[1]));

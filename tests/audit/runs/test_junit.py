@@ -41,7 +41,7 @@ def test_one_case_per_verdict(result, tmp_path, fail_on):
     assert suite.get("skipped") == str(len(suite.findall("testcase/skipped")))
     first = suite[0]
     assert (first.get("classname"), first.get("name")) == ("audit.fpr", "gender")
-    assert (suite[-1].get("classname"), suite[-1].get("name")) == ("audit.detector", USEFUL)
+    assert (suite[-1].get("classname"), suite[-1].get("name")) == ("audit.detector", f"detector {USEFUL}")
 
 
 def test_a_gap_that_may_lie_within_the_tolerance_fails_disparity_and_not_proven():
