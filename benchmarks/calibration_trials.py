@@ -136,7 +136,15 @@ def scored(
     key = np.zeros(len(score), dtype=np.uint64)
     fake = unit == partner
     return ScoreTable(
-        fake, score, cells, cell, none, none, key, unit.astype(np.int64), None, partner.astype(np.int64)
+        fake,
+        score,
+        cells,
+        cell.astype(np.int16),
+        none,
+        none,
+        key,
+        unit.astype(np.int64),
+        partner=partner.astype(np.int64),
     )
 
 
