@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import Overwrite, Seed, command_line, console, show, typed
+from audit.commands.common import (
+    Overwrite,
+    Seed,
+    chosen_from,
+    command_line,
+    complete,
+    console,
+    is_typed,
+    refuse_typed,
+    show,
+    typed,
+)
+from audit.commands.train import TASKS
 from pipelines.extras import require
 
 KINDS = ("small", "swap", "self-blend")
@@ -21,6 +33,17 @@ N_PHOTOS = 600
 
 
 def demo(
+    context: typer.Context,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="fake-face, or speaker-verification: synthetic voices (espeak-ng), trials, a verifier, its "
+            "audit.",
+            metavar="NAME",
+            callback=chosen_from(TASKS),
+            autocompletion=complete(TASKS),
+        ),
+    ] = "fake-face",
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.", metavar="DIR")] = Path(
         "demo"
     ),
@@ -43,6 +66,15 @@ def demo(
 
     Without --fairface the faces are drawn by the program: the numbers then say nothing about people.
     """
+    if task == "speaker-verification":
+        from audit.commands.voices.demo import EPOCHS, demo_voices
+
+        refuse_typed(
+            context, {"fairface": "--fairface", "photos": "--photos"},
+            "is for faces, and does not go with --task speaker-verification",
+        )  # fmt: skip
+        demo_voices(out, epochs if is_typed(context, "epochs") else EPOCHS, seed, overwrite)
+        return
     require("audit demo", "images", "train")
     from pipelines.rendered import render_population
 
@@ -64,7 +96,7 @@ def demo(
         console.print(f"{detector} is there already and is used again; --overwrite trains anew.")
         del steps[1]
     for step in steps:
-        _run([str(word) for word in step])
+        run_step([str(word) for word in step])
     _look_for_a_cure(run)
     console.print(f"Done in {time.time() - started:.0f} s.")
     show(f"Open the report: {(run / 'report.html').resolve()}")
@@ -81,12 +113,13 @@ def _look_for_a_cure(run: Path) -> None:
     if (run / MITIGATION_FILE).is_file():
         return
     try:
-        _run(["mitigate", str(run)])
+        run_step(["mitigate", str(run)])
     except MitigationError as error:
         console.print(f"No cure was looked for: {error}", markup=False)
 
 
-def _run(arguments: list[str]) -> None:
+def run_step(arguments: list[str]) -> None:
+    """Print a command line and run it in this process."""
     from audit.cli import app
 
     console.print(f"\n$ {command_line(arguments)}", style="bold", markup=False)

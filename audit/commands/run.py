@@ -31,6 +31,7 @@ from audit.commands.common import (
 )
 from audit.commands.score import Arch, Set, Trust
 from audit.commands.show import NoImages
+from pipelines.extras import require
 
 if TYPE_CHECKING:
     from audit.api.outcome import Audit
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 WITH_DETECTOR = {
     "detector": "--detector", "pairs": "--pairs", "images": "--images", "arch": "--arch", "set_": "--set",
-    "trust": "--trust",
+    "trust": "--trust", "trials": "--trials", "clips": "--clips",
     "device": "--device", "batch_size": "--batch-size", "include_seen": "--include-seen",
     "engine": "--engine", **WITH_RAY,
 }  # fmt: skip
@@ -47,7 +48,11 @@ WITH_SCORES = {
     "label_column": "--label-column", "score_column": "--score-column",
     "image_id_column": "--image-id-column", "pair_id_column": "--pair-id-column", "read": "--read",
 }  # fmt: skip
-"""Options that one way of being given scores leaves no meaning, as typed."""
+FOR_IMAGES = {
+    "pairs": "--pairs", "images": "--images", "arch": "--arch", "set_": "--set", "trust": "--trust",
+}  # fmt: skip
+FOR_TRIALS = {"trials": "--trials", "clips": "--clips"}
+"""Options that one way of being given scores, or one task, leaves no meaning, as typed."""
 
 LOOKS_UP_TO = 100_000
 """Images up to which a run with a disparity looks for a cure by itself; it takes some seconds."""
@@ -58,6 +63,8 @@ def run(
     scores: of.Scores = None,
     pairs: of.Pairs = None,
     images: of.Images = None,
+    trials: of.Trials = None,
+    clips: of.Clips = None,
     attribute: of.Attribute = None,
     bins: of.Bins = None,
     positive: of.Positive = None,
@@ -137,8 +144,16 @@ def run(
         refuse_typed(context, WITH_DETECTOR, "cannot stand beside --scores: give one or the other")
         about = {"name": name, "version": detector_version}
         found = _on_scores(scores, out, overwrite, about, config)
+    elif task == "speaker-verification":
+        refuse_typed(context, WITH_SCORES, "go with --scores, not with a verifier on trials")
+        refuse_typed(context, FOR_IMAGES, "is for images, and does not go with --task speaker-verification")
+        found = _on_trials(
+            detector, trials, out, overwrite, config, clips=clips, progress=not quiet, device=device,
+            batch_size=batch_size, include_seen=include_seen,
+        )  # fmt: skip
     else:
         refuse_typed(context, WITH_SCORES, "go with --scores, not with a detector on images")
+        refuse_typed(context, FOR_TRIALS, "goes with --task speaker-verification")
         cluster = cluster_from(
             context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker
         )
@@ -179,6 +194,22 @@ def _on_images(
     return audit_images(
         detector, images=images or find_pairs(pairs), settings=parse_options(settings),
         out=out or RUNS_PLACE / Path(detector.partition(":")[0]).stem, overwrite=overwrite, say=say,
+        command=command_line(), config=config, **how,
+    )  # fmt: skip
+
+
+def _on_trials(
+    verifier: str | None, trials: Path | None, out: Path | None, overwrite: bool, config: AuditConfig,
+    **how: Any,
+) -> Audit:  # fmt: skip
+    from audit.api.trials import audit_trials
+    from audit.commands.voices.trials import find_trials
+
+    require("audit run --task speaker-verification --detector", "images", "voice")
+    if verifier is None:
+        raise typer.BadParameter("say which verifier: --detector FILE.pt, or --scores TABLE.csv")
+    return audit_trials(
+        verifier, find_trials(trials), out=out or RUNS_PLACE / Path(verifier).stem, overwrite=overwrite,
         command=command_line(), config=config, **how,
     )  # fmt: skip
 

@@ -36,6 +36,21 @@ Images = Annotated[
         rich_help_panel=DATA,
     ),
 ]  # fmt: skip
+Trials = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --task speaker-verification: a trials folder (its test part is audited), a table of "
+        "trials, or VoxCeleb's list. Default: ./trials.",
+        metavar="PATH", rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+Clips = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --trials: where the clips lie, if not where the trials say.", metavar="DIR",
+        rich_help_panel=DATA,
+    ),
+]  # fmt: skip
 Attribute = Annotated[
     list[str] | None,
     typer.Option(
@@ -95,8 +110,8 @@ TaskOption = Annotated[
     str,
     typer.Option(
         "--task",
-        help="What is audited: fake-face, or speaker-verification with --scores: a table of trials, each of "
-        "two clips.",
+        help="What is audited: fake-face, or speaker-verification: a verifier's --scores of trials, each of "
+        "two clips, or --detector and --trials.",
         metavar="NAME", callback=chosen_from(TASKS), autocompletion=complete(TASKS), rich_help_panel=DATA,
     ),
 ]  # fmt: skip

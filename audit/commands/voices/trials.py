@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from audit.commands.common import Overwrite, Quiet, Seed, command_line, console, show
+from audit.commands.common import NothingThere, Overwrite, Quiet, Seed, command_line, console, show
 from audit.commands.train import shares
 from pipelines.extras import require
 from pipelines.visible import visible
@@ -15,6 +15,19 @@ from pipelines.visible import visible
 TRIALS_PLACE = Path("trials")
 HEARD = "What is heard"
 MADE = "Which trials"
+
+
+def find_trials(given: Path | None) -> Path:
+    """The trials: those given, or ./trials.
+
+    Raises:
+        NothingThere: there are none.
+    """
+    if given is None and not TRIALS_PLACE.is_dir():
+        raise NothingThere(
+            "no trials: looked in ./trials. Make them with `audit generate-trials`, or say --trials PATH"
+        )
+    return given or TRIALS_PLACE
 
 
 def generate_trials(

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from audit.commands.common import require_file, say, show
+from audit.commands.common import command_line, require_file, say, show
 from pipelines.extras import require
 
 ARCH = "siamese"
@@ -62,4 +62,5 @@ def train_verifier(
     page = write_training_page(path)
     if not quiet:
         show(f"learning curves: {page}")
-        show(f"{path} written")
+        following = ["run", "--task", "speaker-verification", "--detector", str(path), "--trials", places[0]]
+        show(f"{path} written; next: {command_line(following)}")

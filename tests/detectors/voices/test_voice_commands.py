@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import pandas as pd
 import pytest
 
 from audit.cli import main
@@ -37,7 +39,7 @@ def test_a_verifier_is_trained_with_its_own_defaults(trials_dir, tmp_path, capsy
     out = tmp_path / "v.pt"
     options = ("--epochs", 1, "--precision", "32-true", "--out", out)
     code, said, err = typed(capsys, "train", *TASK, "--data", trials_dir, *options)
-    assert code == 0 and f"{out} written" in said
+    assert code == 0 and f"{out} written; next: audit run --task speaker-verification --detector" in said
     record = json.loads(out.with_suffix(".training.json").read_text())
     assert record["arch"] == "siamese" and record["settings"]["optimiser"] == "adam"
     assert record["settings"]["batch_size"] == 32 and "held-out trials" in err
@@ -53,3 +55,55 @@ def test_options_of_images_are_refused_for_voices_and_the_other_way_round(trials
     assert code == 2 and "no speaker verifier 'resnet50'; known are alexnet-pair" in err
     code, out, _ = typed(capsys, "train", *TASK, "--arch", "list")
     assert code == 0 and out.splitlines()[0].startswith("alexnet-pair")
+
+
+def test_a_verifier_is_audited_on_the_trials_it_never_heard(verifier_file, trials_dir, tmp_path, capsys):
+    run = tmp_path / "run"
+    options = ("--detector", verifier_file, "--trials", trials_dir, "--out", run, "--min-n", 5)
+    code, _, err = typed(capsys, "run", *TASK, *options)
+    assert code in (0, 3), err
+    record = json.loads((run / "audit.json").read_text())
+    trials = pd.read_parquet(trials_dir / "trials.parquet")
+    n_test = int((trials["part"] == "test").sum())
+    assert record["data"]["n_images"] == n_test and record["config"]["task"] == "speaker-verification"
+    assert set(record["config"]["attributes"]) == {"gender", "accent"}
+    assert not (run / ".scoring").exists() and "impostor" in (run / "report.html").read_text()
+    code, _, err = typed(capsys, "run", "--detector", verifier_file, "--pairs", trials_dir)
+    assert code == 2
+    code, _, err = typed(capsys, "run", *TASK, "--detector", verifier_file)
+    assert code == 2 and "no trials: looked in ./trials" in err
+
+
+def test_a_face_detector_is_refused_in_one_line(checkpoint_of_faces, trials_dir, capsys):
+    code, _, err = typed(capsys, "run", *TASK, "--detector", checkpoint_of_faces, "--trials", trials_dir)
+    assert code == 2 and "is a detector of fake faces, and compares no voices" in err
+
+
+@pytest.fixture
+def checkpoint_of_faces(tmp_path):
+    from detectors.data.preprocessing import Preprocessing
+    from detectors.models import architectures as zoo
+    from detectors.models.checkpoint import save_checkpoint
+
+    return save_checkpoint(tmp_path / "f.pt", "spectrum", zoo.build("spectrum"), Preprocessing(32), {})
+
+
+def test_the_demo_says_how_to_install_what_it_lacks(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, _, err = typed(capsys, "demo", *TASK, "--out", tmp_path / "demo")
+    assert code == 2 and "apt-get install espeak-ng" in err
+    code, _, err = typed(capsys, "demo", *TASK, "--photos", 200)
+    assert code == 2 and "--photos is for faces" in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_the_demo_runs_from_voices_to_report(tmp_path, capsys, monkeypatch):
+    from audit.commands.voices import demo
+
+    monkeypatch.setattr(demo, "N_SPEAKERS", 40)
+    monkeypatch.setattr(demo, "N_CLIPS", 4)
+    code, out, err = typed(capsys, "demo", *TASK, "--out", tmp_path / "demo", "--epochs", 1)
+    assert code in (0, 3), err
+    report = (tmp_path / "demo" / "run" / "report.html").read_text()
+    assert "synthe" in report and "FMR" in report and str(tmp_path / "demo" / "run" / "report.html") in out
