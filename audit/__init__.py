@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from audit.api.mitigation import Mitigation, mitigate
     from audit.api.outcome import Audit
     from audit.api.outcome import load_audit as load_result
+    from audit.api.trials import audit_trials
     from audit.config import AuditConfig
     from audit.errors import ExpectedError
     from audit.schema.result import AuditResult
@@ -31,6 +32,7 @@ _HOME = {
     "ExpectedError": "errors:ExpectedError",
     "audit_images": "api.audits:audit_images",
     "audit_scores": "api.audits:audit_scores",
+    "audit_trials": "api.trials:audit_trials",
     "compare": "api.comparison:compare",
     "load_result": "api.outcome:load_audit",
     "Mitigation": "api.mitigation:Mitigation",
@@ -46,6 +48,7 @@ __all__ = [
     "Mitigation",
     "audit_images",
     "audit_scores",
+    "audit_trials",
     "compare",
     "load_result",
     "mitigate",
