@@ -186,6 +186,7 @@ def test_permutations_that_are_too_few_are_raised_and_said(
 PANELS = {
     "Audit": ["run", "mitigate", "compare", "benchmark", "cross-table", "stress", "shortcuts", "report"],
     "Make pairs": ["generate-pairs", "import-pairs", "export-pairs", "unpack-pairs"],
+    "Make trials of voices": ["generate-trials"],
     "Detectors": ["train", "sweep", "experiments", "score", "check", "explain", "serve"],
     "Inspect": ["demo", "doctor", "verify", "sign", "schema"],
 }
