@@ -207,9 +207,8 @@ FAKE_FACE = Task(
     fpr="FPR",
     fnr="FNR",
     fpr_meaning=(
-        "False positive rate: real images flagged as fake, out of all real images. The errors that "
-        "accuse real "
-        "people. BPCER in ISO/IEC 30107-3."
+        "False positive rate: real images flagged as fake, out of all real images. The errors that accuse "
+        "real people. BPCER in ISO/IEC 30107-3."
     ),
     fnr_meaning="False negative rate: fakes that pass as real, out of all fakes. APCER in ISO/IEC 30107-3.",
     fpr_name="Real images flagged as fake",
@@ -231,18 +230,16 @@ FAKE_FACE = Task(
         "A score must say how fake an image is, and the label 1 (or that of --positive) must mean fake."
     ),
     check_first=(
-        "Check which way the scores and the labels run: a high score and the label 1 must both mean "
-        "fake. Reverse "
-        "them, or set --positive, and audit again."
+        "Check which way the scores and the labels run: a high score and the label 1 must both mean fake. "
+        "Reverse them, or set --positive, and audit again."
     ),
     at_threshold="it flags {fpr} of real images and lets {fnr} of fakes through",
     counts_as="An image counts as fake",
     decides="fake if the score is at least",
     score_says="the more likely the detector takes it for a fake",
     use=(
-        "Scores face images: the higher, the more it looks fake to the detector. A score is no "
-        "proof; it should "
-        "not decide alone about a person."
+        "Scores face images: the higher, the more it looks fake to the detector. A score is no proof; it "
+        "should not decide alone about a person."
     ),
     wronged="real people",
     act="Do not let a flag decide on its own: have a person check before anyone is accused or cleared.",
@@ -289,14 +286,12 @@ SPEAKER_VERIFICATION = Task(
     fpr="FMR",
     fnr="FNMR",
     fpr_meaning=(
-        "False match rate: impostor trials (clips of two speakers) accepted as one speaker, out of "
-        "all impostor "
-        "trials. The errors that let a stranger in. By group: both speakers are of it."
+        "False match rate: impostor trials (clips of two speakers) accepted as one speaker, out of all "
+        "impostor trials. The errors that let a stranger in. By group: both speakers are of it."
     ),
     fnr_meaning=(
-        "False non-match rate: genuine trials (two clips of one speaker) rejected, out of all "
-        "genuine trials. The "
-        "errors that lock the right person out."
+        "False non-match rate: genuine trials (two clips of one speaker) rejected, out of all genuine "
+        "trials. The errors that lock the right person out."
     ),
     fpr_name="Impostors accepted",
     fnr_name="Genuine speakers rejected",
@@ -315,18 +310,16 @@ SPEAKER_VERIFICATION = Task(
     higher="more alike",
     must_mean="A score must say how alike both voices are, and same = 1 must mean one speaker.",
     check_first=(
-        "Check which way the scores run: a high score and same = 1 must both mean one speaker. If a "
-        "high score is a "
-        "distance, say --read higher=different, and audit again."
+        "Check which way the scores run: a high score and same = 1 must both mean one speaker. If a high "
+        "score is a distance, say --read higher=different, and audit again."
     ),
     at_threshold="it accepts {fpr} of impostor trials and rejects {fnr} of genuine trials",
     counts_as="A trial counts as the same speaker",
     decides="same speaker if the score is at least",
     score_says="the more likely the verifier takes both clips for one speaker",
     use=(
-        "Compares two clips of speech: the higher the score, the more they sound like one speaker to "
-        "the verifier. "
-        "A score is no proof of identity; it should not decide alone about a person."
+        "Compares two clips of speech: the higher the score, the more they sound like one speaker to the "
+        "verifier. A score is no proof of identity; it should not decide alone about a person."
     ),
     wronged="impostors",
     act=(

@@ -108,9 +108,8 @@ def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config:
         if config.independent:
             return [f"{told}; they are taken as independent, as --independent says."]
         raise UnitError(
-            f"{told}: {task.items} of one {column.name} are not independent, and counting them as if "
-            "they were "
-            f"makes chance look like disparity; name it with --unit-column {column.name}, or say with "
+            f"{told}: {task.items} of one {column.name} are not independent, and counting them as if they "
+            f"were makes chance look like disparity; name it with --unit-column {column.name}, or say with "
             f"--independent that each {task.item} stands for itself"
         )
     return []
@@ -127,11 +126,9 @@ def units_note(config: AuditConfig, unit: Ints | None) -> list[str]:
     if sizes.max(initial=0) == 1:
         return [f"Every {name} has one {task.item}: naming it with --unit-column changes nothing."]
     return [
-        f"{int(sizes.sum()):,} {task.items} of {len(sizes):,} values of {name} (up to "
-        f"{int(sizes.max()):,} each): "
-        f"all {task.items} count, and every interval, test and verdict takes the {name}, not the "
-        f"{task.item}, for "
-        "independent."
+        f"{int(sizes.sum()):,} {task.items} of {len(sizes):,} values of {name} (up to {int(sizes.max()):,} "
+        f"each): all {task.items} count, and every interval, test and verdict takes the {name}, not the "
+        f"{task.item}, for independent."
     ]
 
 
@@ -142,11 +139,9 @@ def trials_note(table: ScoreTable, config: AuditConfig) -> list[str]:
         return []
     trials = np.bincount(np.concatenate([unit, partner[partner != unit]]))
     told = (
-        f"{len(table):,} {task.items} of {int((trials > 0).sum()):,} speakers (up to "
-        f"{int(trials.max()):,} each): "
-        "every interval, test and verdict takes the speaker, not the trial, for independent, and "
-        "each impostor "
-        "trial for one of both its speakers."
+        f"{len(table):,} {task.items} of {int((trials > 0).sum()):,} speakers (up to {int(trials.max()):,} "
+        "each): every interval, test and verdict takes the speaker, not the trial, for independent, and "
+        "each impostor trial for one of both its speakers."
     )
     crossed = [
         f"{n:,} by {attribute}"
@@ -154,9 +149,8 @@ def trials_note(table: ScoreTable, config: AuditConfig) -> list[str]:
         if (n := _n_crossed(table, position))
     ]
     across = (
-        f"Impostor trials between two groups ({', '.join(crossed)}) are in the overall rates and in "
-        "the table of "
-        "groups by groups; the rate of a group is that of trials within it."
+        f"Impostor trials between two groups ({', '.join(crossed)}) are in the overall rates and in the "
+        "table of groups by groups; the rate of a group is that of trials within it."
     )
     return [told, *([across] if crossed else [])]
 

@@ -306,9 +306,8 @@ def _check_duplicates(frame: TableColumns, name: str, task: Task) -> None:
     repeated = int(np.count_nonzero(codes >= 0)) - len(values)
     if repeated:
         raise DuplicateImageError(
-            f"{task.item} '{_shown(frame, name, _first_repeated(codes, len(values)))}' stands on more "
-            "than one "
-            f"row ({repeated} repeated rows); give each {task.item} once"
+            f"{task.item} '{_shown(frame, name, _first_repeated(codes, len(values)))}' stands on more than "
+            f"one row ({repeated} repeated rows); give each {task.item} once"
         )
 
 

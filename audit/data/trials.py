@@ -250,9 +250,8 @@ def _speakers(frame: pd.DataFrame, names: Sequence[str], told: list[Told]) -> tu
             first, second = (_text(frame[column]).str.split("/").str[0] for column in clips)
             return first, second
     raise UnclearTableError(
-        f"no two columns of {_listed(names)} name the speakers of a trial, on whom every interval "
-        "rests; call them "
-        "speaker_a and speaker_b"
+        f"no two columns of {_listed(names)} name the speakers of a trial, on whom every interval rests; "
+        "call them speaker_a and speaker_b"
     )
 
 
@@ -295,9 +294,8 @@ def _same(
     unclear = [value for value, found in meaning.items() if found is None and value not in NUMBER_MISSING]
     if unclear:
         raise LabelError(
-            f"column '{name}' holds {_listed(unclear[:5])}, and which of its labels means the same "
-            "speaker cannot be "
-            "told; say --positive LABEL"
+            f"column '{name}' holds {_listed(unclear[:5])}, and which of its labels means the same speaker "
+            "cannot be told; say --positive LABEL"
         )
     plain = {"0", "1", "same", "different"}
     if config.positive is None and not set(values) <= plain:
@@ -332,8 +330,7 @@ def _score(column: pd.Series, config: AuditConfig, decimal: str, told: list[Told
             row = int(np.argmax(bad))
             raise ScoreValueError(
                 f"column '{column.name}' is not numeric: {int(bad.sum())} of {len(bad)} values are no "
-                "numbers, the "
-                f"first ({text.iloc[row]!r}) in row {row}; correct them, or name another with "
+                f"numbers, the first ({text.iloc[row]!r}) in row {row}; correct them, or name another with "
                 "--score-column NAME"
             )
     asked, name = config.read_as.get("higher"), normal(str(column.name))
@@ -365,9 +362,8 @@ def _attributes(
     found_few = [*few, *usual]
     if not found_few:
         raise UnclearTableError(
-            f"no attribute to audit among the columns {_listed(names)}; give the group of each "
-            "speaker, as in "
-            "gender_a and gender_b, or name a column with --attribute"
+            f"no attribute to audit among the columns {_listed(names)}; give the group of each speaker, as "
+            "in gender_a and gender_b, or name a column with --attribute"
         )
     return found_few
 
@@ -397,15 +393,13 @@ def _refuse_contradictions(frame: pd.DataFrame) -> None:
         row = frame.iloc[int(np.argmax(wrong))]
         says = "the same speaker" if row[LABEL] == 1 else "different speakers"
         raise LabelError(
-            f"{int(wrong.sum()):,} of {len(frame):,} trials contradict themselves: trial "
-            f"'{row['image_id']}' is of "
-            f"{says}, by its label, and of '{row[SPEAKER]}' and '{row[PARTNER]}'; correct the one or "
+            f"{int(wrong.sum()):,} of {len(frame):,} trials contradict themselves: trial '{row['image_id']}' "
+            f"is of {says}, by its label, and of '{row[SPEAKER]}' and '{row[PARTNER]}'; correct the one or "
             "the other"
         )
     speakers = pd.unique(pd.concat([frame[SPEAKER], frame[PARTNER]]))
     if len(speakers) < 2:
         raise UnitError(
             f"all {len(frame):,} trials are of {len(speakers)} speaker: an audit compares groups of "
-            "speakers, and "
-            "the speaker is what is independent; give trials of many"
+            "speakers, and the speaker is what is independent; give trials of many"
         )

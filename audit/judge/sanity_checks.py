@@ -122,9 +122,9 @@ def sentences(overall: Measures, threshold: float, rule: str, task: Task = FAKE_
         ),
         "threshold": (
             f"The threshold does not fit these scores: at {threshold:.4g} decisions are hardly better than "
-            f"guessing ({accuracy}), though the scores tell {task.negatives} from {task.positives} "
-            f"({auc}). Give --threshold "
-            "in the units of the scores, or a rule such as --threshold eer, and audit again."
+            f"guessing ({accuracy}), though the scores tell {task.negatives} from {task.positives} ({auc}). "
+            "Give --threshold in the units of the scores, or a rule such as --threshold eer, and audit "
+            "again."
         ),
         "guessing": _not_shown(overall, threshold, task),
         "rule": (
@@ -133,9 +133,8 @@ def sentences(overall: Measures, threshold: float, rule: str, task: Task = FAKE_
             f"{task.positives} ({auc})."
         ),
         "weak": (
-            f"On these {task.items} the {task.system} is hardly better than guessing ({auc}, "
-            f"{accuracy}); whether it is "
-            "fair matters less than that it does not work."
+            f"On these {task.items} the {task.system} is hardly better than guessing ({auc}, {accuracy}); "
+            "whether it is fair matters less than that it does not work."
         ),
     }
     return [] if fault is None else [told[fault]]
@@ -152,10 +151,9 @@ def _not_shown(overall: Measures, threshold: float, task: Task) -> str:
             f"({low:.3f} to {high:.3f})"
         )
     return (
-        f"On these {task.items} the {task.system} is not shown to be better than guessing: {seen}, "
-        "and guessing gives "
-        f"0.5. {task.flagging.capitalize()} nothing, everything or at random treats all groups alike "
-        "too, and is not fair for it."
+        f"On these {task.items} the {task.system} is not shown to be better than guessing: {seen}, and "
+        f"guessing gives 0.5. {task.flagging.capitalize()} nothing, everything or at random treats all "
+        "groups alike too, and is not fair for it."
     )
 
 

@@ -69,7 +69,6 @@ def _one_class(overall: Measures, task: Task) -> str:
     if overall.n_fake == 0:
         here, lacking, idle = (task.negative_word, task.positives, f"{task.flagging} nothing")
     return (
-        f"All {task.items} are {here}: without {lacking} nothing shows that the {task.system} is "
-        f"better than {idle}, "
-        "which treats all groups alike."
+        f"All {task.items} are {here}: without {lacking} nothing shows that the {task.system} is better than "
+        f"{idle}, which treats all groups alike."
     )

@@ -52,20 +52,16 @@ def operating_point(
         return rule.value, table
     if rule.confidence is not None and (table.weight is not None or _shares_units(table)):
         raise ScoreTableError(
-            f"threshold rule '{rule}' promises something of {task.items} that are independent and "
-            "count alike, "
-            f"which weights or several {task.items} of one unit break; use "
-            f"'{rule.kind}={rule.value:g}', or give a "
-            "table without them"
+            f"threshold rule '{rule}' promises something of {task.items} that are independent and count "
+            f"alike, which weights or several {task.items} of one unit break; use "
+            f"'{rule.kind}={rule.value:g}', or give a table without them"
         )
     chosen = calibration_rows(table, share, seed)
     held_out = table.take(chosen)
     if len(held_out) == len(table) or held_out.fake.all() or not held_out.fake.any():
         raise ScoreTableError(
-            f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} "
-            f"{task.items} both to fix it and "
-            "to audit it; "
-            f"{len(table)} {task.items} are too few, give a number instead"
+            f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} {task.items} both "
+            f"to fix it and to audit it; {len(table)} {task.items} are too few, give a number instead"
         )
     n_fake = int(held_out.fake.sum())
     _refuse_too_few(rule, len(held_out) - n_fake if rule.kind == "fpr" else n_fake, share, task)
@@ -73,10 +69,8 @@ def operating_point(
     curve = error_curve(held_out.score, held_out.fake, held_out.weight)
     if not curve.two_sided:
         raise ScoreTableError(
-            f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} "
-            f"{task.items} of weight above 0 "
-            "to be fixed on; "
-            "give a number instead"
+            f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} {task.items} of "
+            "weight above 0 to be fixed on; give a number instead"
         )
     return pick_threshold(curve, rule), table.take(audited_rows(table, share, seed))
 
@@ -200,10 +194,9 @@ def exceeded_note(rule: ThresholdRule, n: int, task: Task = FAKE_FACE) -> str | 
     level = f"{rule.kind}<={rule.value:g}@95%"
     if task.of_trials:
         return (
-            f"The threshold was fixed on {n:,} {word} ({task.rule(str(rule))}), which share speakers: "
-            "about every "
-            f"second time the true {task.rate(rule.kind)} exceeds {100 * rule.value:g} %, and by more than "
-            "independent trials would let it."
+            f"The threshold was fixed on {n:,} {word} ({task.rule(str(rule))}), which share speakers: about "
+            f"every second time the true {task.rate(rule.kind)} exceeds {100 * rule.value:g} %, and by more "
+            "than independent trials would let it."
         )
     return (
         f"The threshold was fixed on {n:,} {word} ({rule}): in about {often:.0f} of 100 such samples the "

@@ -133,8 +133,8 @@ def _refuse_one_class(part: pd.DataFrame, fake: NDArray[np.bool_], config: Audit
     if len(part) == 0 or fake.all() or not fake.any():
         raise MitigationError(
             "the table is too small to split: a cure is fitted on one part and judged on another, and both "
-            "need "
-            f"real and fake images; give more images than these {len(part)} in a part, or change --fit-share"
+            f"need real and fake images; give more images than these {len(part)} in a part, or change "
+            "--fit-share"
         )
 
 
@@ -147,9 +147,8 @@ def _refuse_too_small(parts: Parts, config: AuditConfig) -> None:
     told = [f"{attribute} has {n}" for attribute, n in zip(attributes, found, strict=True)]
     raise MitigationError(
         f"the table is too small to split: no attribute has two groups of at least {config.min_n} images of "
-        "a class "
-        f"in both the fitting and the judging part ({_listed(told)}); give more images, or coarser groups "
-        "with --bins"
+        f"a class in both the fitting and the judging part ({_listed(told)}); give more images, or coarser "
+        "groups with --bins"
     )
 
 

@@ -63,9 +63,8 @@ def find_cure(
     task = task_named(config.task)
     if not task.finds_cures:
         raise MitigationError(
-            f"{task.name} has no search for a better threshold yet: it cannot deal trials of two "
-            "speakers to two "
-            "parts; try thresholds with audit run --threshold, on other trials"
+            f"{task.name} has no search for a better threshold yet: it cannot deal trials of two speakers to "
+            "two parts; try thresholds with audit run --threshold, on other trials"
         )
     plan = (plan or Plan()).check()
     parts = split(frame, config, plan.fit_share)
@@ -212,8 +211,7 @@ def _notes(parts: Parts, config: AuditConfig) -> list[str]:
     if config.unit_column is not None:
         notes.append(
             f"One real and one fake image of each {config.unit_column} were used ({parts.n_left_out:,} "
-            "others were "
-            "left out): paired tests need independent images."
+            "others were left out): paired tests need independent images."
         )
     if config.weight_column is not None:
         notes.append(f"Every image counts once: the weights in {config.weight_column} are not used here.")

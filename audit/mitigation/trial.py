@@ -284,8 +284,7 @@ def _outcome(
     if not error.holds:
         reasons.append(
             "accuracy is not shown to hold: the mean of FPR and FNR may rise by "
-            f"{100 * error.interval[1]:.1f} points, "
-            f"more than the margin of {100 * margin:g}"
+            f"{100 * error.interval[1]:.1f} points, more than the margin of {100 * margin:g}"
         )
     reasons += [
         f"the gap in {gap.rate.upper()} by {gap.attribute} is proven to grow" for gap in gaps if gap.grows

@@ -110,6 +110,5 @@ def _require_attributes(frame: pd.DataFrame, attributes: Sequence[str]) -> None:
     if missing:
         raise MitigationError(
             f"the scores have no column {', '.join(map(repr, missing))}: without the group a gap can be "
-            "neither fitted "
-            "nor judged; audit again with it"
+            "neither fitted nor judged; audit again with it"
         )

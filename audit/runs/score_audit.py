@@ -556,9 +556,8 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
         unknown = int(missing[grouping.of_cell[table.cell]].sum())
         if unknown:
             notes.append(
-                f"{unknown} {task.items} have no label for {attribute}: shown as '(missing)', never "
-                "compared with "
-                "the other groups."
+                f"{unknown} {task.items} have no label for {attribute}: shown as '(missing)', never compared "
+                "with the other groups."
             )
         if len(grouping) < 2:
             notes.append(f"All {task.items} have the same {attribute}: there is nothing to compare.")

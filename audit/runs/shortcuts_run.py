@@ -177,9 +177,8 @@ def _require_units(fake: NDArray[np.bool_], unit: Ints, images: LabelledImages) 
     n_real, n_fake = (len(np.unique(unit[fake == one])) for one in (False, True))
     if min(n_real, n_fake) < LEAST_UNITS:
         raise ScoreTableError(
-            f"{images.root} has {n_real} independent real and {n_fake} independent fake images that "
-            f"can be read; "
-            f"a search for shortcuts needs {LEAST_UNITS} of each: give more images"
+            f"{images.root} has {n_real} independent real and {n_fake} independent fake images that can be "
+            f"read; a search for shortcuts needs {LEAST_UNITS} of each: give more images"
         )
 
 

@@ -435,6 +435,8 @@ class Realism(Record):
     """Held-out AUC of the spectrum alone; of all images alone."""
     by_residuals: Rate = math.nan
     """Held-out AUC of residuals of neighbouring pixels alone; of all images alone."""
+    difficulty_error: Rate = math.nan
+    """Standard error of `difficulty`, in records before 1.4, which had no interval."""
     n_held_out: int = 0
     """Pairs that `difficulty` rests on."""
     file_auc: Rate = math.nan

@@ -185,9 +185,8 @@ def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple
     if by_four_fifths(result):
         span = ratio_span(v.ratio_interval)
         claim = (
-            f"{task.negatives.capitalize()} {people(v.attribute, worst.group)} pass "
-            f"{ratio_number(v.ratio)} ({span}) times as "
-            f"often as those {people(v.attribute, best.group)}"
+            f"{task.negatives.capitalize()} {people(v.attribute, worst.group)} pass {ratio_number(v.ratio)} "
+            f"({span}) times as often as those {people(v.attribute, best.group)}"
         )
         return claim, f"flagged {counts(worst, v.rate)} against {counts(best, v.rate)}"
     claim = (
@@ -323,8 +322,7 @@ def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     have = "has" if v.n_groups == 1 else "have"
     return (
         f"{count(v.n_groups)} of {count(total)} groups {have} at least {config.min_n} "
-        f"{result.task.of_rate(v.rate)}"
-        f"{of_units}; a comparison needs two."
+        f"{result.task.of_rate(v.rate)}{of_units}; a comparison needs two."
     )
 
 

@@ -159,8 +159,7 @@ def groups_of(images: LabelledImages, settings: Settings) -> list[str]:
         known = ", ".join(images.attributes) or "none"
         raise TrainingError(
             f"{images.root} has {what}, which --fair {settings.fair} needs; its attributes: {known}. Give a "
-            "pairs "
-            "dataset, or a table of images with such columns"
+            "pairs dataset, or a table of images with such columns"
         )
     return names
 

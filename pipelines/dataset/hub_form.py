@@ -313,9 +313,8 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
         "# Matched real and fake faces for a fairness audit",
         "",
         f"{n_real:,} real faces and {n_fake:,} fakes of the same people, a row an image. Made by `audit "
-        f"generate-pairs` or `import-pairs` from {visible(source.get('kind', 'photos'))}. The "
-        "photos keep the "
-        "licence of the data set they come from; faces are personal data.",
+        f"generate-pairs` or `import-pairs` from {visible(source.get('kind', 'photos'))}. The photos keep "
+        "the licence of the data set they come from; faces are personal data.",
         "",
         "| kind of fake | generator | images | licence |",
         "|---|---|---|---|",
@@ -329,8 +328,8 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
         "",
         "Labels are what people or programs took the persons for, not what they say of themselves.",
         "",
-        "`record/` holds the manifest with every photo that gave no pair and why, where the data "
-        "comes from, and "
-        "the latents. `audit unpack-pairs` makes the pairs dataset again, the same bytes in every file.",
+        "`record/` holds the manifest with every photo that gave no pair and why, where the data comes "
+        "from, and the latents. `audit unpack-pairs` makes the pairs dataset again, the same bytes in every "
+        "file.",
     ]
     return "\n".join(lines) + "\n"

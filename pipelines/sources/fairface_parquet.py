@@ -42,8 +42,7 @@ def parquet_parts(root: Path) -> list[Path]:
     if len(twice) == len(PADDINGS):
         raise FairFaceNotFound(
             f"{root} holds every photo twice; name one with --fairface: {twice[0]} (tightly cropped) or "
-            f"{twice[1]} "
-            "(with the room around the face that pSp needs)"
+            f"{twice[1]} (with the room around the face that pSp needs)"
         )
     for place in (root, *twice, root / "data"):
         if files := _files(place):
@@ -76,8 +75,7 @@ def _refuse_gaps(folder: Path, files: list[Path]) -> None:
         if there != list(range(wanted)) or (wanted and len(there) != len(names)):
             raise FairFaceNotFound(
                 f"{folder} has {len(there)} of {wanted} Parquet files of {split}; download the others, or "
-                "take "
-                "those of another download away"
+                "take those of another download away"
             )
 
 
@@ -164,9 +162,8 @@ def _words(file: Path, table: pa.Table, name: str, classes: dict[str, list[str]]
     if pa.types.is_integer(kind):
         if name not in classes:
             raise LabelColumnError(
-                f"{file}: {name} holds numbers, and the schema's metadata names no classes; take the "
-                "files as the "
-                "hub publishes them, not rewritten by another tool"
+                f"{file}: {name} holds numbers, and the schema's metadata names no classes; take the files "
+                "as the hub publishes them, not rewritten by another tool"
             )
         known = classes[name]
         values = [known[v] if v is not None and 0 <= v < len(known) else v for v in values]

@@ -56,8 +56,7 @@ def image_column(file: Path, schema: pa.Schema, asked: str | None = None) -> str
     if name not in able:
         raise LabelColumnError(
             f"{file}: column {name} holds {schema.field(name).type}, not image bytes; addresses are not "
-            "followed: "
-            "download the photos first"
+            "followed: download the photos first"
         )
     if set("#/") & set(name):
         raise LabelColumnError(f"{file}: the image column's name {name!r} may not hold # or /; rename it")

@@ -38,9 +38,8 @@ def _summary(result: AuditResult, name: str) -> str:
     n = sum(g.attribute == name for g in result.groups)
     real, fake = (count(len(comparable(result, name, rate))) for rate in ("fpr", "fnr"))
     return (
-        f"{count(n)} cells occur. With at least {result.config.min_n} {task.items} of the kind and "
-        "every label "
-        f"known, {real} are compared on their {task.negatives} and {fake} on their {task.positives}."
+        f"{count(n)} cells occur. With at least {result.config.min_n} {task.items} of the kind and every "
+        f"label known, {real} are compared on their {task.negatives} and {fake} on their {task.positives}."
     )
 
 

@@ -52,7 +52,7 @@ def take(page: Page, name: str, section: str) -> None:
     page.wait_for_timeout(1500)
     path = HERE / f"{name}.png"
     page.screenshot(path=path)
-    Image.open(path).convert("RGB").quantize(N_COLOURS).save(path, optimize=True)
+    Image.open(path, formats=["PNG"]).convert("RGB").quantize(N_COLOURS).save(path, optimize=True)
     size = path.stat().st_size
     print(f"{path.name}: {size / 1000:.0f} kB{' (TOO LARGE)' if size > MAX_BYTES else ''}")
 

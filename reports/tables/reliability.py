@@ -65,8 +65,7 @@ def _independence(result: AuditResult) -> str:
     return (
         f"Every {unit} counts as independent of the others. Several photos of one person, frames of one "
         f"video or copies of one {task.item} are not independent: they make intervals too narrow and "
-        "verdicts too "
-        "certain. Name what they share with --unit-column."
+        "verdicts too certain. Name what they share with --unit-column."
     )
 
 

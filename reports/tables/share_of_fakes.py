@@ -57,9 +57,8 @@ def sentence(result: AuditResult) -> str:
             f"{task.item} is missing."
         )
     parts = [
-        f"{of_thousand(f.rate)} ({of_thousand_interval(f.limits)}) are {task.wronged} if "
-        f"{percent(share, 0)} of "
-        f"the {task.items} are {task.positives}"
+        f"{of_thousand(f.rate)} ({of_thousand_interval(f.limits)}) are {task.wronged} if {percent(share, 0)} "
+        f"of the {task.items} are {task.positives}"
         for share, f in told
     ]
     return f"Of 1,000 {task.items} {task.flagged} at the audited threshold, {' and '.join(parts)}."
@@ -129,10 +128,8 @@ def mix_of_disparities(result: AuditResult) -> str:
         return f"Accuracy equality (F_OAE) depends on {mixed} {task.fpr} and {task.fnr} do not."
     return (
         "Demographic parity, disparate impact and accuracy equality (F_DP, F_OAE) count "
-        f"{task.negative_word} "
-        f"and {task.positive_word} {task.items} together, so they depend on {mixed} {task.fpr} and "
-        f"{task.fnr} "
-        "do not."
+        f"{task.negative_word} and {task.positive_word} {task.items} together, so they depend on {mixed} "
+        f"{task.fpr} and {task.fnr} do not."
     )
 
 

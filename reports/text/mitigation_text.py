@@ -23,12 +23,10 @@ METHODS = {
 }
 LAW = (
     "Deciding by a person's group is another matter than measuring by it. The EU AI Act (article 10(5)) "
-    "allows special "
-    "categories of personal data to be used, under conditions, to find and correct bias; treating people "
-    "differently "
-    "because of their group is what anti-discrimination law calls direct discrimination or disparate "
-    "treatment. Every "
-    "cure recommended here decides without knowing the group. This is no legal advice."
+    "allows special categories of personal data to be used, under conditions, to find and correct bias; "
+    "treating people differently because of their group is what anti-discrimination law calls direct "
+    "discrimination or disparate treatment. Every cure recommended here decides without knowing the group. "
+    "This is no legal advice."
 )
 
 
@@ -128,8 +126,7 @@ def _moves(what: str, before: float, after: float) -> str:
 def _unseen(record: MitigationResult) -> str:
     return (
         f"Chosen on {count(record.fit.n_images)} images, judged on {count(record.judge.n_images)} others; "
-        "the gap is "
-        "proven to shrink."
+        "the gap is proven to shrink."
     )
 
 
@@ -156,9 +153,8 @@ def accuracy(record: MitigationResult, trial: Trial) -> str:
     holds = "Accuracy holds" if e.holds else "Accuracy is not shown to hold"
     return (
         f"{holds}: the mean of both error rates goes from {percent(e.error_before)} to "
-        f"{percent(e.error_after)}, a "
-        f"change of {points(e.change)} ({point_interval(e.interval)}); it may rise by "
-        f"{points(record.margin)} at most."
+        f"{percent(e.error_after)}, a change of {points(e.change)} ({point_interval(e.interval)}); it may "
+        f"rise by {points(record.margin)} at most."
     )
 
 
@@ -180,15 +176,12 @@ def method(record: MitigationResult) -> list[str]:
     alpha = percent(1 - record.confidence, 0)
     return [
         f"The images were dealt to two parts by pair and unit: {count(record.fit.n_images)} on which cures "
-        "are fitted "
-        f"and one is chosen, {count(record.judge.n_images)} on which that one is judged, once. No image "
-        "does both.",
+        f"are fitted and one is chosen, {count(record.judge.n_images)} on which that one is judged, once. No "
+        "image does both.",
         "A cure is accepted if a gap it was meant for is proven to shrink (paired interval and p-value of "
-        "the change, "
-        "Holm's correction, an interval that allows for a largest gap being overstated), the mean of FPR "
-        "and FNR is "
-        f"shown not to rise by more than {points(record.margin)}, no other gap is proven to grow, and "
-        "somebody gains.",
+        "the change, Holm's correction, an interval that allows for a largest gap being overstated), the "
+        f"mean of FPR and FNR is shown not to rise by more than {points(record.margin)}, no other gap is "
+        "proven to grow, and somebody gains.",
         f"That any cure is accepted although no gap it was meant for shrinks happens in at most {alpha} of "
         "searches.",
         f"Groups of fewer than {record.min_n} images are shown and not compared. Seed {record.seed}, "

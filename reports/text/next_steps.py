@@ -47,9 +47,8 @@ def _first(reason: Reason, task: Task) -> str:
     told: dict[Reason, str] = {
         "reversed": task.check_first,
         "threshold": (
-            f"Set the threshold at which this {task.system} is used, in the units of its scores, or a "
-            "rule such "
-            "as --threshold eer, and audit again."
+            f"Set the threshold at which this {task.system} is used, in the units of its scores, or a rule "
+            "such as --threshold eer, and audit again."
         ),
         "guessing": (
             f"First find a {task.system}, or a threshold, that is shown to be better than guessing on these "
@@ -157,9 +156,8 @@ def next_steps(result: AuditResult) -> list[Step]:
     if is_weak(result):
         steps.append(
             Step(
-                f"First find a {task.system} that works: on these {task.items} this one is barely "
-                "better than a coin "
-                "toss."
+                f"First find a {task.system} that works: on these {task.items} this one is barely better "
+                "than a coin toss."
             )
         )
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from pydantic import ValidationError
@@ -62,6 +63,15 @@ def test_older_minor_version_opens_with_defaults(text):
     found = AuditResult.from_json(json.dumps(content))
     assert found.gaps[0].tolerance_check is None and found.verdicts[0].n_groups == 0
     assert found.adjusted_gaps == [] and found.config.controls == []
+
+
+def test_a_record_with_a_standard_error_of_difficulty_opens(text):
+    content = json.loads(text) | {"schema_version": "1.3"}
+    content["realism"] = [
+        {"kind": "swap", "attribute": "overall", "group": "all", "n_pairs": 9, "difficulty_error": 0.04}
+    ]
+    found = AuditResult.model_validate(content).realism[0]
+    assert found.difficulty_error == 0.04 and math.isnan(found.difficulty_low)
 
 
 def test_another_major_version_is_refused():
