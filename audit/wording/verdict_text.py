@@ -142,7 +142,10 @@ def _inflated(result: AuditResult, v: Verdict) -> str:
     likely = points(corrected)
     if math.isnan(corrected) or likely == points(seen):
         return ""
-    return f" Corrected for being the largest of many, it is about {likely}."
+    return (
+        " A gap picked for being the largest looks larger than it is; corrected for that, it is about "
+        f"{likely}."
+    )
 
 
 def _as_often(pair: WorseGroup | None, high: float, low: float) -> str:

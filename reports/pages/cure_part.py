@@ -31,6 +31,8 @@ class CurePart:
     accuracy: str
     levelled: str
     groups: list[Table]
+    accepted: bool = False
+    """Whether the cure may be taken."""
 
 
 def is_disparate(result: AuditResult) -> bool:
@@ -61,6 +63,7 @@ def cure_of(run_dir: Path, result: AuditResult) -> CurePart | None:
     return CurePart(
         sentence=words.sentence(record),
         step=words.step(record),
+        accepted=record.outcome == "accepted",
         accuracy=words.accuracy(record, trial),
         levelled=words.levelled(trial) if record.outcome != "levelling down" else "",
         groups=[groups_table(trial, attribute, "help") for attribute in shown],
@@ -68,10 +71,12 @@ def cure_of(run_dir: Path, result: AuditResult) -> CurePart | None:
 
 
 def steps_with_cure(steps: Sequence[Step], cure: CurePart | None) -> list[Step]:
-    """What to do next: what was tried on unseen images takes the place of what was only looked at on the
-    same.
+    """What to do next, with what was tried on unseen images in place of what was only looked at on the same.
+
+    First where it helps, last where it does not.
     """
     if cure is None or not cure.step:
         return list(steps)
     others = [step for step in steps if step.anchor != "thresholds"]
-    return [Step(cure.step, "help", "What was tried"), *others]
+    tried = Step(cure.step, "help", "What was tried")
+    return [tried, *others] if cure.accepted else [*others, tried]

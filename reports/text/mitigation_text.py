@@ -80,7 +80,7 @@ def step(record: MitigationResult) -> str:
         return (
             f"Move the threshold to {at}: on images set aside to judge it, a gap shrinks and accuracy holds."
         )
-    return "Do not expect another threshold to help: none that was tried held up on images set aside."
+    return "Another threshold is not the cure: none that was tried held up on images set aside."
 
 
 def aims(record: MitigationResult) -> str:

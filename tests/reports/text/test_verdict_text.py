@@ -260,4 +260,4 @@ def test_a_gap_picked_as_the_largest_is_corrected_where_that_matters(judge, prov
     for share, told in ((0.7, True), (1.0, False)):
         corrected = pair.model_copy(update={"corrected_difference": share * pair.difference})
         text = only(judge, result, "disparity", worse_groups=[corrected]).evidence
-        assert ("Corrected for being the largest of many" in text) is told
+        assert ("looks larger than it is; corrected for that" in text) is told
