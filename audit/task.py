@@ -70,6 +70,7 @@ class Task:
         wronged: Whom an error among negatives is about, counted: "real people".
         act: What must not follow from a decision alone.
         training_data: What a maker needs more of.
+        harder: What to audit a system on that made no error.
         next_time: What a change of calls for another audit.
         population: What results hold for beside the threshold, "Photos from other sources ...".
         no_labels: Groups that a data set of this task does not label.
@@ -139,6 +140,7 @@ class Task:
     wronged: str
     act: str
     training_data: str
+    harder: str
     next_time: str
     population: str
     no_labels: str
@@ -244,6 +246,7 @@ FAKE_FACE = Task(
     wronged="real people",
     act="Do not let a flag decide on its own: have a person check before anyone is accused or cleared.",
     training_data="Ask the detector’s maker for more training data on",
+    harder="other kinds of fake, or on images that were re-saved and resized (`audit stress`)",
     next_time="Audit again whenever the detector, its threshold, the kind of fakes or the people change.",
     population="Photos from other sources, or of other quality or compression, may behave differently.",
     no_labels="Groups that carry no label here, such as people with disabilities, scars, veils or make-up.",
@@ -327,6 +330,7 @@ SPEAKER_VERIFICATION = Task(
         "a second proof."
     ),
     training_data="Ask the verifier’s maker for more training speakers of",
+    harder="noisier or shorter clips, or on speakers who sound more alike",
     next_time="Audit again whenever the verifier, its threshold, the microphones or the speakers change.",
     population="Speech of other microphones, rooms, languages or lengths may behave differently.",
     no_labels=(

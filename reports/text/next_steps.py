@@ -4,8 +4,7 @@ Enters: an `AuditResult`. Leaves: a few steps, each with the section of the repo
 
 Why fixed texts chosen by rule: advice that follows from the verdict can be checked; advice that sounds
 tailored cannot. Why more images come last and with the pool they would come from: they are the dearest
-step, and
-often there are none.
+step, and often there are none.
 """
 
 from __future__ import annotations
@@ -162,6 +161,8 @@ def next_steps(result: AuditResult) -> list[Step]:
         )
     else:
         steps += _other_threshold(result)
+    if result.overall.fpr == 0 and result.overall.fnr == 0:
+        steps.append(Step(f"It was wrong about none of these {task.items}: audit it on {task.harder}."))
     if rendered(result):
         steps.append(Step(task.repeat))
     if _of(result, DISPARITY):

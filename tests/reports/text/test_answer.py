@@ -87,6 +87,15 @@ def test_intersections_are_one_line_and_name_the_kind_of_image_where_verdicts_di
     ]
 
 
+def test_a_detector_without_errors_is_to_be_tried_on_harder_images(judge, result):
+    record = planted(judge, result, T, T)
+    told = "It was wrong about none of these images: audit it on other kinds of fake"
+    assert told not in " ".join(step.text for step in next_steps(record))
+    flawless = record.overall.model_copy(update={"fpr": 0.0, "fnr": 0.0})
+    first = next_steps(record.model_copy(update={"overall": flawless}))[0]
+    assert first.text.startswith(told)
+
+
 @pytest.mark.parametrize("words", [(T, T, T, T), (W, T, T, T), (W, W, W, W), ()])
 def test_without_a_disparity_nothing_accuses(judge, result, words):
     record = planted(judge, result, *words)
