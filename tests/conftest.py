@@ -79,6 +79,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         environment.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("copies")))
         place_urls._SYSTEMS.clear()
         store = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+        if store.exists("work"):  # moto keeps its buckets as long as its process lives
+            store.rm("work", recursive=True)
         store.mkdir("work")
         yield store
         place_urls._SYSTEMS.clear()
