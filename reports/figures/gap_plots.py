@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from audit.schema.result import AuditResult, GroupResult, RateName, Verdict
+from audit.schema.result import CROSSED, AuditResult, GroupResult, RateName, Verdict
 from audit.wording.criterion_text import in_ratios
 from audit.wording.numbers import count, percent, percent_interval, point_interval, points
 from audit.wording.verdict_text import deciding, deciding_pair, differences, group_label
@@ -138,6 +138,11 @@ def axis_over(values: Sequence[float]) -> Axis:
     return Axis(ticks[0], ticks[-1], ticks)
 
 
+def _may_err(group: GroupResult, rate: RateName) -> bool:
+    """Whether a group can have images of this class: one person never has two groups."""
+    return group.group != CROSSED or math.isfinite(getattr(group, rate))
+
+
 def _mark(value: float, interval: tuple[float, float] | None) -> Mark | None:
     if interval is None or not all(map(math.isfinite, (value, *interval))):
         return None
@@ -153,7 +158,7 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
         rate: "fpr" or "fnr".
         verdict: Of this attribute and rate, if there is one.
     """
-    groups = worst_first([g for g in result.groups if g.attribute == attribute], rate)
+    groups = worst_first([g for g in result.groups if g.attribute == attribute and _may_err(g, rate)], rate)
     reference, apart = differences(verdict) if verdict else (None, {})
     decisive = deciding(result, verdict).group if verdict else None
     proven = verdict is not None and deciding_pair(result, verdict) is not None

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from audit.schema.result import CROSSED
 from audit.wording.numbers import percent, percent_interval, point_interval
 from audit.wording.verdict_text import deciding, differences
 from reports.figures.gap_plots import MAX_ROWS, Axis, axis_over, gap_plot, picture
@@ -91,3 +92,12 @@ def test_the_saved_picture_is_a_whole_svg_with_names_as_text(build, name):
     assert any(text.startswith(name) for text in texts)
     assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
     assert plot.name == "tone-real-images-flagged-as-fake"
+
+
+def test_trials_between_two_groups_have_no_row_where_none_can_be(build):
+    result = build({"race": ["Black", "White", CROSSED]}, n=300)
+    nobody = {"n_fake": 0, "fnr": math.nan}
+    groups = [g.model_copy(update=nobody) if g.group == CROSSED else g for g in result.groups]
+    shown = result.model_copy(update={"groups": groups})
+    names = {rate: [row.group for row in gap_plot(shown, "race", rate, None).rows] for rate in ("fpr", "fnr")}
+    assert any(CROSSED in name for name in names["fpr"]) and not any(CROSSED in name for name in names["fnr"])
