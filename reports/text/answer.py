@@ -204,7 +204,8 @@ def _vacuous(result: AuditResult) -> list[tuple[str, str]]:
     for rate in RATES:
         overall = getattr(result.overall, rate)
         verdicts = [v for v in result.verdicts if v.rate == rate]
-        if verdicts and overall < result.config.tolerance and all(v.verdict != DISPARITY for v in verdicts):
+        rarely = 0 < overall < result.config.tolerance  # without any error there are no proportions either
+        if verdicts and rarely and all(v.verdict != DISPARITY for v in verdicts):
             rare.append(f"{result.task.rate_name(rate).lower()} are {percent(overall)} of all")
     if not rare:
         return []

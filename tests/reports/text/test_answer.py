@@ -91,9 +91,10 @@ def test_a_detector_without_errors_is_to_be_tried_on_harder_images(judge, result
     record = planted(judge, result, T, T)
     told = "It was wrong about none of these images: audit it on other kinds of fake"
     assert told not in " ".join(step.text for step in next_steps(record))
-    flawless = record.overall.model_copy(update={"fpr": 0.0, "fnr": 0.0})
-    first = next_steps(record.model_copy(update={"overall": flawless}))[0]
-    assert first.text.startswith(told)
+    none = record.overall.model_copy(update={"fpr": 0.0, "fnr": 0.0})
+    flawless = record.model_copy(update={"overall": none})
+    assert next_steps(flawless)[0].text.startswith(told)
+    assert "Points say little here:" not in dict(answer.lead(flawless))
 
 
 @pytest.mark.parametrize("words", [(T, T, T, T), (W, T, T, T), (W, W, W, W), ()])
