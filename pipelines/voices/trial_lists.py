@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import isqrt
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +38,10 @@ MIN_SPEAKERS: Final = 2
 """Of a part: with one there are no different pairs."""
 _TRIES: Final = 20
 """Draws for one different pair, before that speaker's turn is passed on."""
+_ROOM: Final = 20
+"""Same pairs that a speaker offers, for each one a speaker has on average: thousands of clips have millions
+of pairs, and nobody asks for them.
+"""
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,8 @@ def _of_part(
     speaker = dict(zip(clips["clip_id"], clips["speaker"], strict=True))
     n_same = round(n * share)
     n_different = n - n_same
-    same = _same_pairs(clips, n_same, random)
+    most = max(_ROOM, _ROOM * n_same // clips["speaker"].nunique())
+    same = _same_pairs(clips, n_same, most, random)
     if len(same) < n_same:
         n_different = round(len(same) * (1 - share) / share)
     different = _different_pairs(clips, cells, n_different, hard_share, random)
@@ -196,9 +202,9 @@ def _of_part(
     return pd.DataFrame(rows, columns=["clip_a", "clip_b", "speaker_a", "speaker_b", "same", "hard"])
 
 
-def _same_pairs(clips: pd.DataFrame, n: int, random: np.random.Generator) -> list[Pair]:
-    """Pairs of clips of one speaker, every speaker in turn; across sessions first."""
-    turns = [_pairs_of_speaker(group, random) for _, group in clips.groupby("speaker")]
+def _same_pairs(clips: pd.DataFrame, n: int, most: int, random: np.random.Generator) -> list[Pair]:
+    """Pairs of clips of one speaker, every speaker in turn, about `most` of each; across sessions first."""
+    turns = [_pairs_of_speaker(group, most, random) for _, group in clips.groupby("speaker")]
     found: list[Pair] = []
     while turns and len(found) < n:
         left = []
@@ -211,9 +217,13 @@ def _same_pairs(clips: pd.DataFrame, n: int, random: np.random.Generator) -> lis
     return found
 
 
-def _pairs_of_speaker(clips: pd.DataFrame, random: np.random.Generator) -> Iterator[Pair]:
+def _pairs_of_speaker(clips: pd.DataFrame, most: int, random: np.random.Generator) -> Iterator[Pair]:
     sessions = dict(zip(clips["clip_id"], clips["session"], strict=True))
-    every = list(combinations(sorted(sessions), 2))
+    names = sorted(sessions)
+    enough = isqrt(2 * most) + 1  # so many clips have at least `most` pairs
+    if len(names) > enough:
+        names = sorted(names[i] for i in random.choice(len(names), enough, replace=False))
+    every = list(combinations(names, 2))
     mixed = [every[i] for i in random.permutation(len(every))]
     within = [sessions[a] is not None and sessions[a] == sessions[b] for a, b in mixed]
     return iter([*(p for p, w in zip(mixed, within, strict=True) if not w),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from contextlib import nullcontext
 from itertools import chain
 
@@ -58,6 +59,16 @@ def test_what_always_holds(n_speakers, n_clips, n_cells, seed):
 def test_as_many_trials_as_were_asked_for_where_there_are_clips():
     trials, notes = make_trials(clips_of(48, 10), ["gender"], TrialSettings(fractions=(0.4, 0.1, 0.5)))
     assert trials["part"].value_counts().tolist() == [60 * 24, 60 * 19, 60 * 5] and not notes
+
+
+def test_a_speaker_of_thousands_of_clips_costs_no_millions_of_pairs():
+    many = pd.concat([clips_of(8, 3), clips_of(1, 5000).assign(speaker="s900")], ignore_index=True)
+    many.loc[many["speaker"] == "s900", "clip_id"] = [f"s900/{i}" for i in range(5000)]
+    tracemalloc.start()
+    trials, _ = make_trials(many, ["gender"], TrialSettings(fractions=(0.4, 0.0, 0.6)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6 and (trials["speaker_a"] == "s900").any()
 
 
 def test_hard_pairs_are_within_a_cell():
