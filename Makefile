@@ -64,7 +64,7 @@ LOWEST_TESTS ?= tests/detectors/isolation tests/detectors/models/test_foreign_fi
 test-lowest: $(BIN)/python
 	$(PIP) install -q -c constraints.txt uv
 	$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST)
-	$(BIN)/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[onnx]' \
+	$(BIN)/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[onnx,explain]' \
 		$(shell grep -E '^(pytest|hypothesis|onnx)==' constraints.txt)
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
 

@@ -53,7 +53,7 @@ def scored(s3: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
 def test_a_scoring_that_is_killed_continues_on_the_next_machine(
     s3: Any, scored: tuple[Path, Path], tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr(engine, "BATCHES_PER_SHARD", 1)
+    monkeypatch.setattr(engine, "BATCHES_PER_PART", 1)
     how = {"batch_size": 16, "progress": False, "n_boot": 100, "min_n": 5}
     expected = audit_images(*scored, out=tmp_path / "x", **how).record.to_json()
     audit = partial(audit_images, "s3://work/m.pt", "s3://work/set", out="s3://work/runs/x", **how)

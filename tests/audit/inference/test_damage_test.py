@@ -15,7 +15,7 @@ def test_the_p_value_is_close_to_scipys_permutation_test():
     changes = GroupChanges.of(np.r_[first, second], np.r_[np.zeros(80), np.ones(120)].astype(np.int32), 2)
     p = permutation_p(changes.values, *changes.counts, 20_000, rng)
     oracle = stats.permutation_test(
-        (first, second), lambda x, y: np.mean(x) - np.mean(y), n_resamples=5_000, rng=1
+        (first, second), lambda x, y: np.mean(x) - np.mean(y), n_resamples=5_000, random_state=1
     ).pvalue
     assert p == pytest.approx(oracle, abs=0.01)
 
