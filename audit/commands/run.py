@@ -51,6 +51,7 @@ WITH_SCORES = {
 FOR_IMAGES = {
     "pairs": "--pairs", "images": "--images", "arch": "--arch", "set_": "--set", "trust": "--trust",
 }  # fmt: skip
+ON_A_CLUSTER = {"engine": "--engine", **WITH_RAY}
 FOR_TRIALS = {"trials": "--trials", "clips": "--clips"}
 """Options that one way of being given scores, or one task, leaves no meaning, as typed."""
 
@@ -147,6 +148,7 @@ def run(
     elif task == "speaker-verification":
         refuse_typed(context, WITH_SCORES, "go with --scores, not with a verifier on trials")
         refuse_typed(context, FOR_IMAGES, "is for images, and does not go with --task speaker-verification")
+        refuse_typed(context, ON_A_CLUSTER, "is for images: a verifier's trials are scored in this process")
         found = _on_trials(
             detector, trials, out, overwrite, config, clips=clips, progress=not quiet, device=device,
             batch_size=batch_size, include_seen=include_seen,

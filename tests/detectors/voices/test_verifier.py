@@ -100,12 +100,12 @@ def test_an_interrupted_scoring_continues_and_ends_alike(verifier_file, trials_d
 
     def dies(*args):
         if len(done) == 2:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("after two parts")
         done.append(1)
         return real(*args)
 
     monkeypatch.setattr(trial_scores, "_score", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="after two parts"):
         score_trials(verifier, trials, how)
     counted = []
     monkeypatch.setattr(trial_scores, "_score", lambda *args: counted.append(1) or real(*args))

@@ -57,6 +57,13 @@ def test_options_of_images_are_refused_for_voices_and_the_other_way_round(trials
     assert code == 0 and out.splitlines()[0].startswith("alexnet-pair")
 
 
+def test_a_cluster_is_refused_for_trials_and_not_passed_over(trials_dir, capsys):
+    asked = ("--trials", trials_dir, "--detector", "siamese.pt", "--engine", "ray", "--workers", 2)
+    code, _, err = typed(capsys, "run", *TASK, *asked)
+    words = " ".join(err.replace("│", " ").split())
+    assert code == 2 and "--engine, --workers is for images: a verifier's trials are scored in" in words
+
+
 def test_a_verifier_is_audited_on_the_trials_it_never_heard(verifier_file, trials_dir, tmp_path, capsys):
     run = tmp_path / "run"
     options = ("--detector", verifier_file, "--trials", trials_dir, "--out", run, "--min-n", 5)
