@@ -87,8 +87,8 @@ class FaceFinder:
     def find(self, photos: Sequence[np.ndarray]) -> list[list[Face]]:
         """Find faces; a photo's faces do not depend on the photos beside it. Photos of one size go faster.
 
-        The last bits do: landmarks move by up to 1e-4 px with the batch, which can move a crop's pixels by a
-        few levels. Who promises the same bytes again gives the same batches again.
+        On a CPU not a bit does. On a GPU landmarks may move by 1e-4 px with the batch, and a crop's pixels by a
+        few levels: who promises the same bytes there gives the same batches again.
 
         Args:
             photos: RGB uint8 arrays [H,W,3].

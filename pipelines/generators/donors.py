@@ -5,8 +5,8 @@ All labelled photos enter; for a cell its possible donors leave, with their pose
 Why so few are looked at: a search for faces takes longer than a swap, and in a run of a few hundred photos
 most donors are not among them. The first photos of a cell, in the seed's order, are looked at for everybody;
 more only for a face that finds none that fits. They are searched in the same steps whoever asks first, and
-again where the photo is a source of the run too: a face detector's last bits follow its batch, and who was
-searched before must not change a byte.
+again where the photo is a source of the run too: on a GPU a face detector's last bits follow its batch, and
+who was searched before must not change a byte.
 
 Why all of them and not the shard: a shard holds one or two photos of a cell, and which ones depends on how
 the run is cut. The pool of a cell is drawn from the label tables by the run's seed alone, so a fake is the
