@@ -87,8 +87,8 @@ class FaceFinder:
     def find(self, photos: Sequence[np.ndarray]) -> list[list[Face]]:
         """Find faces; a photo's faces do not depend on the photos beside it. Photos of one size go faster.
 
-        On a CPU not a bit does. On a GPU landmarks may move by 1e-4 px with the batch, and pixels of a crop by a
-        few levels: who promises the same bytes there gives the same batches again.
+        On a CPU not a bit does. On a GPU landmarks may move by 1e-4 px with the batch, and a crop by a few
+        levels: who promises the same bytes there gives the same batches again.
 
         Args:
             photos: RGB uint8 arrays [H,W,3].
