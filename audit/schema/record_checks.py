@@ -10,7 +10,7 @@ comparison, model card) may then rely on lists of equal lengths and on numbers t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from audit.schema.result import AuditResult
@@ -19,28 +19,38 @@ LARGEST = 2**53
 """Whole numbers above it are not exact in JSON."""
 
 
-def number_fault(value: Any, place: str = "") -> str | None:
+def number_fault(value: Any) -> str | None:
     """The first number that no result can have: infinite, too large to be exact, or a negative count.
 
     Args:
-        value: Parsed JSON, or the plain values of a result; what is under `provenance` is
-            free but for its size.
-        place: Where it stands, such as "groups.3.fpr".
+        value: Parsed JSON, or the plain values of a result; what is under `provenance` is free but for its size.
+
+    Returns:
+        The number's place and fault, such as "groups.3.n_real is -1, which is no count".
     """
-    if isinstance(value, bool):
+    found = _number_fault(value, negative=False)
+    return found and f"{'.'.join(reversed(found[0]))} is {found[1]}"
+
+
+def _number_fault(value: Any, negative: bool) -> tuple[list[str], str] | None:
+    """The keys that lead to the first fault, the last first, and what is wrong; below 0 may be allowed."""
+    if isinstance(value, (str, bool)):
         return None
-    if isinstance(value, int):
-        negative = value < 0 and not place.startswith("provenance")
-        return f"{place} is {str(value)[:20]}, which is no count" if negative or value > LARGEST else None
     if isinstance(value, float):
-        return f"{place} is infinite" if math.isinf(value) else None
-    inner: Iterator[tuple[Any, Any]] = iter(())
+        return ([], "infinite") if math.isinf(value) else None
+    if isinstance(value, int):
+        impossible = value > LARGEST or (value < 0 and not negative)
+        return ([], f"{str(value)[:20]}, which is no count") if impossible else None
+    inner: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
-        inner = iter(value.items())
+        inner = value.items()
     elif isinstance(value, (list, tuple)):
-        inner = iter(enumerate(value))
-    faults = (number_fault(each, f"{place}.{key}".lstrip(".")) for key, each in inner)
-    return next((fault for fault in faults if fault), None)
+        inner = enumerate(value)
+    for key, each in inner:
+        if found := _number_fault(each, negative or key == "provenance"):
+            found[0].append(str(key))
+            return found
+    return None
 
 
 def contradiction(result: AuditResult) -> str | None:

@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def nobreak(text: str) -> Markup:
     return Markup(re.sub(r"\([^()]{1,22}\)", r'<span class="nb">\g<0></span>', html))
 
 
+@cache
 def environment(task: Task = FAKE_FACE) -> Environment:
     """Jinja with autoescaping of everything and an error for every unknown name; the words are the task's."""
     env = Environment(
