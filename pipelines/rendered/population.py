@@ -32,21 +32,31 @@ def _write(path: Path, data: bytes) -> None:
     os.replace(part, path)
 
 
-def _draw_split(folder: Path, split: str, n: int, seed: int) -> None:
-    """Draw one split: cells in a shuffled order, so that any prefix is nearly balanced."""
+def drawn_cells(n: int, split: str, seed: int) -> list[tuple[str, str, str]]:
+    """Age, gender and race of the n faces of a split: of any first few, cells differ by one face at most.
+
+    Args:
+        n: 0 or more.
+        split: "train" or "val".
+        seed: of the population.
+    """
     cells = list(product(AGES, GENDERS, RACES))
     order = np.random.default_rng([seed, len(split)])
+    rounds = [order.permutation(len(cells)) for _ in range(-(-n // len(cells)))]
+    return [cells[place] for places in rounds for place in places][:n]
+
+
+def _draw_split(folder: Path, split: str, n: int, seed: int) -> None:
+    """Draw one split and write its table."""
     rows: list[tuple[str, ...]] = []
     (folder / split).mkdir(parents=True, exist_ok=True)
-    while len(rows) < n:
-        for cell in order.permutation(len(cells))[: n - len(rows)]:
-            number, (age, gender, race) = len(rows) + 1, cells[cell]
-            rng = np.random.default_rng([seed, len(split), number])
-            photo = io.BytesIO()
-            quality = int(rng.integers(78, 96))
-            Image.fromarray(render_face(age, gender, race, rng)).save(photo, "JPEG", quality=quality)
-            _write(folder / split / f"{number}.jpg", photo.getvalue())
-            rows.append((f"{split}/{number}.jpg", age, gender, race, str(bool(rng.random() < 0.5))))
+    for number, cell in enumerate(drawn_cells(n, split, seed), start=1):
+        rng = np.random.default_rng([seed, len(split), number])
+        photo = io.BytesIO()
+        quality = int(rng.integers(78, 96))
+        Image.fromarray(render_face(*cell, rng)).save(photo, "JPEG", quality=quality)
+        _write(folder / split / f"{number}.jpg", photo.getvalue())
+        rows.append((f"{split}/{number}.jpg", *cell, str(bool(rng.random() < 0.5))))
     _write(folder / f"fairface_label_{split}.csv", csv_text(COLUMNS, rows, line_end="\n").encode())
 
 

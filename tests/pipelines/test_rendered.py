@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipelines.labels import AGES, GENDERS, RACES
 from pipelines.rendered import MARKER, render_face, render_population
 from pipelines.rendered.head import lay_out, meet, relief
 from pipelines.rendered.people import draw_person
+from pipelines.rendered.population import drawn_cells
 
 labels = st.tuples(st.sampled_from(AGES), st.sampled_from(GENDERS), st.sampled_from(RACES))
 
@@ -82,14 +84,14 @@ def test_normals_are_the_slopes_of_the_surface():
 
 @pytest.fixture(scope="module")
 def population(tmp_path_factory):
-    return render_population(tmp_path_factory.mktemp("drawn"), n_train=130, n_val=3, seed=5)
+    return render_population(tmp_path_factory.mktemp("drawn"), n_train=4, n_val=3, seed=5)
 
 
 def test_population_has_fairface_layout(population):
     with (population / "fairface_label_train.csv").open() as table:
         rows = list(csv.DictReader(table))
     assert list(rows[0]) == ["file", "age", "gender", "race", "service_test"]
-    assert len({(r["age"], r["gender"], r["race"]) for r in rows}) == 126
+    assert [(r["age"], r["gender"], r["race"]) for r in rows] == drawn_cells(4, "train", 5)
     photo = Image.open(population / rows[0]["file"])
     assert (photo.format, photo.size, photo.mode) == ("JPEG", (224, 224), "RGB")
     assert (population / MARKER).exists()
@@ -98,11 +100,19 @@ def test_population_has_fairface_layout(population):
 
 def test_population_is_reproducible(population, tmp_path):
     def digest(folder):
-        files = sorted(p for p in folder.rglob("*") if p.is_file() and p.parent.name != "train")
+        files = sorted(p for p in folder.rglob("*") if p.is_file())
         return [(str(p.relative_to(folder)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
 
-    again = render_population(tmp_path, n_train=130, n_val=3, seed=5)
+    again = render_population(tmp_path, n_train=4, n_val=3, seed=5)
     assert digest(again) == digest(population)
+
+
+@given(st.integers(0, 400), st.sampled_from(["train", "val"]), st.integers(0, 2**32 - 1))
+def test_the_first_of_a_population_are_balanced_however_many_follow(n, split, seed):
+    drawn = drawn_cells(n, split, seed)
+    assert len(drawn) == n and drawn == drawn_cells(400, split, seed)[:n]
+    counts = Counter(drawn)
+    assert max(counts.values(), default=0) - (min(counts.values()) if len(counts) == 126 else 0) <= 1
 
 
 def test_negative_count_is_refused(tmp_path):
