@@ -114,7 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = error.format_message()
         if not text:  # no command was named, and its help was shown
             sys.exit(2)
-        _stop(f"{text} (see {context.command_path if context else 'audit'} --help)")
+        known = {
+            function.__name__.replace("_", "-") for functions in COMMANDS.values() for function in functions
+        }
+        command = " ".join(["audit", *(word for word in given[:1] if word in known)])
+        _stop(f"{text.rstrip('.')} (see {context.command_path if context else command} --help)")
     except typer.Abort:
         errors.print("stopped", style="red")
         sys.exit(130)

@@ -81,7 +81,7 @@ class Task:
         a_decision: "a flag".
         decisions: "flags".
         not_compared: Why a group is shown and takes no part, beside being small.
-        planned: What a plan counts: items, or what they would be worth.
+        planned: What is added to a planned number of items a group: which of them it counts.
         paired_test: What compares two systems on the same items.
         apcer: How the missed share at a fixed FPR is called in the standard of the task.
         bpcer: The other way round.
@@ -257,7 +257,7 @@ FAKE_FACE = Task(
     a_decision="a flag",
     decisions="flags",
     not_compared="no label",
-    planned="images",
+    planned="",
     paired_test="McNemar",
     apcer="APCER at BPCER",
     bpcer="BPCER at APCER",
@@ -346,7 +346,7 @@ SPEAKER_VERIFICATION = Task(
     a_decision="the answer",
     decisions="acceptances",
     not_compared="no label, or people of two groups",
-    planned="independent trials (of more speakers, not more of the same)",
+    planned=", of speakers who are in no other trial",
     paired_test="by speakers",
     apcer="FNMR at FMR",
     bpcer="FMR at FNMR",

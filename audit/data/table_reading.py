@@ -11,6 +11,7 @@ once: whoever has a vendor's file should have to come back once.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -186,12 +187,13 @@ class _Found:
         return [text for text in self.texts(name).index if text not in missing]
 
     def _has_commas(self) -> bool:
-        """Whether a column holds numbers with a decimal comma and none with a point."""
+        """Whether a column holds numbers with a decimal comma and none with a point, a few words aside."""
         for name in self.names:
             values = self.values(name)[:1000]
             commas = [text for text in values if _DECIMAL_COMMA.fullmatch(text)]
-            others = [text for text in values if not _DECIMAL_COMMA.fullmatch(text)]
-            if commas and all(re.fullmatch(r"[+-]?\d+ ?%?", text) for text in others):
+            whole = [text for text in values if re.fullmatch(r"[+-]?\d+ ?%?", text)]
+            pointed = any(re.fullmatch(r"[+-]?\d*\.\d+ ?%?", text) for text in values)
+            if commas and not pointed and len(commas) + len(whole) >= NUMERIC_SHARE * len(values):
                 return True
         return False
 
@@ -324,9 +326,12 @@ class _Found:
                 "write its numbers without them and save the table again",
             )
         elif others:
+            absent = "missing=" + ",".join(others[:3])
+            absent = f"--read {shlex.quote(absent)} where they mean no score"
+            rare = len(numbers) >= NUMERIC_SHARE * (len(numbers) + len(others))
             self.ask(
                 f"column '{name}' holds {words.few(others)}, no numbers",
-                f"--score-column NAME, or --read missing={','.join(others[:3])} where they mean no score",
+                absent if rare else f"--score-column NAME, or {absent}",
             )
         if not len(numbers):
             return False, False
@@ -346,10 +351,10 @@ class _Found:
         asked = self.config.read_as.get("percent")
         if asked is not None:
             return asked == "yes"
-        signed = any("%" in text for text in self.values(name)[:1000])
         threshold = self._fixed_threshold()
-        if not signed and threshold is not None and threshold > 1:
+        if threshold is not None and threshold > 1:
             return False  # the threshold was given in the table's own numbers
+        signed = any("%" in text for text in self.values(name)[:1000])
         inside = numbers.min() >= 0 and 1 < numbers.max() <= 100
         if signed or (inside and (words.is_percent(name) or numbers.max() > 50)):
             self.guess("score", f"'{name}' in percent", "--read percent=no")

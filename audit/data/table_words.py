@@ -10,6 +10,7 @@ are groups in real tables.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 
 from audit.errors import LabelError
@@ -22,11 +23,15 @@ def _set(text: str) -> frozenset[str]:
 
 FAKE = _set(
     "fake deepfake spoof spoofed attack synthetic synthesized generated forged forgery manipulated "
-    "altered tampered morph morphed ai aigenerated gan imposter impostor presentationattack"
+    "altered tampered morph morphed ai aigenerated gan imposter impostor presentationattack "
+    "fälschung faelschung gefälscht gefaelscht unecht manipuliert synthetisch generiert"
 )
-REAL = _set("real bonafide genuine live authentic original pristine unaltered untampered")
-YES = frozenset({"1", "true", "yes", "y", "t"})
-NO = frozenset({"0", "false", "no", "n", "f"})
+REAL = _set(
+    "real bonafide genuine live authentic original pristine unaltered untampered "
+    "echt authentisch unverfälscht"
+)
+YES = frozenset({"1", "true", "yes", "y", "t", "ja", "j", "wahr"})
+NO = frozenset({"0", "false", "no", "n", "f", "nein", "falsch"})
 
 LABEL_NAMES = (
     "label", "labels", "truth", "ground_truth", "groundtruth", "gt", "y_true", "is_fake", "fake", "is_real",
@@ -40,18 +45,19 @@ SCORE_NAMES = (
     "fake_score", "score_fake", "fake_percent", "fake_pct", "deepfake_score", "deepfake_probability",
     "spoof_score", "attack_score", "fakeness", "detector_score", "probability", "prob", "p", "y_score",
     "p_real", "prob_real", "real_prob", "probability_real", "real_probability", "real_score",
-    "score_real", "genuine_score", "bona_fide_score", "liveness", "liveness_score",
+    "score_real", "genuine_score", "bona_fide_score", "liveness", "liveness_score", "wahrscheinlichkeit",
 )  # fmt: skip
 """Usual names of the column of scores. "confidence" is none: it may be that in a decision either way."""
 
 _DECISION = _set(
     "prediction predictions predicted predict pred decision verdict detected detection output result "
-    "results classification classified flagged flag"
+    "results classification classified flagged flag vorhersage entscheidung urteil ergebnis"
 )
-_SAYS_REAL = frozenset({"real", "genuine", "bonafide", "bona", "authentic", "live", "liveness", "pristine"})
-_SAYS_FAKE = frozenset({"fake", "deepfake", "spoof", "attack", "synthetic", "manipulated", "forged"})
+_SAYS_REAL = _set("real genuine bonafide bona authentic live liveness pristine echt echtheit authentizität")
+_SAYS_FAKE = _set("fake deepfake spoof attack synthetic manipulated forged fälschung gefälscht manipulation")
+_SAYS_SCORE = _set("score prob probability likelihood wahrscheinlichkeit")
 
-_MISSING = ("NA", "N/A", "#N/A", "NaN", "NULL", "-", "--", "?")
+_MISSING = ("NA", "N/A", "#N/A", "NaN", "NULL", "-", "--", "?", "k. A.", "k.A.")
 GROUP_MISSING = ("", *dict.fromkeys(f(w) for w in _MISSING for f in (str, str.upper, str.lower, str.title)))
 """Words that mean "no value" in a column of groups or names."""
 NUMBER_MISSING = (*GROUP_MISSING, "none", "None", "NONE", "missing", "Missing", "n.a.", "nil", ".")
@@ -62,10 +68,14 @@ _CODE = re.compile(r"[A-Z]{2}")
 def words_of(name: str) -> list[str]:
     """The words of a column's name, in lower case.
 
-    >>> words_of("pFake_Score2"), words_of("is-bona fide")
-    (['p', 'fake', 'score', '2'], ['is', 'bona', 'fide'])
+    >>> words_of("pFake_Score2"), words_of("is-bona fide"), words_of("FälschungProzent")
+    (['p', 'fake', 'score', '2'], ['is', 'bona', 'fide'], ['fälschung', 'prozent'])
     """
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
+    lower, upper = "a-zß-öø-ÿ", "A-ZÀ-ÖØ-Þ"
+    found = re.findall(
+        rf"[{upper}]?[{lower}]+|[{upper}]+(?![{lower}])|\d+", unicodedata.normalize("NFC", name)
+    )
+    return [word.lower() for word in found]
 
 
 def normal(name: str) -> str:
@@ -83,7 +93,7 @@ def folded(text: str) -> str:
     >>> folded("Bona-Fide "), folded("1.0"), folded("FAKE"), folded("-1")
     ('bonafide', '1', 'fake', '-1')
     """
-    plain = text.strip().lower()
+    plain = unicodedata.normalize("NFC", text).strip().lower()
     if re.fullmatch(r"-?\d+[.,]0+", plain):
         return re.split("[.,]", plain)[0]
     return plain if re.fullmatch(r"-?\d+", plain) else re.sub(r"[\s_\-]+", "", plain)
@@ -102,14 +112,12 @@ def is_decision(name: str) -> bool:
 
 def speaks_of_scores(name: str) -> bool:
     """Whether a column's name says that it holds a detector's numbers, though it is no usual one."""
-    return bool(
-        set(words_of(name)) & (_SAYS_REAL | _SAYS_FAKE | {"score", "prob", "probability", "likelihood"})
-    )
+    return bool(set(words_of(name)) & (_SAYS_REAL | _SAYS_FAKE | _SAYS_SCORE))
 
 
 def is_percent(name: str) -> bool:
     """Whether a column's name says that its numbers are percentages."""
-    return "%" in name or bool({"percent", "percentage", "pct", "perc"} & set(words_of(name)))
+    return "%" in name or bool({"percent", "percentage", "pct", "perc", "prozent"} & set(words_of(name)))
 
 
 def all_label_words(texts: Collection[str]) -> bool:

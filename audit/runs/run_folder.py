@@ -122,7 +122,7 @@ def refuse_other_request(
         ) from None
     if other := next(_other(recorded, config, known), None):
         raise RunFolderError(
-            f"{out_dir} already holds another run (its {other} is another); "
+            f"{out_dir} already holds another run (made with another {other}); "
             "give another folder, or --overwrite"
         )
 

@@ -35,9 +35,9 @@ def load_result(path: str | Path) -> AuditResult:
         ResultFormatError: If it is missing, not JSON, not a result, or of a newer version.
     """
     path = Path(path)
-    path = path / "audit.json" if path.is_dir() else path
+    folder, path = path, path / "audit.json" if path.is_dir() else path
     if not path.is_file():
-        raise ResultFormatError(f"no audit.json at {path}; give the folder that `audit run` wrote")
+        raise ResultFormatError(f"no audit.json at {folder}; give the folder that `audit run` wrote")
     try:
         parsed = read_json(path)
         fault = number_fault(parsed)

@@ -117,7 +117,7 @@ def _files(folder: Path) -> Iterator[Check]:
         yield Check("ok" if same else "changed", name, "" if same else f"its SHA-256 is {found[:16]}…")
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     for name in sorted(present - set(sums) - {SUMS_FILE, SIGNATURE_FILE}):
-        yield Check("not checked", name, f"{SUMS_FILE} does not know it")
+        yield Check("not checked", name, f"{SUMS_FILE} has no hash of it")
 
 
 def _signature(folder: Path, signer: str | Path | None) -> Iterator[Check]:

@@ -288,7 +288,13 @@ def _open_claim(result: AuditResult, v: Verdict) -> str:
             return f"{unequal}, but may pass at least {limit(result)} as often in every group."
         what = "ratio" if in_ratios(result) else "gap"
         return f"{unequal}, but the {what} may be within {limit(result)}."
-    return f"{result.task.rate_name(v.rate)}, {by(v.attribute)}: too few {result.task.items} to compare."
+    why = too_few(result) if v.gap == v.gap else f"too few {result.task.items} to compare groups"
+    return f"{result.task.rate_name(v.rate)}, {by(v.attribute)}: {why}."
+
+
+def too_few(result: AuditResult) -> str:
+    """Why groups that were compared gave no answer: 'too few images for a clear answer'."""
+    return f"too few {result.task.items} for a clear answer"
 
 
 def _insufficient(result: AuditResult, v: Verdict) -> tuple[str, str]:
@@ -393,8 +399,8 @@ def images_needed(result: AuditResult, verdicts: Sequence[Verdict]) -> str:
     what = "ratio" if in_ratios(result) else "gap"
     chance = f"if the {what} is as large as it looks" if sized else "if the groups are equal"
     return (
-        f"about {about(needed)} {result.task.planned} per group; {chance}, that gives an 80% chance of "
-        "a clear result"
+        f"about {about(needed)} {result.task.items} per group{result.task.planned}; {chance}, that gives an "
+        "80% chance of a clear result"
     )
 
 

@@ -25,11 +25,13 @@ from pipelines.dataset.shards import Listener
 
 
 class _Rate(ProgressColumn):
-    """Photos a second over the last half minute."""
+    """Photos a second over the last half minute; at the end over the whole run."""
 
     def render(self, task: Task) -> Text:
         """The rate as text."""
-        speed = task.finished_speed or task.speed
+        speed = task.speed
+        if task.finished_time:  # the last half minute may hold one burst of reports
+            speed = (task.completed - task.fields["before"]) / task.finished_time
         return Text("" if speed is None else f"{speed:.1f}/s")
 
 
@@ -62,7 +64,7 @@ def progress_bar(
     with Progress(*columns, console=console, disable=not shown, speed_estimate_period=30) as bar:
         start = sum(n for n, _ in counts.values())
         rejected = sum(r for _, r in counts.values())
-        task = bar.add_task("making pairs", total=n_photos, completed=start, rejected=rejected)
+        task = bar.add_task("making pairs", total=n_photos, completed=start, rejected=rejected, before=start)
 
         def listen(shard: int, n_done: int, n_rejected: int) -> None:
             counts[shard] = (n_done, n_rejected)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from reports.figures import palette
+from reports.figures.gap_plots import axis_over
 from reports.figures.plotly_layout import base_layout, label_text
 
 
@@ -34,13 +35,13 @@ class Dot:
     text: str = ""
 
 
-def interval_dots(dots: Sequence[Dot], tick_format: str, zero_line: bool = False) -> go.Figure:
+def interval_dots(dots: Sequence[Dot], tick_format: str | None = None) -> go.Figure:
     """A mark for every value and a bar for its interval; series of one row stand below each other.
 
     Args:
         dots: Values; rows and series in order of first appearance.
-        tick_format: Of the axis of values, as d3 writes it.
-        zero_line: Draw a line at 0, where values are differences.
+        tick_format: Of the axis of values, as d3 writes it; None where they are differences of proportions:
+            the axis is then in signed points, with a line at 0.
     """
     rows = list(dict.fromkeys(dot.row for dot in dots))
     series = list(dict.fromkeys(dot.series for dot in dots))
@@ -68,7 +69,7 @@ def interval_dots(dots: Sequence[Dot], tick_format: str, zero_line: bool = False
             hovertext=[label_text(dot.text, 120) for dot in own],
             hoverinfo="text",
         )
-    if zero_line:
+    if tick_format is None:
         figure.add_vline(x=0, line={"color": palette.MUTED, "width": 1.2})
     places = list(range(len(rows)))
     figure.update_layout(
@@ -76,7 +77,7 @@ def interval_dots(dots: Sequence[Dot], tick_format: str, zero_line: bool = False
             110 + max(34, 18 * len(series)) * len(rows),
             showlegend=len(series) > 1,
             legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-            xaxis={"tickformat": tick_format},
+            xaxis={"tickformat": tick_format} if tick_format else _signed_points(dots),
             yaxis={
                 "tickvals": places,
                 "ticktext": [label_text(row) + "  " for row in reversed(rows)],
@@ -85,3 +86,14 @@ def interval_dots(dots: Sequence[Dot], tick_format: str, zero_line: bool = False
         )
     )
     return figure
+
+
+def _signed_points(dots: Sequence[Dot]) -> dict[str, object]:
+    """An axis of differences: '−2', '0', '+2'. Plotly's own signs would write '+0'."""
+    axis = axis_over([v for dot in dots for v in (dot.value, *(dot.interval or ()))])
+    margin = 0.04 * (axis.high - axis.low)
+    return {
+        "tickvals": list(axis.ticks),
+        "ticktext": [f"+{axis.label(tick)}" if tick > 0 else axis.label(tick) for tick in axis.ticks],
+        "range": [axis.low - margin, axis.high + margin],
+    }

@@ -221,7 +221,7 @@ def gap_differences(record: Comparison, rate: str) -> go.Figure:
         for d in record.gaps
         if d.rate == rate and math.isfinite(d.difference)
     ]
-    return interval_dots(dots, "+.1~%", zero_line=True)
+    return interval_dots(dots)
 
 
 def _overall_curves(record: Comparison) -> tuple[list[Curve], list[str]]:
@@ -246,7 +246,7 @@ def _figures(book: Figures, record: Comparison, curves: list[Curve]) -> tuple[li
         gaps.append(
             show(book, f"gaps-{rate}", gap_dots(record, rate), caption, f"{caption}. Numbers in the table.")
         )
-        caption = f"{what}: difference of the gaps, with its interval"
+        caption = f"{what}: difference of the gaps in points, with its interval"
         figure = gap_differences(record, rate)
         gaps.append(
             show(book, f"gap-differences-{rate}", figure, caption, f"{caption}. Numbers in the table.")

@@ -42,6 +42,7 @@ from audit.wording.verdict_text import (
     findings,
     ratio_note,
     standing,
+    too_few,
 )
 from reports.text.participation import takes_part
 
@@ -74,7 +75,8 @@ def _listed(result: AuditResult, chosen: list[Verdict]) -> str:
         whole = len(rates) == sum(v.attribute == attribute for v in result.verdicts)
         kind = "" if whole else f" ({result.task.rate_name(rates[0]).lower()})"
         names.setdefault(kind, []).append(by(attribute).removeprefix("by "))
-    return "; by ".join(listing(group) + kind for kind, group in names.items())
+    told = [listing(names[kind]) + kind for kind in sorted(names)]  # those of both kinds first
+    return listing([told[0], *(f"by {one}" for one in told[1:])] if told else [])
 
 
 def _differ(result: AuditResult, chosen: list[Verdict]) -> str:
@@ -114,7 +116,6 @@ def _unequal(result: AuditResult) -> str:
 
 def headline(result: AuditResult) -> str:
     """The answer to "is it fair?" in a few words."""
-    task = result.task
     reason = unanswered(result)
     if reason is not None:
         return not_answerable(reason, result.task)
@@ -128,8 +129,10 @@ def headline(result: AuditResult) -> str:
         return f"{_differ(result, unequal)}; {may_be_within(result)}."
     if found == {WITHIN}:
         return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}{_apart(result)}."
-    start = "Inconclusive" if found == {INSUFFICIENT} else "Partly inconclusive"
-    return f"{start}: too few {task.items} to compare groups by {_named(result, INSUFFICIENT)}."
+    open_ = f"inconclusive by {_named(result, INSUFFICIENT)}: {too_few(result)}."
+    if WITHIN not in found:
+        return open_[:1].upper() + open_[1:]
+    return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}; {open_}"
 
 
 def _apart(result: AuditResult) -> str:

@@ -17,7 +17,7 @@ from audit.wording.numbers import (
     listing,
     number,
     number_interval,
-    p_value,
+    p_equals,
     percent,
     point_interval,
     points,
@@ -45,32 +45,22 @@ def proven(difference: AucDifference | ErrorDifference | GapChange, record: Comp
 
 def tell_auc(d: AucDifference, record: Comparison) -> Told:
     """Which of the two separates real from fake better, over all images."""
-    values = f"AUC {number(d.auc_first)} for {d.first}, {number(d.auc_second)} for {d.second}"
-    apart = (
-        f"difference {number(d.difference)} ({number_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
-    )
+    values = [f"AUC {number(d.auc_first)}", f"AUC {number(d.auc_second)}"]
+    apart = f"difference {number(d.difference)} ({number_interval(d.interval)})"
     question = f"Which separates {record.words.negative_word} from {record.words.positive_word} better?"
-    if proven(d, record):
-        winner = d.first if d.difference > 0 else d.second
-        return Told(question, BETTER, winner, f"{winner} does: {values}, {apart}.")
-    return Told(question, OPEN, None, f"Inconclusive: {values}, {apart}.")
+    return _told(question, d, record, values, apart, first_wins=d.difference > 0)
 
 
 def tell_error(d: ErrorDifference, record: Comparison) -> Told:
     """Which of the two errs less in one way, over all images."""
     what = record.words.rate_name(d.rate).lower()
     first, second = d.both_wrong + d.only_first_wrong, d.both_wrong + d.only_second_wrong
-    values = (
-        f"{percent(first / d.n)} for {d.first}, {percent(second / d.n)} for {d.second}" if d.n else "no data"
-    )
-    apart = (
-        f"difference {points(d.difference)} ({point_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
-    )
     question = f"Which has fewer {what}?"
-    if proven(d, record):
-        winner = d.first if d.difference < 0 else d.second
-        return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
-    return Told(question, OPEN, None, f"Inconclusive: {values}, {apart}.")
+    if not d.n:
+        return Told(question, OPEN, None, f"Nothing can be compared: no {record.words.of_rate(d.rate)}.")
+    values = [percent(first / d.n), percent(second / d.n)]
+    apart = f"difference {points(d.difference)} ({point_interval(d.interval)})"
+    return _told(question, d, record, values, apart, first_wins=d.difference < 0)
 
 
 def tell_gap(d: GapChange, record: Comparison) -> Told:
@@ -78,14 +68,29 @@ def tell_gap(d: GapChange, record: Comparison) -> Told:
     question = f"{record.words.rate_name(d.rate)}: which has the smaller gap {by(d.attribute)}?"
     if d.reason:
         return Told(question, OPEN, None, f"Nothing can be compared: {d.reason}.")
-    values = f"{points(d.gap_first)} for {d.first}, {points(d.gap_second)} for {d.second}"
-    apart = (
-        f"difference {points(d.difference)} ({point_interval(d.interval)}), p {p_value(d.adjusted_p_value)}"
-    )
-    if proven(d, record):
-        winner = d.first if d.difference < 0 else d.second
-        return Told(question, BETTER, winner, f"{winner} has: {values}, {apart}.")
-    return Told(question, OPEN, None, f"Inconclusive: {values}, {apart}.")
+    values = [points(d.gap_first), points(d.gap_second)]
+    apart = f"difference {points(d.difference)} ({point_interval(d.interval)})"
+    return _told(question, d, record, values, apart, first_wins=d.difference < 0)
+
+
+def _told(
+    question: str,
+    d: AucDifference | ErrorDifference | GapChange,
+    record: Comparison,
+    values: list[str],
+    apart: str,
+    first_wins: bool,
+) -> Told:
+    """The answer with both values, the winner's first; the difference stays the first detector's minus the
+    second's.
+    """
+    chance = f"{apart}, {p_equals(d.adjusted_p_value)}"
+    if not proven(d, record):
+        both = f"{values[0]} for {d.first}, {values[1]} for {d.second}"
+        return Told(question, OPEN, None, f"Inconclusive: {both}; {chance}.")
+    ends = [(d.first, values[0]), (d.second, values[1])]
+    (winner, best), (other, worse) = ends if first_wins else ends[::-1]
+    return Told(question, BETTER, winner, f"{winner} has {best}, {other} {worse}; {chance}.")
 
 
 def told(record: Comparison) -> list[tuple[str, list[Told]]]:

@@ -153,8 +153,8 @@ def accuracy(record: MitigationResult, trial: Trial) -> str:
     holds = "Accuracy holds" if e.holds else "Accuracy is not shown to hold"
     return (
         f"{holds}: the mean of both error rates goes from {percent(e.error_before)} to "
-        f"{percent(e.error_after)}, a change of {points(e.change)} ({point_interval(e.interval)}); it may "
-        f"rise by {points(record.margin)} at most."
+        f"{percent(e.error_after)}, a change of {points(e.change)} ({point_interval(e.interval)}); a "
+        f"rise of at most {points(record.margin)} is allowed."
     )
 
 

@@ -271,6 +271,7 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
         (["explain", "a.png", "--detector", "x.pt", "--method", "gradcam"],
          "error: Invalid value for '--method': 'gradcam' is none of grad-cam, integrated-gradients, "
          "saliency, occlusion, lime; did you mean grad-cam? (see audit explain --help)"),
+        (["run", "--scores"], "error: Option '--scores' requires an argument (see audit run --help)"),
         (["runn"], "error: No such command 'runn'. Did you mean 'run'? (see audit --help)"),
     ],
 )  # fmt: skip

@@ -172,7 +172,9 @@ def test_a_folder_that_holds_another_run_is_refused_before_scoring(
         asked["pairs"] = tmp_path / "pairs"
         shutil.copytree(pairs_dir, asked["pairs"])
     before = (earlier_run / "audit.json").read_bytes()
-    with pytest.raises(RunFolderError, match=rf"holds another run \(its {other} is another\); give another"):
+    with pytest.raises(
+        RunFolderError, match=rf"holds another run \(made with another {other}\); give another"
+    ):
         audit.audit_images(**asked, attributes="race", include_seen=True, out=earlier_run, **FAST)
     assert (earlier_run / "audit.json").read_bytes() == before
 

@@ -161,7 +161,7 @@ def test_written_and_loaded_again(found: audit.Audit, tmp_path: Path):
 def test_another_run_and_a_file_are_not_written_over(found: audit.Audit, frame: pd.DataFrame, tmp_path: Path):
     audit.audit_scores(frame, "race", out=tmp_path / "run", **FAST)
     with pytest.raises(
-        RunFolderError, match=r"already holds another run \(its min n is another\); give another"
+        RunFolderError, match=r"already holds another run \(made with another min n\); give another"
     ):
         audit.audit_scores(frame, "race", out=tmp_path / "run", min_n=20, **FAST)
     other = audit.audit_scores(frame, "race", out=tmp_path / "run", min_n=20, overwrite=True, **FAST)

@@ -169,6 +169,50 @@ def test_what_was_guessed_is_said_with_the_option_that_says_otherwise(tmp_path):
     assert reading.record()["labels"] == {"REAL": "real", "FAKE": "fake"}
 
 
+def test_a_german_table_is_read_as_an_english_one(tmp_path):
+    """Words, decimal commas and "keine Angabe", which leaves a row out and hides no comma."""
+    table = canonical()
+    dialect = Dialect(
+        ";", ",", "cp1252", ("echt", "Fälschung"), "Kennzeichnung", "Wahrscheinlichkeit Fälschung"
+    )
+    text = written(table, dialect).decode("cp1252")
+    first, *rows = text.splitlines()
+    rows[5] = re.sub(r"0,\d+", "k. A.", rows[5])
+    (tmp_path / "anbieter.csv").write_bytes("\n".join([first, *rows]).encode("cp1252"))
+    read = read_scores(tmp_path / "anbieter.csv", CONFIG)
+    assert read.reading.decimal == "," and read.left_out == {"no score in the table": 1}
+    assert read.reading.labels == {"echt": False, "Fälschung": True}
+    same(
+        score_table(read.frame, read.config), score_table(table.drop(index=5).reset_index(drop=True), CONFIG)
+    )
+
+
+@pytest.mark.parametrize(("column", "turned"), [("Echtheit (%)", True), ("Fälschung in Prozent", False)])
+def test_a_german_column_says_which_way_its_numbers_go(tmp_path, column, turned):
+    rows = [f"{('echt', 'gefälscht')[i % 2]};{i},5;{'xy'[i % 3 % 2]}" for i in range(40)]
+    (tmp_path / "s.csv").write_text("\n".join([f"Bildart;{column};Herkunft", *rows]))
+    reading = read_scores(tmp_path / "s.csv", CONFIG).reading
+    assert (reading.config.columns.score, reading.percent, reading.higher_is_real) == (column, True, turned)
+
+
+@pytest.mark.parametrize("sign", ["", " %"])
+def test_a_threshold_above_1_is_in_the_tables_own_percentages(tmp_path, sign):
+    rows = [f"{i % 2};{2 * i + 0.5}{sign};{'xy'[i % 2]}" for i in range(40)]
+    (tmp_path / "s.csv").write_text("\n".join(["label;score;race", *rows]))
+    read = read_scores(tmp_path / "s.csv", AuditConfig(threshold="60"))
+    assert not read.reading.percent and read.frame["score"].tolist() == [2 * i + 0.5 for i in range(40)]
+    assert read_scores(tmp_path / "s.csv", CONFIG).reading.percent
+
+
+def test_what_is_no_score_is_named_alone_and_as_it_is_typed(tmp_path):
+    rows = [f"{i % 2};0,{i:03};{'xy'[i % 2]}" for i in range(100)]
+    rows[7] = "1;nicht messbar;x"
+    said = str(vendor(tmp_path, "\n".join(["label;score;race", *rows])))
+    assert said.endswith(
+        "'score' holds 'nicht messbar', no numbers: --read 'missing=nicht messbar' where they mean no score"
+    )
+
+
 def test_a_first_line_may_tell_excel_the_separator(tmp_path):
     """Named, it decides, also where fields hold the other marks; line numbers stay those of the file."""
     text = 'sep=;\nlabel;score;race\nreal;0,1;"a, b"\nfake;0,9;"a, b"\n'

@@ -1,5 +1,7 @@
 """The progress bar counts shards, not calls."""
 
+import re
+import time
 from io import StringIO
 
 from rich.console import Console
@@ -17,6 +19,18 @@ def test_counts_of_a_shard_replace_its_earlier_ones():
     last = screen.file.getvalue().split("making pairs")[-1]
     assert "20/20" in last
     assert "3 rejected" in last
+
+
+def test_the_last_rate_is_that_of_the_whole_run():
+    """Reports come in bursts: the last half minute of them may hold thousands of photos in no time."""
+    screen = Console(file=StringIO(), force_terminal=True, width=120)
+    with progress_bar(1200, {0: (200, 0)}, shown=True, console=screen) as listen:
+        time.sleep(0.5)
+        for n in range(0, 1001, 100):
+            listen(1, n, 0)
+    last = screen.file.getvalue().split("making pairs")[-1]
+    rate = re.search(r"([\d.]+)/s", last)
+    assert rate and 0 < float(rate[1]) <= 2000, last
 
 
 def test_hidden_bar_still_listens():

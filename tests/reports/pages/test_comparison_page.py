@@ -48,7 +48,11 @@ def test_the_fairer_detector_is_named(record):
     gap = next(d for d in record.gaps if d.attribute == "race" and d.rate == "fpr")
     answer = tell_gap(gap, record)
     assert answer.winner == names[0]
-    assert f"{names[0]} has:" in answer.sentence
+    assert re.fullmatch(
+        rf"{names[0]} has [\d.]+ points, {names[1]} [\d.]+ points; difference −[\d.]+ points \(−[\d.]+ to "
+        r"−[\d.]+\), p = 0\.00\d\.",
+        answer.sentence,
+    )
     assert "is fairer by race" in headline(record)
 
 
@@ -61,7 +65,19 @@ def test_what_is_not_proven_names_nobody(record):
     ]
     for answer in open_ones:
         assert answer.winner is None
-        assert answer.sentence.startswith("Inconclusive: ")
+        assert re.match(rf"Inconclusive: .+ for {record.runs[0].name}, .+; difference ", answer.sentence)
+
+
+def test_the_winner_is_named_first_and_once(record):
+    d = record.errors[0].model_copy(
+        update={"n": 1000, "both_wrong": 10, "only_first_wrong": 60, "only_second_wrong": 39,
+                "difference": 0.021, "interval": (0.002, 0.04), "adjusted_p_value": 0.03}
+    )  # fmt: skip
+    assert tell_error(d, record).sentence == (
+        f"{d.second} has 4.9%, {d.first} 7.0%; difference 2.1 points (0.2 to 4), p = 0.030."
+    )
+    nothing = d.model_copy(update={"n": 0, "difference": float("nan"), "adjusted_p_value": float("nan")})
+    assert tell_error(nothing, record).sentence == "Nothing can be compared: no real images."
 
 
 def test_fewer_errors_win_and_not_more(record):
@@ -100,6 +116,13 @@ def test_the_page_is_whole(folder):
     assert re.search("3,000 images that every detector scored, in 1,500 <button[^>]*>matched pairs", page)
     assert '"roc-all"' in page and '"gaps-fpr"' in page
     assert not re.findall(r"\bnan\b", re.sub(r"<script.*?</script>|data:[^\"]+", "", page, flags=re.S))
+
+
+def test_differences_stand_on_an_axis_of_signed_points(record):
+    axis = gap_differences(record, "fpr").layout.xaxis
+    assert axis.range[0] < 0 < axis.range[1] and "0" in axis.ticktext
+    for value, text in zip(axis.tickvals, axis.ticktext, strict=True):
+        assert text == ("+" if value > 0 else "−" if value < 0 else "") + f"{abs(100 * value):.4g}"
 
 
 def test_three_detectors_fit(folder):

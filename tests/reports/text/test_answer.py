@@ -27,12 +27,14 @@ def planted(judge, result, *words):
          "different rates by gender."),
         ((T, T, D, D, D, T), "No. Its error rates differ by gender, and it flags real images at "
          "different rates by age."),
-        ((W, T, W, T), "Partly inconclusive: too few images to compare groups by race and gender "
-         "(fakes let through)."),
+        ((W, T, W, T), "Within tolerance by race and gender (real images flagged as fake); inconclusive by "
+         "race and gender (fakes let through): too few images for a clear answer."),
         ((W, W, W, W), "Within tolerance by race and gender."),
-        ((T, T, T, T), "Inconclusive: too few images to compare groups by race and gender."),
-        ((W, T, W, W), "Partly inconclusive: too few images to compare groups by race (fakes let "
-         "through)."),
+        ((T, T, T, T), "Inconclusive by race and gender: too few images for a clear answer."),
+        ((W, W, T, T), "Within tolerance by race; inconclusive by gender: too few images for a clear "
+         "answer."),
+        ((W, T, W, W), "Within tolerance by gender and by race (real images flagged as fake); inconclusive "
+         "by race (fakes let through): too few images for a clear answer."),
         ((), "No verdict: no group was compared."),
     ],
 )  # fmt: skip

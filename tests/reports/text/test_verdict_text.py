@@ -122,7 +122,7 @@ def test_fakes_let_through_are_said_as_such(judge, result):
 def test_insufficient_evidence_is_never_called_fair_nor_unfair(judge, result):
     told = only(judge, result, "insufficient evidence", adjusted_p_value=0.3)
     assert told.headline == "Inconclusive"
-    assert told.claim == "Real images flagged as fake, by race: too few images to compare."
+    assert told.claim == "Real images flagged as fake, by race: too few images for a clear answer."
     assert "(95% interval 4 to 16, p = 0.300)" in told.evidence
     assert told.unnoticed == "Only gaps of 5 points or more had an 80% chance to show."
     assert told.evidence.endswith(told.unnoticed)
