@@ -7,6 +7,7 @@ for and the detector is not shown to be better than guessing. Bugs keep their tr
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import sys
@@ -95,9 +96,15 @@ def audit(
     """The fairness audit for fake-face detectors: who is wrongly accused, whose fakes get through."""
 
 
+def _flowing(function: Callable[..., Any]) -> str:
+    """The help of a command: its docstring, whose lines would else be broken a second time on the screen."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(text.split()) for text in paragraphs)
+
+
 for title, functions in COMMANDS.items():
     for function in functions:
-        app.command(rich_help_panel=title)(function)
+        app.command(rich_help_panel=title, help=_flowing(function))(function)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -245,7 +245,7 @@ FAKE_FACE = Task(
     ),
     wronged="real people",
     act="Do not let a flag decide on its own: have a person check before anyone is accused or cleared.",
-    training_data="Ask the detector’s maker for more training data on",
+    training_data="Ask the detector’s maker for more training images",
     harder="other kinds of fake, or on images that were re-saved and resized (`audit stress`)",
     next_time="Audit again whenever the detector, its threshold, the kind of fakes or the people change.",
     population="Photos from other sources, or of other quality or compression, may behave differently.",
@@ -329,7 +329,7 @@ SPEAKER_VERIFICATION = Task(
         "Do not let the voice decide on its own: offer another way to prove who one is, and ask for "
         "a second proof."
     ),
-    training_data="Ask the verifier’s maker for more training speakers of",
+    training_data="Ask the verifier’s maker for more training speakers",
     harder="noisier or shorter clips, or on speakers who sound more alike",
     next_time="Audit again whenever the verifier, its threshold, the microphones or the speakers change.",
     population="Speech of other microphones, rooms, languages or lengths may behave differently.",

@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 def benchmark(
     context: typer.Context,
     detector: Annotated[
-        list[str], typer.Option(help="A detector's file, or module:factory; repeat.", metavar="FILE")
+        list[str],
+        typer.Option(
+            help="A detector's file, or module:factory; repeat. What a foreign file does not say itself "
+            "stands in NAME.toml beside it.",
+            metavar="FILE",
+        ),
     ],
     data: Annotated[
         list[Path],

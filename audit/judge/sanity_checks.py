@@ -153,7 +153,7 @@ def _not_shown(overall: Measures, threshold: float, task: Task) -> str:
     return (
         f"On these {task.items} the {task.system} is not shown to be better than guessing: {seen}, and "
         f"guessing gives 0.5. {task.flagging.capitalize()} nothing, everything or at random treats all "
-        "groups alike too, and is not fair for it."
+        "groups alike too; that does not make it fair."
     )
 
 

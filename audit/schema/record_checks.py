@@ -23,7 +23,8 @@ def number_fault(value: Any) -> str | None:
     """The first number that no result can have: infinite, too large to be exact, or a negative count.
 
     Args:
-        value: Parsed JSON, or the plain values of a result; what is under `provenance` is free but for its size.
+        value: Parsed JSON, or the plain values of a result; what is under `provenance` is free but for its
+            size.
 
     Returns:
         The number's place and fault, such as "groups.3.n_real is -1, which is no count".

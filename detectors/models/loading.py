@@ -115,12 +115,19 @@ def _load(
 
 
 def load_detectors(
-    sources: Sequence[str | Path | Detector], *, device: str = "auto", trust: Sequence[str] = ()
+    sources: Sequence[str | Path | Detector],
+    *,
+    arch: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    trust: Sequence[str] = (),
 ) -> list[Detector]:
     """Load several detectors; those in memory are passed on.
 
     Args:
         sources: Files, `module:factory`, or detectors.
+        arch: Name in the zoo, for plain state_dicts.
+        options: As for `load_detector`, of every file.
         device: "auto", "cpu" or "cuda".
         trust: SHA-256 of the files to run in this process.
 
@@ -134,7 +141,9 @@ def load_detectors(
         raise NotTrusted(f"--trust {text[:80]}: none of the detector files has this SHA-256")
     return [
         source if isinstance(source, Detector)
-        else load_detector(source, device=device, trust=found if found in trusted else None)
+        else load_detector(
+            source, arch=arch, options=options, device=device, trust=found if found in trusted else None
+        )
         for source, found in zip(sources, hashes, strict=True)
     ]  # fmt: skip
 

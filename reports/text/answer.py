@@ -226,9 +226,8 @@ def sureness(result: AuditResult) -> list[str]:
             f"Intervals of gaps ({level}) allow for all pairs of groups and for all comparisons of the audit."
         ]
     if result.n_tests > 1:
-        told.append(
-            f"p-values are corrected for all {count(result.n_tests)} comparisons made (Holm’s method)."
-        )
+        every = "both" if result.n_tests == 2 else f"all {count(result.n_tests)}"
+        told.append(f"p-values are corrected for {every} comparisons made (Holm’s method).")
         told += _within_together(result)
     tests = [_p_of_pair(v) for v in result.verdicts if v.verdict == DISPARITY]
     if tests:

@@ -87,7 +87,7 @@ def _told(
     chance = f"{apart}, {p_equals(d.adjusted_p_value)}"
     if not proven(d, record):
         both = f"{values[0]} for {d.first}, {values[1]} for {d.second}"
-        return Told(question, OPEN, None, f"Inconclusive: {both}; {chance}.")
+        return Told(question, OPEN, None, f"{both}; {chance}.")
     ends = [(d.first, values[0]), (d.second, values[1])]
     (winner, best), (other, worse) = ends if first_wins else ends[::-1]
     return Told(question, BETTER, winner, f"{winner} has {best}, {other} {worse}; {chance}.")

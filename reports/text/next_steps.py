@@ -23,6 +23,7 @@ from audit.wording.verdict_text import (
     far_in_proportion,
     group_label,
     images_needed,
+    people,
     standing,
 )
 from reports.text import threshold_text as threshold
@@ -95,8 +96,8 @@ def _other_threshold(result: AuditResult) -> list[Step]:
 def _when_disparate(result: AuditResult) -> list[Step]:
     task = result.task
     unequal = _of(result, DISPARITY)
-    worst = dict.fromkeys(group_label(v.attribute, v.worst_group) for v in unequal if v.worst_group)
-    groups = listing(list(worst)[:3]) or "the groups concerned"
+    worst = dict.fromkeys(people(v.attribute, v.worst_group) for v in unequal if v.worst_group)
+    groups = listing(list(worst)[:3]) or "of the groups concerned"
     anchor, link = ("examples", "See the errors") if result.samples else (None, "")
     return [
         Step(result.task.act),

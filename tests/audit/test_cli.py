@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -53,6 +54,15 @@ def test_every_command_and_option_has_help(command: str, capsys: pytest.CaptureF
     assert [p.name for p in described.params if not getattr(p, "help", None)] == []
     takes_a_value = [p for p in described.params if not getattr(p, "is_flag", False)]
     assert [p.name for p in takes_a_value if not p.metavar] == [], "a value without a readable name"
+
+
+def test_help_is_broken_into_lines_by_the_screen_alone(capsys: pytest.CaptureFixture[str]):
+    _, out, _ = ended(capsys, "run", "--help")
+    about = out.split("╭─")[0].split("\n")
+    start = next(i for i, line in enumerate(about) if "The folder gets report.html" in line)
+    lines = [line.strip() for line in about[start:] if line.strip()]
+    for line, after in pairwise(lines):
+        assert len(line) + 1 + len(after.split()[0]) > 72, f"a line ends before the screen does: {line}"
 
 
 def test_help_shows_what_stands_in_brackets(capsys: pytest.CaptureFixture[str]):

@@ -18,15 +18,17 @@ from audit.commands.common import (
     console,
     find_pairs,
     refuse_typed,
+    require_detectors,
     require_folder,
     show,
 )
-from pipelines.extras import require
+from audit.commands.score import Arch, Set, Trust
 
 DATA, DETECTOR, JUDGEMENT, OUTPUT = "Images", "Detector", "Judgement", "Output"
 OF_DETECTOR = {
     "threshold": "--threshold", "device": "--device", "batch_size": "--batch-size",
-    "include_seen": "--include-seen", "attribute": "--attribute",
+    "include_seen": "--include-seen", "attribute": "--attribute", "arch": "--arch", "set_": "--set",
+    "trust": "--trust",
 }  # fmt: skip
 """Parameters that only a detector gives a meaning."""
 
@@ -53,6 +55,9 @@ def shortcuts(
             rich_help_panel=DETECTOR,
         ),
     ] = None,
+    arch: Arch = None,
+    set_: Set = None,
+    trust: Trust = None,
     threshold: Annotated[
         str,
         typer.Option(
@@ -100,7 +105,7 @@ def shortcuts(
     if detector is None:
         refuse_typed(context, OF_DETECTOR, "cannot be given without --detector")
     else:
-        require("audit shortcuts --detector", "images", *(["onnx"] if detector.endswith(".onnx") else []))
+        require_detectors("audit shortcuts --detector", [detector], arch, set_)
     from audit.config import AuditConfig
     from audit.runs.shortcuts_run import shortcuts as run
     from detectors.data.datasets import read_images
@@ -115,8 +120,10 @@ def shortcuts(
     loaded = None
     if detector is not None:
         from detectors.models.loading import load_detector
+        from detectors.models.sidecar import parse_options
 
-        loaded = load_detector(detector, device=device)
+        options = parse_options(set_ or [])
+        loaded = load_detector(detector, arch=arch, options=options, device=device, trust=trust)
     result = run(
         labelled, out, loaded, config, batch_size=batch_size, include_seen=include_seen,
         command=command_line(), overwrite=overwrite, progress=not quiet,

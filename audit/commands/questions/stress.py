@@ -21,10 +21,12 @@ from audit.commands.common import (
     complete,
     console,
     find_pairs,
+    refuse_typed,
     require_detectors,
     require_folder,
     show,
 )
+from audit.commands.score import TRUST_HELP, Arch, Set
 
 
 def stress(
@@ -52,6 +54,12 @@ def stress(
             metavar="COLUMN",
             rich_help_panel=of.DATA,
         ),
+    ] = None,
+    arch: Arch = None,
+    set_: Set = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{TRUST_HELP} Repeat.", metavar="SHA256", rich_help_panel=of.DETECTOR),
     ] = None,
     device: of.RunDevice = "auto",
     batch_size: of.RunBatchSize = 32,
@@ -87,12 +95,16 @@ def stress(
     after, and differences between groups are tested as one family. Writes stress.html, stress.json and
     stress.csv; an interrupted run continues with the same command.
     """
-    require_detectors("audit stress", detector)
+    if len(detector) > 1:
+        why = "would mean every --detector: write each one's settings into NAME.toml beside it"
+        refuse_typed(context, {"arch": "--arch", "set_": "--set"}, why)
+    require_detectors("audit stress", detector, arch, set_)
     from audit.config import AuditConfig
     from audit.runs.detector_benchmark import unique_names
     from audit.runs.stress_run import stress as run
     from detectors.data.datasets import read_images
-    from detectors.models.loading import load_detector
+    from detectors.models.loading import load_detectors
+    from detectors.models.sidecar import parse_options
     from pipelines.visible import visible
     from reports.pages.stress_page import headline, write_stress_page
 
@@ -103,7 +115,10 @@ def stress(
         min_n=min_n, seed=seed,
     ).check()  # fmt: skip
     labelled = read_images(images or find_pairs(pairs))
-    loaded = [load_detector(name, device="cpu" if cluster else device) for name in detector]
+    loaded = load_detectors(
+        detector, arch=arch, options=parse_options(set_ or []), device="cpu" if cluster else device,
+        trust=trust or (),
+    )  # fmt: skip
     names = unique_names([one.name for one in loaded], detector)
     loaded = [replace(one, name=name) for one, name in zip(loaded, names, strict=True)]
     result = run(

@@ -107,6 +107,7 @@ def generate_trials(
     """Read clips of voices, look at each, and make trials: pairs of one speaker and of two.
 
     Every clip gets a row in clips.parquet, those that cannot be used with their reason.
+    Interrupted, it begins anew: the folder is written when everything is known.
     """
     require("audit generate-trials", "voice")
     from detectors.progress import progress_bar

@@ -253,8 +253,19 @@ def test_the_command_leaves_record_table_and_page(checkpoint, pairs_dir, tmp_pat
     assert "already holds another search for shortcuts" in " ".join(capsys.readouterr().err.split())
 
 
+def test_settings_of_a_foreign_detector_reach_it(pairs_dir, tmp_path, capsys):
+    (tmp_path / "width.py").write_text(
+        "def load():\n    return lambda batch: batch.new_full((len(batch),), batch.shape[-1] / 100)\n"
+    )
+    with pytest.raises(SystemExit, match=r"^(0|None)$"):
+        main(["shortcuts", "--pairs", str(pairs_dir), "--detector", f"{tmp_path / 'width.py'}:load",
+              "--set", "size_px=40", "--set", "output=probability", "--out", str(tmp_path / "out"),
+              "--json"])  # fmt: skip
+    assert set(pd.read_csv(tmp_path / "out" / "shortcuts.csv")["score"].round(6)) == {0.4}
+
+
 def test_options_of_a_detector_need_one(pairs_dir, tmp_path, capsys):
-    for more in (["--threshold", "0.6"], ["--include-seen"]):
+    for more in (["--threshold", "0.6"], ["--include-seen"], ["--set", "size_px=64"], ["--arch", "resnet18"]):
         with pytest.raises(SystemExit, match="2"):
             main(["shortcuts", "--pairs", str(pairs_dir), "--out", str(tmp_path), *more])
         assert f"{more[0]} cannot be given without --detector" in " ".join(capsys.readouterr().err.split())

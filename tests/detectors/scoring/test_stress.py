@@ -151,6 +151,33 @@ def test_the_command_leaves_record_table_and_page(folder):
     assert not (folder / ".scoring").exists() or not list((folder / ".scoring").rglob("*.parquet"))
 
 
+WIDTH = """
+def load():
+    return lambda batch: batch.new_full((len(batch),), batch.shape[-1] / 100)
+"""
+
+
+@pytest.mark.parametrize(("side", "fpr"), [(40, 0.0), (60, 1.0)])
+def test_settings_of_a_foreign_detector_are_those_of_audit_run(pairs_dir, tmp_path, side, fpr):
+    """Its score is its input's width: what --set says is what it is tried with."""
+    (tmp_path / "width.py").write_text(WIDTH)
+    given = ["--detector", f"{tmp_path / 'width.py'}:load", "--pairs", str(pairs_dir), "--transform", "jpeg"]
+    with pytest.raises(SystemExit, match=r"^(0|None)$"):
+        main(["stress", *given, "--set", f"size_px={side}", "--set", "output=probability",
+              "--out", str(tmp_path / "out"), "--quiet"])  # fmt: skip
+    points = json.loads((tmp_path / "out" / "stress.json").read_text())["points"]
+    assert {p["fpr"] for p in points if p["attribute"] == "overall"} == {fpr}
+
+
+def test_settings_cannot_mean_several_detectors(checkpoint, pairs_dir, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["stress", "--detector", str(checkpoint), "--detector", "b.onnx", "--pairs", str(pairs_dir),
+              "--set", "size_px=64", "--out", str(tmp_path / "out")])  # fmt: skip
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--set would mean every --detector: write each one's settings into NAME.toml beside it" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_same_test_twice_is_the_same_bytes_and_another_one_is_refused(checkpoint, pairs_dir, tmp_path):
     detector, images = load_detector(checkpoint), read_images(pairs_dir)
     config = AuditConfig(min_n=5)
