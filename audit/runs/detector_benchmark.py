@@ -29,6 +29,7 @@ from audit.judge.file_shortcuts import finding
 from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.group_measures import group_results, measures_of
 from audit.metrics.plotted_series import axes_for, series_of
+from audit.runs.kinds_of_fake import mixture
 from audit.runs.shortcuts_run import files_alone
 from audit.runs.stress_run import checked, stressed_of
 from audit.schema.benchmark import (
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 60
 """Misclassified images listed of each detector on each set; all are in the score tables."""
+OTHER_FAKES = "one more fake of the same photo (counted under its own kind)"
+"""Why a fake is in no number of the whole set: intervals need images that do not depend on each other."""
 _WHOLE = ("whole set",)
 """Stands in for the attributes of a set that has none; its one group is not reported."""
 
@@ -195,14 +198,16 @@ def _cell(
         confidence=config.confidence,
         min_n=config.min_n,
     )
-    measures, groups, curve = measure(score_table(usable, config), config)
+    single, n_others = one_fake_a_photo(usable, config.seed)
+    measures, groups, curve = measure(score_table(single, config), config)
     left_out = table.loc[table["status"] != OK, "status"].value_counts().sort_index()
+    others = {OTHER_FAKES: n_others} if n_others else {}
     wrong = misclassified(usable, float(config.threshold), images.attributes)
     return BenchmarkCell(
         detector=name,
         dataset=set_name,
         seen_in_training=SEEN in left_out.index,
-        n_left_out=dict(images.n_left_out) | {str(k): int(v) for k, v in left_out.items()},
+        n_left_out=dict(images.n_left_out) | {str(k): int(v) for k, v in left_out.items()} | others,
         measures=measures,
         by_kind=by_kind(usable, config),
         curve=curve,
@@ -210,6 +215,23 @@ def _cell(
         n_misclassified=len(wrong),
         misclassified=wrong[:MAX_SHOWN],
     )
+
+
+def one_fake_a_photo(usable: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, int]:
+    """Images of which no two fakes are of one photo, drawn as `audit run` draws them.
+
+    Args:
+        usable: Scored images with image_id, pair_id, label and kind.
+        seed: Of the draw.
+
+    Returns:
+        The images, and how many fakes were left out.
+    """
+    paired = usable["pair_id"].notna()
+    if not usable[paired & (usable["label"] == 1)].duplicated("pair_id").any():
+        return usable, 0
+    single = pd.concat([mixture(usable[paired], seed), usable[~paired]], ignore_index=True)
+    return single, len(usable) - len(single)
 
 
 def measure(table: ScoreTable, config: AuditConfig) -> tuple[Measures, list[GroupResult], Curve]:

@@ -218,4 +218,5 @@ def _refused(reason: str, message: str) -> Problem:
     status = _STATUS.get(reason, 422)
     title = "The image is too large" if status == 413 else "Not a readable image"
     hint = "make it smaller" if status == 413 else "give a JPEG, PNG, WebP, TIFF, BMP or GIF"
-    return Problem(status, reason.replace(" ", "-"), title, f"{message}; {hint}")
+    told = message.removeprefix("this image is not a readable image: ")  # as the title says already
+    return Problem(status, reason.replace(" ", "-"), title, f"{told}; {hint}")

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipelines.sources.jpeg_tables import tables_of
-from pipelines.sources.photos import DAMAGE, FORMATS
+from pipelines.sources.photos import DAMAGE, FORMATS, READERS
 
 Part = Literal["file", "picture"]
 Floats = npt.NDArray[np.floating]
@@ -137,7 +137,7 @@ def format_name(code: float) -> str:
 
 def _header(data: bytes) -> dict[str, float]:
     """What Pillow says of a file before it decodes it."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=READERS) as image:
         info = image.info
         text = sum(len(v) for k, v in info.items() if isinstance(v, str | bytes) and k not in _OWN)
         return {

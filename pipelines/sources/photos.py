@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from pipelines import places
 from pipelines.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable, SourceLost
@@ -32,6 +32,8 @@ MAX_PIXELS: Final = 40_000_000
 MAX_BYTES: Final = places.MAX_IMAGE_BYTES
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "MPO")
 """Formats that are opened at all; the rest of Pillow's decoders stay out of reach."""
+READERS: Final = tuple(name for name in FORMATS if name != "MPO")
+"""Pillow's readers of them: MPO is opened by that of JPEG."""
 PNG_LEVEL: Final = 3
 """zlib level: 6 takes twice as long for 3 % less."""
 _ABSENT: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -176,7 +178,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[np.nda
         PhotoUnreadable: not an image, truncated or damaged.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=READERS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoTooLarge(
@@ -189,6 +191,10 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[np.nda
             return np.asarray(rgb), note
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise PhotoTooLarge(f"{name}: {fault}") from fault
+    except UnidentifiedImageError as fault:  # its text names an address in memory
+        raise PhotoUnreadable(
+            f"{name} is not a readable image: it is none of {', '.join(READERS)}"
+        ) from fault
     except DAMAGE as fault:
         raise PhotoUnreadable(f"{name} is not a readable image: {fault}") from fault
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipelines.sources.finish import Finish
 from pipelines.sources.jpeg_tables import Tables, tables_of
-from pipelines.sources.photos import FORMATS
+from pipelines.sources.photos import READERS
 
 Pixels = npt.NDArray[np.uint8]
 Codec = Literal["lossless", "jpeg", "webp", "unknown"]
@@ -60,7 +60,7 @@ def written(data: bytes, pixels: Pixels) -> Written:
         data: Its bytes.
         pixels: What they decode to, uint8 [H, W, 3].
     """
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=READERS) as image:
         name, info = image.format or "", dict(image.info)
     if name in ("JPEG", "MPO"):
         tables = tables_of(data)

@@ -189,6 +189,7 @@ def gap_dots(record: Comparison, rate: str) -> go.Figure:
             y=[y for _, y in kept],
             mode="markers",
             name=label_text(run.name),
+            cliponaxis=False,
             marker={"color": colour, "symbol": symbol, "size": 11},
             hovertext=[f"{label_text(run.name)}: {points(x)}" for x, _ in kept],
             hoverinfo="text",

@@ -20,7 +20,7 @@ from reports.figures.heat_maps import N_SHADES
 from reports.pages.html_page import render
 from reports.tables.report_tables import QUALITY_COLUMNS
 from reports.tables.table import Column, Table
-from reports.text.cross_table_text import NOTES, headline, lines
+from reports.text.cross_table_text import NOTES, headline, lines, settings
 from reports.text.legible import legible
 
 PAGE = "cross-table.html"
@@ -110,6 +110,7 @@ def write_cross_table_page(folder: str | Path) -> Path:
         "record": result,
         "headline": headline(result),
         "lines": lines(result),
+        "settings": settings(result),
         "notes": NOTES,
         "grids": [(name, how, grid(result, key)) for key, (name, how) in GRIDS.items()],
         "measures": measures_table(result),

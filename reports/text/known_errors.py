@@ -73,8 +73,8 @@ def _groups(result: AuditResult, rate: RateName, whom: str, does: str) -> str:
     chosen = next((v for v in proven if ":" not in v.attribute), proven[0] if proven else None)
     if chosen is None:
         return (
-            "Its audit proves this error more frequent in no group than in another, "
-            "which does not prove that all groups fare alike."
+            "Its audit proves no group to be worse off than another in this; that does not prove that all "
+            "fare alike."
         )
     return _worst(result, chosen, rate, whom, does)
 

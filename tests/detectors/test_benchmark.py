@@ -1,6 +1,7 @@
 """Detectors x data sets: the numbers are those of scikit-learn on the scores that are written beside them."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,8 +10,10 @@ from sklearn import metrics
 
 from audit.config import AuditConfig
 from audit.errors import ConfigError
-from audit.runs.detector_benchmark import benchmark, misclassified, unique_names
+from audit.runs.detector_benchmark import OTHER_FAKES, benchmark, misclassified, unique_names
+from audit.runs.kinds_of_fake import mixture
 from audit.schema.benchmark import BenchmarkResult
+from detectors.data.datasets import read_images
 from detectors.data.preprocessing import Preprocessing
 from detectors.models.detector import Detector, Output
 from detectors.scoring.dataset_scores import SEEN
@@ -107,6 +110,24 @@ def test_by_kind_and_by_group(result):
     assert cell.by_kind["checker"].auc > 0.9 > cell.by_kind["subtle"].auc
     assert cell.by_kind["subtle"].n_real == 12 and cell.groups == []
     assert {g.attribute for g in result.cell("simple", "pairs").groups} >= {"age", "gender", "race"}
+
+
+def test_several_fakes_of_a_photo_are_drawn_as_an_audit_draws_them(brightness, pairs_factory, tmp_path):
+    """Pairs of several kinds, which the demo makes, have one real half and a fake of each kind."""
+    images = read_images(pairs_factory(8, 16))
+    fakes = images.table[images.table["label"] == 1]
+    more = fakes.assign(image_id="again-" + fakes["image_id"], kind="other")
+    several = replace(images, table=pd.concat([images.table, more], ignore_index=True))
+    (cell,) = benchmark(
+        [brightness], [several], tmp_path / "out", progress=False, transformations=["darker"]
+    ).cells
+    assert (cell.measures.n_real, cell.measures.n_fake, cell.n_left_out[OTHER_FAKES]) == (8, 8, 8)
+    assert [(kind, m.n_real, m.n_fake) for kind, m in sorted(cell.by_kind.items())] == [
+        (kind, 8, 8) for kind in sorted({"other", *fakes["kind"]})
+    ]
+    scores = pd.read_parquet(next((tmp_path / "out" / "scores").iterdir()))
+    drawn = mixture(scores, seed=0)
+    assert cell.measures.fnr == (drawn.loc[drawn["label"] == 1, "score"] < 0.5).mean()
 
 
 def test_csv_has_a_row_for_every_kind(result, tmp_path):

@@ -298,7 +298,7 @@ def test_what_is_known_of_errors_is_the_records(run_folder, monkeypatch):
     monkeypatch.undo()
     missed = known_errors(record, "real")
     assert f"lets {of_thousand(record.overall.fnr)} (" in missed.everyone
-    assert "in no group than in another, which does not prove" in missed.groups
+    assert "proves no group to be worse off than another in this" in missed.groups
 
 
 # ---- the last: it ends a server ----

@@ -11,7 +11,7 @@ from audit.runs.cross_table import cells
 from audit.schema.cross_table import CROSS_FILE, CrossTable, CrossTraining
 from reports.errors import RecordFormatError, RunNotFound
 from reports.pages.cross_table_page import grid, write_cross_table_page
-from reports.text.cross_table_text import headline, learned, lines
+from reports.text.cross_table_text import headline, learned, lines, settings
 
 EVIL = "<script>alert(1)</script>"
 
@@ -83,8 +83,17 @@ def test_a_kind_that_was_not_learned_says_nothing_about_others(usual):
     assert "not shown to be better than guessing" in swap and "says nothing about other kinds" in swap
     cell = usual.cell("small", "tint")
     low, high = cell.difference_interval
-    assert high < 0 and f"{-cell.difference:.3f} below ({-high:.3f}–{-low:.3f}) its own detector's" in small
+    told = f"{-cell.difference:.3f} ({-high:.3f}–{-low:.3f}) below the detector trained on it"
+    assert high < 0 and told in small
+    cell = usual.cell("all kinds", "swap")
+    low, high = cell.difference_interval
+    assert low < 0 < high and f"trained on it, which may be chance ({low:.3f}".replace("-", "−") in both
     assert both.startswith("Trained on all kinds: on small ")
+
+
+def test_settings_are_words_and_not_python(usual):
+    given = {"epochs": 4, "size_px": None, "augment": ["flip", "jpeg"], "gray": False, "fair_by": []}
+    assert settings(usual.model_copy(update={"settings": given})) == "epochs 4; augment flip, jpeg; gray no"
 
 
 def test_no_kind_was_learned():
