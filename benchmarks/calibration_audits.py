@@ -81,6 +81,23 @@ def persons(n: int, each: int, together: float, rng: np.random.Generator, name: 
     )
 
 
+def uneven(sizes: list[int], together: float, shift: bool, n_sim: int, rng: np.random.Generator) -> float:
+    """How often two equal groups, of persons with so many images, are told apart: by the test, or a shift."""
+    hits, person = 0, np.repeat(np.arange(2 * len(sizes)), sizes * 2)
+    config = AuditConfig(attributes=("race",), n_boot=300, unit_column="person")
+    race = np.where(person < len(sizes), "A", "B")
+    for _ in range(n_sim):
+        chance = rng.beta(0.2 * (1 / together - 1), 0.8 * (1 / together - 1), 2 * len(sizes))
+        score = np.where(rng.random(len(person)) < chance[person], 0.9, 0.1) + 0.01 * rng.random(len(person))
+        found = audit_scores(
+            pd.DataFrame({"label": 0, "score": score, "race": race, "person": person}), config
+        )
+        named = any(verdict.worse_groups for verdict in found.verdicts)
+        shifted = any(s.interval and not s.interval[0] <= 0.5 <= s.interval[1] for s in found.score_shifts)
+        hits += shifted if shift else named
+    return hits / n_sim
+
+
 def not_refused(n: int, each: int, n_sim: int, rng: np.random.Generator) -> float:
     """How often an audit of frames of persons goes on as if each were a person."""
     went_on = 0
@@ -148,6 +165,16 @@ STUDIES = [
     ],
     Study("Five fakes a photo, disparity although equal, no option", "300 photos", AT_MOST,
           partial(fakes_of_a_photo, 300, 5), 200),
+    *[
+        Study(f"Persons of unlike size, {'any group shifted' if shift else 'disparity'} although equal",
+              case, AT_MOST, partial(uneven, sizes, together, shift), 300)
+        for case, sizes, together in (
+            ("1 of 1,000 images, 100 of one", [1_000] + [1] * 100, 0.2),
+            ("2 of 2,000, 30 of five", [2_000] * 2 + [5] * 30, 0.1),
+            ("15 of 300, 40 of ten", [300] * 15 + [10] * 40, 0.1),
+        )
+        for shift in (False, True)
+    ],
     Study("Units, verdicts that differ by seed", "100 persons of ten, near the edge", NEVER,
           partial(seeds_disagree, 100, 10), 40),
 ]  # fmt: skip

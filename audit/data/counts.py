@@ -103,7 +103,7 @@ class Counts:
         enough = [images[:, 0] >= min_n, images[:, 2] >= min_n]
         if self.moments is not None:
             least = min(min_n, LEAST_UNITS)
-            enough = [one & (self.moments.units[:, i] >= least) for i, one in enumerate(enough)]
+            enough = [one & (self.moments.alike[:, i] > least - 1e-9) for i, one in enumerate(enough)]
         return enough[0], enough[1]
 
     @property

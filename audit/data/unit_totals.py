@@ -54,6 +54,8 @@ class Moments:
         squares: float64 [k, 2], sums of squared weights of reals and of fakes.
         images: int64 [k, 4], reals, flagged, fakes, missed, unweighted.
         units: int64 [k, 3], units with reals, with fakes, with either; units that weigh nothing are none.
+        alike: float64 [k, 3], units of equal weight that those in `units` are worth: all where they weigh the
+            same, hardly more than one where one unit has nearly all images.
         erring: int64 [k, 2], units with a flagged real, with a missed fake; of trials between two units, how
             many disjoint pairs of units the errors are worth.
         weighted: Whether any image weighs more or less than one.
@@ -66,6 +68,7 @@ class Moments:
     squares: Floats
     images: Ints
     units: Ints
+    alike: Floats
     erring: Ints
     weighted: bool
     bound: Floats
@@ -147,6 +150,7 @@ class UnitTotals:
             squares=first[:, SQUARES],
             images=np.rint(first[:, IMAGES]).astype(np.int64),
             units=np.stack([self._sum(one) for one in units], axis=-1).astype(np.int64),
+            alike=_alike(first[:, :SUMS], second),
             erring=np.stack([self._sum(one) for one in erring], axis=-1).astype(np.int64),
             weighted=self.weighted,
             bound=second,
@@ -172,12 +176,14 @@ class UnitTotals:
         both = replace(self, values=total)._own_moments()
         second = whole.second - both.second + own.second
         # units without images in the group, with all of theirs; then those with some, with what remains
+        first = whole.first - self._by_group(self.values)[:, :SUMS]
         return Moments(
-            first=whole.first - self._by_group(self.values)[:, :SUMS],
+            first=first,
             second=second,
             squares=whole.squares - self._by_group(self.values)[:, SQUARES],
             images=whole.images - self._own_moments().images,
             units=whole.units - both.units + own.units,
+            alike=_alike(first, second),
             erring=whole.erring - both.erring + own.erring,
             weighted=self.weighted,
             bound=second,
@@ -189,6 +195,36 @@ class UnitTotals:
 
     def _by_group(self, values: Floats) -> Floats:
         return np.stack([self._sum(column) for column in values.T], axis=-1)
+
+
+def _alike(first: Floats, second: Floats) -> Floats:
+    """[k, 3] units of equal weight that those with reals, with fakes, with either are worth (Kish 1965):
+    (sum of weights)^2 over the sum of the units' squared weights.
+    """
+    real, fake, both = second[:, N_REAL, N_REAL], second[:, N_FAKE, N_FAKE], second[:, N_REAL, N_FAKE]
+    total = first[:, [N_REAL, N_FAKE]]
+    sums = np.column_stack([total, total.sum(axis=1)])
+    squares = np.column_stack([real, fake, real + fake + 2 * both])
+    return np.divide(sums**2, squares, out=np.zeros_like(sums), where=squares > 0)
+
+
+def alike_units(unit: Ints, group: NDArray[np.integer], k: int, weight: Floats | None) -> Floats:
+    """float64 [k], units of equal weight that those of each group are worth; 0 without any.
+
+    Args:
+        unit: int64 [N].
+        group: int [N], 0 to k - 1.
+        k: Number of groups.
+        weight: float64 [N]; None where all are 1.
+
+    >>> alike_units(np.array([0, 0, 1, 1, 2]), np.array([0, 0, 0, 0, 1]), 3, None).tolist()
+    [2.0, 1.0, 0.0]
+    """
+    of_group = group.astype(np.int64)
+    key, row = np.unique(unit * k + of_group, return_inverse=True)
+    sums = np.bincount(row.reshape(-1), weights=weight, minlength=len(key)).astype(np.float64)
+    total, squares = (np.bincount(key % k, weights=sums**power, minlength=k) for power in (1, 2))
+    return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0)
 
 
 def unit_totals(
@@ -314,6 +350,7 @@ def _of_trials(units: Moments, pairs: Moments, erring: Ints) -> Moments:
         squares=units.squares - pairs.squares,
         images=units.images - pairs.images,
         units=units.units,
+        alike=units.units.astype(np.float64),
         erring=erring,
         weighted=units.weighted,
         bound=units.second * half[:, None] * half[None, :],

@@ -47,7 +47,7 @@ class PairedOutcomes:
         shares: float64 [k, 2, 2], the same as weighted shares; 0 for an empty group.
         worth: float64 [k], independent images the difference of the two rates is worth.
         worth_of_rates: float64 [k], the smaller of what the two rates themselves are worth.
-        n_units: int64 [k].
+        n_units: float64 [k], as units of equal weight; of trials, all there are.
         p_value: float64 [k], that both err equally often; NaN without images.
     """
 
@@ -55,7 +55,7 @@ class PairedOutcomes:
     shares: Floats
     worth: Floats
     worth_of_rates: Floats
-    n_units: Ints
+    n_units: Numbers
     p_value: Floats
 
     def of_rates(self, chosen: NDArray[np.bool_]) -> Numbers:
@@ -120,7 +120,7 @@ def paired_outcomes(
         shares=shares.reshape(k, 2, 2),
         worth=np.minimum(n_apart, _own_worth(apart, of_images, of_unit, shares, k)),
         worth_of_rates=np.minimum(n_first, n_second),
-        n_units=np.bincount(of_unit, minlength=k),
+        n_units=_alike(of_images, of_unit, k),
         p_value=np.array([sign_test(apart[of_unit == g]) if total[g] else np.nan for g in range(k)]),
     )
 
@@ -146,13 +146,18 @@ def paired_images(
 def _own_worth(apart: Floats, images: Floats, of_unit: Ints, shares: Floats, k: int) -> Floats:
     """Variance of the difference among independent images over its linearised variance by units."""
     total = np.bincount(of_unit, weights=images, minlength=k)
-    n_units = np.bincount(of_unit, minlength=k)
+    n_units = _alike(images, of_unit, k)
     difference = shares[:, 2] - shares[:, 1]
     rest = apart - difference[of_unit] * images
-    scale = np.divide(n_units, n_units - 1, out=np.ones(k), where=n_units > 1)
-    own = np.bincount(of_unit, weights=rest**2, minlength=k) * scale
+    own = np.bincount(of_unit, weights=rest**2, minlength=k) * n_units / np.maximum(n_units - 1, 1.0)
     each = shares[:, 1] + shares[:, 2] - difference**2
     return np.divide(each * total**2, own, out=np.full(k, np.inf), where=own > 1e-12)
+
+
+def _alike(weights: Floats, group: Ints, k: int) -> Floats:
+    """Units of equal weight that units of these weights are worth, in each group."""
+    total, squares = (np.bincount(group, weights=weights**power, minlength=k) for power in (1, 2))
+    return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0)
 
 
 def _own_worth_of_trials(

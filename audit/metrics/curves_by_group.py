@@ -30,7 +30,7 @@ from audit.data.counts import Floats, Ints, Numbers
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
 from audit.data.spans import gathered, row_dtype, spans, tallied
-from audit.data.unit_totals import of_both, unit_squares
+from audit.data.unit_totals import LEAST_UNITS, alike_units, of_both, unit_squares
 from audit.inference.proportion_intervals import wilson
 from audit.metrics.auc import auc_influence, auc_interval
 from audit.metrics.error_curves import (
@@ -195,6 +195,10 @@ def score_measures(
     variances, effective = spread.variance()
     shared = spread.eer_covariance(points)
     sizes, images, worth = _sizes(table, grouping), _images(table, grouping), _worth(table, grouping)
+    if table.unit is not None:  # units too few to show how they vary: at worst all images of one are alike
+        few = sizes.min(axis=1) < LEAST_UNITS
+        images, shared = np.where(few[:, None], sizes, images), np.where(few, 0.0, shared)
+        variances = np.where(few, 0.0, variances)
     return [
         ScoreMeasures(
             curve=summary,
@@ -394,17 +398,17 @@ def _classes(table: ScoreTable, grouping: Grouping) -> Callable[[slice], Ints]:
 
 
 def _sizes(table: ScoreTable, grouping: Grouping) -> NDArray[np.int64]:
-    """[k, 2]: independent real images and fakes of each group; units of them, where images share units; of
-    images that carry weights, as many of equal weight as theirs are worth (Kish).
+    """[k, 2]: independent real images and fakes of each group; where they share units or carry weights, as
+    many units of equal weight as theirs are worth (Kish).
     """
     if table.unit is None:
         return tallied(len(table), 2 * len(grouping), _classes(table, grouping)).reshape(-1, 2)
-    if table.weight is not None:
+    if table.partner is None:
         return np.floor(_worth(table, grouping) + 1e-9).astype(np.int64)
     group, k = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake, 2 * len(grouping)
     sizes = unit_squares(np.zeros(len(table)), table.unit, table.partner, group, k).n_units.reshape(-1, 2)
     # every impostor trial has two units: so many disjoint pairs of them are independent
-    return sizes if table.partner is None else sizes // np.array([2, 1])
+    return sizes // np.array([2, 1])
 
 
 def _images(table: ScoreTable, grouping: Grouping) -> Floats:
@@ -444,9 +448,12 @@ def _unit_variance(table: ScoreTable, grouping: Grouping, influence: Floats) -> 
     k, group = len(grouping), grouping.of_cell[table.cell]
     assert table.unit is not None
     found = unit_squares(influence, table.unit, table.partner, group, k)
-    n_units = found.n_units
-    scale: Floats = np.divide(n_units, n_units - 1, out=np.ones(k), where=n_units > 1)
-    return found.square * scale, found.rests_on
+    n = (
+        found.n_units.astype(float)
+        if table.partner is not None
+        else alike_units(table.unit, group, k, table.weight)
+    )
+    return found.square * n / np.maximum(n - 1, 1.0), found.rests_on
 
 
 def _unit_covariance(table: ScoreTable, grouping: Grouping, points: Sequence[_EerPoint]) -> Floats:

@@ -58,7 +58,7 @@ class Calibrated:
 
     Attributes:
         n_images: Images.
-        n_units: What is independent among them.
+        n_units: What is independent among them, as units of equal weight.
         mean_score: Weighted, in 0-1.
         share_fake: Weighted, in 0-1.
         excess: float64 [N_RANGES], sums of score minus label over the group's weight, by range of score.
@@ -66,7 +66,7 @@ class Calibrated:
     """
 
     n_images: int
-    n_units: int
+    n_units: float
     mean_score: float
     share_fake: float
     excess: Floats
@@ -113,7 +113,7 @@ def calibrations(
             each = calibrated(table, grouping, of_cells)
             found += [(grouping, g, each[g]) for g in np.flatnonzero(grouping.known).tolist()]
     least = min(config.min_n, LEAST_UNITS)
-    enough = [one.n_images >= config.min_n and one.n_units >= least for _, _, one in found]
+    enough = [one.n_images >= config.min_n and one.n_units > least - 1e-9 for _, _, one in found]
     alpha = -math.expm1(math.log1p(-config.alpha) / max(sum(enough) - enough[0], 1))
     return [
         _record(grouping, g, one, config.alpha if grouping.attribute == OVERALL else alpha, taken, config)
@@ -153,12 +153,12 @@ def calibrated(table: ScoreTable, grouping: Grouping, of_cells: CellSums) -> lis
     k = len(grouping)
     sums = of_cells.merge(grouping.of_cell, k)
     if table.unit is not None:
-        products, mixed, squares, n_units = _moments_of_units(table, grouping)
+        products, mixed, squares = _moments_of_units(table, grouping)
     else:
-        products, mixed, squares, n_units = sums.products, sums.mixed, sums.squares, sums.n_units
+        products, mixed, squares = sums.products, sums.mixed, sums.squares
     return [
         _calibrated(
-            (int(sums.n_images[g]), int(n_units[g]), *sums.totals[g].tolist()),
+            (int(sums.n_images[g]), *sums.totals[g].tolist()),
             sums.excess[g],
             sums.least[g],
             (products[g], mixed[g], float(squares[g])),
@@ -173,18 +173,16 @@ class CellSums:
 
     Attributes:
         n_images: int64 [k].
-        n_units: int64 [k], pairs and images without a partner; this and the last three hold where no units
-            are named and no image weighs more than another.
         totals: float64 [k, 3], of weights, of scores and of fakes by weight.
         excess: float64 [k, r], of weight x (score - label).
         least: float64 [k, r], of squared weight x score x (1 - score).
-        products: float64 [k, r, r], over pairs and single images: of products of what they add to `excess`.
+        products: float64 [k, r, r], over pairs and single images: of products of what they add to `excess`;
+            this and the last two hold where no units are named and no image weighs more than another.
         mixed: float64 [k, r], over the same: of what they add to `excess` times their weight.
         squares: float64 [k], over the same: of squared weights.
     """
 
     n_images: Ints
-    n_units: Ints
     totals: Floats
     excess: Floats
     least: Floats
@@ -219,7 +217,6 @@ class CellSums:
         shared = products.reshape(k, r, r)
         return cls(
             n_images=n_images,
-            n_units=n_images - n_pairs,
             totals=totals.T,
             excess=excess.reshape(k, r),
             least=least.reshape(k, r),
@@ -252,7 +249,7 @@ def _images(table: ScoreTable, rows: slice | NDArray[np.integer]) -> tuple[Ints,
 
 
 def _calibrated(
-    counted: tuple[int, int, float, float, float],
+    counted: tuple[int, float, float, float],
     sums: Floats,
     least: Floats,
     moments: tuple[Floats, Floats, float],
@@ -261,22 +258,23 @@ def _calibrated(
 
     Never less on the diagonal than a calibrated detector's: a range with a single image shows no variance.
     """
-    n_images, n_units, total, scores, fakes = counted
+    n_images, total, scores, fakes = counted
     if total <= 0:
         nothing = np.full(N_RANGES, math.nan)
         return Calibrated(n_images, 0, math.nan, math.nan, nothing, np.full((N_RANGES, N_RANGES), math.nan))
     excess, (products, mixed, squares) = sums / total, moments
+    n_units = total**2 / squares
     covariance = products - np.outer(excess, mixed) - np.outer(mixed, excess)
     covariance = (covariance + squares * np.outer(excess, excess)) / total**2
-    covariance *= n_units / (n_units - 1) if n_units > 1 else 1.0
+    covariance *= n_units / max(n_units - 1, 1.0)
     missing = np.maximum(least / total**2 - np.diag(covariance), 0.0)
     covariance = covariance + np.diag(missing)
     return Calibrated(n_images, n_units, scores / total, fakes / total, excess, covariance)
 
 
-Sums = tuple[Floats, Floats, Floats, Ints]
-"""Over the units of each group: products of their ten sums [k, r, r], of the sums and the weight [k, r],
-squared weights [k], and the number of units [k]."""
+Sums = tuple[Floats, Floats, Floats]
+"""Over the units of each group: products of their ten sums [k, r, r], of the sums and the weight [k, r], and
+squared weights [k]."""
 
 
 def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
@@ -298,4 +296,4 @@ def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
         products[g] = (part.T @ part).toarray()
         mixed[g] = part.T @ own
         squares[g] = float(own @ own)
-    return products, mixed, squares, np.diff(edges)
+    return products, mixed, squares

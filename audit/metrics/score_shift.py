@@ -40,7 +40,7 @@ from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
 from audit.data.spans import SPAN, gathered, row_dtype, spans, tallied
-from audit.data.unit_totals import LEAST_UNITS, unit_squares
+from audit.data.unit_totals import LEAST_UNITS, alike_units, unit_squares
 from audit.metrics.auc import auc_interval
 from audit.metrics.curves_by_group import SortedScores
 from audit.metrics.error_curves import starts
@@ -309,7 +309,7 @@ def _placed(
         own = np.zeros(len(rows), dtype=bool)
         own[at] = True
         enough = min(len(at), len(rows) - len(at)) >= config.min_n
-        enough = enough and _n_units(unit, partner, own) >= min(config.min_n, LEAST_UNITS)
+        enough = enough and _n_units(unit, partner, own, weight) >= min(config.min_n, LEAST_UNITS)
         yield (
             g,
             _Compared(
@@ -321,11 +321,11 @@ def _placed(
         )
 
 
-def _n_units(unit: Ints, partner: Ints | None, own: NDArray[np.bool_]) -> int:
-    """Units of the side that has fewer."""
+def _n_units(unit: Ints, partner: Ints | None, own: NDArray[np.bool_], weight: Floats | None) -> float:
+    """Units of the side that has fewer, of equal weight; of trials of two, units of either."""
     if partner is not None:
         return min(len(np.union1d(unit[side], partner[side])) for side in (own, ~own))
-    return int(min(len(np.unique(unit[own])), len(np.unique(unit[~own]))))
+    return float(alike_units(unit, own.astype(np.int64), 2, weight).min()) + 1e-9
 
 
 def weighted_median(score: Floats, weight: Floats | None) -> float:
@@ -382,9 +382,15 @@ class Placements:
         outside = (total * self.share[own] - mine * inside[own]) / others
         mean = float((self.weight[own] * outside).sum() / mine)
         sides = [
-            _spread(self.weight[own] / mine * (outside - mean), _part(unit, own), _part(partner, own)),
+            _spread(
+                self.weight[own] / mine * (outside - mean),
+                self.weight[own],
+                _part(unit, own),
+                _part(partner, own),
+            ),
             _spread(
                 self.weight[~own] / others * (inside[~own] - (1 - mean)),
+                self.weight[~own],
                 _part(unit, ~own),
                 _part(partner, ~own),
             ),
@@ -395,10 +401,7 @@ class Placements:
         return Sample(
             mean=min(max(mean, 0.0), 1.0),
             variance=variance,
-            sizes=(
-                _kish(self.weight[own], m_first),
-                _kish(self.weight[~own], m_second),
-            ),
+            sizes=(_kish(self.weight[own], m_first), _kish(self.weight[~own], m_second)),
             rests_on=variance**2 / fourth if fourth > 0 else 0.0,
             freedom=variance**2 / scale if scale > 0 else min(m_first, m_second) - 1,
         )
@@ -415,24 +418,22 @@ def _part(unit: Ints | None, chosen: NDArray[np.bool_]) -> Ints | None:
     return None if unit is None else unit[chosen]
 
 
-def _spread(influence: Floats, unit: Ints | None, partner: Ints | None) -> tuple[float, int, float]:
-    """(sum over units of influence^2 with n / (n - 1), units, sum of influence^4); units of trials that have
-    two are worth half as many.
+def _spread(
+    influence: Floats, weight: Floats, unit: Ints | None, partner: Ints | None
+) -> tuple[float, float, float]:
+    """(sum over units of influence^2 with n / (n - 1), n units of equal weight that they are worth, sum of
+    influence^4); units of trials that have two are worth half as many.
     """
-    if unit is not None:
-        found = unit_squares(influence, unit, partner, np.zeros(len(unit), dtype=np.int64), 1)
-        n = (
-            int(found.n_units[0])
-            if partner is None or (unit == partner).all()
-            else int(found.n_units[0]) // 2
-        )
-        scale = n / (n - 1) if n > 1 else 1.0
-        return float(found.square[0] * scale), n, float(found.fourth[0])
-    n, square = len(influence), influence**2
-    scale = n / (n - 1) if n > 1 else 1.0
-    return float(square.sum() * scale), n, float((square**2).sum())
+    unit = np.arange(len(influence)) if unit is None else unit
+    nobody = np.zeros(len(unit), dtype=np.int64)
+    found = unit_squares(influence, unit, partner, nobody, 1)
+    if partner is None or (unit == partner).all():
+        n = float(alike_units(unit, nobody, 1, weight)[0])
+    else:
+        n = float(found.n_units[0] // 2)
+    return float(found.square[0]) * n / max(n - 1, 1.0), n, float(found.fourth[0])
 
 
-def _kish(weight: Floats, n_units: int) -> float:
+def _kish(weight: Floats, n_units: float) -> float:
     """Equally weighted images as many as these are worth, and no more than there are units."""
-    return min(float(weight.sum() ** 2 / (weight**2).sum()), float(n_units))
+    return min(float(weight.sum() ** 2 / (weight**2).sum()), n_units)

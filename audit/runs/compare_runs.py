@@ -34,7 +34,7 @@ from audit.data.counts import Floats, count
 from audit.data.groups import Grouping, whole
 from audit.data.sampling_units import trials_note, units_note, weights_note
 from audit.data.score_table import ScoreTable
-from audit.data.unit_totals import LEAST_UNITS, unit_squares
+from audit.data.unit_totals import LEAST_UNITS, alike_units, unit_squares
 from audit.errors import ComparisonError
 from audit.inference.clusters import believed
 from audit.inference.equality_test import SMALLEST_BOOTSTRAPPED, enough_replicates, holm
@@ -265,7 +265,9 @@ def _outcomes(first: Run, second: Run, grouping: Grouping, rate: RateName) -> Pa
 def _enough(found: PairedOutcomes, grouping: Grouping, config: AuditConfig) -> NDArray[np.bool_]:
     """bool [k]: groups with a label, enough images and enough units of them."""
     images = found.images.sum(axis=(1, 2)) >= config.min_n
-    return grouping.known & images & (found.n_units >= min(config.min_n, LEAST_UNITS)) & (found.worth > 0)
+    return (
+        grouping.known & images & (found.n_units > min(config.min_n, LEAST_UNITS) - 1e-9) & (found.worth > 0)
+    )
 
 
 def _few_units(table: ScoreTable, grouping: Grouping, config: AuditConfig) -> NDArray[np.bool_]:
@@ -274,17 +276,25 @@ def _few_units(table: ScoreTable, grouping: Grouping, config: AuditConfig) -> ND
     if table.unit is None:
         return np.zeros(k, dtype=bool)
     key = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
-    units = unit_squares(np.zeros(len(key)), table.unit, table.partner, key, 2 * k).n_units.reshape(k, 2)
-    return np.asarray(units.min(axis=1) < min(config.min_n, LEAST_UNITS))
+    units = _n_units(table, key, 2 * k).reshape(k, 2)
+    return np.asarray(units.min(axis=1) < min(config.min_n, LEAST_UNITS) - 1e-9)
+
+
+def _n_units(table: ScoreTable, group: NDArray[np.integer], k: int) -> Floats:
+    """float64 [k], units of equal weight that those of each group are worth; of trials, all there are."""
+    assert table.unit is not None
+    if table.partner is None:
+        return alike_units(table.unit, group, k, table.weight)
+    none = np.zeros(len(group))
+    return unit_squares(none, table.unit, table.partner, group, k).n_units.astype(np.float64)
 
 
 def _variance(table: ScoreTable, group: NDArray[np.integer], influence: Floats, k: int) -> Floats:
     """float64 [k], sum over the units of a group of (sum of influences)^2; over pairs where none is named."""
     if table.unit is not None:
         found = unit_squares(influence, table.unit, table.partner, group, k)
-        n = found.n_units if table.partner is None else found.n_units // 2
-        scale = np.divide(n, n - 1, out=np.ones(k), where=n > 1) / np.maximum(believed(n), 1e-3)
-        return found.square * scale
+        n = _n_units(table, group, k) if table.partner is None else found.n_units // 2
+        return found.square * n / np.maximum(n - 1, 1.0) / np.maximum(believed(n), 1e-3)
     own = np.bincount(group, weights=influence**2, minlength=k)
     product = influence[table.real_row] * influence[table.fake_row]
     return np.asarray(own + 2 * np.bincount(group[table.real_row], weights=product, minlength=k))

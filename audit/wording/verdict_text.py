@@ -326,7 +326,9 @@ def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     config = result.config
     unit = config.unit_column
     least = min(config.min_n, LEAST_UNITS)
-    of_units = f", of at least {least} values of {isolated(unit)}" if unit else ""
+    of_units = f", of at least {least} values of {isolated(unit)} as if of equal size" if unit else ""
+    if config.weight_column and not unit:
+        of_units = f", worth at least {least} of equal weight"
     total = v.n_groups + v.n_small_groups
     have = "has" if v.n_groups == 1 else "have"
     return (
@@ -380,9 +382,12 @@ def _explanation(result: AuditResult, v: Verdict) -> str:
     if v.n_small_groups and v.gap == v.gap:
         n = v.n_small_groups
         are = "group is" if n == 1 else "groups are"
+        unit, weight = result.config.unit_column, result.config.weight_column
+        hang = f", or hanging on a few values of {isolated(unit)}" if unit else ""
+        hang = ", or hanging on a few weights" if weight and not unit else hang
         told.append(
             f"{count(n)} smaller {are} not judged (fewer than {result.config.min_n} "
-            f"{result.task.of_rate(v.rate)})."
+            f"{result.task.of_rate(v.rate)}{hang})."
         )
     return " ".join(told)
 

@@ -182,7 +182,7 @@ def test_groups_of_a_few_persons_are_shown_and_never_judged():
     found = audit_scores(frame[(frame["race"] == "a") | few], CONFIG)
     [fpr, _] = found.verdicts
     assert fpr.verdict == "insufficient evidence" and np.isnan(fpr.gap)
-    assert "real images, of at least 10 values of person;" in fpr.explanation
+    assert "real images, of at least 10 values of person as if of equal size;" in fpr.explanation
     assert [g.small for g in found.groups] == [True, True] and found.groups[1].n_real == 90
 
 

@@ -140,3 +140,34 @@ def test_nothing_to_test():
     assert np.isnan(unit_equality_test(units.take(np.array([0])), "fpr", 100, rng).p_value)
     none = unit_totals(np.arange(60), np.arange(60) % 2, 2, np.zeros(60, bool), np.zeros(60, bool), None)
     assert unit_equality_test(none, "fpr", 100, rng).p_value == pytest.approx(0.5, abs=0.01)
+
+
+def uneven(sizes, rate, together, rng):
+    """UnitTotals of two groups of equal rates, in each of which units have so many images."""
+    each = np.tile(sizes, 2)
+    chance = rng.beta(rate * (1 / together - 1), (1 - rate) * (1 / together - 1), len(each))
+    unit = np.repeat(np.arange(len(each)), each)
+    group = (unit >= len(sizes)).astype(np.int64)
+    return unit_totals(unit, group, 2, np.zeros(len(unit), bool), rng.random(len(unit)) < chance[unit], None)
+
+
+def test_a_unit_with_nearly_all_images_leaves_a_group_worth_hardly_more_than_one():
+    rng, found = np.random.default_rng(4), []
+    for _ in range(50):
+        moments = uneven([1000] + [1] * 100, 0.2, 0.2, rng).moments()
+        found += worth(moments, "fpr").n.tolist()
+    assert moments.alike[:, 0] == pytest.approx(1100**2 / (1000**2 + 100)) and max(found) < 1.3
+
+
+@pytest.mark.parametrize("sizes", [[1000] + [1] * 100, [2000, 2000] + [5] * 30, [2000, 2000] + [10] * 50])
+def test_equal_groups_of_persons_with_unlike_numbers_of_images_are_not_told_apart(sizes):
+    rng, rejected = np.random.default_rng(5), 0
+    for _ in range(200):
+        rejected += unit_equality_test(uneven(sizes, 0.2, 0.15, rng), "fpr", 200, rng).p_value < 0.05
+    assert rejected <= 10
+
+
+def test_units_of_one_size_count_as_they_are():
+    rng = np.random.default_rng(6)
+    moments = drawn([12, 30], [0.2, 0.2], 0.3, 7, rng).moments()
+    assert moments.alike[:, 0].tolist() == [12, 30] == moments.units[:, 0].tolist()

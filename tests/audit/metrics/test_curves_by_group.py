@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -83,3 +84,21 @@ def test_perfect_detector(twelve_pairs):
     for one in score_measures(SortedScores.of(table), table.cells.grouping([0]), Z):
         assert (one.auc, one.eer) == (1, 0)
         assert one.auc_interval[0] < 0.8 and one.eer_interval[1] > 0.2
+
+
+@pytest.mark.parametrize("sizes", [[1000] + [1] * 100, [200] * 15 + [4] * 60], ids=["one giant", "fifteen"])
+def test_a_coin_is_no_detector_because_a_few_persons_have_most_images(sizes):
+    """Scores follow the person alone, and each person is real or fake."""
+    rng, above, missed, n = np.random.default_rng(9), 0, 0, 0
+    config = AuditConfig(attributes=("race",), unit_column="person")
+    person = np.repeat(np.arange(len(sizes)), sizes)
+    for _ in range(100):
+        fake = (rng.random(len(sizes)) < 0.5)[person]
+        score = rng.normal(size=len(sizes))[person] + rng.normal(0, 0.5, len(person))
+        frame = pd.DataFrame({"label": fake.astype(int), "score": score, "race": "A", "person": person})
+        table = score_table(frame, config, by_score=True)
+        [found] = score_measures(SortedScores.of(table), whole(len(table.cells)), 1.96)
+        above += found.auc_interval[0] > 0.5
+        missed += not found.eer_interval[0] <= 0.5 <= found.eer_interval[1]
+        n += 1
+    assert above <= 0.05 * n and missed <= 0.07 * n

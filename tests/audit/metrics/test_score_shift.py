@@ -106,3 +106,28 @@ def test_ten_frames_a_person_say_no_shift_where_there_is_none():
         shifts = audit_scores(frame, config).score_shifts
         wrong += any(not one.interval[0] <= 0.5 <= one.interval[1] for one in shifts)
     assert wrong <= 4
+
+
+def test_a_group_that_hangs_on_one_weight_is_not_called_shifted():
+    rng, called = np.random.default_rng(7), 0
+    config = AuditConfig(attributes=("race",), n_boot=100, weight_column="weight")
+    for _ in range(20):
+        frame = pd.DataFrame({"label": 0, "score": rng.random(400), "race": ["A", "B"] * 200, "weight": 1.0})
+        frame.loc[0, "weight"] = 1e6
+        called += sum(s.interval is not None for s in audit_scores(frame, config).score_shifts)
+    assert called == 0
+
+
+def test_a_person_with_nearly_all_images_shows_no_shift():
+    rng = np.random.default_rng(8)
+    config = AuditConfig(attributes=("race",), n_boot=100, unit_column="person")
+    person = np.repeat(np.arange(202), [1000] + [1] * 100 + [1000] + [1] * 100)
+    score = np.round(rng.normal(size=202)[person] + rng.normal(0, 0.3, len(person)), 3)
+    frame = pd.DataFrame(
+        {"label": 0, "score": score, "race": np.where(person < 101, "A", "B"), "person": person}
+    )
+    found = audit_scores(frame, config)
+    assert [s.interval for s in found.score_shifts] == [None, None] and "units" in found.score_shifts[
+        0
+    ].reason
+    assert {v.n_small_groups for v in found.verdicts if v.rate == "fpr"} == {2}
