@@ -12,10 +12,11 @@ from __future__ import annotations
 import codecs
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from audit.errors import ConfigError
 from audit.task import TASKS, TaskName
@@ -118,8 +119,14 @@ class AuditConfig:
 
     def __post_init__(self) -> None:
         for name in ("attributes", "controls"):
+            object.__setattr__(self, name, _listed(getattr(self, name)))
+        for name in ("bins", "references", "read_as"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, MappingProxyType({}))
+        for name in ("min_n", "n_boot", "seed"):
             given = getattr(self, name)
-            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+            if isinstance(given, float) and given.is_integer():
+                object.__setattr__(self, name, int(given))
 
     @property
     def alpha(self) -> float:
@@ -132,10 +139,65 @@ class AuditConfig:
         Raises:
             ConfigError: Naming every faulty option at once.
         """
-        faults = [message for ok, message in _rules(self) if not ok]
+        faults = [message for ok, message in _kinds(self) if not ok]
+        faults = faults or [message for ok, message in _rules(self) if not ok]
         if faults:
             raise ConfigError("; ".join(faults))
         return self
+
+
+def _listed(given: Any) -> tuple[Any, ...]:
+    """Names given one by one, in a list, or not at all."""
+    if given is None:
+        return ()
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else (given,)
+
+
+def _kinds(config: AuditConfig) -> list[tuple[bool, str]]:
+    """Whether every option is of the kind that its rule speaks of; a notebook gives anything."""
+    found: list[tuple[bool, str]] = []
+
+    def ask(names: Sequence[str], fits: Callable[[Any], bool], example: str, none: bool = False) -> None:
+        for name in names:
+            given = getattr(config, name)
+            ok = fits(given) or (none and given is None)
+            found.append((ok, f"{name} is {given!r}; it must be {example}"))
+
+    ask(["calibration_share", "confidence", "tolerance"], _is_number, "a number, such as 0.02")
+    ask(["max_fpr", "max_fnr"], _is_number, "a number, such as 0.05, or None", none=True)
+    ask(["min_n", "n_boot", "seed"], lambda one: isinstance(one, Integral), "a whole number")
+    ask(["unit_column", "weight_column"], _is_text, "the name of a column, or None", none=True)
+    ask(["ratio_tolerance"], _are_two, "two numbers, such as (0.8, 1.25)")
+    ask(["attributes", "controls"], lambda one: all(map(_is_text, one)), "names of columns")
+    ask(["bins"], _are_edges, "edges by column, such as {'age': [18, 40, 65]}")
+    ask(["references"], lambda one: isinstance(one, Mapping), "a group by column, such as {'race': 'White'}")
+    ask(["read_as"], _are_texts, "words by what they say, such as {'separator': ';'}")
+    for name, column in vars(config.columns).items():
+        found.append((_is_text(column), f"{name}_column is {column!r}; it must be the name of a column"))
+    return found
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def _is_text(given: Any) -> bool:
+    return isinstance(given, str)
+
+
+def _are_two(given: Any) -> bool:
+    return isinstance(given, Sequence) and len(given) == 2 and all(map(_is_number, given))
+
+
+def _are_edges(given: Any) -> bool:
+    return isinstance(given, Mapping) and all(
+        isinstance(edges, Iterable) and not isinstance(edges, str) and all(map(_is_number, edges))
+        for edges in given.values()
+    )
+
+
+def _are_texts(given: Any) -> bool:
+    return isinstance(given, Mapping) and all(map(_is_text, given.values()))
 
 
 def _rules(config: AuditConfig) -> list[tuple[bool, str]]:

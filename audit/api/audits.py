@@ -9,14 +9,14 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import pandas as pd
 
 from audit.api.options import AuditOptions, config_from
 from audit.api.outcome import Audit
 from audit.config import AuditConfig
-from audit.errors import ConfigError
+from audit.errors import ConfigError, ScoreTableError
 from audit.runs.run_folder import refuse_other_request
 from audit.runs.score_audit import Extras, audit_score_file, audit_table
 from audit.schema.result import Provenance
@@ -35,13 +35,20 @@ Say = Callable[[str], None]
 WARNING = "warning: "
 
 
+class Convertible(Protocol):
+    """A table of another library (polars, pyarrow) that can become a pandas frame."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same rows and columns."""
+
+
 def audit_scores(
-    scores: pd.DataFrame | str | Path,
+    scores: pd.DataFrame | Convertible | str | Path,
     attributes: str | Sequence[str] = (),
     *,
     out: str | Path | None = None,
     overwrite: bool = False,
-    detector: str | Mapping[str, Any] | None = None,
+    detector: str | Path | Mapping[str, Any] | None = None,
     source: Mapping[str, Any] | None = None,
     command: str = "",
     config: AuditConfig | None = None,
@@ -50,13 +57,14 @@ def audit_scores(
     """Audit a table of scores: one row an image, with label, score and the columns to audit.
 
     Args:
-        scores: A DataFrame, or a CSV or Parquet file. label: 1 = fake; score: higher = more fake. With
-            task="speaker-verification" one row a trial of two clips, see `audit.data.trials`.
+        scores: A DataFrame (of pandas, polars or pyarrow), or a CSV or Parquet file. label: 1 = fake; score:
+            higher = more fake. With task="speaker-verification" one row a trial of two clips, see
+            `audit.data.trials`.
         attributes: Columns to audit, or the one to audit; by default age, gender and race.
         out: Run folder for `audit.json` and `scores.parquet`; without it the result is in memory alone.
             It and the file may be in a store, such as s3://bucket/runs/a.
         overwrite: Replace another run in the folder.
-        detector: Its name, or a mapping with name and version, for the record.
+        detector: Its name or path, or a mapping with name and version, for the record.
         source: What is known of the data, for the record; {"kind": "rendered"} where a program made them, as
             the report then says.
         command: The command line, for the record.
@@ -78,8 +86,11 @@ def audit_scores(
     [['A', 10, 0.0], ['B', 10, 0.0]]
     """
     asked = config_from(attributes, options, config)
+    scores = _table_or_path(scores)
+    for name, given in (("out", out), ("detector", detector), ("source", source)):
+        _refuse_kind(name, given)
     out = None if out is None else local(out)
-    about = {"name": detector} if isinstance(detector, str) else dict(detector or {})
+    about = {"name": str(detector)} if isinstance(detector, str | Path) else dict(detector or {})
     if out is not None:
         refuse_other_request(out, asked, Provenance(command=command, detector=about), overwrite)
     if isinstance(scores, pd.DataFrame):
@@ -92,6 +103,37 @@ def audit_scores(
     if out is not None:
         found.write(out, overwrite)
     return found
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "out": ((str, Path), "the path of a folder"),
+    "detector": ((str, Path, Mapping), "its name, or a mapping such as {'name': 'acme', 'version': '2'}"),
+    "source": ((Mapping,), "a mapping such as {'kind': 'rendered'}"),
+}
+
+
+def _refuse_kind(name: str, given: object) -> None:
+    """Refuse what stands for nothing under that name."""
+    kinds, example = _KINDS[name]
+    if given is not None and not isinstance(given, kinds):
+        raise ConfigError(f"{name} is {given!r}; give {example}")
+
+
+def _table_or_path(scores: Any) -> pd.DataFrame | str | Path:
+    """A frame of pandas, or the path of a file.
+
+    Raises:
+        ScoreTableError: It is neither and cannot become one.
+    """
+    if isinstance(scores, pd.DataFrame | str | Path):
+        return scores
+    frame = scores.to_pandas() if hasattr(scores, "to_pandas") else None
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    raise ScoreTableError(
+        f"scores is a {type(scores).__name__}; give a DataFrame, such as pd.DataFrame(scores), or the path "
+        "of a CSV or Parquet file"
+    )
 
 
 def audit_images(
@@ -162,6 +204,11 @@ def audit_images(
     if out is not None:
         refuse_other_request(out, asked, Provenance(command=command), overwrite)
     source = pairs if images is None else images
+    if not isinstance(source, str | Path | LabelledImages):
+        raise ConfigError(
+            f"pairs or images is a {type(source).__name__}; give the path of a pairs dataset, a folder or "
+            "a table, or audit.audit_scores(frame) for scores that are there already"
+        )
     labelled = source if isinstance(source, LabelledImages) else read_images(str(source))
 
     from audit.runs.image_audit import Scoring, check_request

@@ -6,7 +6,7 @@ Enters: a `Comparison` record. Leaves: `DetectorComparison`: frames, text, files
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -102,6 +102,11 @@ def compare(*runs: str | Path | Audit | Sequence[str | Path | Audit]) -> Detecto
         ComparisonError: They cannot be compared, or an audit lies in no folder.
         ResultFormatError: A folder holds no readable `audit.json`.
     """
+    for given in runs:
+        if not isinstance(given, str | Path | Audit | Iterable):
+            raise ComparisonError(
+                f"{given!r} is no run; give run folders, or audits that were written into one"
+            )
     listed = [one for given in runs for one in ([given] if isinstance(given, str | Path | Audit) else given)]
     return DetectorComparison(compare_runs([_folder(run) for run in listed]))
 

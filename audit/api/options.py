@@ -13,6 +13,8 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, TypedDict
 
+import pandas as pd
+
 from audit.config import AuditConfig, Columns, CriterionName
 from audit.errors import ConfigError
 from audit.task import TaskName
@@ -64,13 +66,20 @@ def config_from(
     Raises:
         ConfigError: An unknown option, named with the nearest known one, or impossible values.
     """
+    if config is not None and not isinstance(config, AuditConfig):
+        raise ConfigError(
+            f"config is a {type(config).__name__}; give an audit.AuditConfig, or its options by name"
+        )
+    if isinstance(attributes, pd.Series):
+        raise ConfigError("attributes is a Series; give names of columns, such as 'race' or ['age', 'race']")
     config = config or AuditConfig()
     allowed = [*(f.name for f in fields(AuditConfig) if f.name not in ("columns", "attributes")), *ROLES]
     refuse_unknown(options, allowed)
     roles = {ROLES[name]: value for name, value in options.items() if name in ROLES}
     others: dict[str, Any] = {name: value for name, value in options.items() if name not in ROLES}
-    if attributes:
-        others["attributes"] = attributes
+    named = AuditConfig(attributes=attributes).attributes
+    if named:
+        others["attributes"] = named
     return replace(config, columns=replace(config.columns, **roles), **others).check()
 
 

@@ -19,10 +19,11 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_hashable
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
 from audit.data.table_words import all_label_words, normal
-from audit.errors import GroupError
+from audit.errors import GroupError, ScoreTableError
 
 ALSO_CALLED = {"gender": "sex", "race": "ethnicity"}
 """Other names of the usual attributes."""
@@ -41,6 +42,9 @@ OF_REALS = frozenset({"", "real", "none", "bona fide", "bonafide", "original", "
 
 NOT_AUDITED = "Columns not audited:"
 """How the note on columns that nobody asked about begins."""
+
+MAX_LOOKED = 100
+"""Values of a column by which it is told to hold lists."""
 
 MAX_NAMED = 8
 """Unaudited columns named in the note; the rest are counted."""
@@ -73,6 +77,32 @@ def spelled(name: str, names: Iterable[object]) -> str | None:
     close = [text for text in texts if text.lower() == name.lower()]
     close = close or [text for text in texts if normal(text) == normal(name)]
     return close[0] if len(close) == 1 else None
+
+
+def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """A table whose columns are called by different texts and hold one value an image.
+
+    Args:
+        frame: As somebody made it.
+
+    Returns:
+        It, and the names of the columns left out because they hold lists, arrays or the like.
+
+    Raises:
+        ScoreTableError: Two columns have one name.
+    """
+    names = [str(name) for name in frame.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ScoreTableError(f"the score table has two columns '{twice}'; rename or drop one of them")
+    if names != list(frame.columns):
+        frame = frame.set_axis(names, axis=1)
+    left = [
+        name
+        for name in names
+        if frame[name].dtype == object and not all(map(is_hashable, frame[name].dropna().head(MAX_LOOKED)))
+    ]
+    return (frame.drop(columns=left), left) if left else (frame, left)
 
 
 def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:

@@ -177,6 +177,11 @@ def _levels(
             f"value '{bad}' of attribute '{name}' contains ':', which joins the parts of an intersection; "
             "rename it"
         )
+    broken = next((text for text in texts if not _is_unicode(text)), None)
+    if broken is not None:
+        raise GroupError(
+            f"value {broken!a} of attribute '{name}' is no valid text; it was read in the wrong encoding"
+        )
     names = sorted({text for text in texts[:-1]}, key=natural_key)
     if (codes < 0).any() and MISSING not in names:
         names.append(MISSING)
@@ -207,6 +212,11 @@ def _text(value: object) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value).strip() or MISSING
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written at all: half a surrogate pair cannot."""
+    return not any("\ud800" <= mark <= "\udfff" for mark in text)
 
 
 def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[str], NDArray[np.integer]]:

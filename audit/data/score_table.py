@@ -248,6 +248,7 @@ def _weights(frame: TableColumns, config: AuditConfig) -> NDArray[np.float64] | 
         )
     if not weight.any():
         raise WeightError(f"all {len(weight)} weights in column '{name}' are 0; give weights above 0")
+    weight = weight / weight.max()  # whose sum is finite, however large they are
     return np.asarray(weight / weight.mean())
 
 
@@ -285,6 +286,10 @@ def _label_text(value: object) -> str:
 
 
 def _scores(column: pd.Series) -> NDArray[np.float64]:
+    if getattr(column.dtype, "kind", "") in "mMc":
+        raise ScoreValueError(
+            f"column '{column.name}' holds {column.dtype} and no scores; give plain numbers"
+        )
     try:
         score = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:

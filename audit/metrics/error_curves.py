@@ -318,7 +318,9 @@ def average_precision(curve: ErrorCurve) -> float:
     for part in spans(len(curve) - 1):
         missed = curve.fn[part.start : part.stop + 1]
         caught = curve.n_fake - missed[:-1]
-        total += float(np.sum(divide(caught, caught + curve.fp[part]) * np.diff(missed)))
+        gained = np.diff(missed)
+        some = gained > 0  # above the highest weight there is nothing to be precise about
+        total += float(np.sum(divide(caught, caught + curve.fp[part])[some] * gained[some]))
     return total / curve.n_fake
 
 

@@ -6,6 +6,7 @@ edges and thresholds, so that groups can be laid over each other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,9 @@ def axes_for(curve: ErrorCurve, threshold: float, limits: Sequence[float] = ()) 
     else:
         position = np.linspace(0, len(curve.thresholds) - 1, N_SWEEP + 1).astype(int)
         grid = curve.thresholds[position]
-    edges = np.linspace(low, high if high > low else low + 1.0, N_BINS + 1)
+    high = high if high > low else low + 1.0
+    shrunk = 2.0 if math.isinf(high - low) else 1.0  # of scores as far apart as numbers can be
+    edges = shrunk * np.linspace(low / shrunk, high / shrunk, N_BINS + 1)
     return Axes(edges, np.unique(np.r_[grid, threshold]), np.array(limits, dtype=float))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import TableColumns, resolved
@@ -159,8 +160,27 @@ def write_scores(frame: TableColumns, config: AuditConfig, fake: Any, out_dir: s
     standard = {names.score: "score", names.image_id: "image_id", names.pair_id: "pair_id"}
     if isinstance(frame, FileColumns):
         return frame.write(folder / SCORES_FILE, fake, standard, [names.label])
-    renamed = frame[list(frame.columns)].rename(columns=standard)
+    others = {"label", *standard.values()} - {*standard, names.label}  # called like a role, and have none
+    kept = [name for name in frame.columns if name not in others and name != names.label]
+    renamed = frame[kept].rename(columns=standard)
+    renamed = renamed.assign(
+        **{name: _as_text(renamed[name]) for name in renamed if _is_mixed(renamed[name])}
+    )
     renamed = renamed.assign(label=pd.Series(fake, index=renamed.index).astype("int8"))
-    if names.label != "label":
-        renamed = renamed.drop(columns=names.label)
     return write_score_table(renamed, folder / SCORES_FILE)
+
+
+def _is_mixed(column: pd.Series) -> bool:
+    """Whether its values are of kinds that no column of a file can hold together, such as 1 and "a"."""
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if values.dtype != object:
+        return isinstance(values.dtype, pd.IntervalDtype)
+    try:
+        pa.array(values, from_pandas=True)
+    except pa.ArrowException:
+        return True
+    return False
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    return column.map(str, na_action="ignore").astype(object)

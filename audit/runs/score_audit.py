@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import KIND, TableColumns, kind_column, resolved, spelled, unaudited
+from audit.data.columns import KIND, TableColumns, kind_column, plain_columns, resolved, spelled, unaudited
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
 from audit.data.file_columns import FileColumns
@@ -161,6 +161,11 @@ def audit_table(
     """
     config = (config or AuditConfig()).check()
     extras = extras or Extras()
+    frame, lists = plain_columns(frame)
+    if lists:
+        named = ", ".join(f"'{name}'" for name in lists)
+        told = f"Columns left out, as they hold lists and not one value an image: {named}."
+        extras = replace(extras, notes=[*extras.notes, told])
     if task_named(config.task).of_trials:
         return _audited_trials(as_trials(frame, config), extras)
     config = resolved(config, frame.columns)

@@ -102,6 +102,8 @@ def _load(
             raise NotTrusted(f"{source} is Python that you named, and needs no --trust; files have a SHA-256")
         sidecar = read_sidecar(None, given)
         return _of_factory(load_factory(str(source), sidecar, device), sidecar, str(source))
+    if path.is_dir():
+        raise DetectorNotFound(f"{path} is a folder; give the detector's file in it, or module:factory")
     if not path.is_file():
         raise DetectorNotFound(
             f"no detector at {path}: train one with `audit train --out {path}`, or name module:factory"

@@ -47,6 +47,14 @@ def test_roc_is_scikit_learns(rows):
     np.testing.assert_allclose(curve.thresholds[-2::-1], thresholds[1:])
 
 
+def test_average_precision_where_the_highest_score_weighs_nothing():
+    fake, weight = np.array([False, True, False, True]), np.array([1.0, 2.0, 1.0, 0.0])
+    score = np.array([0.1, 0.5, 0.7, 0.9])
+    ours = curves.average_precision(curves.error_curve(score, fake, weight))
+    assert ours == pytest.approx(sk.average_precision_score(fake, score, sample_weight=weight))
+    assert ours == pytest.approx(2 / 3)
+
+
 @given(SCORES.filter(two_classes))
 def test_average_precision_is_scikit_learns(rows):
     score, fake = zip(*rows, strict=True)
