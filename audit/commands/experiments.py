@@ -73,9 +73,10 @@ def _show_by_held_out_set(table: pd.DataFrame) -> None:
     """One table for each set of held-out images, headed by the data's name."""
     for (data, held_out), part in table.groupby(["data", "held_out_set"], sort=False):
         n = int(part["held_out_images"].max())
-        show(f"Held-out images of {data} ({n:,} images, set {held_out}):" if n else f"{data}: none held out:")
+        title = f"Held-out images of {data} ({n:,} images, set {held_out}):"
+        show(title if n else f"{data}, no image held out:")
         one_set = part.drop(columns=["data", "held_out_set", "held_out_images", "fingerprint"])
-        show(one_set.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+        show(one_set.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.4g}"))
         show("")
 
 

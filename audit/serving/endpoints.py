@@ -49,7 +49,9 @@ def endpoint_routes(site: Site) -> APIRouter:
             "largest_batch": looker.largest_batch,
         }
 
-    @router.post("/v1/score", summary="Score images as `audit score` does", openapi_extra=_body(_IMAGE))
+    @router.post(
+        "/v1/score", summary="Score images as the command audit score does", openapi_extra=_body(_IMAGE)
+    )
     async def score(request: Request) -> Response:
         """One image as the body, or several as files named image: one JSON object, or one line each.
 

@@ -192,9 +192,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[np.nda
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise PhotoTooLarge(f"{name}: {fault}") from fault
     except UnidentifiedImageError as fault:  # its text names an address in memory
-        raise PhotoUnreadable(
-            f"{name} is not a readable image: it is none of {', '.join(READERS)}"
-        ) from fault
+        raise PhotoUnreadable(f"{name} is not a readable image: unknown format") from fault
     except DAMAGE as fault:
         raise PhotoUnreadable(f"{name} is not a readable image: {fault}") from fault
 

@@ -91,7 +91,7 @@ def _shortcuts(folder: Path, result: AuditResult, book: Figures) -> dict[str, An
         "evidence": words.evidence(record),
         "meaning": words.meaning(record),
         "betrays": [words.family_sentence(family) for family in record.betrays[:MAX_SENTENCES]],
-        "flips": [words.flip_sentence(flip) for flip in words.overall_flips(own)] if own else [],
+        "flips": words.overall_flips(own) if own else [],
         "equal": words.equal_files_sentence(own) if own else None,
         "other": detector.name if detector and not own else None,
         "figure": show(book, "shortcuts", figure, caption, f"{caption}: AUC with interval."),

@@ -97,7 +97,7 @@ def _of_detector(detector: ShortcutDetector, book: Figures) -> dict[str, Any]:
     return {
         "name": detector.name,
         "record": detector,
-        "flips": [words.flip_sentence(flip) for flip in words.overall_flips(detector)],
+        "flips": words.overall_flips(detector),
         "exchange": words.exchange_sentence(detector),
         "equal": words.equal_files_sentence(detector),
         "figures": _flip_figures(detector, book),

@@ -109,9 +109,13 @@ def flip_sentence(flip: Flip) -> str:
     )
 
 
-def overall_flips(detector: ShortcutDetector) -> list[Flip]:
-    """Those of all images, by class."""
-    return [flip for flip in detector.flips if flip.attribute == OVERALL]
+def overall_flips(detector: ShortcutDetector) -> list[str]:
+    """What exchanging the files does to all images, a sentence a class; one where none could be exchanged."""
+    overall = [flip for flip in detector.flips if flip.attribute == OVERALL]
+    if any(flip.n for flip in overall):
+        return [flip_sentence(flip) for flip in overall]
+    why = "; ".join(f"{count(n)} images: {why}" for why, n in _not_exchanged(detector))
+    return [f"No decision could be tried with the files exchanged ({why})."]
 
 
 def equal_files_sentence(detector: ShortcutDetector) -> str:
@@ -132,15 +136,20 @@ def equal_files_sentence(detector: ShortcutDetector) -> str:
 
 def exchange_sentence(detector: ShortcutDetector) -> str:
     """How many images could be written like their counterpart, and why the others could not."""
-    others = {why: n for why, n in detector.exchange.items() if why != "exchanged"}
-    said = f"{count(detector.exchange.get('exchanged', 0))} images were written like their counterpart"
-    return said + "".join(f"; {count(n)} not: {why}" for why, n in others.items()) + "."
+    done = detector.exchange.get("exchanged", 0)
+    said = f"{count(done) if done else 'No'} images were written like their counterpart"
+    left = [f"; {count(n)} were left as they are ({why})" for why, n in _not_exchanged(detector)]
+    return said + "".join(left) + "."
+
+
+def _not_exchanged(detector: ShortcutDetector) -> list[tuple[str, int]]:
+    return [(why, n) for why, n in detector.exchange.items() if why != "exchanged"]
 
 
 def lines(record: ShortcutsResult) -> list[str]:
     """What the command prints."""
     found = [headline(record), evidence(record), *map(family_sentence, record.betrays[:5])]
     if record.detector is not None:
-        found += [flip_sentence(flip) for flip in overall_flips(record.detector)]
+        found += overall_flips(record.detector)
         found += [exchange_sentence(record.detector), equal_files_sentence(record.detector)]
     return found

@@ -27,6 +27,7 @@ from detectors.scoring.exchange_scores import ALIKE, EXCHANGED, LOSSLESS, counte
 from detectors.scoring.variant_scores import NO_SCORE
 from reports.errors import RecordFormatError, RunNotFound
 from reports.pages.shortcuts_page import lines, write_shortcuts_page
+from reports.text.shortcuts_text import exchange_sentence, overall_flips
 
 SIZE = 32
 
@@ -123,6 +124,12 @@ def test_a_detector_that_reads_the_file_changes_its_mind_and_is_told_so(planted,
     assert by["overall", "real"].flipped > 0.9 and by["overall", "real"].interval[0] > 0.8
     assert by["overall", "real"].toward == by["overall", "real"].flipped
     assert by["A", "real"].n == by["B", "real"].n == 20
+    assert exchange_sentence(found) == (
+        "40 images were written like their counterpart; 40 were left as they are (its counterpart is "
+        "lossless, and its own past cannot be undone)."
+    )
+    real, fake = overall_flips(found)
+    assert real.startswith("Written like the other class, ") and fake.startswith("No decision about fakes ")
     assert found.at_equal_files.interval is None and "do not overlap" in found.at_equal_files.reason
 
 
@@ -230,6 +237,10 @@ def test_alike_files_leave_nothing_to_exchange(tmp_path):
     found = run(
         make(tmp_path / "images", 20, alike, alike), tmp_path / "out", detector(reads_the_file)
     ).detector
+    assert overall_flips(found) == [
+        "No decision could be tried with the files exchanged (40 images: written like its counterpart "
+        "already)."
+    ]
     assert found.exchange == {ALIKE: 40} and all(f.n == 0 and np.isnan(f.flipped) for f in found.flips)
 
 
