@@ -1,11 +1,11 @@
-"""Measure kinds of fake on real labelled photos: rejects, realism, files, speed; and draw a contact sheet.
+"""Measure kinds of fake on real labelled photos: rejects, realism, speed; and draw a contact sheet.
 
     python benchmarks/kinds_of_fake.py FAIRFACE --out FOLDER [--limit 300] [--finish source jpeg=90 png]
 
 Makes one dataset a finish, with the kinds small, swap and self-blend (or those of --kinds), and prints for
-each a table in Markdown: pairs, rejects, PSNR, MS-SSIM, face found, distance of spectra, AUC of files
-alone, and the AUC of the fixed simple detector ("difficulty"). The contact sheet shows faces that every kind
-has.
+each a table in Markdown: fakes, PSNR, MS-SSIM, face found, distance of spectra, and the AUC of the fixed
+simple detector ("difficulty"); then, for each kind, what became of the photos, by reason and race. The
+contact sheet shows faces that every kind has. Of datasets that are there already it prints the tables again.
 """
 
 import argparse
@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from pipelines.dataset.difficulty import TRACES
-from pipelines.dataset.manifest import OK, read_manifest, read_provenance
+from pipelines.dataset.manifest import OK, read_manifest
 from pipelines.jobs.generation import generate_pairs
 
 KINDS = ("small", "swap", "self-blend")
@@ -25,23 +26,22 @@ SIDE_PX, COLUMNS, FACES_A_SHEET, GAP_PX = 128, 8, 24, 10
 
 
 def table(folder: Path) -> str:
-    """One line a kind, and the worst race group beside the face found."""
+    """One line a kind. Beside the faces found stands the race with the fewest."""
     summary = json.loads((folder / "summary.json").read_text())["kinds"]
-    files = read_provenance(folder)["finish"]["file_auc"]
     head = (
-        "kind|pairs|rejects|PSNR dB|MS-SSIM|face found|worst race|lost|gained|spectrum dB|file AUC"
+        "kind|fakes|PSNR, dB|MS-SSIM|face found|lost / gained|spectrum, dB"
         "|difficulty|by frequencies|by residuals"
     )
     lines = [head, "|".join("-" * 3 for _ in head.split("|"))]
     for kind, record in summary.items():
         whole, hard = record["overall"], record["difficulty"] or {}
-        races = [g["fake_face_found"] for g in record["groups"] if g["attribute"] == "race"]
-        worst = min((r for r in races if r is not None), default=None)
+        races = [(g["fake_face_found"], g["group"]) for g in record["groups"] if g["attribute"] == "race"]
+        found, worst = min((r for r in races if r[0] is not None), default=(None, "no race"))
         cells = [
-            kind, whole["n_pairs"], whole["n_attempted"] - whole["n_pairs"], _text(whole["psnr_db"], 1),
-            _text(whole["mean_reconstruction_ms_ssim"], 3), _text(whole["fake_face_found"], 3),
-            _text(worst, 3), whole["n_face_lost"], whole["n_face_gained"],
-            _text(whole["mean_spectrum_db"], 2), _text(files[kind], 3),
+            f"`{kind}`", whole["n_pairs"], _text(whole["psnr_db"], 1),
+            _text(whole["mean_reconstruction_ms_ssim"], 3),
+            f"{_percent(whole['fake_face_found'])} ({worst} {_percent(found)})",
+            f"{whole['n_face_lost']} / {whole['n_face_gained']}", _text(whole["mean_spectrum_db"], 1),
             f"{_text(hard.get('auc'), 2)} ({_text(hard.get('low'), 2)}–{_text(hard.get('high'), 2)})",
             *(_text(hard.get("traces", {}).get(trace), 2) for trace in TRACES),
         ]  # fmt: skip
@@ -53,11 +53,23 @@ def _text(value: float | None, digits: int) -> str:
     return "none" if value is None else f"{value:.{digits}f}"
 
 
-def rejects_by_race(folder: Path) -> str:
-    """Share of photos without a fake, by kind and race."""
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{100 * value:.1f} %"
+
+
+def rejects(folder: Path, kind: str) -> str:
+    """What became of the photos for one kind: a line a status, a column a race, counts and shares."""
     manifest = read_manifest(folder)
-    share = manifest.assign(no=manifest["status"] != OK).pivot_table("no", "kind", "race")
-    return share.map(lambda v: f"{v:.0%}").to_string()
+    rows = manifest[manifest["kind"] == kind]
+    counts = pd.crosstab(rows["status"], rows["race"]).assign(all=rows["status"].value_counts())
+    counts = counts.sort_values("all", ascending=False)[["all", *sorted(set(rows["race"].dropna()))]]
+    share = (counts / counts.sum()).map(lambda v: f"{100 * v:.0f} %")
+    cells = counts.astype(str) + " (" + share + ")"
+    lines = ["status|" + "|".join(cells.columns), "|".join("---" for _ in range(1 + len(cells.columns)))]
+    lines += [
+        f"{status}|" + "|".join(line) for status, line in zip(cells.index, cells.to_numpy(), strict=True)
+    ]
+    return "\n".join(f"| {line.replace('|', ' | ')} |" for line in lines)
 
 
 def contact_sheets(folder: Path, out: Path, n_faces: int = 48) -> list[Path]:
@@ -115,7 +127,8 @@ def main() -> None:
         )
         print(f"\n## {finish}: {time.perf_counter() - began:.0f} s for {given.limit} photos\n")
         print(table(folder))
-        print(f"\nPhotos without a fake, by race:\n\n{rejects_by_race(folder)}")
+        for kind in given.kinds:
+            print(f"\nWhat became of the photos for {kind}:\n\n{rejects(folder, kind)}")
         contact_sheets(folder, folder / "contact-sheet")
 
 

@@ -183,8 +183,8 @@ def _outside_share(
     centre: np.ndarray, x_axis: np.ndarray, y_axis: np.ndarray, shape: tuple[int, ...], size_px: int
 ) -> float:
     steps = (np.arange(size_px) + 0.5) * 2 / size_px - 1
-    grid = centre + steps[None, :, None] * x_axis + steps[:, None, None] * y_axis
-    inside = (grid >= -0.5).all(-1) & (grid[..., 0] <= shape[1] - 0.5) & (grid[..., 1] <= shape[0] - 0.5)
+    x, y = (centre[i] + steps * x_axis[i] + steps[:, None] * y_axis[i] for i in (0, 1))
+    inside = (x >= -0.5) & (y >= -0.5) & (x <= shape[1] - 0.5) & (y <= shape[0] - 0.5)
     return float(1.0 - inside.mean())
 
 

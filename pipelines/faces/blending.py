@@ -1,7 +1,7 @@
 """One face laid into another photo: colour, light, detail and edge.
 
-Two pictures of the same place enter, the face to be laid in and the photo that receives it, with the outline
-of what is replaced; the blended picture leaves, with the weight of the new face in it and how well both met.
+The photo that receives a face enters, with the outline of what is replaced, and the faces that may be laid
+in; of each leaves how well both meet, and of the chosen one the blended picture with its weight.
 
 How: in CIE Lab, colours are given the photo's mean and spread (Reinhard et al., "Color transfer between
 images", IEEE CG&A 2001); then what is coarser than half an eye distance is taken from the photo and only
@@ -40,6 +40,14 @@ class Blend:
     """uint8 [S,S,3]; the photo's very pixels where `weight` is 0."""
     weight: np.ndarray = field(repr=False)
     """uint8 [S,S], 255 where the face is all new."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A face given a photo's colours, light and detail: judged before it is blended, which takes as long."""
+
+    lab: np.ndarray = field(repr=False)
+    """float32 [h,w,3], of the part of the picture that changes."""
     seam: float
     """Root mean square difference of both along the fading edge, in units of Lab (lightness 0 to 100,
     colours at half weight): what the edge has to hide."""
@@ -59,41 +67,45 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
 
 
-def blend(face: np.ndarray, photo: np.ndarray, hull: np.ndarray, eye_distance_px: float) -> Blend:
-    """Lay a face into a photo.
+class Receiver:
+    """A photo that receives faces in one place; what is the photo's own is computed once for all of them.
 
     Args:
-        face: uint8 [S,S,3], already where it shall be.
         photo: uint8 [S,S,3].
         hull: float [N,2], pixels; the inside of its convex hull is replaced.
         eye_distance_px: the unit of every width.
-
-    Returns:
-        The blend; `weight` is 0 everywhere where the hull lies outside the picture.
     """
-    inside = filled(hull, photo.shape[:2])
-    pixels, levels = photo.copy(), np.zeros(photo.shape[:2], np.uint8)
-    x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
-    if not width:
-        return Blend(pixels, levels, 0.0, 1.0)
-    part = (slice(max(y - 2, 0), y + height + 2), slice(max(x - 2, 0), x + width + 2))
-    pixels[part], levels[part], seam, gain = _blended(face[part], photo[part], inside[part], eye_distance_px)
-    return Blend(pixels, levels, seam, gain)
 
+    def __init__(self, photo: np.ndarray, hull: np.ndarray, eye_distance_px: float) -> None:
+        inside = filled(hull, photo.shape[:2])
+        x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
+        # An outline outside the picture leaves a part of nothing; a corner stands in, where nothing changes.
+        self._part = (slice(max(y - 2, 0), y + height + 2), slice(max(x - 2, 0), x + width + 2))
+        self._photo, self._unit, self._empty = photo, eye_distance_px, not width
+        self._inside = inside[self._part]
+        self._weight = faded(self._inside, FEATHER * eye_distance_px)
+        self._lab = to_lab(photo[self._part])
 
-def _blended(
-    face: np.ndarray, photo: np.ndarray, inside: np.ndarray, eye_distance_px: float
-) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """What `Blend` holds, of the part of the picture that changes."""
-    weight = faded(inside, FEATHER * eye_distance_px)
-    laid, given, core = to_lab(face), to_lab(photo), inside > 0
-    laid = colours_of(laid, given, core)
-    laid += _light(given - laid, inside, LIGHT * eye_distance_px)
-    laid, gain = with_detail_of(laid, given, core, eye_distance_px)
-    mixed = weight[..., None] * to_rgb(laid) + (1 - weight[..., None]) * photo
-    levels = np.rint(weight * 255).astype(np.uint8)
-    pixels = np.where(levels[..., None] > 0, np.rint(mixed).clip(0, 255).astype(np.uint8), photo)
-    return pixels, levels, _seam(laid - given, weight, eye_distance_px), gain
+    def laid(self, face: np.ndarray) -> Laid:
+        """A face, uint8 [S,S,3], already where it shall be, made to look like the photo's."""
+        if self._empty:
+            return Laid(self._lab, 0.0, 1.0)
+        lab, core = to_lab(face[self._part]), self._inside > 0
+        lab = colours_of(lab, self._lab, core)
+        lab += _light(self._lab - lab, self._inside, LIGHT * self._unit)
+        lab, gain = with_detail_of(lab, self._lab, core, self._unit)
+        return Laid(lab, _seam(lab - self._lab, self._weight, self._unit), gain)
+
+    def blended(self, laid: Laid) -> Blend:
+        """One of the faces laid, in the photo; `weight` is 0 everywhere where the hull lies outside."""
+        photo, weight = self._photo[self._part], self._weight
+        mixed = weight[..., None] * to_rgb(laid.lab) + (1 - weight[..., None]) * photo
+        pixels, levels = self._photo.copy(), np.zeros(self._photo.shape[:2], np.uint8)
+        levels[self._part] = part = np.rint(weight * 255).astype(np.uint8)
+        pixels[self._part] = np.where(
+            part[..., None] > 0, np.rint(mixed).clip(0, 255).astype(np.uint8), photo
+        )
+        return Blend(pixels, levels)
 
 
 def filled(hull: np.ndarray, shape: tuple[int, ...], rim_share: float = 0.04) -> np.ndarray:
@@ -109,8 +121,8 @@ def faded(inside: np.ndarray, width_px: float) -> np.ndarray:
     """Weights that fall from 1 to 0 inwards of a mask's edge; float32 [H,W], 0 outside the mask."""
     reach = max(1, round(width_px))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    core = cv2.erode(inside, disc, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(cv2.GaussianBlur(core, (0, 0), reach / 2)) * (inside > 0)
+    core = cv2.erode((inside > 0).astype(np.uint8), disc, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(cv2.GaussianBlur(core.astype(np.float32), (0, 0), reach / 2)) * (inside > 0)
 
 
 def colours_of(image: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -126,7 +138,10 @@ def colours_of(image: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.
     place = inside.astype(np.uint8)
     (m, s), (wanted_m, wanted_s) = ((v[:, 0] for v in cv2.meanStdDev(i, mask=place)) for i in (image, target))
     gain = np.clip(wanted_s / np.maximum(s, 0.5), _MIN_COLOUR_GAIN, _MAX_COLOUR_GAIN)
-    return np.asarray((image - m) * gain + wanted_m, dtype=np.float32)
+    made: np.ndarray = image - m  # float64, worked on in place
+    made *= gain
+    made += wanted_m
+    return np.asarray(made, dtype=np.float32)
 
 
 def with_detail_of(

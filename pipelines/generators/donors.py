@@ -32,7 +32,8 @@ from pipelines.sources.photos import Photo, read_photo
 Cell = tuple[str, ...]
 _MIN_CONFIDENCE: Final = 0.95
 _MAX_BORDER_SHARE: Final = 0.10
-_CROPS_KEPT: Final = 128
+_CROPS_KEPT_BYTES: Final = 192 * 1024**2
+"""In a process: 1,024 crops of 256 px. The few that a cell's faces share are asked for again and again."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class DonorPool:
         if donor.pair_id not in self._crops:
             pixels = align_face(read_photo(donor.path).pixels, donor.landmarks, self._crop)[0]
             self._crops[donor.pair_id] = pixels
-            if len(self._crops) > _CROPS_KEPT:
+            if len(self._crops) * pixels.nbytes > _CROPS_KEPT_BYTES:
                 del self._crops[next(iter(self._crops))]
         pixels = self._crops[donor.pair_id]
         return np.ascontiguousarray(pixels[:, ::-1]) if donor.mirrored else pixels

@@ -35,7 +35,7 @@ from pipelines.errors import (
     NoLandmarks,
     PhotoError,
 )
-from pipelines.faces.blending import Blend, blend
+from pipelines.faces.blending import Laid, Receiver
 from pipelines.faces.face_geometry import Pose, inner_outline, pose_of, similarity
 from pipelines.faces.face_look import FaceLook, look_of
 from pipelines.generators.donors import Donor, DonorPool
@@ -53,9 +53,9 @@ MAX_COVERED: Final = 0.50
 MAX_DONOR_COVERED: Final = 0.25
 """Share of a face that does not have the colour of its skin: sunglasses, a hand, a cap's shadow."""
 MAX_SEAM: Final = 18.0
-"""Of `Blend.seam`, in levels of Lab."""
+"""Of `Laid.seam`, in levels of Lab."""
 MAX_DETAIL_GAIN: Final = 1.5
-"""Of `Blend.detail_gain`: a donor whose face is more blurred than this is not taken."""
+"""Of `Laid.detail_gain`: a donor whose face is more blurred than this is not taken."""
 DEPTHS: Final = (12, 36, 72)
 """Photos of a cell that are looked at: more only where those before gave nothing."""
 TRIES: Final = 4
@@ -93,14 +93,18 @@ class Swap:
         look = _checked(face)
         if self.pool.n_others(face.cell) < 1:
             raise NoDonor(f"alone in its cell: no other photo of {', '.join(face.cell)} is labelled")
-        tried: list[tuple[Donor, Blend]] = []
+        assert face.landmarks is not None
+        unit = pose_of(face.landmarks).eye_distance_px
+        receiver = Receiver(face.pixels, inner_outline(face.landmarks), unit)
+        tried: list[tuple[Donor, Laid]] = []
         for depth in DEPTHS:
             known = {(donor.pair_id, donor.mirrored) for donor, _ in tried}
             fitting = [d for d in self._fitting(face, look, depth) if (d.pair_id, d.mirrored) not in known]
-            made = [(donor, self._laid(face, donor)) for donor in fitting[:TRIES]]
-            good = [(donor, blended) for donor, blended in made if _fault_of(blended) is None]
+            made = [(donor, receiver.laid(self._moved(face, donor))) for donor in fitting[:TRIES]]
+            good = [(donor, laid) for donor, laid in made if _fault_of(laid) is None]
             if good:
-                donor, best = min(good, key=lambda one: one[1].seam)
+                donor, laid = min(good, key=lambda one: one[1].seam)
+                best = receiver.blended(laid)
                 note = "the donor is mirrored" if donor.mirrored else ""
                 return Fake(best.pixels, best.weight, donor.pair_id, note=note)
             tried += made
@@ -134,15 +138,14 @@ class Swap:
         )
         return [one[-1] for one in ranked]
 
-    def _laid(self, face: FaceCrop, donor: Donor) -> Blend:
-        """A donor's face in the photo."""
+    def _moved(self, face: FaceCrop, donor: Donor) -> np.ndarray:
+        """A donor's face where the photo has its own; uint8 [S,S,3]."""
         assert face.landmarks is not None
         matrix, _ = similarity(donor.in_crop, face.landmarks)
         size = face.pixels.shape[1::-1]
         lent = self.pool.pixels(donor)
-        laid = cv2.warpAffine(lent, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-        unit = pose_of(face.landmarks).eye_distance_px
-        return blend(np.asarray(laid), face.pixels, inner_outline(face.landmarks), unit)
+        moved = cv2.warpAffine(lent, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        return np.asarray(moved)
 
 
 def _checked(face: FaceCrop) -> FaceLook:
@@ -188,10 +191,10 @@ def _distance(landmarks: np.ndarray, pose: Pose, donor: Donor) -> float:
     return turned + left
 
 
-def _fault_of(blended: Blend) -> str | None:
-    """Why a blend is not good enough; None where it is."""
-    if blended.detail_gain > MAX_DETAIL_GAIN:
-        return f"the photo is {blended.detail_gain:.1f} times as sharp; the limit is {MAX_DETAIL_GAIN}"
-    if blended.seam > MAX_SEAM:
-        return f"both faces differ by {blended.seam:.0f} levels along the edge; the limit is {MAX_SEAM:.0f}"
+def _fault_of(laid: Laid) -> str | None:
+    """Why a face laid in is not good enough; None where it is."""
+    if laid.detail_gain > MAX_DETAIL_GAIN:
+        return f"the photo is {laid.detail_gain:.1f} times as sharp; the limit is {MAX_DETAIL_GAIN}"
+    if laid.seam > MAX_SEAM:
+        return f"both faces differ by {laid.seam:.0f} levels along the edge; the limit is {MAX_SEAM:.0f}"
     return None
