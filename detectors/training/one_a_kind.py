@@ -35,7 +35,7 @@ from pipelines.storage import write_json
 ALL_KINDS = "all kinds"
 """Name of the training that sees every kind."""
 MIN_KINDS = 2
-LACKS_A_KIND = "photo without a fake of every kind"
+LACKS_A_KIND = "photo with fakes of some kinds only"
 DONOR_ELSEWHERE = "photo whose swap shows a face of another part of the split"
 _KEY = "cross-table.key.json"
 

@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from audit.schema.benchmark import flat
 from audit.schema.cross_table import CROSS_FILE, CrossCell, CrossTable
-from audit.wording.numbers import count, number, number_interval, percent, percent_interval
+from audit.wording.numbers import number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures.heat_maps import N_SHADES
 from reports.pages.html_page import render
 from reports.tables.report_tables import QUALITY_COLUMNS
 from reports.tables.table import Column, Table
-from reports.text.cross_table_text import NOTES, headline, lines, settings
+from reports.text.cross_table_text import NOTES, headline, left_out, lines, settings
 from reports.text.legible import legible
 
 PAGE = "cross-table.html"
@@ -115,7 +115,7 @@ def write_cross_table_page(folder: str | Path) -> Path:
         "grids": [(name, how, grid(result, key)) for key, (name, how) in GRIDS.items()],
         "measures": measures_table(result),
         "trainings": trainings_table(result),
-        "left_out": [f"{count(n)}: {reason}" for reason, n in result.n_left_out.items()],
+        "left_out": left_out(result),
         "sections": [
             ("answer", "The answer"),
             ("measures", "Every measure"),

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 
 from audit.schema.cross_table import CrossCell, CrossTable
-from audit.wording.numbers import number, number_interval
+from audit.wording.numbers import count, number, number_interval
 
 GUESSING = 0.5
 ALL_KINDS = "all kinds"
@@ -74,7 +74,8 @@ def _all_kinds(result: CrossTable) -> str:
 
 
 def _against(cell: CrossCell) -> str:
-    return f"on {cell.tested_on} {_with_interval(cell)}, {_difference(cell)}"
+    guessing = "" if cell.measures.auc_interval[0] > GUESSING else ", not shown to be better than guessing"
+    return f"on {cell.tested_on} {_with_interval(cell)}{guessing}, {_difference(cell)}"
 
 
 def _with_interval(cell: CrossCell) -> str:
@@ -93,6 +94,23 @@ def _difference(cell: CrossCell) -> str:
         return f"{size} {word} {than}, which may be chance ({number(low)} to {number(high)})"
     ends = sorted((abs(low), abs(high)))
     return f"{size} ({number(ends[0])}–{number(ends[1])}) {word} {than}"
+
+
+def left_out(result: CrossTable) -> list[str]:
+    """Photos that could not be used; then how many each kind made no fake of, and why."""
+    reasons: dict[str, list[tuple[str, int]]] = {}
+    photos = []
+    for reason, n in result.n_left_out.items():
+        kind, _, why = reason.partition(": ")
+        if why and kind in result.kinds:
+            reasons.setdefault(kind, []).append((why, n))
+        else:
+            photos.append(f"{reason}: {count(n)}")
+    for kind, found in reasons.items():
+        found.sort(key=lambda one: -one[1])
+        told = ", ".join(f"{why} {count(n)}" for why, n in found)
+        photos.append(f"no fake by {kind}: {count(sum(n for _, n in found))} ({told})")
+    return photos
 
 
 def settings(result: CrossTable) -> str:

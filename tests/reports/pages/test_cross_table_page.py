@@ -11,7 +11,7 @@ from audit.runs.cross_table import cells
 from audit.schema.cross_table import CROSS_FILE, CrossTable, CrossTraining
 from reports.errors import RecordFormatError, RunNotFound
 from reports.pages.cross_table_page import grid, write_cross_table_page
-from reports.text.cross_table_text import headline, learned, lines, settings
+from reports.text.cross_table_text import headline, learned, left_out, lines, settings
 
 EVIL = "<script>alert(1)</script>"
 
@@ -49,7 +49,11 @@ def record(kinds: dict[str, dict[str, float]], n: int = 90) -> CrossTable:
         confidence=0.95,
         kinds=names,
         n_photos={"train": 90, "valid": 15, "test": n},
-        n_left_out={"photo without a fake of every kind": 7},
+        n_left_out={
+            "photo with fakes of some kinds only": 7,
+            "swap: no donor": 5,
+            "swap: face covered": 1200,
+        },
         trainings=[
             CrossTraining(trained_on=k, checkpoint=f"detectors/{i}.pt", valid_accuracy=0.7, **training)
             for i, k in enumerate(kinds)
@@ -83,12 +87,19 @@ def test_a_kind_that_was_not_learned_says_nothing_about_others(usual):
     assert "not shown to be better than guessing" in swap and "says nothing about other kinds" in swap
     cell = usual.cell("small", "tint")
     low, high = cell.difference_interval
-    told = f"{-cell.difference:.3f} ({-high:.3f}–{-low:.3f}) below the detector trained on it"
+    told = f"guessing, {-cell.difference:.3f} ({-high:.3f}–{-low:.3f}) below the detector trained on it"
     assert high < 0 and told in small
     cell = usual.cell("all kinds", "swap")
     low, high = cell.difference_interval
     assert low < 0 < high and f"trained on it, which may be chance ({low:.3f}".replace("-", "−") in both
     assert both.startswith("Trained on all kinds: on small ")
+
+
+def test_photos_left_out_come_before_what_each_kind_could_not_make(usual):
+    assert left_out(usual) == [
+        "photo with fakes of some kinds only: 7",
+        "no fake by swap: 1,205 (face covered 1,200, no donor 5)",
+    ]
 
 
 def test_settings_are_words_and_not_python(usual):
@@ -118,7 +129,7 @@ def test_the_page_escapes_names_and_loads_nothing(tmp_path, usual):
     assert EVIL not in page and "&lt;script&gt;alert(1)" in page
     assert (
         "http://" not in page.replace("http://www.w3.org", "")
-        and "photo without a fake of every kind" in page
+        and "photo with fakes of some kinds only: 7" in page
     )
 
 
