@@ -137,6 +137,7 @@ def look_at(path: str | Path, config: AuditConfig) -> Look:
     path = Path(path)
     with _readable(path):
         if _is_parquet(path):
+            _refuse_twice(path, open_parquet(path).schema_arrow.names)
             head = _parquet_head(path)
             return Look(path, head, judged(head, config, whole=len(head) < HEAD_ROWS))
         asked = config.read_as
@@ -163,6 +164,8 @@ def read_scores(path: str | Path, config: AuditConfig) -> ScoreFile:
     look = look_at(path, config)
     _refuse_problems(look)
     wanted = _wanted(look)
+    if look.shape is not None:
+        _refuse_twice(look.path, [name for name in look.shape.names if name in wanted])
     if look.shape is None and open_parquet(look.path).metadata.num_rows > LARGE_ROWS:
         with _readable(look.path):
             columns = FileColumns(look.path, wanted, look.reading)
@@ -206,12 +209,14 @@ def read_trials(path: str | Path, config: AuditConfig) -> tuple[Trials, dict[str
     written: dict[str, Any] = {}
     with _readable(path):
         if _is_parquet(path):
+            _refuse_twice(path, open_parquet(path).schema_arrow.names)
             frame = to_frame(path, open_parquet(path).read(columns=flat_columns(open_parquet(path))))
         else:
             encoding = asked.get("encoding") or csv_encoding(path)
             separator = asked.get("separator") or csv_separator(path, encoding)
             separator = SEPARATORS.get(separator, separator)
             shape = csv_shape(path, separator, encoding)
+            _refuse_twice(path, [name for name in shape.names if name.strip()])
             frame = read_csv(
                 path, separator, dtype=dict.fromkeys(shape.names, "str"), na_values=[""], encoding=encoding,
                 shape=shape, skip_blanks=_padded(shape),
@@ -227,6 +232,13 @@ def _decimal_commas(frame: pd.DataFrame) -> bool:
     """Whether a column holds numbers with a decimal comma."""
     heads = (frame[name].dropna().astype(str).head(1000) for name in frame.columns)
     return any(len(head) > 0 and head.str.fullmatch(r"[+-]?\d+,\d+").all() for head in heads)
+
+
+def _refuse_twice(path: Path, names: Sequence[str]) -> None:
+    """Refuse two columns of one name: nobody knows which of them is meant."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UnclearTableError(f"{path} has two columns '{twice}'; rename or drop one of them")
 
 
 def _refuse_problems(look: Look) -> None:

@@ -135,7 +135,7 @@ def extreme_limit(
         else:
             low, high = _part(points, low, high, 0 if at is None else at + 1)
         rows = rows if at is None else rows[:, candidates[at]]
-    return float(scale((low + high) / 2))
+    return float(_at_the_end(measure, scale((low + high) / 2)))
 
 
 def _floats(*values: ArrayLike) -> list[Floats]:
@@ -153,9 +153,16 @@ def _limits(measure: Measure, rates: list[Floats], z: Floats) -> Bounds:
             above = statistic(scale(low + width * inner), *pairs) > bound
             width = width / (len(inner) + 1)
             low = low + width * np.logical_and.accumulate(above).sum(axis=0)
-        limits.append(np.asarray(scale(low + width / 2)))
+        limits.append(np.asarray(_at_the_end(measure, scale(low + width / 2))))
     empty = (pairs[1] == 0) | (pairs[3] == 0) | np.isnan(pairs[0]) | np.isnan(pairs[2])
     return np.where(empty, np.nan, limits[0]), np.where(empty, np.nan, limits[1])
+
+
+def _at_the_end(measure: Measure, limit: Floats) -> Floats:
+    """A limit of a difference that the search found beside 1 or -1 is that: nothing further apart exists."""
+    if measure == "ratio":
+        return limit
+    return np.where(np.abs(limit) > 1 - _NOTHING, np.sign(limit), limit)
 
 
 def _inner_points(n: int) -> Floats:

@@ -32,6 +32,9 @@ FAKE_PRIOR = 0.05
 DCF_PRIORS = {"0.01": 0.01, "0.05": 0.05}
 """P_target of the NIST SRE evaluations: 0.01 and 0.05, with C_miss = C_fa = 1."""
 
+ROUNDING = 1e-12
+"""By how much a sum of weights may exceed a level that it has in truth."""
+
 WORKING_POINTS = {"0.01": 0.01, "0.05": 0.05, "0.10": 0.10}
 """The error levels at which ISO/IEC 30107-3 asks for the other error rate."""
 
@@ -294,7 +297,7 @@ def fnr_at_fpr(curve: ErrorCurve, limit: float) -> float:
     """
     if not curve.two_sided:
         return float("nan")
-    return curve.rates(curve.first(lambda fpr, fnr: fpr <= limit))[1]
+    return curve.rates(curve.first(lambda fpr, fnr: fpr <= limit + ROUNDING))[1]
 
 
 def fpr_at_fnr(curve: ErrorCurve, limit: float) -> float:
@@ -304,7 +307,7 @@ def fpr_at_fnr(curve: ErrorCurve, limit: float) -> float:
     """
     if not curve.two_sided:
         return float("nan")
-    return curve.rates(curve.first(lambda fpr, fnr: fnr > limit) - 1)[0]
+    return curve.rates(curve.first(lambda fpr, fnr: fnr > limit + ROUNDING) - 1)[0]
 
 
 def average_precision(curve: ErrorCurve) -> float:

@@ -36,7 +36,7 @@ from audit.data.score_table import ScoreTable
 from audit.inference.effective_sample_size import fnr_worth, fpr_worth
 from audit.inference.proportion_intervals import wilson, z_value
 from audit.metrics.curves_by_group import CurveSummary, ScoreMeasures
-from audit.metrics.error_curves import WORKING_POINTS, ErrorCurve
+from audit.metrics.error_curves import ROUNDING, WORKING_POINTS, ErrorCurve
 from audit.schema.result import FnrAtFpr
 
 Thresholds = tuple[float, float, float]
@@ -112,7 +112,7 @@ def _rates(curve: CurveSummary, number: int) -> tuple[Floats, float]:
 
 def _at(curve: ErrorCurve, level: float) -> float:
     """The lowest threshold whose FPR is at most `level`."""
-    return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= level + 1e-12)])
+    return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= level + ROUNDING)])
 
 
 def thresholds_at(curve: ErrorCurve, level: float, worth: float, z: float) -> tuple[float, float]:

@@ -28,7 +28,7 @@ from audit.config import ThresholdRule
 from audit.data.score_table import ScoreTable
 from audit.data.spans import spans
 from audit.errors import ScoreTableError
-from audit.metrics.error_curves import ErrorCurve, eer_threshold, error_curve
+from audit.metrics.error_curves import ROUNDING, ErrorCurve, eer_threshold, error_curve
 from audit.task import FAKE_FACE, Task
 
 
@@ -117,10 +117,10 @@ def pick_threshold(curve: ErrorCurve, rule: ThresholdRule) -> float:
         return eer_threshold(curve)
     if rule.kind == "fpr":
         most = _most(rule, curve.n_real)
-        return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= most)])
+        return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= most + ROUNDING)])
     if rule.kind == "fnr":
         most = _most(rule, curve.n_fake)
-        return float(curve.thresholds[curve.first(lambda fpr, fnr: fnr > most) - 1])
+        return float(curve.thresholds[curve.first(lambda fpr, fnr: fnr > most + ROUNDING) - 1])
     least, best = np.inf, 0
     for part in spans(len(curve)):
         loss = np.round(curve.fp[part] / curve.n_real + curve.fn[part] / curve.n_fake, 12)

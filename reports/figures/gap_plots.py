@@ -125,12 +125,13 @@ def worst_first(groups: Sequence[GroupResult], rate: str) -> list[GroupResult]:
 
 
 def axis_over(values: Sequence[float]) -> Axis:
-    """An axis from the smallest to the largest finite value, 0 among them, widened to whole ticks.
+    """An axis from the smallest to the largest finite rate or difference of rates, 0 among them, widened to
+    whole ticks; a record that somebody changed may hold numbers that are none.
 
     >>> axis_over([0.02, 0.252]).ticks
     (0.0, 0.1, 0.2, 0.3)
     """
-    known = [v for v in values if math.isfinite(v)] + [0.0, 0.01]
+    known = [min(max(v, -1.0), 1.0) for v in values if math.isfinite(v)] + [0.0, 0.01]
     low, high = min(known), max(known)
     step = next((s for s in STEPS if (high - low) / s <= MOST_TICKS - 1), 0.5)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -326,11 +326,19 @@ def write_tables(run_dir: str | Path) -> list[Path]:
     result = load_result(run_dir)
     measures = [_gap_file_row(gap) for gap in result.gaps]
     verdicts = [
-        dict(v) | {"worse_groups": "; ".join(g.group for g in v.worse_groups)} for v in result.verdicts
+        {name: value for name, value in v if name != "differences"}
+        | {"worse_groups": "; ".join(g.group for g in v.worse_groups)}
+        for v in result.verdicts
+    ]
+    differences = [
+        {"attribute": v.attribute, "rate": v.rate, **dict(one), "compared_with": v.compared_with}
+        for v in result.verdicts
+        for one in v.differences
     ]
     tables = [
         _groups_file(result),
-        _plain("verdicts", verdicts, ["gap_interval"]),
+        _plain("verdicts", verdicts, ["gap_interval", "ratio_interval"]),
+        _plain("differences", differences, ["interval"]),
         _plain("measures", measures, ["interval"]),
         _plain("score_shifts", [dict(one) for one in result.score_shifts], ["interval"]),
         _plain(

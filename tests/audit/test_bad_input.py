@@ -1,6 +1,6 @@
 """Input that nothing can be concluded from: one clear line, or "cannot be separated", never a number.
 
-The cases that the issue on proof names, each through `audit_scores`, and others of the same kind.
+Each through `audit_scores` or a file.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from audit.config import AuditConfig
-from audit.errors import UnitError, WeightError
-from audit.runs.score_audit import audit_scores
+from audit.errors import UnclearTableError, UnitError, WeightError
+from audit.runs.score_audit import audit_score_file, audit_scores
 
 CONFIG = AuditConfig(attributes=("race",), n_boot=100)
 
@@ -120,3 +122,17 @@ def test_scores_of_zero_and_one_alone_have_a_calibration():
     frame = table().assign(score=lambda f: (f.score > 0.5).astype(float))
     for one in audit_scores(frame, CONFIG).calibration:
         assert 0 <= one.ece_interval[0] <= one.ece <= one.ece_interval[1] <= 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_two_columns_of_one_name_are_not_guessed_between(tmp_path, ending):
+    path = tmp_path / f"scores.{ending}"
+    columns = [[0, 1] * 40, [0.1, 0.9] * 40, [0.9, 0.1] * 40, ["A", "A", "B", "B"] * 20]
+    names = ["label", "score", "score", "race"]
+    if ending == "csv":
+        rows = [",".join(map(str, row)) for row in zip(*columns, strict=True)]
+        path.write_text("\n".join([",".join(names), *rows]) + "\n")
+    else:
+        pq.write_table(pa.table([pa.array(column) for column in columns], names=names), path)
+    with pytest.raises(UnclearTableError, match="has two columns 'score'; rename or drop one of them"):
+        audit_score_file(path, CONFIG)

@@ -146,3 +146,10 @@ def test_a_group_without_errors_sets_no_limit_to_the_ratio():
     low, high = ratio_limits(*one, Z)
     assert extreme_limit("ratio", *one, -Z, smallest=True) == pytest.approx(high[1], rel=1e-9)
     assert extreme_limit("ratio", *one, Z, smallest=True) == pytest.approx(low.min(), rel=1e-9)
+
+
+def test_a_limit_at_the_end_is_the_end():
+    low, high = difference_limits([6 / 7, 1 / 7], 7, [1 / 7, 6 / 7], 7, 6.0)
+    assert (low[1], high[0]) == (-1, 1)
+    ends = [np.array([p]) for p in (6 / 7, 7.0, 1 / 7, 7.0)]
+    assert extreme_limit("difference", *ends, -6.0, False) == 1

@@ -13,7 +13,9 @@ from scipy.optimize import brentq
 from scipy.stats import beta
 from sklearn import metrics as sk
 
+from audit.config import parse_rule
 from audit.metrics import error_curves as curves
+from audit.metrics.operating_point import pick_threshold
 
 SCORES = st.lists(st.tuples(st.integers(-3, 8), st.booleans()), min_size=2, max_size=60)
 
@@ -45,6 +47,13 @@ def test_roc_is_scikit_learns(rows):
     np.testing.assert_allclose(curve.fpr[::-1], fpr)
     np.testing.assert_allclose(1 - curve.fnr[::-1], tpr)
     np.testing.assert_allclose(curve.thresholds[-2::-1], thresholds[1:])
+
+
+def test_weights_of_a_tenth_reach_a_level_that_they_reach_in_truth():
+    score, fake = np.r_[np.arange(12) / 12, 2.0], np.arange(13) == 12
+    curve = curves.error_curve(score, fake, np.r_[np.full(12, 0.1), 1.0])
+    assert curve.fp[11] / curve.n_real > 1 / 12  # one of twelve, and a rounding
+    assert pick_threshold(curve, parse_rule(f"fpr={1 / 12!r}")) == 11 / 12
 
 
 def test_average_precision_where_the_highest_score_weighs_nothing():

@@ -101,3 +101,7 @@ def test_trials_between_two_groups_have_no_row_where_none_can_be(build):
     shown = result.model_copy(update={"groups": groups})
     names = {rate: [row.group for row in gap_plot(shown, "race", rate, None).rows] for rate in ("fpr", "fnr")}
     assert any(CROSSED in name for name in names["fpr"]) and not any(CROSSED in name for name in names["fnr"])
+
+
+def test_a_number_that_is_no_difference_of_rates_does_not_stretch_the_axis():
+    assert axis_over([1e308, -1e308]).ticks == (-1.0, -0.5, 0.0, 0.5, 1.0)

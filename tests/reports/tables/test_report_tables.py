@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -82,3 +83,12 @@ def test_write_tables_writes_one_file_a_table(run_dir, result):
     groups = pd.read_csv(run_dir / "tables" / "groups.csv")
     assert len(groups) == len(result.groups) + 1
     assert groups.query("attribute == 'overall'").fpr.item() == result.overall.fpr
+
+
+def test_no_cell_of_a_file_holds_a_list_or_an_interval(run_dir, result):
+    for path in tables.write_tables(run_dir):
+        assert not re.search(r"\(-?[\d.]+, |=\(|[A-Z][a-z]+\(", path.read_text(encoding="utf-8")), path.name
+    found = pd.read_csv(run_dir / "tables" / "differences.csv")
+    assert len(found) == sum(len(v.differences) for v in result.verdicts) > 0
+    assert (found["interval_low"] <= found["difference"]).all()
+    assert (found["difference"] <= found["interval_high"]).all()
