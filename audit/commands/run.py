@@ -220,7 +220,6 @@ def _tell(found: Audit, started: float, images: bool, as_json: bool, quiet: bool
     """Write when and where, and the report; say what was found."""
     from audit.commands.verdict_table import print_outcome
     from audit.runs.run_folder import write_circumstances
-    from pipelines.visible import visible
 
     write_circumstances(circumstances(started), found.folder or Path())
     _look_for_a_cure(found)
@@ -228,9 +227,7 @@ def _tell(found: Audit, started: float, images: bool, as_json: bool, quiet: bool
     if as_json:
         print(found.record.to_json(), end="")
         return
-    _tell_how_it_was_read(found)
-    for reason, n in found.record.data.n_left_out.items():
-        console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
+    tell_how_it_was_read(found)
     if not quiet:
         print_outcome(found.record, report)
 
@@ -271,14 +268,18 @@ def _keep_sbom(found: Audit) -> None:
     enter(folder, [write_sbom(folder / SBOM_FILE)])
 
 
-def _tell_how_it_was_read(found: Audit) -> None:
-    """What was guessed about a table, with the option that says otherwise."""
+def tell_how_it_was_read(found: Audit) -> None:
+    """What was guessed about a table, with the option that says otherwise, and what was left out."""
+    from pipelines.visible import visible
+
     data = found.record.provenance.data
     guessed = data.get("read_as", {}).get("guessed", [])
     if guessed:
         say(f"{data['path']} was read like this; the option in brackets says otherwise:")
         for one in guessed:
             say(f"  {one['name']}: {one['text']}  [{one['option']}]")
+    for reason, n in found.record.data.n_left_out.items():
+        console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
 
 
 def _judge(found: Audit, fail_on: Any, junit: Path | None) -> None:

@@ -19,7 +19,7 @@ CURE = "Cure"
 WITH_SCORES = {
     "attribute": "--attribute", "bins": "--bins", "positive": "--positive", "label_column": "--label-column",
     "score_column": "--score-column", "image_id_column": "--image-id-column",
-    "pair_id_column": "--pair-id-column",
+    "pair_id_column": "--pair-id-column", "read": "--read",
     "unit_column": "--unit-column", "independent": "--independent", "threshold": "--threshold",
     "calibration_share": "--calibration-share", "tolerance": "--tolerance", "confidence": "--confidence",
     "min_n": "--min-n", "n_boot": "--n-boot", "seed": "--seed", "out": "--out", "overwrite": "--overwrite",
@@ -59,6 +59,7 @@ def mitigate(
     score_column: of.ScoreColumn = "score",
     image_id_column: of.ImageIdColumn = "image_id",
     pair_id_column: of.PairIdColumn = "pair_id",
+    read: of.Read = None,
     unit_column: of.UnitColumn = None,
     independent: of.Independent = False,
     fit_share: FitShare = 0.5,
@@ -82,6 +83,7 @@ def mitigate(
     accuracy holds; thresholds by group are shown as a bound. Writes mitigation.json and mitigation.html, and
     the report's section "What would help". With --scores the table is audited first.
     """
+    from audit.commands.run import ways_of_reading
     from audit.mitigation.parts import Plan
 
     Plan(fit_share, margin).check()
@@ -97,7 +99,7 @@ def mitigate(
             "confidence": confidence, "min_n": min_n, "n_boot": n_boot, "seed": seed, "positive": positive,
             "unit_column": unit_column, "independent": independent, "label_column": label_column,
             "score_column": score_column, "image_id_column": image_id_column,
-            "pair_id_column": pair_id_column,
+            "pair_id_column": pair_id_column, "read_as": ways_of_reading(read or []),
         }  # fmt: skip
         _audited(Path(str(scores)), folder, overwrite, attribute or [], bins or [], options)
     tell(folder, fit_share, margin, as_json, quiet, images=not no_images)
@@ -134,7 +136,7 @@ def _audited(
     """Audit the table first, as `audit run --scores` does."""
     from audit.api.audits import audit_scores
     from audit.api.options import config_from
-    from audit.commands.run import edges
+    from audit.commands.run import edges, tell_how_it_was_read
     from audit.runs.run_folder import write_circumstances
 
     started = time.time()
@@ -142,4 +144,5 @@ def _audited(
     require_folder(out)
     found = audit_scores(scores, out=out, overwrite=overwrite, command=command_line(), config=config)
     write_circumstances(circumstances(started), out)
+    tell_how_it_was_read(found)
     return found

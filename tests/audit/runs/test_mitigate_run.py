@@ -171,6 +171,19 @@ def test_the_command_on_a_table(table, tmp_path, capsys):
     assert (tmp_path / "run" / "report.html").is_file() and (tmp_path / "run" / "mitigation.html").is_file()
 
 
+def test_the_command_reads_a_foreign_table_as_audit_run_does(table, tmp_path, capsys):
+    foreign = pd.read_csv(table)
+    foreign["label"] = foreign["label"].astype(str).map({"0": "clean", "1": "tampered with"})
+    foreign.to_csv(tmp_path / "v.csv", index=False, sep=";", decimal=",")
+    where = ["--scores", tmp_path / "v.csv", "--out", tmp_path / "run", "--n-boot", 500]
+    audit_("mitigate", *where, "--threshold", "0.35", "--read", "real=clean")
+    assert "decimal: comma  [--read decimal=.]" in capsys.readouterr().err
+    plain = [tmp_path / "plain" if word == tmp_path / "run" else word for word in where]
+    plain[1] = table
+    audit_("mitigate", *plain, "--threshold", "0.35")
+    assert load_mitigation(tmp_path / "run").cure == load_mitigation(tmp_path / "plain").cure
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
