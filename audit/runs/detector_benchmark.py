@@ -34,6 +34,7 @@ from audit.runs.shortcuts_run import files_alone
 from audit.runs.stress_run import checked, stressed_of
 from audit.schema.benchmark import (
     BENCHMARK_FILE,
+    OTHER_FAKES,
     TABLE_FILE,
     BenchmarkCell,
     BenchmarkDataset,
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 60
 """Misclassified images listed of each detector on each set; all are in the score tables."""
-OTHER_FAKES = "one more fake of the same photo (counted under its own kind)"
-"""Why a fake is in no number of the whole set: intervals need images that do not depend on each other."""
 _WHOLE = ("whole set",)
 """Stands in for the attributes of a set that has none; its one group is not reported."""
 

@@ -18,6 +18,8 @@ from audit.schema.shortcuts import Finding
 BENCHMARK_VERSION = "1.0"
 BENCHMARK_FILE = "benchmark.json"
 TABLE_FILE = "benchmark.csv"
+OTHER_FAKES = "another fake of the same photo, which counts under its own kind alone"
+"""Why a fake is in no number of the whole set: intervals need images that do not depend on each other."""
 
 
 class BenchmarkDetector(Record):

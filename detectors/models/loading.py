@@ -104,6 +104,10 @@ def _load(
         return _of_factory(load_factory(str(source), sidecar, device), sidecar, str(source))
     if path.is_dir():
         raise DetectorNotFound(f"{path} is a folder; give the detector's file in it, or module:factory")
+    if path.suffix == ".py" and path.is_file():
+        raise DetectorNotFound(
+            f"{path} is Python: name the function in it that makes the detector, such as {path}:load"
+        )
     if not path.is_file():
         raise DetectorNotFound(
             f"no detector at {path}: train one with `audit train --out {path}`, or name module:factory"

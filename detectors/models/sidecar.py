@@ -180,7 +180,7 @@ def parse_options(given: Sequence[str]) -> dict[str, Any]:
         if key in options:
             raise SidecarError(f"--set {key} is given twice: {options[key]!r} and {value!r}; give it once")
         options[key] = _typed(key, value)
-    _check_keys(options, "options")
+    _check_keys(options, "--set")
     return options
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import plotly.graph_objects as go
 from pydantic import ValidationError
 
-from audit.schema.benchmark import BENCHMARK_FILE, BenchmarkCell, BenchmarkResult, flat
+from audit.schema.benchmark import BENCHMARK_FILE, OTHER_FAKES, BenchmarkCell, BenchmarkResult, flat
 from audit.schema.result import Curve
 from audit.wording.numbers import count, number, number_interval, percent, percent_interval
 from audit.wording.verdict_text import title
@@ -226,12 +226,11 @@ def wrong_tables(result: BenchmarkResult) -> list[Table]:
 
 def left_out(result: BenchmarkResult) -> list[str]:
     """What has no place in the numbers, and why."""
-    return [
-        f"{c.detector} on {c.dataset}: {count(n)} left out ({reason})"
-        for c in result.cells
-        for reason, n in c.n_left_out.items()
-        if n
-    ]
+    told = []
+    for cell in result.cells:
+        reasons = [f"{count(n)} ({reason})" for reason, n in cell.n_left_out.items() if n]
+        told += [f"{cell.detector} on {cell.dataset}: {', '.join(reasons)}"] if reasons else []
+    return told
 
 
 def measure_dots(result: BenchmarkResult, measure: str) -> go.Figure:
@@ -251,7 +250,7 @@ def _dots(book: Figures, result: BenchmarkResult) -> list[Shown]:
     """AUC and accuracy, the two measures that have intervals everywhere."""
     shown = []
     for measure, name in (("auc", "AUC"), ("accuracy", "Accuracy")):
-        caption = f"{name} with its {100 * result.confidence:g} % interval, by data set and detector"
+        caption = f"{name} with its {percent(result.confidence, 0)} interval, by data set and detector"
         figure = measure_dots(result, measure)
         shown.append(show(book, f"dots-{measure}", figure, caption, f"{caption}. Numbers in the table."))
     return shown
@@ -307,6 +306,7 @@ def write_benchmark_page(folder: str | Path) -> Path:
         "files": files_table(result),
         "harm": harm_table(result),
         "left_out": left_out(result),
+        "drawn": any(OTHER_FAKES in cell.n_left_out for cell in result.cells),
         "sections": [
             ("answer", "The answer"),
             ("curves", "ROC and DET"),

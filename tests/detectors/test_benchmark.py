@@ -10,9 +10,9 @@ from sklearn import metrics
 
 from audit.config import AuditConfig
 from audit.errors import ConfigError
-from audit.runs.detector_benchmark import OTHER_FAKES, benchmark, misclassified, unique_names
+from audit.runs.detector_benchmark import benchmark, misclassified, unique_names
 from audit.runs.kinds_of_fake import mixture
-from audit.schema.benchmark import BenchmarkResult
+from audit.schema.benchmark import OTHER_FAKES, BenchmarkResult
 from detectors.data.datasets import read_images
 from detectors.data.preprocessing import Preprocessing
 from detectors.models.detector import Detector, Output

@@ -372,3 +372,9 @@ def test_three_classes_need_to_be_told_which_mean_fake(tmp_path):
     with torch.inference_mode():
         wanted = network((batch - 0.5) / 0.5).double().softmax(1)[:, [0, 2]].sum(1)
     torch.testing.assert_close(found.score(batch), wanted, atol=1e-6, rtol=0)
+
+
+def test_python_without_a_function_is_told_to_name_it(tmp_path):
+    (tmp_path / "mydet.py").write_text("def load(): ...\n")
+    with pytest.raises(DetectorNotFound, match=r"mydet\.py is Python: name the function .*mydet\.py:load$"):
+        load_detector(tmp_path / "mydet.py")

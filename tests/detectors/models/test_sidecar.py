@@ -36,7 +36,7 @@ def test_yes_is_yes(word):
         ("mean=0.5", r"mean is 0\.5; it must be a list of numbers"),
         ("mean=['a', 'b', 'c']", "mean is .* it must be a list of numbers"),
         ("std=[true, true, true]", "std is .* it must be a list of numbers"),
-        ("size=3", "unknown key 'size'"),
+        ("size=3", r"^--set: unknown key 'size'; known are size_px"),
         ("mean=" + "[" * 5000, "mean is .* it must be a list of numbers"),
     ],
 )
