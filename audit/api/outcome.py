@@ -200,7 +200,10 @@ class Audit:
         target = target / REPORT_FILE if path is None or target.is_dir() else target
         place = Path(self._temporary.name) if self._temporary else self.folder or Path()
         run = load_json(place / RUN_FILE) if self.folder or self._temporary else {}
-        return write_text(target, build(place, self.record, run, images))
+        written = write_text(target, build(place, self.record, run, images))
+        if self.folder is not None and target == self.folder / REPORT_FILE:
+            enter(self.folder, [target])  # a signature of the run stands for its report, too
+        return written
 
     def _place(self) -> Path:
         place = Path(self._temporary.name) if self._temporary else self.folder

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audit.cli import main
 from audit.config import AuditConfig
 from audit.errors import ResultFormatError
 from audit.runs.run_folder import write_circumstances
@@ -69,6 +70,18 @@ def test_what_was_not_changed_is_found_so(run):
     assert checks["detector"].state == "not checked"
     done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=run, capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_the_report_that_the_audit_wrote_is_among_the_hashes(tmp_path, monkeypatch):
+    """A signature stands for what SHA256SUMS lists, and the report is what people read and sign."""
+    monkeypatch.chdir(tmp_path)
+    table().to_csv("scores.csv", index=False)
+    with pytest.raises(SystemExit, match=r"^(0|None)$"):
+        main(["run", "--scores", "scores.csv", "--independent", "--n-boot", "500", "--out", "run", "--quiet"])
+    states = {check.what: check.state for check in verify_run(tmp_path / "run")}
+    assert states["report.html"] == "ok" and "changed" not in states.values()
+    (tmp_path / "run" / "report.html").write_text("another")
+    assert "report.html" in changed(tmp_path / "run")
 
 
 FILES = ("audit.json", "scores.parquet", "run.json", "report.html")
