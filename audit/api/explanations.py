@@ -21,12 +21,11 @@ from scipy.stats import t as student
 
 from audit.inference.map_differences import map_differences
 from audit.inference.proportion_intervals import wilson, z_value
-from audit.schema.explanations import ExplanationSummary
+from audit.schema.explanations import LEAST_FAKES, ExplanationSummary
 from detectors.models.detector import Detector
 from detectors.scoring.options import RayCluster
 
 CONFIDENCE = 0.95
-MIN_N = 10
 SANE = 0.5
 """Mean rank correlation with maps of random weights from which on a map shows the image, not the detector."""
 Advance = Callable[[int], None]
@@ -48,9 +47,9 @@ def method_trust(measured: pd.DataFrame, confidence: float = CONFIDENCE) -> list
 def group_measures(
     measured: pd.DataFrame, attributes: Sequence[str], confidence: float = CONFIDENCE
 ) -> list[dict[str, Any]]:
-    """The same for each group of each attribute; groups with fewer than `MIN_N` fakes are marked small."""
+    """The same for each group of each attribute; groups of fewer than `LEAST_FAKES` are marked small."""
     return [
-        {"method": method, "attribute": attribute, "group": str(group), "small": len(part) < MIN_N}
+        {"method": method, "attribute": attribute, "group": str(group), "small": len(part) < LEAST_FAKES}
         | _row(part, confidence)
         for attribute in attributes
         for (method, group), part in measured.dropna(subset=[attribute]).groupby(
@@ -60,10 +59,10 @@ def group_measures(
 
 
 def is_trusted(part: pd.DataFrame, confidence: float = CONFIDENCE) -> bool:
-    """Whether pointing, energy and sanity all speak for a method; never on fewer than `MIN_N` fakes."""
+    """Whether pointing, energy and sanity all speak for a method; never on fewer than `LEAST_FAKES` fakes."""
     row = _row(part, confidence)
     return bool(
-        row["n"] >= MIN_N
+        row["n"] >= LEAST_FAKES
         and row["hit_interval"][0] > row["area"]
         and row["energy_gain_interval"][0] > 0
         and (row["agreement"] is None or abs(row["agreement"]) < SANE)
@@ -150,7 +149,7 @@ def maps_by_group(
             of_group = chosen[table.loc[chosen, attribute].astype(str) == group]
             means[word, attribute, group] = stack[of_group].mean(0)
         units = _by_unit(table.loc[chosen], parts[chosen], attribute)
-        for each in map_differences(*units, min_n=MIN_N, n_permutations=n_permutations, seed=seed):
+        for each in map_differences(*units, min_n=LEAST_FAKES, n_permutations=n_permutations, seed=seed):
             found.append(
                 {
                     "half": word, "attribute": attribute, "group": each.group,

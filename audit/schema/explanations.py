@@ -10,6 +10,8 @@ from typing import Literal
 from audit.schema.result import Record
 
 SUMMARY_FILE = "summary.json"
+LEAST_FAKES = 10
+"""No method is trusted on fewer, and no group compared."""
 Bounds = tuple[float | None, float | None]
 
 

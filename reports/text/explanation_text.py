@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from audit.schema.explanations import LEAST_FAKES
 from audit.wording.numbers import count, listing, p_equals, percent
 from audit.wording.verdict_text import people
 from pipelines.visible import visible
@@ -34,7 +35,10 @@ def trust_sentence(summary: dict[str, Any]) -> str:
             "was changed, the detector calls none a fake."
         )
     n, area = rows[0]["n"], percent(rows[0]["area"], 0)
-    tested = f"Tested on {count(n)} fakes of which {area} of the image, on average, was changed"
+    fakes = f"{count(n)} fake{'' if n == 1 else 's'}"
+    tested = f"Tested on {fakes}, in which {area} of the image was changed on average"
+    if n < LEAST_FAKES:
+        return f"{tested}: too few to trust any method; it takes {LEAST_FAKES} that the detector calls fake."
     trusted = [LABELS.get(row["method"], visible(row["method"])) for row in rows if row["trusted"]]
     if trusted:
         return f"{tested}: {listing(trusted)} can be trusted for this detector by these tests."
@@ -58,8 +62,14 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         alike,
         _points(row["deletion_gain_interval"]),
         _points(row["insertion_gain_interval"]),
-        "" if row.get("trusted") is None else "yes" if row["trusted"] else "no",
+        _trusted(row),
     )
+
+
+def _trusted(row: dict[str, Any]) -> str:
+    if row.get("trusted") is None:
+        return ""
+    return "yes" if row["trusted"] else "too few" if row["n"] < LEAST_FAKES else "no"
 
 
 def _span(interval: list[float | None]) -> str:
@@ -71,7 +81,8 @@ def _points(interval: list[float | None]) -> str:
     low, high = interval
     if low is None or high is None:
         return "no interval"
-    return f"{100 * low:+.0f} to {100 * high:+.0f} points".replace("-", "−")
+    ends = [f"{round(100 * value):+d}" if round(100 * value) else "0" for value in (low, high)]
+    return f"{' to '.join(ends)} points".replace("-", "−")
 
 
 def difference_sentences(summary: dict[str, Any]) -> list[str]:

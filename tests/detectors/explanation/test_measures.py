@@ -114,6 +114,18 @@ def test_a_detector_that_looks_elsewhere_has_no_trusted_method(fakes):
     assert "no method is shown to find what was changed. Do not believe a map" in told
 
 
+def test_a_handful_of_fakes_trusts_no_method_and_condemns_none(fakes):
+    few = method_trust(measure(looking_at(*CORNER), fakes.head(6), ["saliency"]))
+    summary = {"trust": few, "fakes_with_mask": 24}
+    assert trust_sentence(summary) == (
+        f"Tested on {few[0]['n']} fakes, in which 25% of the image was changed on average: too few to trust "
+        "any method; it takes 10 that the detector calls fake."
+    )
+    assert trust_rows(summary)[0][-1] == "too few"
+    flat = {**few[0], "deletion_gain_interval": [-0.001, 0.004]}
+    assert trust_rows({"trust": [flat]})[0][5] == "0 to 0 points"
+
+
 def test_a_map_that_random_weights_give_too_is_not_trusted(fakes):
     measured = measure(looking_at(*CORNER), fakes, ["saliency"])
     assert is_trusted(measured)
