@@ -64,15 +64,15 @@ class FileColumns:
         if isinstance(name, list):
             return pd.DataFrame({one: self[one] for one in name}, copy=False)
         if name in self._kept:
-            return self._kept[name]
+            return self._kept.pop(name)
         column = self._tidied(name)[0] if name in self.columns else self._read(name)
         column = column if self._keep is None else column[self._keep].reset_index(drop=True)
-        if name == self.reading.config.columns.pair_id:  # asked for twice, and the dearest of all
+        if name == self.reading.config.columns.pair_id:  # asked for twice, and the dearest of all to read
             self._kept[name] = column
         return column
 
     def forget(self) -> None:
-        """Let go of what was kept for a second look, and of what reading left behind."""
+        """Let go of what is kept for a second look, and of what reading left behind."""
         self._kept.clear()
         pa.default_memory_pool().release_unused()
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from audit.data.spans import row_dtype, spans
+from audit.data.spans import row_dtype, rows_where
 
 LONGEST = 1024
 """Bytes of a name beyond which its digest stands for it."""
@@ -136,11 +136,7 @@ def _in_bucket(first: Words, known: NDArray[np.bool_], bucket: int, many: bool) 
     if not many:
         return np.flatnonzero(known)
     shift = np.uint64(64 - (BUCKETS - 1).bit_length())
-    found = [
-        np.flatnonzero((first[part] >> shift == bucket) & known[part]) + part.start
-        for part in spans(len(first))
-    ]
-    return np.concatenate(found, dtype=row_dtype(len(first)), casting="same_kind")
+    return rows_where(len(first), lambda part: (first[part] >> shift == bucket) & known[part])
 
 
 def _ranked(first: Words, second: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import TableColumns, find_attributes, kind_column, resolved
 from audit.data.groups import Cells, cells_of, coded
-from audit.data.spans import gathered, row_dtype, spans
+from audit.data.spans import gathered, row_dtype, rows_where, spans
 from audit.data.table_words import label_meanings
 from audit.data.trials import PARTNER, SPEAKER
 from audit.data.unit_totals import unit_codes, unit_codes_of_two
@@ -56,8 +56,8 @@ class ScoreTable:
         unit: int64 [N], the independent unit of each image, where several images may share one or images
             carry weights; None where the pair (or the image) is the unit.
         weight: float64 [N], >= 0, of mean 1; None where all are equal.
-        row: int [N], where the rows were sorted by score, the row each image came from; None where they stand
-            in the order of the table they came from.
+        ascending: Whether the images stand in ascending order of score, and not in that of their table.
+        row: int [N], where they do, the row each image came from; None where they do not, or nobody will ask.
         partner: int64 [N], the second unit of each trial, the first again where it has one; None where no row
             has two.
         partner_key: uint64 [N], a hash of it, as `key` is of the first.
@@ -72,6 +72,7 @@ class ScoreTable:
     key: NDArray[np.uint64]
     unit: Units | None = None
     weight: NDArray[np.float64] | None = None
+    ascending: bool = False
     row: Rows | None = None
     partner: Units | None = None
     partner_key: NDArray[np.uint64] | None = None
@@ -94,6 +95,7 @@ class ScoreTable:
             key=self.key[keep],
             unit=None if self.unit is None else self.unit[keep],
             weight=None if self.weight is None else self.weight[keep],
+            ascending=self.ascending,
             row=None if self.row is None else self.row[keep],
             partner=None if self.partner is None else self.partner[keep],
             partner_key=None if self.partner_key is None else self.partner_key[keep],
@@ -101,24 +103,35 @@ class ScoreTable:
 
     def by_score(self) -> ScoreTable:
         """The same images in ascending order of score, those of equal score in the order they had."""
-        if self.row is not None:
+        if self.ascending:
             return self
         arrays = {one.name: getattr(self, one.name) for one in fields(self)}
         _sort_by_score(arrays)
         return ScoreTable(**arrays)
 
+    def without_rows(self) -> ScoreTable:
+        """The same images where nobody will ask which rows they came from: four bytes an image less."""
+        return replace(self, row=None)
+
+    def rows(self) -> Rows:
+        """int [N], the row of its table that each image came from."""
+        if not self.ascending:
+            return np.arange(len(self), dtype=row_dtype(len(self)))
+        assert self.row is not None, "the rows were let go"
+        return self.row
+
     def as_given(self, column: NDArray[Any]) -> NDArray[Any]:
         """A column of all these images in the order of the table they came from."""
-        if self.row is None:
+        if not self.ascending:
             return column
-        given = np.empty_like(column)
+        given, rows = np.empty_like(column), self.rows()
         for part in spans(len(column)):
-            given[self.row[part]] = column[part]
+            given[rows[part]] = column[part]
         return given
 
     def as_here(self, column: NDArray[Any]) -> NDArray[Any]:
         """A column of the table these images came from, in the order they have here."""
-        return column if self.row is None else gathered(column, self.row)
+        return gathered(column, self.rows()) if self.ascending else column
 
 
 def _sort_by_score(arrays: dict[str, Any]) -> None:
@@ -134,7 +147,7 @@ def _sort_by_score(arrays: dict[str, Any]) -> None:
             0,
         ):  # keys that take no memory are all alike
             arrays[name] = gathered(arrays[name], order)
-    arrays["row"] = order
+    arrays["row"], arrays["ascending"] = order, True
 
 
 def _inverse(order: Rows) -> Rows:
@@ -194,7 +207,6 @@ def score_table(
         "key": _keys(frame, config, real_row, fake_row) if split else _no_keys(len(frame)),
         "unit": unit,
         "weight": weight,
-        "row": None,
         "partner": partner,
         "partner_key": partner_key,
     }
@@ -388,7 +400,8 @@ def _halves(
         real, other = rows[:, part]
         both = (real >= 0) & (other >= 0)
         partner[real[both]] = other[both]
-    real_row = np.flatnonzero(partner >= 0).astype(kind)
+    del rows
+    real_row = rows_where(len(codes), lambda part: partner[part] >= 0)
     return real_row, gathered(partner, real_row)
 
 

@@ -1,6 +1,7 @@
 """Long columns in parts: sums and look-ups that never need a second column of the same length.
 
-Enters: the number of rows, or arrays of them. Leaves: slices of at most `SPAN` rows, and sums over them.
+Enters: the number of rows, or arrays of them. Leaves: slices of at most `SPAN` rows, what is chosen or summed
+over them, and `Taken`, some rows of a column that are looked up where they are asked for.
 
 Why: numpy widens what it counts by and looks up with to 8 bytes an entry, so that one expression over 100
 million rows takes a gigabyte. In parts it takes some megabytes and stays in the processor's cache.
@@ -9,7 +10,8 @@ million rows takes a gigabyte. In parts it takes some megabytes and stays in the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,49 @@ def gathered(values: NDArray[T], index: NDArray[np.integer]) -> NDArray[T]:
     for part in spans(len(index)):
         out[part] = values[index[part]]
     return out
+
+
+@dataclass(frozen=True)
+class Taken(Generic[T]):
+    """`values[index]` that is looked up where it is asked for, and never held.
+
+    Attributes:
+        values: [m].
+        index: int [n], 0 to m - 1.
+    """
+
+    values: NDArray[T]
+    index: NDArray[np.integer]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, at: int | slice | NDArray[np.integer]) -> Any:
+        """One entry, or an array of some."""
+        return self.values[self.index[at]]
+
+    def searchsorted(self, wanted: Any) -> NDArray[np.integer]:
+        """The first entry not below each of those wanted, as of an array; values and index must ascend."""
+        row = np.asarray(self.values.searchsorted(wanted))
+        return self.index.searchsorted(row.astype(self.index.dtype))
+
+
+def rows_where(n: int, holds: Callable[[slice], NDArray[np.bool_]]) -> NDArray[np.signedinteger[Any]]:
+    """int [k], those of n rows for which something holds, ascending.
+
+    Args:
+        n: Rows.
+        holds: bool, of a part of the rows.
+    """
+    chosen = np.empty(n, dtype=bool)
+    for part in spans(n):
+        chosen[part] = holds(part)
+    rows, low = np.empty(np.count_nonzero(chosen), dtype=row_dtype(n)), 0
+    for part in spans(n):
+        own = np.flatnonzero(chosen[part])
+        rows[low : low + len(own)] = own + part.start
+        low += len(own)
+    return rows
 
 
 def tallied(

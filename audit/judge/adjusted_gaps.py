@@ -150,8 +150,7 @@ def _rows(table: ScoreTable, threshold: float, verdict: Verdict) -> _Rows:
     worst, best = (grouping.names.index(str(name)) for name in (verdict.worst_group, verdict.best_group))
     group = grouping.of_cell[table.cell]
     at = np.flatnonzero((table.fake == fake) & ((group == worst) | (group == best)))
-    if table.row is not None:  # a regression is summed in the order of the rows
-        at = at[np.argsort(table.row[at])]
+    at = at[np.argsort(table.rows()[at])]  # a regression is summed in the order of the rows
     wrong = (table.score[at] >= threshold) != fake
     unit = None if table.unit is None else table.unit[at]
     weight = None if table.weight is None else table.weight[at]

@@ -113,7 +113,7 @@ def _ranking(score: Floats, fake: NDArray[np.bool_]) -> dict[str, float]:
     if fake.all() or not fake.any():
         return {"auc": math.nan, "best_error": math.nan}
     order = np.argsort(score, kind="stable")
-    curve = error_curve(score[order], fake[order])
+    curve = error_curve(score[order], fake[order]).listed()
     return {
         "auc": auc_influence(score[order], fake[order])[0],
         "best_error": float(np.min(curve.fpr + curve.fnr) / 2),

@@ -29,14 +29,18 @@ from scipy.stats import t as student
 from audit.data.counts import Floats, Ints, Numbers
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
-from audit.data.spans import gathered, row_dtype, spans, tallied
+from audit.data.spans import Taken, row_dtype, spans, tallied
 from audit.data.unit_totals import LEAST_UNITS, alike_units, of_both, unit_squares
 from audit.inference.proportion_intervals import wilson
 from audit.metrics.auc import auc_influence, auc_interval
 from audit.metrics.error_curves import (
     DCF_PRIORS,
+    FAKE_PRIOR,
     WORKING_POINTS,
     ErrorCurve,
+    Labels,
+    ListedCurve,
+    Scores,
     average_precision,
     eer,
     eer_density_share,
@@ -45,7 +49,7 @@ from audit.metrics.error_curves import (
     fnr_at_fpr,
     fpr_at_fnr,
     histogram,
-    min_dcf,
+    min_dcfs,
 )
 from audit.schema.result import OVERALL
 
@@ -85,7 +89,7 @@ class CurveSummary:
 
     n_real: float
     n_fake: float
-    thin: ErrorCurve
+    thin: ListedCurve
     average_precision: float
     min_dcf: float
     min_dcf_at: dict[str, float]
@@ -98,13 +102,14 @@ class CurveSummary:
     @classmethod
     def of(cls, curve: ErrorCurve, n_points: int, axes: Axes | None) -> CurveSummary:
         """Read a curve; about n_points of it are kept."""
+        costs = min_dcfs(curve, [FAKE_PRIOR, *DCF_PRIORS.values()])
         return cls(
             n_real=curve.n_real,
             n_fake=curve.n_fake,
             thin=curve.thin(n_points),
             average_precision=average_precision(curve),
-            min_dcf=min_dcf(curve),
-            min_dcf_at={name: min_dcf(curve, prior) for name, prior in DCF_PRIORS.items()},
+            min_dcf=costs[0],
+            min_dcf_at=dict(zip(DCF_PRIORS, costs[1:], strict=True)),
             apcer_at_bpcer={name: fnr_at_fpr(curve, level) for name, level in WORKING_POINTS.items()},
             bpcer_at_apcer={name: fpr_at_fnr(curve, level) for name, level in WORKING_POINTS.items()},
             bins=None if axes is None else histogram(curve, axes.edges),
@@ -131,6 +136,45 @@ class ScoreMeasures:
 
 
 @dataclass(frozen=True)
+class GroupImages:
+    """The images of one group in ascending order of score, looked up in the table they stand in.
+
+    Attributes:
+        table: In ascending order of score.
+        rows: int [n], where they stand; None where they are all.
+    """
+
+    table: ScoreTable
+    rows: NDArray[np.integer] | None
+
+    def __len__(self) -> int:
+        return len(self.table) if self.rows is None else len(self.rows)
+
+    @property
+    def score(self) -> Scores:
+        """float64 [n], ascending."""
+        return self.table.score if self.rows is None else Taken(self.table.score, self.rows)
+
+    @property
+    def fake(self) -> Labels:
+        """bool [n]."""
+        return self.table.fake if self.rows is None else Taken(self.table.fake, self.rows)
+
+    @property
+    def weight(self) -> Floats | None:
+        """float64 [n]; None where all are equal."""
+        return None if self.table.weight is None else self.table.weight[self.at(slice(None))]
+
+    def at(self, part: slice) -> slice | NDArray[np.integer]:
+        """Where some of them stand in the table."""
+        return part if self.rows is None else self.rows[part]
+
+    def curve(self) -> ErrorCurve:
+        """Of these images."""
+        return error_curve(self.score, self.fake, self.weight)
+
+
+@dataclass(frozen=True)
 class SortedScores:
     """A score table in ascending order of score, sorted once for all groupings.
 
@@ -147,13 +191,13 @@ class SortedScores:
 
     def curve(self) -> ErrorCurve:
         """Of all images."""
-        return error_curve(self.table.score, self.table.fake, self.table.weight)
+        return GroupImages(self.table, None).curve()
 
-    def by_group(self, grouping: Grouping) -> Iterator[NDArray[np.integer]]:
-        """Rows of each group in ascending order of score; a group without images gives no rows."""
+    def by_group(self, grouping: Grouping) -> Iterator[GroupImages]:
+        """The images of each group; a group may have none."""
         cell, k = self.table.cell, len(grouping)
         if k == 1:
-            return iter([np.arange(len(cell), dtype=row_dtype(len(cell)))])
+            return iter([GroupImages(self.table, None)])
         kind = np.int16 if k < 2**15 else np.int32  # 16 bits are sorted in linear time
         of_cell: NDArray[np.integer] = grouping.of_cell.astype(kind)
         sizes = tallied(len(cell), k, lambda part: of_cell[cell[part]])
@@ -165,7 +209,7 @@ class SortedScores:
             place = np.repeat(next_row - (np.cumsum(n) - n), n) + np.arange(len(group))
             rows[place] = order + part.start
             next_row = next_row + n
-        return iter(np.split(rows, ends[:-1]))
+        return (GroupImages(self.table, own) for own in np.split(rows, ends[:-1]))
 
 
 def score_measures(
@@ -182,22 +226,18 @@ def score_measures(
     table = scores.table
     spread = _PairSpread(table, grouping) if table.unit is None else _UnitSpread(table, grouping)
     of_curves: list[tuple[CurveSummary, float, _EerPoint]] = []
-    for g, rows in enumerate(scores.by_group(grouping)):
-        everything = len(rows) == len(table)
-        score = table.score if everything else gathered(table.score, rows)
-        fake = table.fake if everything else gathered(table.fake, rows)
-        weight = None if table.weight is None else table.weight[rows]
-        curve = error_curve(score, fake, weight)
-        area = spread.add(g, rows, score, fake, curve, weight) if curve.two_sided else math.nan
+    for g, images in enumerate(scores.by_group(grouping)):
+        curve = images.curve()
+        area = spread.add(g, images, curve) if curve.two_sided else math.nan
         of_curves.append((CurveSummary.of(curve, _n_points(grouping), axes), area, _EerPoint.of(curve)))
         del curve
     points = [point for _, _, point in of_curves]
     variances, effective = spread.variance()
     shared = spread.eer_covariance(points)
-    sizes, images, worth = _sizes(table, grouping), _images(table, grouping), _worth(table, grouping)
+    sizes, counted, worth = _sizes(table, grouping), _images(table, grouping), _worth(table, grouping)
     if table.unit is not None:  # units too few to show how they vary: at worst all images of one are alike
         few = sizes.min(axis=1) < LEAST_UNITS
-        images, shared = np.where(few[:, None], sizes, images), np.where(few, 0.0, shared)
+        counted, shared = np.where(few[:, None], sizes, counted), np.where(few, 0.0, shared)
         variances = np.where(few, 0.0, variances)
     return [
         ScoreMeasures(
@@ -209,7 +249,7 @@ def score_measures(
             worth=(float(own[0]), float(own[1])),
         )
         for (summary, area, point), variance, n, covariance, size, image, own in zip(
-            of_curves, variances, effective, shared, sizes, images, worth, strict=True
+            of_curves, variances, effective, shared, sizes, counted, worth, strict=True
         )
     ]
 
@@ -263,24 +303,15 @@ class _PairSpread:
         self.auc = np.full(self.k, np.nan)
         self.own, self.fourth = np.zeros(self.k), np.zeros(self.k)
 
-    def add(
-        self,
-        g: int,
-        rows: NDArray[np.integer],
-        score: Floats,
-        fake: NDArray[np.bool_],
-        curve: ErrorCurve,
-        weight: Floats | None,
-    ) -> float:
+    def add(self, g: int, images: GroupImages, curve: ErrorCurve) -> float:
         """Rank the images of group g; returns its AUC."""
-        self.n[g] = curve.n_real, curve.n_fake
-        everything, total = len(rows) == len(self.table), 0
-        for part, rank in doubled_ranks(score, fake, curve):
-            self.rank[part if everything else rows[part]] = rank
-            total += int(rank[fake[part]].sum())
+        self.n[g], total = (curve.n_real, curve.n_fake), 0
+        for part, fake, rank in doubled_ranks(images.score, images.fake, curve):
+            self.rank[images.at(part)] = rank
+            total += int(rank[fake].sum())
         self.auc[g] = total / (2 * int(curve.n_real) * int(curve.n_fake))
-        for part, rank in doubled_ranks(score, fake, curve):
-            influence = self._influence(rank, fake[part].astype(np.int64), np.array(g))
+        for _, fake, rank in doubled_ranks(images.score, images.fake, curve):
+            influence = self._influence(rank, fake.astype(np.int64), np.array(g))
             square = influence**2
             self.own[g] += square.sum()
             self.fourth[g] += (square**2).sum()
@@ -336,7 +367,9 @@ class _PairSpread:
         return np.divide(both - excess, n, out=np.zeros(k), where=n > 0)
 
 
-def doubled_ranks(score: Floats, fake: NDArray[np.bool_], curve: ErrorCurve) -> Iterator[tuple[slice, Ints]]:
+def doubled_ranks(
+    score: Scores, fake: Labels, curve: ErrorCurve
+) -> Iterator[tuple[slice, NDArray[np.bool_], Ints]]:
     """Twice the number of images of the other class that score lower, ties half, part by part.
 
     Args:
@@ -345,7 +378,7 @@ def doubled_ranks(score: Floats, fake: NDArray[np.bool_], curve: ErrorCurve) -> 
         curve: Of these images, unweighted.
 
     Yields:
-        A slice of the images, and int64, their ranks.
+        A slice of the images, which of them are fakes, and int64, their ranks.
     """
     tied, point = len(curve) <= len(score), -1
     for part in spans(len(score)):
@@ -358,9 +391,11 @@ def doubled_ranks(score: Floats, fake: NDArray[np.bool_], curve: ErrorCurve) -> 
                 + np.r_[0, np.cumsum(own[1:] != own[:-1])]
             )
             point = int(at[-1])
-        missed = curve.fn[at].astype(np.int64) + curve.fn[at + 1]
-        flagged = curve.fp[at].astype(np.int64) + curve.fp[at + 1]
-        yield part, np.where(fake[part], 2 * int(curve.n_real) - flagged, missed)
+        (flagged, missed), (flagged_next, missed_next) = curve.errors(at), curve.errors(at + 1)
+        lower_fakes = missed.astype(np.int64) + missed_next
+        lower_reals = 2 * int(curve.n_real) - flagged.astype(np.int64) - flagged_next
+        is_fake = fake[part]
+        yield part, is_fake, np.where(is_fake, lower_reals, lower_fakes)
 
 
 class _UnitSpread:
@@ -370,17 +405,12 @@ class _UnitSpread:
         self.table, self.grouping = table, grouping
         self.influence = np.zeros(len(table))
 
-    def add(
-        self,
-        g: int,
-        rows: NDArray[np.integer],
-        score: Floats,
-        fake: NDArray[np.bool_],
-        curve: ErrorCurve,
-        weight: Floats | None,
-    ) -> float:
+    def add(self, g: int, images: GroupImages, curve: ErrorCurve) -> float:
         """The influence of the images of group g; returns its AUC."""
-        area, self.influence[rows] = auc_influence(score, fake, weight)
+        rows = images.at(slice(None))
+        area, self.influence[rows] = auc_influence(
+            self.table.score[rows], self.table.fake[rows], images.weight
+        )
         return area
 
     def variance(self) -> tuple[Floats, Floats]:

@@ -8,21 +8,24 @@ every grouping costs O(N), not a sort each. Equal scores become one point: a det
 the same score must not gain from the order they happen to be in.
 
 Why points are looked for and not computed: a curve has as many points as there are scores, all rates along it
-rise or fall, and a few dozen points are asked for. Halving finds each in 27 steps among 100 million.
+rise or fall, and a few dozen points are asked for. Halving finds each in 27 steps among 100 million; what is
+held for it is the number of fakes below each score, and the scores themselves, which the table has anyway.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from audit.data.counts import Floats, Ints, Numbers
-from audit.data.spans import gathered, row_dtype, spans
+from audit.data.spans import Taken, row_dtype, rows_where, spans
 from audit.inference.proportion_intervals import exact
 from audit.metrics.rates import divide
 
@@ -38,19 +41,94 @@ ROUNDING = 1e-12
 WORKING_POINTS = {"0.01": 0.01, "0.05": 0.05, "0.10": 0.10}
 """The error levels at which ISO/IEC 30107-3 asks for the other error rate."""
 
+Points = int | slice | NDArray[np.integer]
+"""Numbers of one or of some points of a curve, from 0."""
 
-@dataclass(frozen=True)
-class ErrorCurve:
+Scores = Floats | Taken[np.float64]
+"""float64 [n], ascending: an array, or the scores of some rows of one."""
+
+Labels = NDArray[np.bool_] | Taken[np.bool_]
+"""bool [n], True for fake, likewise."""
+
+
+class ErrorCurve(ABC):
     """Counts of errors at every distinct score t: fake if score >= t.
 
-    The last point is a threshold just above the highest score, where nothing is flagged.
+    m distinct scores are m + 1 points, in ascending order: the last is a threshold just above the highest
+    score, where nothing is flagged.
 
     Attributes:
-        thresholds: float64 [m + 1], ascending; m distinct scores.
-        fp: [m + 1], real images flagged: int, or float64 sums of weights where images carry them.
-        fn: [m + 1], fakes missed, likewise.
         n_real: Real images, or the sum of their weights.
         n_fake: Fakes, likewise.
+    """
+
+    n_real: float
+    n_fake: float
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def threshold(self, points: Points) -> Floats:
+        """Their thresholds, float64."""
+
+    @abstractmethod
+    def errors(self, points: Points) -> tuple[Numbers, Numbers]:
+        """(real images flagged, fakes missed) there: int; float64 sums of weights where images carry them."""
+
+    @abstractmethod
+    def at(self, thresholds: ArrayLike) -> tuple[Numbers, Numbers]:
+        """The same at any thresholds."""
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether there are images of both classes."""
+        return self.n_real > 0 and self.n_fake > 0
+
+    def rates(self, point: int) -> tuple[float, float]:
+        """(FPR, FNR) at one point; both classes must be there."""
+        flagged, missed = self.errors(point)
+        return float(flagged / self.n_real), float(missed / self.n_fake)
+
+    def first(self, holds: Callable[[float, float], bool]) -> int:
+        """The first point at which something holds of FPR and FNR that holds of all points after it.
+
+        The number of points where it holds of none.
+        """
+        return bisect_left(range(len(self)), True, key=lambda point: holds(*self.rates(point)))
+
+    def listed(self, points: NDArray[np.integer] | None = None) -> ListedCurve:
+        """Some of its points, or all of them, as arrays."""
+        chosen = np.arange(len(self)) if points is None else points
+        return ListedCurve(self.threshold(chosen), *self.errors(chosen), self.n_real, self.n_fake)
+
+    def thin(self, n_points: int) -> ListedCurve:
+        """At most about n_points of the points, each exact, dense where either error is small.
+
+        Points are kept where FPR or FNR passes a grid that is even on probit axes, the axes of a DET plot.
+        """
+        if len(self) <= n_points:
+            return self.listed()
+        grid = ndtr(np.linspace(-4, 4, max(n_points // 2 - 2, 2)))
+        last = len(self) - 1
+        chosen = [np.array([0, last])]
+        if self.n_fake:
+            levels = grid * self.n_fake
+            chosen.append(_first_that(lambda points, n: self.errors(points)[1] >= n, len(self), levels))
+        if self.n_real:
+            levels = grid * self.n_real
+            chosen.append(_first_that(lambda points, n: self.errors(points)[0] <= n, len(self), levels))
+        return self.listed(np.unique(np.minimum(np.concatenate(chosen), last)))
+
+
+@dataclass(frozen=True)
+class ListedCurve(ErrorCurve):
+    """A curve of which every point is held: a thin one, or one of images that carry weights.
+
+    Attributes:
+        thresholds: float64 [m + 1], ascending.
+        fp: [m + 1], real images flagged.
+        fn: [m + 1], fakes missed.
     """
 
     thresholds: Floats
@@ -69,101 +147,105 @@ class ErrorCurve:
         """float64 [m + 1], rising; NaN without fakes."""
         return divide(self.fn, self.n_fake)
 
-    @property
-    def two_sided(self) -> bool:
-        """Whether there are images of both classes."""
-        return self.n_real > 0 and self.n_fake > 0
-
     def __len__(self) -> int:
         return len(self.thresholds)
 
-    def rates(self, point: int) -> tuple[float, float]:
-        """(FPR, FNR) at one point; both classes must be there."""
-        return float(self.fp[point] / self.n_real), float(self.fn[point] / self.n_fake)
+    def threshold(self, points: Points) -> Floats:
+        """Of some points."""
+        return self.thresholds[points]
 
-    def first(self, holds: Callable[[float, float], bool]) -> int:
-        """The first point at which something holds of FPR and FNR that holds of all points after it.
-
-        The number of points where it holds of none.
-        """
-        return bisect_left(range(len(self)), True, key=lambda point: holds(*self.rates(point)))
+    def errors(self, points: Points) -> tuple[Numbers, Numbers]:
+        """(flagged, missed) at some points."""
+        return self.fp[points], self.fn[points]
 
     def at(self, thresholds: ArrayLike) -> tuple[Numbers, Numbers]:
-        """(fp, fn) at any thresholds."""
-        position = np.searchsorted(self.thresholds, np.asarray(thresholds, dtype=float), side="left")
-        position = np.minimum(position, len(self.thresholds) - 1)
-        return self.fp[position], self.fn[position]
-
-    def thin(self, n_points: int) -> ErrorCurve:
-        """At most about n_points of the points, each exact, dense where either error is small.
-
-        Points are kept where FPR or FNR passes a grid that is even on probit axes, the axes of a DET plot.
-        """
-        if len(self.thresholds) <= n_points:
-            return self
-        grid = ndtr(np.linspace(-4, 4, max(n_points // 2 - 2, 2)))
-        last = len(self.thresholds) - 1
-        chosen = [np.array([0, last])]
-        if self.n_fake:
-            chosen.append(
-                _first_that(lambda points, level: self.fn[points] >= level, len(self), grid * self.n_fake)
-            )
-        if self.n_real:
-            chosen.append(
-                _first_that(lambda points, level: self.fp[points] <= level, len(self), grid * self.n_real)
-            )
-        keep = np.unique(np.minimum(np.concatenate(chosen), last))
-        return ErrorCurve(self.thresholds[keep], self.fp[keep], self.fn[keep], self.n_real, self.n_fake)
+        """(flagged, missed) at any thresholds."""
+        point = np.searchsorted(self.thresholds, np.asarray(thresholds, dtype=float))
+        point = np.minimum(point, len(self) - 1)
+        return self.fp[point], self.fn[point]
 
 
-def error_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats | None = None) -> ErrorCurve:
+@dataclass(frozen=True)
+class CountedCurve(ErrorCurve):
+    """A curve of n images that count once each, looked up in their scores: four bytes an image, or eight.
+
+    Attributes:
+        score: float64 [n], ascending.
+        fakes_below: int [n + 1], fakes among the first images.
+        start: int [m + 1], images below each point; None where no two scores are equal, so that it is the
+            number of the point.
+    """
+
+    score: Scores
+    fakes_below: NDArray[np.integer]
+    start: NDArray[np.integer] | None
+    n_real: float
+    n_fake: float
+
+    @classmethod
+    def of(cls, score: Scores, fake: Labels) -> CountedCurve:
+        """Count; the arguments are those of `error_curve`."""
+        n, start = len(score), starts(score)
+        fakes_below = np.zeros(n + 1, dtype=row_dtype(n))
+        for part in spans(n):
+            below = fakes_below[part.start + 1 : part.stop + 1]
+            np.cumsum(fake[part], dtype=below.dtype, out=below)
+            below += fakes_below[part.start]
+        n_fake = int(fakes_below[-1])
+        return cls(score, fakes_below, start, n - n_fake, n_fake)
+
+    def __len__(self) -> int:
+        return len(self.fakes_below if self.start is None else self.start)
+
+    def _below(self, points: Points) -> Any:
+        """Images below some points."""
+        if self.start is not None:
+            return self.start[points]
+        return np.arange(points.start, points.stop) if isinstance(points, slice) else points
+
+    def threshold(self, points: Points) -> Floats:
+        """Of some points."""
+        place, last = np.asarray(self._below(points)), len(self.score) - 1
+        found = self.score[np.minimum(place, last)]
+        return np.where(place > last, np.nextafter(self.score[last], np.inf), found)
+
+    def errors(self, points: Points) -> tuple[Numbers, Numbers]:
+        """(flagged, missed) at some points."""
+        below = self._below(points)
+        missed = self.fakes_below[points if self.start is None else below]
+        return self.n_real - below + missed, missed
+
+    def at(self, thresholds: ArrayLike) -> tuple[Numbers, Numbers]:
+        """(flagged, missed) at any thresholds."""
+        below = self.score.searchsorted(np.asarray(thresholds, dtype=float))
+        missed = self.fakes_below[below]
+        return self.n_real - below + missed, missed
+
+
+def error_curve(score: Scores, fake: Labels, weight: Floats | None = None) -> ErrorCurve:
     """Count errors at every distinct score.
 
     Args:
-        score: float64 [n], ascending, finite, n >= 1.
+        score: float64 [n], ascending, finite, n >= 1; looked up in as long as the curve is used.
         fake: bool [n].
         weight: float64 [n], >= 0; None where each image counts once.
     """
-    if weight is not None:
-        return _weighted_curve(score, fake, weight)
-    n, kind = len(score), row_dtype(len(score))
-    fakes_below = np.zeros(n + 1, dtype=kind)
-    np.cumsum(fake, dtype=kind, out=fakes_below[1:])
-    n_fake = int(fakes_below[-1])
-    start = starts(score)
-    thresholds = _with_end(score, start)
-    missed = fakes_below if start is None else gathered(fakes_below, start)
-    del fakes_below
-    flagged = np.arange(n + 1, dtype=kind) if start is None else start
-    np.subtract(missed, flagged, out=flagged)
-    flagged += n - n_fake
-    return ErrorCurve(
-        thresholds=thresholds,
-        fp=flagged,
-        fn=missed,
-        n_real=n - n_fake,
-        n_fake=n_fake,
-    )
+    return CountedCurve.of(score, fake) if weight is None else _weighted_curve(score[:], fake[:], weight)
 
 
-def starts(score: Floats) -> NDArray[np.integer] | None:
+def starts(score: Scores) -> NDArray[np.signedinteger[Any]] | None:
     """int [m + 1], where each distinct score begins, and the end; None where all are distinct."""
-    new = np.ones(len(score) + 1, dtype=bool)
-    np.not_equal(score[1:], score[:-1], out=new[1:-1])
-    if new.all():
-        return None
-    found = [np.flatnonzero(new[part]) + part.start for part in spans(len(new))]
-    return np.concatenate(found, dtype=row_dtype(len(score)), casting="same_kind")
+    n = len(score)
 
+    def begins(part: slice) -> NDArray[np.bool_]:
+        """Whether each score differs from the one before, as the first and the end do."""
+        low, high = max(part.start, 1), min(part.stop, n)
+        around, differs = score[low - 1 : high], np.ones(part.stop - part.start, dtype=bool)
+        differs[low - part.start : high - part.start] = around[1:] != around[:-1]
+        return differs
 
-def _with_end(score: Floats, start: NDArray[np.integer] | None) -> Floats:
-    """The distinct scores, and a threshold just above the last."""
-    n = len(score) if start is None else len(start) - 1
-    ended = np.empty(n + 1)
-    for part in spans(n):
-        ended[part] = score[part] if start is None else score[start[part]]
-    ended[-1] = np.nextafter(score[-1], np.inf)
-    return ended
+    found = rows_where(n + 1, begins)
+    return None if len(found) == n + 1 else found
 
 
 def _first_that(
@@ -179,14 +261,14 @@ def _first_that(
     return low
 
 
-def _weighted_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats) -> ErrorCurve:
+def _weighted_curve(score: Floats, fake: NDArray[np.bool_], weight: Floats) -> ListedCurve:
     """The same with sums of weights; what is below every fake or above every real is exactly 0."""
     first = np.flatnonzero(np.r_[True, score[1:] != score[:-1]])
     missed = np.r_[0.0, np.add.reduceat(weight * fake, first).cumsum()]
     passed = np.r_[0.0, np.add.reduceat(weight * ~fake, first).cumsum()]
     flagged = passed[-1] - passed
     flagged[flagged < 1e-9 * max(passed[-1], 1e-300)] = 0.0
-    return ErrorCurve(
+    return ListedCurve(
         thresholds=np.r_[score[first], np.nextafter(score[-1], np.inf)],
         fp=flagged,
         fn=missed,
@@ -255,7 +337,7 @@ def eer_threshold(curve: ErrorCurve) -> float:
     """Where FPR and FNR are closest, the lower sum deciding a tie; NaN for one class."""
     if not curve.two_sided:
         return float("nan")
-    return float(curve.thresholds[_eer_position(curve)])
+    return float(curve.threshold(_eer_position(curve)))
 
 
 def _eer_position(curve: ErrorCurve) -> int:
@@ -319,11 +401,11 @@ def average_precision(curve: ErrorCurve) -> float:
         return float("nan")
     total = 0.0
     for part in spans(len(curve) - 1):
-        missed = curve.fn[part.start : part.stop + 1]
+        flagged, missed = curve.errors(slice(part.start, part.stop + 1))
         caught = curve.n_fake - missed[:-1]
         gained = np.diff(missed)
         some = gained > 0  # above the highest weight there is nothing to be precise about
-        total += float(np.sum(divide(caught, caught + curve.fp[part])[some] * gained[some]))
+        total += float(np.sum(divide(caught, caught + flagged[:-1])[some] * gained[some]))
     return total / curve.n_fake
 
 
@@ -333,18 +415,20 @@ def min_dcf(curve: ErrorCurve, fake_prior: float = FAKE_PRIOR) -> float:
     Cost at a threshold: prior * FNR + (1 - prior) * FPR, over min(prior, 1 - prior).
     Source: NIST Speaker Recognition Evaluation plans; prior: see FAKE_PRIOR.
     """
+    return min_dcfs(curve, [fake_prior])[0]
+
+
+def min_dcfs(curve: ErrorCurve, priors: Sequence[float]) -> list[float]:
+    """`min_dcf` at each of some priors."""
     if not curve.two_sided:
-        return float("nan")
-    least = min(
-        float(
-            (
-                fake_prior * (curve.fn[part] / curve.n_fake)
-                + (1 - fake_prior) * (curve.fp[part] / curve.n_real)
-            ).min()
-        )
-        for part in spans(len(curve))
-    )
-    return least / min(fake_prior, 1 - fake_prior)
+        return [float("nan")] * len(priors)
+    least = [np.inf] * len(priors)
+    for part in spans(len(curve)):
+        flagged, missed = curve.errors(part)
+        fpr, fnr = flagged / curve.n_real, missed / curve.n_fake
+        costs = [float((prior * fnr + (1 - prior) * fpr).min()) for prior in priors]
+        least = [min(pair) for pair in zip(least, costs, strict=True)]
+    return [cost / min(prior, 1 - prior) for cost, prior in zip(least, priors, strict=True)]
 
 
 def histogram(curve: ErrorCurve, edges: Floats) -> tuple[Numbers, Numbers]:

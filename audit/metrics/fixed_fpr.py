@@ -112,7 +112,7 @@ def _rates(curve: CurveSummary, number: int) -> tuple[Floats, float]:
 
 def _at(curve: ErrorCurve, level: float) -> float:
     """The lowest threshold whose FPR is at most `level`."""
-    return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= level + ROUNDING)])
+    return float(curve.threshold(curve.first(lambda fpr, fnr: fpr <= level + ROUNDING)))
 
 
 def thresholds_at(curve: ErrorCurve, level: float, worth: float, z: float) -> tuple[float, float]:
@@ -129,7 +129,7 @@ def thresholds_at(curve: ErrorCurve, level: float, worth: float, z: float) -> tu
     reach = z * math.sqrt(level * (1 - level) / worth)
     lowest = _at(curve, level + reach)
     below = curve.first(lambda fpr, fnr: fpr < level - reach - 1e-12)
-    return lowest, float(curve.thresholds[min(below, len(curve) - 1)])
+    return lowest, float(curve.threshold(min(below, len(curve) - 1)))
 
 
 def _record(

@@ -117,16 +117,17 @@ def pick_threshold(curve: ErrorCurve, rule: ThresholdRule) -> float:
         return eer_threshold(curve)
     if rule.kind == "fpr":
         most = _most(rule, curve.n_real)
-        return float(curve.thresholds[curve.first(lambda fpr, fnr: fpr <= most + ROUNDING)])
+        return float(curve.threshold(curve.first(lambda fpr, fnr: fpr <= most + ROUNDING)))
     if rule.kind == "fnr":
         most = _most(rule, curve.n_fake)
-        return float(curve.thresholds[curve.first(lambda fpr, fnr: fnr > most + ROUNDING) - 1])
+        return float(curve.threshold(curve.first(lambda fpr, fnr: fnr > most + ROUNDING) - 1))
     least, best = np.inf, 0
     for part in spans(len(curve)):
-        loss = np.round(curve.fp[part] / curve.n_real + curve.fn[part] / curve.n_fake, 12)
+        flagged, missed = curve.errors(part)
+        loss = np.round(flagged / curve.n_real + missed / curve.n_fake, 12)
         if loss.min() <= least:
             least, best = loss.min(), part.stop - 1 - int(np.argmin(loss[::-1]))
-    return float(curve.thresholds[best])
+    return float(curve.threshold(best))
 
 
 def _most(rule: ThresholdRule, n: float) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from audit.data.counts import Floats
 from audit.data.groups import Grouping
 from audit.metrics.curves_by_group import Axes, CurveSummary, ScoreMeasures
-from audit.metrics.error_curves import ErrorCurve
+from audit.metrics.error_curves import ErrorCurve, ListedCurve
 from audit.schema.result import Curve, Histogram, Sweep
 
 N_BINS = 40
@@ -43,12 +43,12 @@ def axes_for(curve: ErrorCurve, threshold: float, limits: Sequence[float] = ()) 
         threshold: The audit's own.
         limits: Further thresholds at which missed fakes are counted.
     """
-    low, high = float(curve.thresholds[0]), float(curve.thresholds[-2])
+    low, high = float(curve.threshold(0)), float(curve.threshold(len(curve) - 2))
     if low >= 0 and high <= 1:
         grid, low, high = np.linspace(0, 1, N_SWEEP + 1), 0.0, 1.0
     else:
-        position = np.linspace(0, len(curve.thresholds) - 1, N_SWEEP + 1).astype(int)
-        grid = curve.thresholds[position]
+        position = np.linspace(0, len(curve) - 1, N_SWEEP + 1).astype(int)
+        grid = curve.threshold(position)
     high = high if high > low else low + 1.0
     shrunk = 2.0 if math.isinf(high - low) else 1.0  # of scores as far apart as numbers can be
     edges = shrunk * np.linspace(low / shrunk, high / shrunk, N_BINS + 1)
@@ -68,7 +68,7 @@ def series_of(grouping: Grouping, measured: Sequence[ScoreMeasures], axes: Axes)
     )
 
 
-def _curve(attribute: str, group: str, curve: ErrorCurve, worth: tuple[float, float]) -> Curve:
+def _curve(attribute: str, group: str, curve: ListedCurve, worth: tuple[float, float]) -> Curve:
     return Curve(
         attribute=attribute,
         group=group,

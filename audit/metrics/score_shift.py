@@ -39,11 +39,11 @@ from audit.config import AuditConfig
 from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
-from audit.data.spans import SPAN, gathered, row_dtype, spans, tallied
+from audit.data.spans import SPAN, Taken, rows_where, spans, tallied
 from audit.data.unit_totals import LEAST_UNITS, alike_units, unit_squares
 from audit.metrics.auc import auc_interval
 from audit.metrics.curves_by_group import SortedScores
-from audit.metrics.error_curves import starts
+from audit.metrics.error_curves import Scores, starts
 from audit.schema.result import ScoreShift
 from audit.task import task_named
 
@@ -104,12 +104,8 @@ def score_shifts(
 
 def _rows(table: ScoreTable, grouping: Grouping, fake: bool) -> NDArray[np.integer]:
     """Rows of one class that have a label, in ascending order of score."""
-    parts = [
-        np.flatnonzero((table.fake[part] == fake) & grouping.known[grouping.of_cell[table.cell[part]]])
-        + part.start
-        for part in spans(len(table))
-    ]
-    return np.concatenate(parts, dtype=row_dtype(len(table)), casting="same_kind")
+    known = grouping.known[grouping.of_cell]
+    return rows_where(len(table), lambda part: (table.fake[part] == fake) & known[table.cell[part]])
 
 
 @dataclass(frozen=True)
@@ -159,7 +155,7 @@ def _counted(
     """Each group with a label, where each image stands for itself."""
     if len(rows) == 0:
         return
-    score, n = gathered(table.score, rows), len(rows)
+    score, n = Taken(table.score, rows), len(rows)
     ties = Ties.of(score)
     for g, own in _by_group(table, rows, grouping):
         others = n - len(own)
@@ -183,9 +179,11 @@ def _by_group(
     for part in spans(len(rows)):
         group[part] = grouping.of_cell[table.cell[rows[part]]]
     sizes = tallied(len(rows), len(grouping), lambda part: group[part])
-    for g in np.flatnonzero(sizes).tolist():
-        found = [np.flatnonzero(group[part] == g) + part.start for part in spans(len(rows))]
-        yield g, np.concatenate(found, dtype=row_dtype(len(rows)), casting="same_kind")
+
+    def rows_of(g: int) -> NDArray[np.integer]:
+        return rows_where(len(rows), lambda part: group[part] == g)
+
+    return ((g, rows_of(g)) for g in np.flatnonzero(sizes).tolist())
 
 
 def _nth_other(own: NDArray[np.integer], nth: int) -> int:
@@ -209,7 +207,7 @@ class Ties:
     last: NDArray[np.integer] | None = None
 
     @classmethod
-    def of(cls, score: Floats) -> Ties:
+    def of(cls, score: Scores) -> Ties:
         """Look for equal scores.
 
         Args:

@@ -181,7 +181,8 @@ def _areas(run: Run, grouping: Grouping) -> tuple[list[float], Floats]:
     """AUC of every group, and the influence of every image on its group's."""
     table, areas = run.scores.table, []
     influence = np.zeros(len(table))
-    for rows in run.scores.by_group(grouping):
+    for images in run.scores.by_group(grouping):
+        rows = images.at(slice(None))
         fake = table.fake[rows]
         area = math.nan
         if fake.any() and not fake.all():

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import KIND, TableColumns, kind_column, plain_columns, resolved, spelled, unaudited
@@ -36,7 +35,7 @@ from audit.data.sampling_units import (
     with_source_units,
 )
 from audit.data.score_file import ScoreFile, read_scores, read_trials
-from audit.data.score_table import ScoreTable, score_table
+from audit.data.score_table import ScoreTable, labels_of, score_table
 from audit.data.trials import Trials, as_trials
 from audit.data.unit_totals import IMAGES
 from audit.inference.attack_kinds import kind_rates
@@ -117,13 +116,11 @@ class AuditedScores:
     Attributes:
         result: The record.
         frame: The audited images, one a row; of a large file, one that reads a column when it is asked for.
-        fake: bool [N], True for fake.
         config: The options, in the table's own spelling.
     """
 
     result: record.AuditResult
     frame: TableColumns
-    fake: NDArray[np.bool_]
     config: AuditConfig
 
     def write(self, out_dir: str | Path, overwrite: bool = False) -> Path:
@@ -133,7 +130,9 @@ class AuditedScores:
             RunFolderError: If it holds another run, or is a file.
         """
         refuse_other_run(self.result, out_dir, overwrite)
-        write_scores(self.frame, self.config, self.fake, out_dir)
+        config = self.config
+        fake = labels_of(self.frame[config.columns.label], config.positive, config.read_as.get("real"))
+        write_scores(self.frame, config, fake, out_dir)
         write_result(self.result, out_dir, overwrite)
         return Path(out_dir)
 
@@ -172,6 +171,7 @@ def audit_table(
     config = with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
     independent = refuse_hidden_units(table, _unspoken(frame, table, config), config)
+    table = _settled(table, frame, config, extras)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
     left = unaudited(frame, config, known)
     return _audited(frame, table, config, extras, independent, left)
@@ -233,8 +233,15 @@ def audit_score_file(
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
     said = read.reading.sentence()
     extras = Extras(provenance, notes=[said] if said else [], left_out=read.left_out)
+    table = _settled(table, frame, config, extras)
     left = read.unaudited(table.cells.attributes)
     return _audited(frame, table, config, extras, independent, left)
+
+
+def _settled(table: ScoreTable, frame: TableColumns, config: AuditConfig, extras: Extras) -> ScoreTable:
+    """The table, without the rows its images came from where no column will be looked at beside it."""
+    beside = [*config.controls, *extras.controls, config.unit_column, spelled(KIND, frame.columns)]
+    return table if any(beside) else table.without_rows()
 
 
 def _audited(
@@ -254,7 +261,7 @@ def _audited(
         *([left] if left else []),
     ]
     extras = replace(extras, notes=notes)
-    return AuditedScores(_audit(frame, table, config, extras), frame, table.as_given(table.fake), config)
+    return AuditedScores(_audit(frame, table, config, extras), frame, config)
 
 
 def _audited_trial_file(
@@ -287,12 +294,10 @@ def _audited_trials(trials: Trials, extras: Extras) -> AuditedScores:
     extras = replace(extras, notes=notes, left_out={**dict(trials.left_out or {}), **extras.left_out})
 
     def across(audited: ScoreTable, threshold: float) -> list[record.CrossGroupRate]:
-        return cross_group_rates(
-            frame.iloc[audited.as_here(np.arange(len(frame)))], audited, threshold, trials.sides, config
-        )
+        return cross_group_rates(frame.iloc[audited.rows()], audited, threshold, trials.sides, config)
 
     result = _audit(frame, table, config, extras, across)
-    return AuditedScores(result, frame, table.as_given(table.fake), config)
+    return AuditedScores(result, frame, config)
 
 
 def versions() -> dict[str, str]:
@@ -453,7 +458,7 @@ def _rows_of(frame: TableColumns, table: ScoreTable, names: Sequence[str]) -> pd
     if not names:
         return pd.DataFrame()
     columns: pd.DataFrame = frame[list(names)]
-    return columns if table.row is None else columns.iloc[table.row]
+    return columns.iloc[table.rows()]
 
 
 def _units(cells: Counts, config: AuditConfig) -> record.UnitSummary | None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from audit.schema.result import OVERALL
 from audit.schema.stress import STRESS_FILE, StressPoint, StressResult, StressVerdict
 from audit.task import FAKE_FACE
-from audit.wording.numbers import NO_DATA, number, p_value, percent, point_interval, points
+from audit.wording.numbers import NO_DATA, p_value, point_interval, points
 from audit.wording.verdict_text import group_label, title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
@@ -30,8 +30,6 @@ WORDS = {
     "insufficient evidence": "Inconclusive",
 }
 RATES = {rate: FAKE_FACE.rate_name(rate).lower() for rate in ("fpr", "fnr")}
-LITTLE = 0.01
-"""Rise of the mean of both error rates that is not worth a word."""
 RANKING_LOST = 0.5
 """Share of the new errors that no threshold undoes, from which on the ranking is said to have broken."""
 
@@ -81,36 +79,6 @@ def label(record: StressResult, transformation: str) -> str:
     return next(kind.label for kind in record.kinds if kind.name == transformation)
 
 
-def hardest(record: StressResult, detector: str) -> str:
-    """What one detector stands worst, of all images together: a description, not a test."""
-    untouched, worst = None, None
-    for point in record.points:
-        if point.detector != detector or point.attribute != OVERALL:
-            continue
-        if point.severity == 0:
-            untouched = untouched or point
-        elif math.isfinite(point.fpr + point.fnr) and (worst is None or _error(point) > _error(worst)):
-            worst = point
-    if untouched is None or worst is None or math.isnan(_error(untouched)):
-        return ""
-    if _error(worst) - _error(untouched) <= LITTLE:
-        return f"Of all images together, nothing that was tried costs {detector} more than {points(LITTLE)}."
-    rates = " and ".join(
-        f"{name} {percent(getattr(worst, rate))} instead of {percent(getattr(untouched, rate))}"
-        for rate, name in (("fpr", "FPR"), ("fnr", "FNR"))
-    )
-    what = label(record, worst.transformation)
-    return (
-        f"Of all images together, {detector} stands “{what}” worst: at severity {worst.severity} {rates}, "
-        f"AUC {number(worst.auc)} instead of {number(untouched.auc)}."
-    )
-
-
-def _error(point: StressPoint) -> float:
-    """The mean of both error rates."""
-    return (point.fpr + point.fnr) / 2
-
-
 def overview_table(record: StressResult, detector: str) -> Table:
     """What every transformation does to all images together, at severities 3 and 5."""
     columns = [
@@ -140,7 +108,7 @@ def what_broke(before: StressPoint, after: StressPoint) -> str:
     new = (after.fpr + after.fnr - before.fpr - before.fnr) / 2
     if math.isnan(new):
         return NO_DATA  # one class alone: nothing can be ranked
-    if not new > LITTLE:
+    if not new > 0.01:
         return "little"
     lost = (after.best_error - before.best_error) / new
     return "ranking" if lost >= RANKING_LOST else "threshold" if lost < 0.2 else "threshold, and ranking"
@@ -197,11 +165,11 @@ def figures(
         key=lambda v: (v.verdict != "disparity", v.p_value, -v.difference),
     )
     shown = []
-    for place, v in enumerate(ranked[:most]):
+    for number, v in enumerate(ranked[:most]):
         caption = f"{label(record, v.transformation)}, by {title(v.attribute).lower()}: {RATES[v.rate]}"
         caption += f" ({v.detector})" if len(record.detectors) > 1 else ""
         figure = damage_curves(record, v.detector, v.transformation, v.attribute, v.rate)
-        shown.append(show(book, f"{stem}-{place}", figure, caption, f"{caption}. {sentence(record, v)}"))
+        shown.append(show(book, f"{stem}-{number}", figure, caption, f"{caption}. {sentence(record, v)}"))
     return shown
 
 
@@ -219,7 +187,6 @@ def write_stress_page(folder: str | Path) -> Path:
         "record": record,
         "names": names,
         "headline": headline(record),
-        "hardest": [text for name in names if (text := hardest(record, name))],
         "unequal": [(v, label(record, v.transformation), sentence(record, v)) for v in unequal],
         "n_within": sum(v.verdict == "within tolerance" for v in record.verdicts),
         "overviews": [overview_table(record, name) for name in names],

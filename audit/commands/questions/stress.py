@@ -106,7 +106,7 @@ def stress(
     from detectors.models.loading import load_detectors
     from detectors.models.sidecar import parse_options
     from pipelines.visible import visible
-    from reports.pages.stress_page import hardest, headline, write_stress_page
+    from reports.pages.stress_page import headline, write_stress_page
 
     require_folder(out)
     cluster = cluster_from(context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker)
@@ -134,5 +134,4 @@ def stress(
         for reason, n in one.n_left_out.items():
             console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
     if not quiet:
-        told = [headline(result), *(hardest(result, one.name) for one in result.detectors)]
-        show("\n".join([*filter(None, told), f"page: {page}"]))
+        show(f"{headline(result)}\npage: {page}")

@@ -77,6 +77,16 @@ def test_every_form_of_table_is_the_same_record_and_the_same_scores(simulate, bo
         )
 
 
+def test_pairs_are_read_once_and_looked_at_twice(simulate, both_ways, monkeypatch):
+    read, plain = [], file_columns.FileColumns._read
+    monkeypatch.setattr(
+        file_columns.FileColumns, "_read", lambda self, name: read.append(name) or plain(self, name)
+    )
+    _, large = both_ways(table(simulate), AuditConfig(**QUICK))
+    assert read.count("pair_id") == read.count("image_id") == 1
+    assert not large.frame._kept
+
+
 @pytest.mark.parametrize(
     ("row", "values", "error", "message"),
     [

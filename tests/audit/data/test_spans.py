@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audit.data import spans as module
-from audit.data.spans import gathered, row_dtype, spans, tallied
+from audit.data.spans import Taken, gathered, row_dtype, rows_where, spans, tallied
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 20])
@@ -19,6 +19,21 @@ def test_in_parts_as_in_one(n, monkeypatch):
     found = tallied(n, 5, lambda part: code[part], lambda part: weight[part])
     np.testing.assert_allclose(found, np.bincount(code, weight, 5))
     assert (gathered(values, code.astype(np.int16)) == values[code]).all()
+    rows = rows_where(n, lambda part: code[part] < 2)
+    assert rows.tolist() == np.flatnonzero(code < 2).tolist() and rows.dtype == np.int32
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_what_is_looked_up_is_what_would_be_held(kind):
+    rng = np.random.default_rng(0)
+    values = np.sort(rng.integers(0, 30, 60)).astype(float)
+    index = np.sort(rng.choice(60, 25, replace=False)).astype(kind)
+    held, looked_up = values[index], Taken(values, index)
+    assert len(looked_up) == 25 and looked_up[3] == held[3]
+    for some in (slice(4, 9), slice(None), np.array([7, 0, 7])):
+        assert (looked_up[some] == held[some]).all()
+    for wanted in (-1.0, 12.0, 12.5, 31.0, np.array([3.0, 29.0, 29.5])):
+        assert np.array_equal(looked_up.searchsorted(wanted), held.searchsorted(wanted))
 
 
 def test_rows_are_numbered_in_four_bytes_as_long_as_twice_their_number_fits():

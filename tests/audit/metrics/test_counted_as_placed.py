@@ -41,7 +41,7 @@ def test_ranks_are_the_images_of_the_other_class_below(rows):
     curve = error_curve(score, fake)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "SPAN", 7)
-        found = np.concatenate([rank for _, rank in doubled_ranks(score, fake, curve)])
+        found = np.concatenate([rank for _, _, rank in doubled_ranks(score, fake, curve)])
     others = [score[fake != one] for one in fake]
     wanted = [
         2 * (other < own).sum() + (other == own).sum() for own, other in zip(score, others, strict=True)
@@ -91,3 +91,17 @@ def test_sorting_by_score_keeps_pairs_and_says_where_each_row_was(simulate):
     assert (names[table.row[table.real_row]] == names[table.row[table.fake_row]]).all()
     assert (table.as_given(table.fake) == frame["label"].to_numpy(dtype=bool)).all()
     assert (table.as_here(frame["label"].to_numpy()) == table.fake).all()
+
+
+def test_rows_that_were_let_go_are_not_mistaken_for_those_of_the_table(simulate):
+    frame = simulate(30).sample(frac=1, random_state=2).reset_index(drop=True)
+    given = score_table(frame, AuditConfig())
+    table = given.by_score().without_rows()
+    assert (given.rows() == np.arange(len(frame))).all()
+    assert table.by_score() is table
+    half = table.take(np.isin(np.arange(len(table)), [table.real_row[:10], table.fake_row[:10]]))
+    for one in (table, half):
+        assert (np.diff(one.score) >= 0).all()
+        for look in (one.rows, lambda one=one: one.as_here(one.fake), lambda one=one: one.as_given(one.fake)):
+            with pytest.raises(AssertionError, match="the rows were let go"):
+                look()

@@ -14,6 +14,7 @@ from scipy.stats import beta
 from sklearn import metrics as sk
 
 from audit.config import parse_rule
+from audit.data import spans
 from audit.metrics import error_curves as curves
 from audit.metrics.operating_point import pick_threshold
 
@@ -39,10 +40,39 @@ def test_counts_at_any_threshold(rows):
         assert fn == ((score < threshold) & fake).sum()
 
 
+@given(SCORES, st.integers(1, 9))
+def test_every_point_is_counted_however_the_scores_are_looked_up(rows, span):
+    """All images, and every second one of a longer table, in parts of any length."""
+    rows = sorted(rows)
+    score, fake = np.array([s for s, _ in rows], float), np.array([f for _, f in rows])
+    twice, places = np.repeat(score, 2), np.arange(0, 2 * len(score), 2)
+    thresholds = [*sorted(set(score)), np.nextafter(score[-1], np.inf)]
+    wanted = {
+        "thresholds": thresholds,
+        "fp": [int(((score >= t) & ~fake).sum()) for t in thresholds],
+        "fn": [int(((score < t) & fake).sum()) for t in thresholds],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spans, "SPAN", span)
+        for found in (
+            curves.error_curve(score, fake),
+            curves.error_curve(spans.Taken(twice, places), spans.Taken(np.repeat(fake, 2), places)),
+            curves.error_curve(score, fake, np.ones(len(score))),
+        ):
+            listed = found.listed()
+            assert {name: getattr(listed, name).tolist() for name in wanted} == wanted
+            assert (found.n_real, found.n_fake) == ((~fake).sum(), fake.sum())
+            for some in (slice(1, 3), np.array([0, len(thresholds) - 1]), 0):
+                assert np.array_equal(found.threshold(some), listed.thresholds[some])
+                assert np.array_equal(found.errors(some), [listed.fp[some], listed.fn[some]])
+            beside = np.array([-9.0, *score, *(score + 0.5), np.inf])
+            assert np.array_equal(found.at(beside), listed.at(beside))
+
+
 @given(SCORES.filter(two_classes))
 def test_roc_is_scikit_learns(rows):
     score, fake = zip(*rows, strict=True)
-    curve = curve_of(score, fake)
+    curve = curve_of(score, fake).listed()
     fpr, tpr, thresholds = sk.roc_curve(fake, score, drop_intermediate=False)
     np.testing.assert_allclose(curve.fpr[::-1], fpr)
     np.testing.assert_allclose(1 - curve.fnr[::-1], tpr)
@@ -52,7 +82,7 @@ def test_roc_is_scikit_learns(rows):
 def test_weights_of_a_tenth_reach_a_level_that_they_reach_in_truth():
     score, fake = np.r_[np.arange(12) / 12, 2.0], np.arange(13) == 12
     curve = curves.error_curve(score, fake, np.r_[np.full(12, 0.1), 1.0])
-    assert curve.fp[11] / curve.n_real > 1 / 12  # one of twelve, and a rounding
+    assert curve.errors(11)[0] / curve.n_real > 1 / 12  # one of twelve, and a rounding
     assert pick_threshold(curve, parse_rule(f"fpr={1 / 12!r}")) == 11 / 12
 
 
@@ -77,8 +107,8 @@ def test_eer_is_where_the_interpolated_roc_crosses(rows):
     curve = curve_of(score, fake)
     ours = curves.eer(curve)
     assert 0 <= ours <= 1
-    along = np.linspace(0, 1, len(curve.fpr))
-    fpr, fnr = interp1d(along, curve.fpr), interp1d(along, curve.fnr)
+    along, points = np.linspace(0, 1, len(curve)), curve.listed()
+    fpr, fnr = interp1d(along, points.fpr), interp1d(along, points.fnr)
     crossing = brentq(lambda t: fpr(t) - fnr(t), 0, 1)
     assert ours == pytest.approx(float(fpr(crossing)), abs=1e-9)
 
@@ -94,7 +124,7 @@ def test_swapping_classes_and_signs_swaps_the_errors(rows):
     score, fake = map(np.array, zip(*rows, strict=True))
     one, other = curve_of(score, fake), curve_of(-score, ~fake)
     assert curves.eer(one) == pytest.approx(curves.eer(other))
-    assert sorted(one.fpr) == pytest.approx(sorted(other.fnr))
+    assert sorted(one.listed().fpr) == pytest.approx(sorted(other.listed().fnr))
 
 
 def test_working_points_by_hand():
@@ -119,7 +149,7 @@ def test_one_class_is_undefined():
     for function in (curves.eer, curves.eer_threshold, curves.min_dcf, curves.average_precision):
         assert math.isnan(function(curve))
     assert math.isnan(curves.fnr_at_fpr(curve, 0.1)) and math.isnan(curves.fpr_at_fnr(curve, 0.1))
-    assert np.isnan(curve.fnr).all() and curve.fpr[0] == 1
+    assert np.isnan(curve.listed().fnr).all() and curve.listed().fpr[0] == 1
 
 
 @pytest.mark.parametrize("n_points", [60, 200])

@@ -18,6 +18,7 @@ from audit.config import AuditConfig, Columns
 from audit.errors import ConfigError, ExpectedError, RunFolderError
 from audit.metrics.disparity import MEASURES
 from audit.metrics.one_vs_rest import REST_MEASURES
+from audit.runs import score_audit
 from audit.runs.run_folder import write_circumstances
 from audit.runs.score_audit import Extras, audit_file, audit_scores, write_result
 from audit.schema.result import AuditResult
@@ -277,3 +278,30 @@ def test_every_expected_error_is_one_line(twelve_pairs):
         with pytest.raises(ExpectedError, match=r"[a-z]") as caught:
             audit_scores(twelve_pairs.assign(**bad), FAST)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "options", "kept"),
+    [
+        ("camera", {}, False),
+        ("kind", {}, True),
+        ("quality", {"controls": ("quality",)}, True),
+        ("person", {"unit_column": "person"}, True),
+    ],
+)
+def test_rows_are_held_only_where_a_column_is_looked_at_beside_the_scores(
+    frame, monkeypatch, column, options, kept
+):
+    n, held = len(frame), []
+    columns = {
+        "camera": np.arange(n) % 2,
+        "kind": np.where(frame["label"], "a", "real"),
+        "quality": np.arange(n) / 7.5,
+        "person": frame["pair_id"],
+    }
+    whole = score_audit.operating_point
+    monkeypatch.setattr(
+        score_audit, "operating_point", lambda table, *rest: held.append(table.row) or whole(table, *rest)
+    )
+    audit_scores(frame.assign(**{column: columns[column]}), replace(FAST, **options))
+    assert [row is not None for row in held] == [kept]

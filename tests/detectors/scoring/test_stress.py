@@ -23,7 +23,7 @@ from detectors.scoring.options import Options
 from detectors.scoring.stress_scores import stress_scores
 from detectors.scoring.variant_scores import NO_SCORE, NO_VERSION
 from reports.errors import RecordFormatError, RunNotFound
-from reports.pages.stress_page import hardest, load_stress, write_stress_page
+from reports.pages.stress_page import write_stress_page
 
 NAMES = ["jpeg", "occlusion"]
 QUIET = Options(progress=False)
@@ -167,27 +167,6 @@ def test_settings_of_a_foreign_detector_are_those_of_audit_run(pairs_dir, tmp_pa
               "--out", str(tmp_path / "out"), "--quiet"])  # fmt: skip
     points = json.loads((tmp_path / "out" / "stress.json").read_text())["points"]
     assert {p["fpr"] for p in points if p["attribute"] == "overall"} == {fpr}
-
-
-def test_what_a_detector_stands_worst_is_said_of_all_images(folder):
-    record = load_stress(folder)
-    (name,) = [one.name for one in record.detectors]
-    points = [p for p in record.points if p.attribute == "overall"]
-    worst = max((p for p in points if p.severity), key=lambda p: p.fpr + p.fnr)
-    untouched = next(p for p in points if not p.severity)
-    told = hardest(record, name)
-    if worst.fpr + worst.fnr - untouched.fpr - untouched.fnr > 0.02:
-        assert f"at severity {worst.severity} FPR " in told and f"AUC {worst.auc:.3f} instead of" in told
-    alike = [p.model_copy(update={"fpr": 0.1, "fnr": 0.2}) for p in record.points]
-    told = hardest(record.model_copy(update={"points": alike}), name)
-    assert told == f"Of all images together, nothing that was tried costs {name} more than 1 point."
-    hit = [p.model_copy(update={"fpr": 1.0, "fnr": 0.0, "auc": 0.5}) if (p.severity, p.transformation) ==
-           (4, "noise") else p for p in alike]  # fmt: skip
-    told = hardest(record.model_copy(update={"points": hit}), name)
-    assert told.startswith(
-        f"Of all images together, {name} stands “Sensor noise” worst: at severity 4 FPR 100% "
-    )
-    assert "instead of 10.0% and FNR 0% instead of 20.0%, AUC 0.500 instead of" in told
 
 
 def test_settings_cannot_mean_several_detectors(checkpoint, pairs_dir, tmp_path, capsys):
