@@ -173,7 +173,7 @@ def gap_dots(record: Comparison, rate: str) -> go.Figure:
     """The gap of every detector, one row an attribute, one mark a detector."""
     found: dict[str, dict[str, float]] = {}
     for change in record.gaps:
-        if change.rate == rate:
+        if change.rate == rate and math.isfinite(change.gap_first + change.gap_second):
             row = found.setdefault(change.attribute, {})
             row |= {change.first: change.gap_first, change.second: change.gap_second}
     names = list(found)[::-1]
@@ -242,6 +242,8 @@ def _figures(book: Figures, record: Comparison, curves: list[Curve]) -> tuple[li
     task = record.words
     gaps = []
     for rate in RATES:
+        if not any(d.rate == rate and math.isfinite(d.difference) for d in record.gaps):
+            continue  # an empty picture says nothing; the answers above say why
         what = task.rate_name(rate)
         caption = f"{what}: gap between groups, by {task.system}"
         gaps.append(

@@ -16,6 +16,7 @@ from reports.pages.comparison_page import (
     auc_table,
     errors_table,
     gap_differences,
+    gap_dots,
     gaps_table,
     runs_table,
     write_comparison_page,
@@ -123,6 +124,19 @@ def test_differences_stand_on_an_axis_of_signed_points(record):
     assert axis.range[0] < 0 < axis.range[1] and "0" in axis.ticktext
     for value, text in zip(axis.tickvals, axis.ticktext, strict=True):
         assert text == ("+" if value > 0 else "−" if value < 0 else "") + f"{abs(100 * value):.4g}"
+
+
+def test_gaps_that_nobody_could_compare_are_no_empty_pictures(folder, record, tmp_path):
+    nothing = {"difference": float("nan"), "gap_first": float("nan"), "gap_second": float("nan"),
+               "interval": None, "reason": "fewer than two groups of at least 30 images"}  # fmt: skip
+    gaps = [d.model_copy(update=nothing) for d in record.gaps]
+    write_record(record.model_copy(update={"gaps": gaps}), tmp_path)
+    page = write_comparison_page(tmp_path).read_text(encoding="utf-8")
+    assert "No gap can be compared on these images." in page
+    assert '"gaps-fpr"' not in page and '"roc-all"' in page
+    one = [d if d.attribute == "race" else g for d, g in zip(record.gaps, gaps, strict=True)]
+    shown = gap_dots(record.model_copy(update={"gaps": one}), "fpr").layout.yaxis.ticktext
+    assert [text.strip() for text in shown] == ["Race"]
 
 
 def test_three_detectors_fit(folder):
