@@ -189,10 +189,6 @@ class Task:
         """A threshold rule of the record with the task's names: "fpr=0.01"."""
         return rule.replace("fpr", self.fpr.lower()).replace("fnr", self.fnr.lower())
 
-    def of_label(self, label: str) -> str:
-        """The class behind the record's word "real" or "fake", several: "real" -> "real images"."""
-        return self.negatives if label == "real" else self.positives
-
 
 FAKE_FACE = Task(
     name="fake-face",

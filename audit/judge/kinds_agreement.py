@@ -7,14 +7,19 @@ Only missed fakes are asked about: the real halves are shared, so wrongful flags
 How: for each group the shares missed of every kind form a vector, with the covariance of its photos (the
 fakes of one photo depend on each other). Two tests of it: do the differences between kinds vary with the
 group (the interaction: the gap's size or direction depends on the kind), and do the means over kinds vary
-with the group (the gap of the people)? Both are Cochran's Q for vectors, chi-squared; variances use one added
-miss and one added hit, so that a group without a miss does not count as known exactly. All p-values of a run
-are one Holm family.
+with the group (the gap of the people)? Both are Cochran's Q for vectors, against Johansen's F, as covariances
+of 30 photos are themselves uncertain; variances use one added miss and one added hit, so that a group without
+a miss does not count as known exactly. All p-values of a run are one Holm family.
+
+Measured on 1,000 runs of two kinds that equal groups miss at 10 and 20 %: something was said of 5.2 % with
+seven groups of 1,500 photos, of 6.9 % with 10,000 and six of 30 (against chi-squared 10.0 %), of 6.0 % with
+2,000 and 15 of 30 (8.8 %).
 
 Why "follows the people" asks for three things: a proven mean gap, the same direction in every kind, and no
 proven interaction. The last is absence of proof; the words say so.
 
-Sources: Cochran 1954, Biometrics 10:101-129, here for vectors by generalised least squares; Liang & Zeger
+Sources: Cochran 1954, Biometrics 10:101-129, here for vectors by generalised least squares; Johansen 1980,
+Biometrika 67:85-92 (its distribution where covariances are estimated, after Welch and James); Liang & Zeger
 1986, Biometrika 73:13-22 (photos as clusters).
 """
 
@@ -26,10 +31,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.stats import f
 
 from audit.config import AuditConfig
-from audit.data.counts import Floats
+from audit.data.counts import Floats, Ints
+from audit.data.unit_totals import LEAST_UNITS, alike_units, unit_codes
 from audit.inference.equality_test import holm
 from audit.inference.proportion_intervals import newcombe, z_value
 from audit.schema.result import MISSING, KindAgreement, KindGap
@@ -41,12 +47,13 @@ OPEN = "insufficient evidence"
 
 @dataclass(frozen=True)
 class _Group:
-    """Shares missed of one group: mean [K], covariance [K,K], fakes n [K]."""
+    """Shares missed of one group: mean [K], covariance [K,K], fakes n [K], units that are independent."""
 
     name: str
     mean: Floats
     covariance: Floats
     n: Floats
+    units: float
 
 
 def kinds_agreement(
@@ -55,7 +62,8 @@ def kinds_agreement(
     """Judge for every attribute whether the gap in missed fakes agrees across kinds.
 
     Args:
-        fakes: columns pair_id, kind, missed (bool) and the attributes; one row a fake.
+        fakes: columns pair_id, kind, missed (bool) and the attributes; one row a fake. Also "unit", where
+            photos share something that is independent, such as a person.
         attributes: single attributes to ask about.
         config: confidence and min_n: groups with fewer fakes of a kind are left out, and named.
 
@@ -85,30 +93,42 @@ def _groups(
         table = rows.pivot(index="pair_id", columns="kind", values="missed").reindex(columns=list(kinds))
         outcome = table.to_numpy(dtype=np.float64, na_value=np.nan)
         n = (~np.isnan(outcome)).sum(0)
-        if str(name) == MISSING or n.min() < min_n:
+        unit = np.arange(len(table))
+        if "unit" in rows:
+            unit = unit_codes(rows.drop_duplicates("pair_id").set_index("pair_id")["unit"].loc[table.index])
+        units = float(alike_units(unit, np.zeros(len(unit), dtype=np.int64), 1, None)[0])
+        if str(name) == MISSING or n.min() < min_n or units < min(min_n, LEAST_UNITS) - 1e-9:
             left_out.append(str(name))
         else:
-            groups.append(_Group(str(name), np.nanmean(outcome, 0), _covariance(outcome), n.astype(float)))
+            mean, covariance = np.nanmean(outcome, 0), _covariance(outcome, unit)
+            groups.append(_Group(str(name), mean, covariance, n.astype(float), units))
     return groups, left_out
 
 
-def _covariance(outcome: Floats) -> Floats:
-    """Covariance [K,K] of the shares missed, photos as clusters.
+def _covariance(outcome: Floats, unit: Ints | None = None) -> Floats:
+    """Covariance [K,K] of the shares missed, photos (or the units that they share) as clusters.
 
     Args:
         outcome: [N,K], 1 missed, 0 not, NaN where a photo has no fake of a kind.
+        unit: int64 [N], the unit of each photo; None where each is one.
     """
     there = ~np.isnan(outcome)
     n = there.sum(0)
     p = np.nanmean(outcome, 0)
     centred = np.where(there, outcome - p, 0.0)
+    if unit is not None:
+        _, row = np.unique(unit, return_inverse=True)
+        centred = np.stack([np.bincount(row.reshape(-1), weights=one) for one in centred.T], axis=1)
     both = centred.T @ centred
     spread = np.sqrt(np.diag(both))
     with np.errstate(divide="ignore", invalid="ignore"):
         correlation = np.nan_to_num(both / np.outer(spread, spread))
     np.fill_diagonal(correlation, 1.0)
     added = (p * n + 1) / (n + 2)
-    error = np.sqrt(added * (1 - added) / n)
+    variance = added * (1 - added) / n
+    if len(centred) < len(outcome):  # never less than photos that stand for themselves would vary
+        variance = np.maximum(variance, np.diag(both) / n**2 * len(centred) / max(len(centred) - 1, 1))
+    error = np.sqrt(variance)
     return np.asarray(correlation * np.outer(error, error))
 
 
@@ -118,7 +138,7 @@ def _interaction(groups: Sequence[_Group]) -> float:
         return math.nan
     k = len(groups[0].mean)
     contrast = np.hstack([-np.ones((k - 1, 1)), np.eye(k - 1)])
-    return _homogeneity([(contrast @ g.mean, contrast @ g.covariance @ contrast.T) for g in groups])
+    return _homogeneity([(contrast @ g.mean, contrast @ g.covariance @ contrast.T, g.units) for g in groups])
 
 
 def _people(groups: Sequence[_Group]) -> float:
@@ -127,20 +147,27 @@ def _people(groups: Sequence[_Group]) -> float:
         return math.nan
     k = len(groups[0].mean)
     each = np.full((1, k), 1 / k)
-    return _homogeneity([(each @ g.mean, each @ g.covariance @ each.T) for g in groups])
+    return _homogeneity([(each @ g.mean, each @ g.covariance @ each.T, g.units) for g in groups])
 
 
-def _homogeneity(parts: Sequence[tuple[Floats, Floats]]) -> float:
-    """p-value of Cochran's Q for vectors: estimates [m] with covariances [m,m] share one value.
+def _homogeneity(parts: Sequence[tuple[Floats, Floats, float]]) -> float:
+    """p-value of Cochran's Q for vectors: estimates [m] with covariances [m,m] from n units share one value.
 
-    >>> same = [(np.array([0.1]), np.array([[0.01]]))] * 3
+    >>> same = [(np.array([0.1]), np.array([[0.01]]), 50.0)] * 3
     >>> round(_homogeneity(same), 3)
     1.0
     """
-    weights = [np.linalg.pinv(covariance) for _, covariance in parts]
-    common = np.linalg.pinv(sum(weights)) @ sum(w @ e for w, (e, _) in zip(weights, parts, strict=True))
-    q = sum(float((e - common) @ w @ (e - common)) for w, (e, _) in zip(weights, parts, strict=True))
-    return float(chi2.sf(q, (len(parts) - 1) * len(parts[0][0])))
+    weights = [np.linalg.pinv(covariance) for _, covariance, _ in parts]
+    spread = np.linalg.pinv(sum(weights))
+    common = spread @ sum(w @ e for w, (e, _, _) in zip(weights, parts, strict=True))
+    q = sum(float((e - common) @ w @ (e - common)) for w, (e, _, _) in zip(weights, parts, strict=True))
+    freedom = (len(parts) - 1) * len(common)
+    unsure = 0.0
+    for w, (_, _, n) in zip(weights, parts, strict=True):
+        rest = np.eye(len(common)) - spread @ w
+        unsure += float(np.trace(rest @ rest) + np.trace(rest) ** 2) / (n - 1) / 2
+    scale = freedom + 2 * unsure - 6 * unsure / (freedom + 2)
+    return float(f.sf(q / scale, freedom, freedom * (freedom + 2) / (3 * unsure)))
 
 
 IT_IS_OPEN = "it is open whether a gap in missed fakes follows the people or the kind of fake"
@@ -194,7 +221,8 @@ def _gap(
 ) -> KindGap:
     """One kind's gap between the two groups that differ most on the mean over kinds."""
     z = z_value(config.confidence)
-    limits = newcombe(high.mean[i], high.n[i], low.mean[i], low.n[i], z)
+    ends = [(g.mean[i], _worth(g, i)) for g in (high, low)]
+    limits = newcombe(*ends[0], *ends[1], z)
     worst = max(groups, key=lambda g: float(g.mean[i]))
     return KindGap(
         kind=kind,
@@ -204,6 +232,12 @@ def _gap(
         worst_group=worst.name,
         worst_fnr=float(worst.mean[i]),
     )
+
+
+def _worth(group: _Group, i: int) -> float:
+    """Independent fakes of a kind that a group's share of them is worth."""
+    n, added = group.n[i], (group.mean[i] * group.n[i] + 1) / (group.n[i] + 2)
+    return float(min(n, added * (1 - added) / group.covariance[i, i]))
 
 
 def _sentence(

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from audit.config import AuditConfig, Columns, parse_rule
@@ -25,6 +26,7 @@ from audit.data.columns import find_attributes, resolved
 from audit.data.groups import cells_of
 from audit.data.sampling_units import refuse_hidden_units, with_source_units
 from audit.data.score_table import score_table
+from audit.data.unit_totals import unit_codes
 from audit.errors import ConfigError, MissingColumnError
 from audit.inference.attack_kinds import kind_rates
 from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
@@ -168,15 +170,32 @@ def _of_kind(scored: Scored, kind: str) -> dict[str, Any]:
     return {**scored.data, "provenance": {**provenance, "generators": makers}}
 
 
-def _agreement(usable: pd.DataFrame, result: AuditResult, config: AuditConfig) -> AuditResult:
-    """The record, with whether its gaps agree across the kinds of fake that were scored."""
+def _agreement(
+    usable: pd.DataFrame, result: AuditResult, config: AuditConfig, judged: pd.DataFrame
+) -> AuditResult:
+    """The record, with whether its gaps agree across the kinds of fake that were scored.
+
+    Args:
+        usable: All images that were scored.
+        result: The audit of one fake a photo.
+        config: Options in the data set's own spelling.
+        judged: The images of that audit, with the columns of the manifest: of units and weights too.
+    """
     fakes = usable[usable["label"] == 1]
     fakes = fakes.assign(missed=fakes["score"] < result.config.threshold)
+    of_photo = judged.drop_duplicates("pair_id").set_index("pair_id", drop=False)
+    unit = weight = None
+    if config.unit_column:
+        own = fakes["pair_id"].map(of_photo[config.unit_column])
+        fakes = fakes.assign(unit=own.where(own.notna(), fakes["pair_id"]))
+        unit = unit_codes(fakes["unit"])
+    if config.weight_column:
+        weight = fakes["pair_id"].map(of_photo[config.weight_column]).fillna(0.0).to_numpy(dtype=np.float64)
     single = [name for name in result.config.attributes if name in fakes]
     found = kinds_agreement(fakes, single, config)
     notes = [*(each.sentence for each in found), *result.notes]
     cells, cell = cells_of(fakes, single, config.bins)
-    rates, worst = kind_rates(fakes["kind"], fakes["missed"].to_numpy(), cells, cell, config)
+    rates, worst = kind_rates(fakes["kind"], fakes["missed"].to_numpy(), cells, cell, config, unit, weight)
     more = {"kinds": found, "notes": notes, "kind_rates": rates, "worst_kinds": worst}
     return result.model_copy(update=more)
 
@@ -201,7 +220,7 @@ def _audit_one(
     judged = _with_quality(usable, manifest, config)
     result = audit_scores(judged, config, extras)
     if all_kinds is not None:
-        result = _agreement(all_kinds, result, config)
+        result = _agreement(all_kinds, result, config, judged)
     samples = pick_samples(usable, manifest, result.config)
     pictures = Pictures(Path(scored.data["folder"]), out / THUMBNAILS, THUMBNAILS)
     told = scored.data.get("provenance") or {}

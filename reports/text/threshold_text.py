@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from audit.schema.result import OVERALL, AuditResult, OtherThreshold
+from audit.schema.result import AuditResult, OtherThreshold
 from audit.task import Task
 from audit.wording.numbers import percent
 from audit.wording.verdict_text import DISPARITY, WITHIN
@@ -99,8 +99,3 @@ def answer(result: AuditResult) -> str:
     if abs(m.fpr - m.fnr) < WORTH_MOVING:
         return f"It balances both errors well. {now}; {level}."
     return f"It depends on which error costs more. {now}; {level}."
-
-
-def curve_is_known(result: AuditResult) -> bool:
-    """Whether the record can tell of other thresholds at all."""
-    return bool(result.other_thresholds) or any(s.attribute == OVERALL for s in result.sweep)

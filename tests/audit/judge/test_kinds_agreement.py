@@ -6,7 +6,16 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from audit.config import AuditConfig
-from audit.judge.kinds_agreement import DEPENDS, OPEN, PEOPLE, _covariance, kinds_agreement
+from audit.judge.kinds_agreement import (
+    DEPENDS,
+    OPEN,
+    PEOPLE,
+    _covariance,
+    _Group,
+    _interaction,
+    _people,
+    kinds_agreement,
+)
 
 KINDS = ("small", "self-blend", "swap")
 CONFIG = AuditConfig(min_n=30)
@@ -102,3 +111,40 @@ def test_groups_with_too_few_fakes_of_a_kind_are_named_and_left_out():
 def test_one_kind_has_nothing_to_agree_with():
     table = fakes({"A": (0.1, 0.2, 0.3), "B": (0.3, 0.4, 0.5)})
     assert kinds_agreement(table[table["kind"] == "swap"], ["race"], CONFIG) == []
+
+
+def of_persons(rng, n_groups=3, persons=15, each=20):
+    """Photos of persons of equal groups; what is missed of one person goes together, whatever the kind."""
+    person = np.repeat(np.arange(n_groups * persons), each)
+    chance = rng.beta(0.6, 1.4, n_groups * persons)[person]
+    frame = pd.DataFrame({"pair_id": np.arange(len(person)), "race": person // persons, "unit": person})
+    return pd.concat([frame.assign(kind=kind, missed=rng.random(len(frame)) < chance) for kind in KINDS])
+
+
+def test_photos_of_one_person_are_not_many_people():
+    rng, said = np.random.default_rng(3), 0
+    for _ in range(40):
+        (found,) = kinds_agreement(of_persons(rng), ["race"], CONFIG)
+        said += found.verdict != OPEN
+    assert said <= 5
+
+
+def test_photos_that_are_each_a_unit_are_judged_as_without_units():
+    made = fakes({"A": (0.1, 0.2, 0.3), "B": (0.2, 0.3, 0.4)})
+    assert kinds_agreement(made.assign(unit=made["pair_id"]), ["race"], CONFIG) == kinds_agreement(
+        made, ["race"], CONFIG
+    )
+
+
+def test_small_groups_beside_a_large_one_are_not_judged_as_if_their_covariance_were_known():
+    rng, said = np.random.default_rng(4), 0
+    for _ in range(300):
+        groups = []
+        for number, n in enumerate([2_000, *[30] * 15]):
+            common = rng.random(n)
+            draw = np.where(rng.random((n, 2)) < 0.4, common[:, None], rng.random((n, 2)))
+            outcome = (draw < (0.1, 0.2)).astype(float)
+            mean, covariance = outcome.mean(axis=0), _covariance(outcome)
+            groups.append(_Group(str(number), mean, covariance, np.full(2, float(n)), float(n)))
+        said += 2 * min(_interaction(groups), _people(groups)) <= 0.05
+    assert said <= 24

@@ -1,5 +1,7 @@
 """An audit of several kinds of fake: a mixture, each kind alone, and whether they agree."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,3 +116,20 @@ def test_pairs_of_a_kind_are_whole(scored):
 def test_reasons_are_told_under_their_kind():
     reasons = {"swap: no donor": 3, "self-blend: no face found": 1, "in the detector's training data": 9}
     assert left_out_of(reasons, "swap", list(KINDS)) == {"no donor": 3, "in the detector's training data": 9}
+
+
+@pytest.mark.parametrize(("photos", "verdict"), [(2, "depends on the kind"), (16, "insufficient evidence")])
+def test_photos_of_one_person_are_one_for_kinds_too(scored, tmp_path, photos, verdict):
+    number = scored.table["pair_id"].str[-6:].astype(int)
+    person = number // (2 * photos) * 2 + number % 2
+    table = scored.table.assign(person="p" + person.astype(str))
+    config = AuditConfig(n_boot=100, attributes=("race",), unit_column="person")
+    result = audit_scored(replace(scored, table=table), tmp_path / "run", config)
+    assert [each.verdict for each in result.kinds] == [verdict]
+    alone = audit_scored(scored, tmp_path / "alone", AuditConfig(n_boot=100, attributes=("race",)))
+    rates = {(r.group, r.kind): r for r in result.kind_rates if r.attribute == "race"}
+    for one in (r for r in alone.kind_rates if r.attribute == "race"):
+        found = rates[one.group, one.kind]
+        assert found.apcer == one.apcer and found.interval[1] - found.interval[0] > (
+            one.interval[1] - one.interval[0] - 0.02
+        )
