@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig
 from audit.data.columns import TableColumns
-from audit.data.counts import Floats, Ints
+from audit.data.counts import Floats, Ints, of_units
 from audit.data.score_table import ScoreTable
 from audit.data.strata import NO_STRATUM, Strata, cut, plain
-from audit.data.unit_totals import LEAST_UNITS
+from audit.data.unit_totals import LEAST_UNITS, unit_totals
 from audit.errors import MissingColumnError
 from audit.inference.adjustment import (
     Standardised,
@@ -39,8 +39,10 @@ from audit.inference.adjustment import (
     least_worth,
     standardised_difference,
 )
+from audit.inference.effective_sample_size import fpr_worth
 from audit.inference.equality_test import range_critical
 from audit.inference.proportion_intervals import newcombe
+from audit.metrics.rates import divide
 from audit.schema.result import AdjustedGap, RateName, Stratum, Verdict
 
 BOTH: tuple[RateName, ...] = ("fpr", "fnr")
@@ -76,6 +78,21 @@ class _Rows:
     wrong: NDArray[np.bool_]
     unit: Ints | None = None
     weight: Floats | None = None
+
+    def rates(self, taking: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """(rates, independent images that they are worth), each [2], by weight; NaN without images.
+
+        Args:
+            taking: bool [n], images that take part.
+        """
+        n = int(np.count_nonzero(taking))
+        unit = np.arange(n) if self.unit is None else self.unit[taking]
+        weight = None if self.weight is None else self.weight[taking]
+        totals = unit_totals(unit, self.side[taking], 2, np.zeros(n, dtype=bool), self.wrong[taking], weight)
+        found = of_units(totals)
+        rates = divide(found.fp, found.n_real)
+        plain = self.unit is None and self.weight is None
+        return rates, found.n_real.astype(float) if plain else fpr_worth(found)
 
     def counts(self, stratum: Ints, n_strata: int) -> tuple[Ints, Ints]:
         """(errors, images), each [n_strata, 2]; rows of stratum NO_STRATUM are passed over."""
@@ -161,9 +178,8 @@ def _adjusted(
     verdict: Verdict, rows: _Rows, columns: Sequence[pd.Series], config: AuditConfig
 ) -> AdjustedGap:
     z = range_critical(max(verdict.n_groups, 2), config.alpha)
-    errors, images = (part[0] for part in rows.counts(np.zeros_like(rows.side), 1))
-    rates = errors / images
-    raw_limits = newcombe(rates[0], images[0], rates[1], images[1], z)
+    rates, n = rows.rates(np.ones(len(rows.at), dtype=bool))
+    raw_limits = newcombe(rates[0], n[0], rates[1], n[1], z)
     known = np.all([column.notna().to_numpy() for column in columns], axis=0)
     taking = in_common(rows.side, columns)
     nothing = _nothing_to_hold(known, columns)
@@ -217,10 +233,7 @@ def _standardised(
 
 def _raw(rows: _Rows, taking: NDArray[np.bool_]) -> float:
     """The raw gap among the images that take part."""
-    errors, images = (part[0] for part in rows.counts(np.where(taking, 0, NO_STRATUM), 1))
-    if not images.all():
-        return math.nan
-    rates = errors / images
+    rates, _ = rows.rates(taking)
     return float(rates[0] - rates[1])
 
 

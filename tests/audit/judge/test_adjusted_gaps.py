@@ -302,3 +302,22 @@ def test_a_pairs_dataset_with_several_fakes_of_a_photo_has_the_photo_as_unit(sco
         replace(several, table=person), tmp_path / "p", AuditConfig(n_boot=200, unit_column="person")
     )
     assert known.data.units.n_units == 30
+
+
+def test_the_raw_gap_beside_an_adjusted_one_is_that_of_the_weights():
+    frame = planted(2000, 5, of_quality=0.2, of_group=0.1)
+    frame["weight"] = np.where(frame["low"], 4.0, 1.0)
+    result = audit_scores(frame, replace(CONFIG, controls=("low",), weight_column="weight"))
+    [gap] = result.adjusted_gaps
+    [verdict] = [v for v in result.verdicts if v.rate == "fpr"]
+    assert gap.raw == pytest.approx(verdict.gap) and gap.raw_taking_part == pytest.approx(gap.raw)
+    assert abs(gap.raw - only(frame, replace(CONFIG, controls=("low",))).raw) > 0.01
+
+
+def test_the_interval_of_the_raw_gap_knows_the_persons():
+    each = planted(150, 6, of_quality=0.2, of_group=0.1)
+    frame = pd.concat([each.assign(person=each.index)] * 20, ignore_index=True)
+    gap = only(frame, replace(CONFIG, controls=("low",), unit_column="person"))
+    one = only(each, replace(CONFIG, controls=("low",)))
+    assert gap.raw == pytest.approx(one.raw)
+    assert np.ptp(gap.raw_interval) > 0.8 * np.ptp(one.raw_interval)
