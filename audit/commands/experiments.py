@@ -12,6 +12,7 @@ from audit.commands.common import (
     PAIRS_PLACE,
     Device,
     Json,
+    NothingThere,
     Quiet,
     Seed,
     complete_arch,
@@ -55,6 +56,8 @@ def experiments(
     if csv is not None:
         require_file(csv)
     given = paths or [Path()]
+    if len(given) == 1 and not given[0].exists():
+        raise NothingThere(f"no folder of trainings at {given[0]}, nor a training: name what lies there")
     listing = len(given) == 1 and given[0].is_dir()
     table = list_experiments(given[0]) if listing else compare_experiments(given)
     if as_json:

@@ -282,6 +282,8 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
          "error: Invalid value for '--method': 'gradcam' is none of grad-cam, integrated-gradients, "
          "saliency, occlusion, lime; did you mean grad-cam? (see audit explain --help)"),
         (["run", "--scores"], "error: Option '--scores' requires an argument (see audit run --help)"),
+        (["experiments", "nowhere"],
+         "error: no folder of trainings at nowhere, nor a training: name what lies there"),
         (["runn"], "error: No such command 'runn'. Did you mean 'run'? (see audit --help)"),
     ],
 )  # fmt: skip
