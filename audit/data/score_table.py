@@ -390,6 +390,13 @@ def _halves(
     """Rows of the real and of the fake image of every value that has both, in the order of the reals."""
     if n_repeated(codes, n_values, fake):
         _refuse_many(frame, name, codes, n_values, fake)
+    partner = _partners(codes, n_values, fake)
+    real_row = rows_where(len(codes), lambda part: partner[part] >= 0)
+    return real_row, gathered(partner, real_row)
+
+
+def _partners(codes: NDArray[np.integer], n_values: int, fake: NDArray[np.bool_]) -> Rows:
+    """int [N], for the real image of each value that has both, the row of the fake one; else -1."""
     kind = row_dtype(len(codes))
     rows = np.full((2, n_values), -1, dtype=kind)
     for part in spans(len(codes)):
@@ -400,9 +407,7 @@ def _halves(
         real, other = rows[:, part]
         both = (real >= 0) & (other >= 0)
         partner[real[both]] = other[both]
-    del rows
-    real_row = rows_where(len(codes), lambda part: partner[part] >= 0)
-    return real_row, gathered(partner, real_row)
+    return partner
 
 
 def _refuse_many(
