@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from audit.metrics.curves_by_group import ScoreMeasures
 from audit.metrics.error_curves import DCF_PRIORS
 from audit.metrics.rates import group_rates
 from audit.schema.nullable import Interval
-from audit.schema.result import Confusion, CrossGroupRate, GroupResult, Measures
+from audit.schema.result import Confusion, CrossGroupRate, GroupResult, Measures, RateName
 from audit.task import task_named
 
 
@@ -82,12 +83,18 @@ def group_results(
     grouping: Grouping, counts: Counts, measured: Sequence[ScoreMeasures], config: AuditConfig
 ) -> list[GroupResult]:
     """The records of a grouping's groups, with their names."""
-    enough_real, enough_fake = counts.enough(config.min_n)
-    small = ~(enough_real & enough_fake)
+    enough = np.stack(counts.enough(config.min_n), axis=-1)
+    few_units = ~enough & (counts.images[:, [0, 2]] >= config.min_n)
     return [
-        GroupResult(attribute=grouping.attribute, group=name, small=bool(is_small), **dict(measures))
-        for name, is_small, measures in zip(
-            grouping.names, small, measures_of(counts, measured, config), strict=True
+        GroupResult(
+            attribute=grouping.attribute,
+            group=name,
+            small=not enough[g].all(),
+            few_units=[rate for rate, few in zip(get_args(RateName), few_units[g], strict=True) if few],
+            **dict(measures),
+        )
+        for g, (name, measures) in enumerate(
+            zip(grouping.names, measures_of(counts, measured, config), strict=True)
         )
     ]
 

@@ -24,7 +24,7 @@ from audit.schema.nullable import Interval, Rate, Record
 from audit.task import Task, TaskName, task_named
 from pipelines.visible import encodable
 
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 """Bumped in the minor part when fields with defaults are added (older files still open as they are), in the
 major part when the meaning or the place of something changes."""
 
@@ -181,7 +181,10 @@ class GroupResult(Measures):
     group: str
     """'Black', 'Female:Black' ..."""
     small: bool = False
-    """Fewer than min_n real or fake images."""
+    """Fewer than min_n real or fake images, or images of too few independent units, see `few_units`."""
+    few_units: list[RateName] = []
+    """Rates with min_n images or more that belong to too few independent units (`Counts.enough`): shown and
+    not compared. Empty in records before 1.5."""
 
 
 class Gap(Record):

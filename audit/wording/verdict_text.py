@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.data.unit_totals import LEAST_UNITS
-from audit.schema.result import OVERALL, AuditResult, GroupResult, RateName, Verdict, WorseGroup
+from audit.schema.result import OVERALL, AuditResult, Config, GroupResult, RateName, Verdict, WorseGroup
 from audit.wording.criterion_text import (
     by_four_fifths,
     headline_of,
@@ -324,17 +324,25 @@ def unnoticed(result: AuditResult, v: Verdict) -> str:
 def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     """How many groups are large enough, where a comparison needs two."""
     config = result.config
-    unit = config.unit_column
-    least = min(config.min_n, LEAST_UNITS)
-    of_units = f", of at least {least} values of {isolated(unit)} as if of equal size" if unit else ""
-    if config.weight_column and not unit:
-        of_units = f", worth at least {least} of equal weight"
+    of_units = f", {_enough_units(config, 'at least')}" if config.unit_column or config.weight_column else ""
     total = v.n_groups + v.n_small_groups
     have = "has" if v.n_groups == 1 else "have"
     return (
         f"{count(v.n_groups)} of {count(total)} groups {have} at least {config.min_n} "
         f"{result.task.of_rate(v.rate)}{of_units}; a comparison needs two."
     )
+
+
+def few_units(config: Config) -> str:
+    """What a group with enough images lacks to be compared, where images share units or carry weights."""
+    return _enough_units(config, "fewer than")
+
+
+def _enough_units(config: Config, relation: str) -> str:
+    least = min(config.min_n, LEAST_UNITS)
+    if config.unit_column:
+        return f"of {relation} {least} values of {isolated(config.unit_column)} as if of equal size"
+    return f"worth {relation} {least} of equal weight"
 
 
 def gap_line(result: AuditResult, v: Verdict) -> str:

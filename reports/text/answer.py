@@ -39,6 +39,7 @@ from audit.wording.verdict_text import (
     beyond_proven,
     by,
     far_in_proportion,
+    few_units,
     findings,
     ratio_note,
     standing,
@@ -274,10 +275,14 @@ def _left_out(result: AuditResult) -> list[str]:
 def _few(result: AuditResult, names: list[str], n_groups: int, kind: str) -> str:
     task = result.task
     which, have, they = f"{count(len(names))} of {count(n_groups)} groups", "have", "they are"
+    dropped = any(g.few_units for g in result.groups if g.group in names)
+    or_units = f", or {few_units(result.config)}" if dropped else ""
     if len(names) == 1:
         which, have, they = f"One of {count(n_groups)} groups", "has", "it is"
     on = "" if kind == f"{task.items} of each kind" else f" on {kind}"
-    return f"{which} {have} fewer than {result.config.min_n} {kind}; {they} shown but not judged{on}."
+    return (
+        f"{which} {have} fewer than {result.config.min_n} {kind}{or_units}; {they} shown but not judged{on}."
+    )
 
 
 def is_weak(result: AuditResult) -> bool:

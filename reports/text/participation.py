@@ -15,8 +15,9 @@ def n_of(group: GroupResult, rate: str) -> int:
 
 
 def takes_part(group: GroupResult, rate: str, min_n: int) -> bool:
-    """Whether the group enters gaps and verdicts: enough images of the class, and a label."""
-    return n_of(group, rate) >= min_n and not UNCOMPARED & set(group.group.split(":"))
+    """Whether the group enters gaps and verdicts: enough images and units of the class, and a label."""
+    enough = n_of(group, rate) >= min_n and rate not in group.few_units
+    return enough and not UNCOMPARED & set(group.group.split(":"))
 
 
 def remark(group: GroupResult, min_n: int, task: Task = FAKE_FACE) -> str:
@@ -30,4 +31,6 @@ def remark(group: GroupResult, min_n: int, task: Task = FAKE_FACE) -> str:
     few = [
         what for what, rate in ((task.negatives, "fpr"), (task.positives, "fnr")) if n_of(group, rate) < min_n
     ]
-    return f"few {task.items}" if len(few) == 2 else f"few {few[0]}" if few else ""
+    if few:
+        return f"few {task.items}" if len(few) == 2 else f"few {few[0]}"
+    return "few units" if group.few_units else ""

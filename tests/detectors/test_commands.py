@@ -85,8 +85,10 @@ def test_experiments_list_and_compare(checkpoint, tmp_path, capsys):
     assert out.startswith("Held-out images of pairs (24 images, set ")
     code, out, _ = typed(capsys, "experiments", checkpoint.parent, "--json")
     assert code == 0 and json.loads(out)[0]["data"] == "pairs"
-    code, _, err = typed(capsys, "experiments", tmp_path / "nothing.pt")
+    code, _, err = typed(capsys, "experiments", checkpoint)
     assert code == 2 and "takes two trainings or more" in " ".join(err.split())
+    code, _, err = typed(capsys, "experiments", tmp_path / "nothing.pt")
+    assert code == 2 and "nothing.pt, nor a training: name what lies there" in " ".join(err.split())
 
 
 def test_a_sweep_of_one_trial(pairs_dir, tmp_path, capsys):
