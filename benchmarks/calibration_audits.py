@@ -13,6 +13,7 @@ from study import AT_LEAST, AT_MOST, Study
 
 from audit.config import AuditConfig
 from audit.errors import UnitError
+from audit.judge.kinds_agreement import OPEN, kinds_agreement
 from audit.runs.score_audit import audit_scores
 
 NEVER = (0.0, 0.0)
@@ -98,6 +99,25 @@ def uneven(sizes: list[int], together: float, shift: bool, n_sim: int, rng: np.r
     return hits / n_sim
 
 
+def said_of_kinds(sizes: list[int], n_sim: int, rng: np.random.Generator) -> float:
+    """How often a gap is said to follow the people, or the kind, of groups that miss two kinds alike: 10 and
+    20 % of photos, half of which decide for both kinds at once.
+    """
+    said, group = 0, np.repeat(np.arange(len(sizes)), sizes)
+    config, n = AuditConfig(attributes=("race",)), len(group)
+    for _ in range(n_sim):
+        common, together = rng.random(n), rng.random(n) < 0.5
+        halves = [
+            pd.DataFrame({
+                "pair_id": np.arange(n), "kind": kind, "race": group.astype(str),
+                "missed": np.where(together, common, rng.random(n)) < rate,
+            })
+            for kind, rate in (("small", 0.1), ("swap", 0.2))
+        ]  # fmt: skip
+        said += kinds_agreement(pd.concat(halves, ignore_index=True), ["race"], config)[0].verdict != OPEN
+    return said / n_sim
+
+
 def not_refused(n: int, each: int, n_sim: int, rng: np.random.Generator) -> float:
     """How often an audit of frames of persons goes on as if each were a person."""
     went_on = 0
@@ -174,6 +194,15 @@ STUDIES = [
             ("15 of 300, 40 of ten", [300] * 15 + [10] * 40, 0.1),
         )
         for shift in (False, True)
+    ],
+    *[
+        Study("Kinds of fake, a gap said to follow people or kind although equal", case, AT_MOST,
+              partial(said_of_kinds, sizes), 1_000)
+        for case, sizes in (
+            ("7 x 1,500", [1_500] * 7),
+            ("10,000 and 6 x 30", [10_000] + [30] * 6),
+            ("2,000 and 15 x 30", [2_000] + [30] * 15),
+        )
     ],
     Study("Units, verdicts that differ by seed", "100 persons of ten, near the edge", NEVER,
           partial(seeds_disagree, 100, 10), 40),

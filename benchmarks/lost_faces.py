@@ -1,6 +1,6 @@
 """Which faces MTCNN loses in the embedded generator's fakes, and whether it loses as many in mere copies.
 
-    python -m benchmarks.lost_faces --fairface DIR [--race Black] [--sheet FILE.png]
+    python benchmarks/lost_faces.py --fairface DIR [--race Black] [--sheet FILE.png]
 
 Takes the photos of `val/` of one race, cut as `audit generate-pairs` cuts them, and prints: of the crops in
 which MTCNN finds a face, how many it finds none in once they are mirrored, moved by two pixels, or made 5 %
@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from small_generator import BATCH, crops_of
 
-from benchmarks.small_generator import BATCH, crops_of
 from pipelines.faces.align import FaceFinder
 from pipelines.generators.loading import load_generator
 from pipelines.sources.fairface import read_fairface

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import ray
 import torch
+from scoring import make_images
 
-from benchmarks.scoring import make_images
 from detectors.data.preprocessing import Preprocessing
 from detectors.models import architectures as zoo
 from detectors.models.detector import Detector
@@ -138,4 +138,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import ray_scoring  # workers find its classes by this name; those of a script belong to nobody
+
+    ray_scoring.main()

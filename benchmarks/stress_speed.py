@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scoring import make_detector, make_images
 
-from benchmarks.scoring import make_detector, make_images
 from detectors.data.transformations import TRANSFORMATIONS, variants
 from detectors.models.detector import Detector
 from detectors.models.loading import pick_device

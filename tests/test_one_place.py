@@ -34,6 +34,14 @@ def every_call() -> list[tuple[Path, ast.Call]]:
     return [(path, call) for path in MODULES for call in calls(path)]
 
 
+def test_benchmarks_run_as_scripts_and_import_each_other_by_their_own_names():
+    """`python benchmarks/NAME.py` finds what lies beside it; the folder is no package."""
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert not str(node.module).startswith("benchmarks"), path.name
+
+
 def test_every_image_is_opened_by_named_formats_and_no_postscript():
     for path, call in every_call():
         name = ast.unparse(call.func)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from audit.data.score_table import ScoreTable
 from audit.data.spans import tallied
-from audit.data.unit_totals import LEAST_UNITS, Moments, UnitTotals, unit_totals
+from audit.data.unit_totals import Moments, UnitTotals, enough_units, unit_totals
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -102,8 +102,8 @@ class Counts:
         images = self.images
         enough = [images[:, 0] >= min_n, images[:, 2] >= min_n]
         if self.moments is not None:
-            least = min(min_n, LEAST_UNITS)
-            enough = [one & (self.moments.alike[:, i] > least - 1e-9) for i, one in enumerate(enough)]
+            units = self.moments.alike
+            enough = [one & enough_units(units[:, i], min_n) for i, one in enumerate(enough)]
         return enough[0], enough[1]
 
     @property

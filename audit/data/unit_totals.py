@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,6 +37,9 @@ N_REAL, FP, N_FAKE, FN = range(4)
 
 LEAST_UNITS = 10
 """Fewer units than this say nothing about how units vary: such a group is shown and never compared."""
+
+_ROUNDING = 1e-9
+"""By how much ten units of equal weight may come out as fewer than ten."""
 
 SUMS = 4
 SQUARES = slice(4, 6)
@@ -208,8 +211,33 @@ def _alike(first: Floats, second: Floats) -> Floats:
     return np.divide(sums**2, squares, out=np.zeros_like(sums), where=squares > 0)
 
 
+def enough_units(n_units: ArrayLike, min_n: int) -> NDArray[np.bool_]:
+    """Whether so many units, of equal weight, are enough for their group to be compared.
+
+    Args:
+        n_units: Any shape.
+        min_n: The audit's smallest number of images, which counts where it is below `LEAST_UNITS`.
+
+    >>> enough_units(np.array([9.0, 10.0, 9.9999999999]), 30).tolist(), bool(enough_units(5, 3))
+    ([False, True, True], True)
+    """
+    return np.asarray(n_units) > min(min_n, LEAST_UNITS) - _ROUNDING
+
+
+def alike_weights(weight: Floats, group: NDArray[np.integer], k: int) -> Floats:
+    """float64 [k], units of equal weight that those of each group are worth (Kish 1965); 0 without any.
+
+    Args:
+        weight: float64 [u], >= 0, of each unit.
+        group: int [u], 0 to k - 1.
+        k: Number of groups.
+    """
+    total, squares = (np.bincount(group, weights=weight**power, minlength=k) for power in (1, 2))
+    return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0)
+
+
 def alike_units(unit: Ints, group: NDArray[np.integer], k: int, weight: Floats | None) -> Floats:
-    """float64 [k], units of equal weight that those of each group are worth; 0 without any.
+    """The same of images: float64 [k], units of equal weight that those of each group are worth.
 
     Args:
         unit: int64 [N].
@@ -223,8 +251,7 @@ def alike_units(unit: Ints, group: NDArray[np.integer], k: int, weight: Floats |
     of_group = group.astype(np.int64)
     key, row = np.unique(unit * k + of_group, return_inverse=True)
     sums = np.bincount(row.reshape(-1), weights=weight, minlength=len(key)).astype(np.float64)
-    total, squares = (np.bincount(key % k, weights=sums**power, minlength=k) for power in (1, 2))
-    return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0)
+    return alike_weights(sums, key % k, k)
 
 
 def unit_totals(

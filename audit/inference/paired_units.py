@@ -27,7 +27,7 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from audit.data.counts import Floats, Ints, Numbers
-from audit.data.unit_totals import UnitSquares, unit_squares, unit_totals
+from audit.data.unit_totals import UnitSquares, alike_weights, unit_squares, unit_totals
 from audit.inference.clusters import believed, worth
 from audit.inference.paired_tests import joint_outcomes, mcnemar
 
@@ -120,7 +120,7 @@ def paired_outcomes(
         shares=shares.reshape(k, 2, 2),
         worth=np.minimum(n_apart, _own_worth(apart, of_images, of_unit, shares, k)),
         worth_of_rates=np.minimum(n_first, n_second),
-        n_units=_alike(of_images, of_unit, k),
+        n_units=alike_weights(of_images, of_unit, k),
         p_value=np.array([sign_test(apart[of_unit == g]) if total[g] else np.nan for g in range(k)]),
     )
 
@@ -146,18 +146,12 @@ def paired_images(
 def _own_worth(apart: Floats, images: Floats, of_unit: Ints, shares: Floats, k: int) -> Floats:
     """Variance of the difference among independent images over its linearised variance by units."""
     total = np.bincount(of_unit, weights=images, minlength=k)
-    n_units = _alike(images, of_unit, k)
+    n_units = alike_weights(images, of_unit, k)
     difference = shares[:, 2] - shares[:, 1]
     rest = apart - difference[of_unit] * images
     own = np.bincount(of_unit, weights=rest**2, minlength=k) * n_units / np.maximum(n_units - 1, 1.0)
     each = shares[:, 1] + shares[:, 2] - difference**2
     return np.divide(each * total**2, own, out=np.full(k, np.inf), where=own > 1e-12)
-
-
-def _alike(weights: Floats, group: Ints, k: int) -> Floats:
-    """Units of equal weight that units of these weights are worth, in each group."""
-    total, squares = (np.bincount(group, weights=weights**power, minlength=k) for power in (1, 2))
-    return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0)
 
 
 def _own_worth_of_trials(

@@ -35,7 +35,7 @@ from scipy.stats import f
 
 from audit.config import AuditConfig
 from audit.data.counts import Floats, Ints
-from audit.data.unit_totals import LEAST_UNITS, alike_units, unit_codes
+from audit.data.unit_totals import alike_units, enough_units, unit_codes
 from audit.inference.equality_test import holm
 from audit.inference.proportion_intervals import newcombe, z_value
 from audit.schema.result import MISSING, KindAgreement, KindGap
@@ -97,7 +97,7 @@ def _groups(
         if "unit" in rows:
             unit = unit_codes(rows.drop_duplicates("pair_id").set_index("pair_id")["unit"].loc[table.index])
         units = float(alike_units(unit, np.zeros(len(unit), dtype=np.int64), 1, None)[0])
-        if str(name) == MISSING or n.min() < min_n or units < min(min_n, LEAST_UNITS) - 1e-9:
+        if str(name) == MISSING or n.min() < min_n or not enough_units(units, min_n):
             left_out.append(str(name))
         else:
             mean, covariance = np.nanmean(outcome, 0), _covariance(outcome, unit)

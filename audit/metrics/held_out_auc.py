@@ -34,7 +34,7 @@ from audit.data.counts import Floats, Ints
 from audit.metrics.auc import auc_influence, auc_interval
 
 FOLDS = 5
-LEAST_UNITS = 20
+LEAST_OF_A_CLASS = 20
 """Independent units of each class under which nothing is said."""
 TREES = 40
 """Small trees, few of them: file facts are few and plain."""
@@ -113,7 +113,7 @@ def held_out(features: Floats, fake: NDArray[np.bool_], unit: Ints, seed: int) -
     Args:
         features: float64 [n, p]; NaN where a feature does not apply.
         fake: bool [n].
-        unit: int64 [n], 0 to u - 1; at least `LEAST_UNITS` of each class.
+        unit: int64 [n], 0 to u - 1; at least `LEAST_OF_A_CLASS` of each class.
         seed: Of the folds.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier

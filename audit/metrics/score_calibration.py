@@ -40,7 +40,7 @@ from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping, whole
 from audit.data.score_table import ScoreTable
 from audit.data.spans import spans
-from audit.data.unit_totals import LEAST_UNITS
+from audit.data.unit_totals import LEAST_UNITS, enough_units
 from audit.inference.convex_limits import DRAWS, sublinear_limits
 from audit.schema.result import OVERALL, Calibration
 from audit.task import task_named
@@ -112,8 +112,9 @@ def calibrations(
         if ":" not in grouping.attribute:
             each = calibrated(table, grouping, of_cells)
             found += [(grouping, g, each[g]) for g in np.flatnonzero(grouping.known).tolist()]
-    least = min(config.min_n, LEAST_UNITS)
-    enough = [one.n_images >= config.min_n and one.n_units > least - 1e-9 for _, _, one in found]
+    enough = [
+        one.n_images >= config.min_n and bool(enough_units(one.n_units, config.min_n)) for _, _, one in found
+    ]
     alpha = -math.expm1(math.log1p(-config.alpha) / max(sum(enough) - enough[0], 1))
     return [
         _record(grouping, g, one, config.alpha if grouping.attribute == OVERALL else alpha, taken, config)

@@ -40,7 +40,7 @@ from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
 from audit.data.spans import SPAN, Taken, rows_where, spans, tallied
-from audit.data.unit_totals import LEAST_UNITS, alike_units, unit_squares
+from audit.data.unit_totals import LEAST_UNITS, alike_units, alike_weights, enough_units, unit_squares
 from audit.metrics.auc import auc_interval
 from audit.metrics.curves_by_group import SortedScores
 from audit.metrics.error_curves import Scores, starts
@@ -307,7 +307,7 @@ def _placed(
         own = np.zeros(len(rows), dtype=bool)
         own[at] = True
         enough = min(len(at), len(rows) - len(at)) >= config.min_n
-        enough = enough and _n_units(unit, partner, own, weight) >= min(config.min_n, LEAST_UNITS)
+        enough = enough and bool(enough_units(_n_units(unit, partner, own, weight), config.min_n))
         yield (
             g,
             _Compared(
@@ -323,7 +323,7 @@ def _n_units(unit: Ints, partner: Ints | None, own: NDArray[np.bool_], weight: F
     """Units of the side that has fewer, of equal weight; of trials of two, units of either."""
     if partner is not None:
         return min(len(np.union1d(unit[side], partner[side])) for side in (own, ~own))
-    return float(alike_units(unit, own.astype(np.int64), 2, weight).min()) + 1e-9
+    return float(alike_units(unit, own.astype(np.int64), 2, weight).min())
 
 
 def weighted_median(score: Floats, weight: Floats | None) -> float:
@@ -434,4 +434,4 @@ def _spread(
 
 def _kish(weight: Floats, n_units: float) -> float:
     """Equally weighted images as many as these are worth, and no more than there are units."""
-    return min(float(weight.sum() ** 2 / (weight**2).sum()), n_units)
+    return min(float(alike_weights(weight, np.zeros(len(weight), dtype=np.int64), 1)[0]), n_units)

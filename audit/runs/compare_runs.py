@@ -34,7 +34,7 @@ from audit.data.counts import Floats, count
 from audit.data.groups import Grouping, whole
 from audit.data.sampling_units import trials_note, units_note, weights_note
 from audit.data.score_table import ScoreTable
-from audit.data.unit_totals import LEAST_UNITS, alike_units, unit_squares
+from audit.data.unit_totals import alike_units, enough_units, unit_squares
 from audit.errors import ComparisonError
 from audit.inference.clusters import believed
 from audit.inference.equality_test import SMALLEST_BOOTSTRAPPED, enough_replicates, holm
@@ -266,9 +266,7 @@ def _outcomes(first: Run, second: Run, grouping: Grouping, rate: RateName) -> Pa
 def _enough(found: PairedOutcomes, grouping: Grouping, config: AuditConfig) -> NDArray[np.bool_]:
     """bool [k]: groups with a label, enough images and enough units of them."""
     images = found.images.sum(axis=(1, 2)) >= config.min_n
-    return (
-        grouping.known & images & (found.n_units > min(config.min_n, LEAST_UNITS) - 1e-9) & (found.worth > 0)
-    )
+    return grouping.known & images & enough_units(found.n_units, config.min_n) & (found.worth > 0)
 
 
 def _few_units(table: ScoreTable, grouping: Grouping, config: AuditConfig) -> NDArray[np.bool_]:
@@ -278,7 +276,7 @@ def _few_units(table: ScoreTable, grouping: Grouping, config: AuditConfig) -> ND
         return np.zeros(k, dtype=bool)
     key = grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
     units = _n_units(table, key, 2 * k).reshape(k, 2)
-    return np.asarray(units.min(axis=1) < min(config.min_n, LEAST_UNITS) - 1e-9)
+    return ~enough_units(units.min(axis=1), config.min_n)
 
 
 def _n_units(table: ScoreTable, group: NDArray[np.integer], k: int) -> Floats:

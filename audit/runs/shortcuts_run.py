@@ -28,7 +28,7 @@ from audit.data.score_table import ScoreTable, score_table
 from audit.errors import ConfigError, ScoreTableError
 from audit.judge.adjusted_gaps import Control
 from audit.judge.file_shortcuts import N_LOOKS, at_equal_files, finding, flips, judge_facts
-from audit.metrics.held_out_auc import LEAST_UNITS
+from audit.metrics.held_out_auc import LEAST_OF_A_CLASS
 from audit.metrics.operating_point import calibration_rows, operating_point
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AdjustedGap, Provenance
@@ -175,10 +175,10 @@ def independent_units(table: pd.DataFrame) -> Ints:
 
 def _require_units(fake: NDArray[np.bool_], unit: Ints, images: LabelledImages) -> None:
     n_real, n_fake = (len(np.unique(unit[fake == one])) for one in (False, True))
-    if min(n_real, n_fake) < LEAST_UNITS:
+    if min(n_real, n_fake) < LEAST_OF_A_CLASS:
         raise ScoreTableError(
             f"{images.root} has {n_real} independent real and {n_fake} independent fake images that can be "
-            f"read; a search for shortcuts needs {LEAST_UNITS} of each: give more images"
+            f"read; a search for shortcuts needs {LEAST_OF_A_CLASS} of each: give more images"
         )
 
 

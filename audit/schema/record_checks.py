@@ -29,12 +29,18 @@ def number_fault(value: Any) -> str | None:
     Returns:
         The number's place and fault, such as "groups.3.n_real is -1, which is no count".
     """
-    found = _number_fault(value, negative=False)
+    found = _number_fault(value, free="provenance")
     return found and f"{'.'.join(reversed(found[0]))} is {found[1]}"
 
 
-def _number_fault(value: Any, negative: bool) -> tuple[list[str], str] | None:
-    """The keys that lead to the first fault, the last first, and what is wrong; below 0 may be allowed."""
+def _number_fault(value: Any, free: str = "", negative: bool = False) -> tuple[list[str], str] | None:
+    """The keys that lead to the first fault, the last first, and what is wrong.
+
+    Args:
+        value: As for `number_fault`.
+        free: Key of this mapping under which numbers may be below 0.
+        negative: Whether they may here.
+    """
     if isinstance(value, (str, bool)):
         return None
     if isinstance(value, float):
@@ -48,7 +54,7 @@ def _number_fault(value: Any, negative: bool) -> tuple[list[str], str] | None:
     elif isinstance(value, (list, tuple)):
         inner = enumerate(value)
     for key, each in inner:
-        if found := _number_fault(each, negative or key == "provenance"):
+        if found := _number_fault(each, negative=negative or key == free):
             found[0].append(str(key))
             return found
     return None

@@ -333,9 +333,12 @@ def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     )
 
 
-def few_units(config: Config) -> str:
-    """What a group with enough images lacks to be compared, where images share units or carry weights."""
-    return _enough_units(config, "fewer than")
+def or_few_units(config: Config) -> str:
+    """What a group with enough images may lack where they share units or carry weights.
+
+    Such as ", or of fewer than 10 values of person as if of equal size"; else nothing.
+    """
+    return f", or {_enough_units(config, 'fewer than')}" if config.unit_column or config.weight_column else ""
 
 
 def _enough_units(config: Config, relation: str) -> str:
@@ -390,12 +393,10 @@ def _explanation(result: AuditResult, v: Verdict) -> str:
     if v.n_small_groups and v.gap == v.gap:
         n = v.n_small_groups
         are = "group is" if n == 1 else "groups are"
-        unit, weight = result.config.unit_column, result.config.weight_column
-        hang = f", or hanging on a few values of {isolated(unit)}" if unit else ""
-        hang = ", or hanging on a few weights" if weight and not unit else hang
+        or_units = or_few_units(result.config)
         told.append(
-            f"{count(n)} smaller {are} not judged (fewer than {result.config.min_n} "
-            f"{result.task.of_rate(v.rate)}{hang})."
+            f"{count(n)} {'' if or_units else 'smaller '}{are} not judged (fewer than {result.config.min_n} "
+            f"{result.task.of_rate(v.rate)}{or_units})."
         )
     return " ".join(told)
 

@@ -14,11 +14,12 @@ from bisect import bisect_left
 from statistics import NormalDist
 from typing import Any
 
-from audit.schema.result import OVERALL, UNCOMPARED, AuditResult, Sweep
+from audit.schema.result import OVERALL, AuditResult, GroupResult, Measures, Sweep
 from audit.task import Task
-from audit.wording.verdict_text import group_label
+from audit.wording.verdict_text import RATES, group_label
 from reports.figures.curves import MAX_LINES
 from reports.figures.gap_plots import MAX_ROWS, worst_first
+from reports.text.participation import takes_part
 
 
 def start_index(result: AuditResult) -> int:
@@ -29,30 +30,34 @@ def start_index(result: AuditResult) -> int:
     return min((left, right), key=lambda i: abs(grid[i] - result.config.threshold))
 
 
-def _worth(result: AuditResult, sweep: Sweep, kind: str) -> float:
+def _worth(measures: Measures | None, sweep: Sweep, kind: str) -> float:
     """Independent images that one of the sweep counts for: 1, but for images that share units or carry
     weights, where it is taken from the audited threshold.
     """
-    overall = sweep.attribute == OVERALL
-    measures = next(
-        (g for g in result.groups if (g.attribute, g.group) == (sweep.attribute, sweep.group)),
-        result.overall if overall else None,
-    )
     independent = getattr(measures, {"real": "fpr_worth", "fake": "fnr_worth"}[kind], math.nan)
     n = getattr(sweep, f"n_{kind}")
     return round(independent / n, 6) if n and math.isfinite(independent) else 1
 
 
+def _compared(result: AuditResult, measures: Measures | None) -> dict[str, bool]:
+    """Whether the page's sentences may name a group, by rate."""
+    if not isinstance(measures, GroupResult):
+        return dict.fromkeys(RATES, measures is not None)
+    return {rate: takes_part(measures, rate, result.config.min_n) for rate in RATES}
+
+
 def _group(result: AuditResult, sweep: Sweep) -> dict[str, Any]:
+    own = (g for g in result.groups if (g.attribute, g.group) == (sweep.attribute, sweep.group))
+    measures = next(own, result.overall if sweep.attribute == OVERALL else None)
     return {
         "name": group_label(sweep.attribute, sweep.group, f"All {result.task.items}"),
-        "compared": not UNCOMPARED & set(sweep.group.split(":")),
+        "compared": _compared(result, measures),
         "n_real": sweep.n_real,
         "n_fake": sweep.n_fake,
         "fp": sweep.fp,
         "fn": sweep.fn,
-        "real_worth": _worth(result, sweep, "real"),
-        "fake_worth": _worth(result, sweep, "fake"),
+        "real_worth": _worth(measures, sweep, "real"),
+        "fake_worth": _worth(measures, sweep, "fake"),
     }
 
 
@@ -88,7 +93,6 @@ def payload(result: AuditResult, attributes: list[str]) -> dict[str, Any] | None
         "thresholds": [round(t, 6) for t in result.sweep_thresholds],
         "start": start_index(result),
         "audited": result.config.threshold,
-        "min_n": result.config.min_n,
         "z": NormalDist().inv_cdf((1 + result.config.confidence) / 2),
         "overall": _group(result, overall),
         "attributes": [_attribute(result, name) for name in names],

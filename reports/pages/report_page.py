@@ -19,6 +19,7 @@ from audit.schema.result import OVERALL, AuditResult
 from audit.wording import verdict_text as words
 from audit.wording.criterion_text import tolerated
 from audit.wording.numbers import number, number_interval, percent, percent_interval
+from audit.wording.verdict_text import or_few_units
 from pipelines.storage import write_text
 from pipelines.visible import visible_record
 from reports.figures import example_images as samples
@@ -188,6 +189,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "anchors": _anchors(shown, crossed, told),
         "attributes": shown,
         "crossings": [c for c in crossed if c.compared],
+        "or_few_units": or_few_units(result.config),
         "not_compared": not_compared(crossed, result.config.min_n, result.task),
         "explorer": slider,
         "threshold_answer": thresholds.answer(result),

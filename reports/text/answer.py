@@ -39,8 +39,8 @@ from audit.wording.verdict_text import (
     beyond_proven,
     by,
     far_in_proportion,
-    few_units,
     findings,
+    or_few_units,
     ratio_note,
     standing,
     too_few,
@@ -276,7 +276,7 @@ def _few(result: AuditResult, names: list[str], n_groups: int, kind: str) -> str
     task = result.task
     which, have, they = f"{count(len(names))} of {count(n_groups)} groups", "have", "they are"
     dropped = any(g.few_units for g in result.groups if g.group in names)
-    or_units = f", or {few_units(result.config)}" if dropped else ""
+    or_units = or_few_units(result.config) if dropped else ""
     if len(names) == 1:
         which, have, they = f"One of {count(n_groups)} groups", "has", "it is"
     on = "" if kind == f"{task.items} of each kind" else f" on {kind}"

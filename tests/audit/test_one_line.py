@@ -189,6 +189,7 @@ def test_replicates_have_bounds(n_boot):
         (lambda r: r["overall"].update(n_real=10**400), "overall.n_real is 1000.* which is no count"),
         (lambda r: r["overall"].update(n_real="9" * 400), "overall.n_real is 9999.* which is no count"),
         (lambda r: r["overall"].update(n_fake=-1), "overall.n_fake is -1, which is no count"),
+        (lambda r: r["overall"].update(provenance=-1), r"overall\.provenance is -1, which is no count"),
         (lambda r: r["config"].update(confidence=1.0), r"config\.confidence is 1\.0"),
         (lambda r: r["config"].update(attributes=[]), "names no attribute"),
         (lambda r: r["curves"][0].update(fpr=[]), r"curves\.0 holds lists of"),

@@ -170,7 +170,7 @@
     const rate = (group, kind) => {
       const n = kind === "fpr" ? group.n_real : group.n_fake, k = group[kind === "fpr" ? "fp" : "fn"][at];
       const worth = group[kind === "fpr" ? "real_worth" : "fake_worth"];  // independent images one counts for
-      return { n, worth: n * worth, compared: group.compared && n >= record.min_n, value: n ? k / n : NaN, interval: n ? wilson(k * worth, n * worth, z) : [NaN, NaN] };
+      return { n, worth: n * worth, compared: group.compared[kind], value: n ? k / n : NaN, interval: n ? wilson(k * worth, n * worth, z) : [NaN, NaN] };
     };
 
     function niceTop(values) {

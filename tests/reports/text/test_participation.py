@@ -7,6 +7,8 @@ import pytest
 from audit.config import AuditConfig
 from audit.runs.score_audit import audit_scores
 from reports.figures.gap_plots import gap_plot
+from reports.figures.threshold_explorer import payload
+from reports.pages.report_page import build
 from reports.tables.coverage import pass_ratio
 from reports.tables.report_tables import rates_table
 from reports.text.answer import sureness
@@ -51,8 +53,24 @@ def test_it_is_said_why(few_persons):
         "One of 3 groups has fewer than 30 images of each kind, or of fewer than 10 values of person as if "
         "of equal size; it is shown but not judged."
     ) in told
+    assert few_persons.verdicts[0].explanation.endswith(
+        "1 group is not judged (fewer than 30 real images, or of fewer than 10 values of person as if of "
+        "equal size)."
+    )
     notes = {row["group"]: row["note"] for row in rates_table(few_persons, "race").rows}
     assert notes["c"] == "few units" and notes["a"] == notes["b"] == ""
+
+
+def test_the_page_says_it_beside_the_plots(few_persons, tmp_path):
+    page = build(tmp_path, few_persons, {})
+    assert page.count("(under 30, or of fewer than 10 values of person as if of equal size)") == 1
+
+
+def test_the_slider_names_no_group_that_is_not_compared(few_persons):
+    groups = payload(few_persons, ["race"])["attributes"][0]["groups"]
+    compared = {group["name"]: group["compared"] for group in groups}
+    assert compared["c"] == {"fpr": False, "fnr": False}
+    assert compared["a"] == compared["b"] == {"fpr": True, "fnr": True}
 
 
 def test_the_ratio_of_those_who_pass_is_of_groups_that_are_compared(few_persons):
