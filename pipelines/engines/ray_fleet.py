@@ -24,7 +24,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Final
 
-from pipelines.engines.local import count_loss
+from pipelines.engines.local import MAX_TRIES, count_loss
 from pipelines.errors import EngineError, MissingExtra
 from pipelines.places import attach, attached
 
@@ -186,6 +186,7 @@ class Fleet:
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, int | None]] = {}
         self._lost: Counter[int] = Counter()
+        self._never_began = 0
         for _ in range(n_actors):
             self._start()
 
@@ -193,7 +194,7 @@ class Fleet:
         """What the first actor says that can work.
 
         Raises:
-            EngineError: one cannot start, or is of another version.
+            EngineError: three in a row cannot start, or one is of another version.
         """
         while True:
             for reference in self._answered():
@@ -248,9 +249,15 @@ class Fleet:
             said: Answer = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as fault:
             how = _first_line(fault)
-            if number is None:
-                raise EngineError(f"a worker of the Ray cluster died before it began: {how}") from fault
-            count_loss(self._lost, number, how, self._what)
+            if number is not None:
+                count_loss(self._lost, number, how, self._what)
+            else:
+                self._never_began += 1
+                if self._never_began >= MAX_TRIES:
+                    raise EngineError(
+                        f"{MAX_TRIES} workers of the Ray cluster, one after another, died before they began: "
+                        f"{how}"
+                    ) from fault
             self._start()
             return None
         except self._ray.exceptions.RayTaskError as fault:
@@ -263,6 +270,7 @@ class Fleet:
         if "error" in said:
             raise _error(said)
         if number is None:
+            self._never_began = 0
             self._welcome(said)
         self._idle.append(actor)
         return number, said

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,8 @@ from detectors.scoring.resume import Identity
 from detectors.scoring.stress_scores import stress_scores
 from pipelines.engines import ray_fleet
 from pipelines.errors import EngineError
+from tests.processes import are_gone, processes
+from tests.stillborn import Stillborn
 
 pytest.importorskip("ray", reason="needs the extra [ray]")
 ONE = RayCluster(workers=1, cpus_per_worker=1, device="cpu")
@@ -47,26 +48,6 @@ def detector(checkpoint):
 
 def options(cluster=None, work_dir=None):
     return Options(batch_size=BATCH, workers=1, work_dir=work_dir, progress=False, cluster=cluster)
-
-
-def processes(title):
-    """Ids of the processes whose command line has these words."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-        except OSError:
-            continue
-        if title in line:
-            found.append(int(entry.name))
-    return found
-
-
-def are_gone(title, besides=frozenset(), within_s=20):
-    ends = time.monotonic() + within_s
-    while not (gone := set(processes(title)) <= besides) and time.monotonic() < ends:
-        time.sleep(0.05)
-    return gone
 
 
 class PowerCut(Exception):
@@ -117,6 +98,23 @@ def test_a_killed_worker_a_stopped_run_and_two_engines_give_the_bytes_of_one_cle
     n, tables = written(lambda: score_images(named, images, options(ONE, tmp_path / "b")))
     assert (n, tables[0].to_parquet()) == (7, clean)
     assert tables[0]["status"].tolist().count("unreadable image") == 1
+
+
+@pytest.mark.slow
+def test_workers_that_die_before_they_begin_are_replaced_twice(cluster, tmp_path):
+    """A machine that is taken away while it starts must not end a run; one that never starts must."""
+    left = tmp_path / "left"
+    with ray_fleet.joined(None) as ray:
+        left.write_text("1\n2")
+        fleet = ray_fleet.Fleet(ray, Stillborn, str(left), 1)
+        fleet.first()
+        assert sorted((number, said["twice"]) for number, said in fleet.run([4, 5])) == [(4, 8), (5, 10)]
+        fleet.dismiss()
+        left.write_text("1\n2\n3")
+        fleet = ray_fleet.Fleet(ray, Stillborn, str(left), 1)
+        with pytest.raises(EngineError, match=r"^3 workers of the Ray cluster, one after another, died be"):
+            fleet.first()
+        fleet.dismiss()
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +10,7 @@ from pipelines.engines.ray_cluster import run_ray
 from pipelines.errors import CheckpointFormatError, EngineError
 from pipelines.jobs.generation import generate_pairs, run_job
 from pipelines.jobs.plans import photo_job
+from tests.processes import processes
 
 ray = pytest.importorskip("ray", reason="needs the extra [ray]")
 pytestmark = pytest.mark.slow
@@ -22,19 +22,6 @@ def local(drawn, tiny_generator, tmp_path_factory, tree):
     out = tmp_path_factory.mktemp("local") / "pairs"
     generate_pairs(drawn, out, tiny_generator, workers=1, **OPTIONS)
     return tree(out)
-
-
-def actors():
-    """Process ids of our actors."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            title = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-        except OSError:
-            continue
-        if title.startswith(b"ray::_Worker"):
-            found.append(int(entry.name))
-    return found
 
 
 def test_an_address_that_is_none(drawn, tiny_generator, tmp_path):
@@ -58,7 +45,7 @@ def test_a_lost_worker_is_replaced(cluster, drawn, tiny_generator, tmp_path, loc
 
     def kill_one(*_):
         if not killed:
-            killed.append(actors()[0])
+            killed.append(processes(b"ray::_Worker")[0])
             os.kill(killed[0], signal.SIGKILL)
 
     with claimed(job):

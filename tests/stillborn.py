@@ -1,0 +1,24 @@
+"""A Ray worker that dies before it begins; in a module of its own that loads fast."""
+
+import os
+import pickle
+import signal
+from pathlib import Path
+from typing import Any
+
+
+class Stillborn:
+    """A worker that dies before it says anything, as often as a file has lines."""
+
+    def __init__(self, given: bytes) -> None:
+        self.left = Path(pickle.loads(given)[1])
+
+    def ready(self, versions: dict[str, str]) -> dict[str, Any]:
+        lines = self.left.read_text().splitlines()
+        if lines:
+            self.left.write_text("\n".join(lines[1:]))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+    def do(self, number: int) -> dict[str, Any]:
+        return {"twice": 2 * number}
