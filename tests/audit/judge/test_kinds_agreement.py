@@ -10,10 +10,8 @@ from audit.judge.kinds_agreement import (
     DEPENDS,
     OPEN,
     PEOPLE,
-    _covariance,
-    _Group,
-    _interaction,
-    _people,
+    _Outcomes,
+    _tested,
     kinds_agreement,
 )
 
@@ -23,17 +21,14 @@ CONFIG = AuditConfig(min_n=30)
 
 def fakes(rates, n=200, seed=0, share=0.5, absent=0.0):
     """Photos of each group; with probability `share` all kinds of a photo follow one draw."""
-    rng = np.random.default_rng(seed)
-    rows = []
+    rng, parts = np.random.default_rng(seed), []
     for group, of_kind in rates.items():
-        for i in range(n):
-            common = rng.random()
-            together = rng.random() < share
-            for kind, rate in zip(KINDS, of_kind, strict=True):
-                if rng.random() >= absent:
-                    missed = (common if together else rng.random()) < rate
-                    rows.append((f"{group}-{i}", kind, missed, group))
-    return pd.DataFrame(rows, columns=["pair_id", "kind", "missed", "race"])
+        common, together = rng.random(n), rng.random(n) < share
+        for kind, rate in zip(KINDS, of_kind, strict=True):
+            missed = np.where(together, common, rng.random(n)) < rate
+            rows = pd.DataFrame({"pair_id": [f"{group}-{i}" for i in range(n)], "kind": kind})
+            parts.append(rows.assign(missed=missed, race=group)[rng.random(n) >= absent])
+    return pd.concat(parts, ignore_index=True)
 
 
 def judged(rates, **how):
@@ -68,16 +63,15 @@ def test_few_photos_prove_nothing():
 
 @pytest.mark.parametrize("absent", [0.0, 0.3])
 def test_under_no_interaction_it_is_found_in_about_one_of_twenty(absent):
-    """Groups differ and kinds differ, but the gap is the same in each kind: 5 % of 400 runs is 20."""
+    """Groups differ and kinds differ, but the gap is the same in each kind: 5 % of 100 runs is 5."""
     rates = {"A": (0.1, 0.3, 0.4), "B": (0.2, 0.4, 0.5), "C": (0.1, 0.3, 0.4), "D": (0.15, 0.35, 0.45)}
-    p = [judged(rates, n=120, seed=s, absent=absent).p_interaction for s in range(200)]
-    raw = np.mean([x <= 0.05 for x in p])  # Holm over two: at most the level
-    assert raw <= 0.075
+    p = [judged(rates, n=120, seed=s, absent=absent).p_interaction for s in range(100)]
+    assert sum(x <= 0.05 for x in p) <= 11  # Holm over two: at most the level
 
 
 def test_under_equality_people_are_rarely_called_unequal():
-    p = [judged({g: (0.02, 0.1, 0.3) for g in "ABCD"}, n=80, seed=s).p_people for s in range(200)]
-    assert np.mean([x <= 0.05 for x in p]) <= 0.075
+    p = [judged({g: (0.02, 0.1, 0.3) for g in "ABCD"}, n=80, seed=s).p_people for s in range(100)]
+    assert sum(x <= 0.05 for x in p) <= 11
 
 
 def test_a_single_contrast_agrees_with_a_foreign_oracle():
@@ -86,14 +80,16 @@ def test_a_single_contrast_agrees_with_a_foreign_oracle():
     (found,) = kinds_agreement(table, ["race"], CONFIG)
     one = table[table["kind"] == "small"]
     oracle = chi2_contingency(pd.crosstab(one["race"], one["missed"]), correction=False).pvalue
-    assert found.p_people / 2 == pytest.approx(oracle, rel=0.15)
+    assert found.p_people / 2 == pytest.approx(oracle, abs=0.01)
 
 
 def test_covariance_of_complete_photos_is_the_textbooks():
     rng = np.random.default_rng(3)
     outcome = (rng.random((500, 2)) < 0.4).astype(float)
     outcome[:, 1] = np.where(rng.random(500) < 0.6, outcome[:, 0], outcome[:, 1])
-    assert np.allclose(_covariance(outcome), np.cov(outcome.T) / 500, rtol=0.03)
+    (found,) = _Outcomes(["A"], np.ones((500, 2)), outcome, np.zeros(500, dtype=np.int64)).groups()
+    assert np.allclose(found.mean, outcome.mean(axis=0))
+    assert np.allclose(found.covariance, np.cov(outcome.T) / 500, rtol=0.03)
 
 
 def test_groups_with_too_few_fakes_of_a_kind_are_named_and_left_out():
@@ -136,15 +132,39 @@ def test_photos_that_are_each_a_unit_are_judged_as_without_units():
     )
 
 
-def test_small_groups_beside_a_large_one_are_not_judged_as_if_their_covariance_were_known():
+@pytest.mark.parametrize(
+    ("sizes", "rates", "together"),
+    [([10_000, *[30] * 6], (0.1, 0.2), 0.5), ([2_000, *[30] * 15], (0.02, 0.05), 0.9)],
+)
+def test_small_groups_beside_a_large_one_are_not_judged_as_if_their_covariance_were_known(
+    sizes, rates, together
+):
+    """By chi-squared or an F something was said in 9 to 68 of 100 such runs; the promise is 5."""
     rng, said = np.random.default_rng(4), 0
-    for _ in range(300):
-        groups = []
-        for number, n in enumerate([2_000, *[30] * 15]):
-            common = rng.random(n)
-            draw = np.where(rng.random((n, 2)) < 0.4, common[:, None], rng.random((n, 2)))
-            outcome = (draw < (0.1, 0.2)).astype(float)
-            mean, covariance = outcome.mean(axis=0), _covariance(outcome)
-            groups.append(_Group(str(number), mean, covariance, np.full(2, float(n)), float(n)))
-        said += 2 * min(_interaction(groups), _people(groups)) <= 0.05
-    assert said <= 24
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    names = [str(g) for g in range(len(sizes))]
+    for seed in range(100):
+        common, alike = rng.random(len(group)), rng.random(len(group)) < together
+        draws = [np.where(alike, common, rng.random(len(group))) < rate for rate in rates]
+        outcome = np.stack(draws, axis=1).astype(float)
+        found = _Outcomes(names, np.ones_like(outcome), outcome, group)
+        said += 2 * min(_tested(found, "race", seed)) <= 0.05
+    assert said <= 11
+
+
+def test_kinds_that_could_not_be_made_for_one_group_are_no_misses():
+    """Three of four swaps of one group are missing; what was made is missed as often as in the other."""
+    rng, said = np.random.default_rng(5), 0
+    group = np.repeat([0, 1], 300)
+    for seed in range(200):
+        missed = (rng.random((600, 3)) < (0.02, 0.05, 0.3)).astype(float)
+        made = np.ones_like(missed)
+        made[:, 2] = (group == 0) | (rng.random(600) < 0.25)
+        said += 2 * min(_tested(_Outcomes(["A", "B"], made, missed * made, group), "race", seed)) <= 0.05
+    assert said <= 19
+
+
+def test_the_order_of_rows_changes_nothing():
+    made = fakes({"A": (0.1, 0.2, 0.3), "B": (0.2, 0.2, 0.3)}, absent=0.1)
+    shuffled = made.sample(frac=1, random_state=0)
+    assert kinds_agreement(made, ["race"], CONFIG) == kinds_agreement(shuffled, ["race"], CONFIG)
