@@ -99,20 +99,22 @@ def uneven(sizes: list[int], together: float, shift: bool, n_sim: int, rng: np.r
     return hits / n_sim
 
 
-def said_of_kinds(sizes: list[int], n_sim: int, rng: np.random.Generator) -> float:
-    """How often a gap is said to follow the people, or the kind, of groups that miss two kinds alike: 10 and
-    20 % of photos, half of which decide for both kinds at once.
+def said_of_kinds(
+    sizes: list[int], rates: tuple[float, float], share: float, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often a gap is said to follow the people, or the kind, of groups that miss two kinds alike, at
+    these rates of photos, of which a share decides for both kinds at once.
     """
     said, group = 0, np.repeat(np.arange(len(sizes)), sizes)
     config, n = AuditConfig(attributes=("race",)), len(group)
     for _ in range(n_sim):
-        common, together = rng.random(n), rng.random(n) < 0.5
+        common, together = rng.random(n), rng.random(n) < share
         halves = [
             pd.DataFrame({
                 "pair_id": np.arange(n), "kind": kind, "race": group.astype(str),
                 "missed": np.where(together, common, rng.random(n)) < rate,
             })
-            for kind, rate in (("small", 0.1), ("swap", 0.2))
+            for kind, rate in zip(("small", "swap"), rates, strict=True)
         ]  # fmt: skip
         said += kinds_agreement(pd.concat(halves, ignore_index=True), ["race"], config)[0].verdict != OPEN
     return said / n_sim
@@ -197,11 +199,12 @@ STUDIES = [
     ],
     *[
         Study("Kinds of fake, a gap said to follow people or kind although equal", case, AT_MOST,
-              partial(said_of_kinds, sizes), 1_000)
-        for case, sizes in (
-            ("7 x 1,500", [1_500] * 7),
-            ("10,000 and 6 x 30", [10_000] + [30] * 6),
-            ("2,000 and 15 x 30", [2_000] + [30] * 15),
+              partial(said_of_kinds, sizes, rates, share), 1_000)
+        for case, sizes, rates, share in (
+            ("7 x 1,500 at 10 and 20 %", [1_500] * 7, (0.1, 0.2), 0.5),
+            ("10,000 and 6 x 30 at 10 and 20 %", [10_000] + [30] * 6, (0.1, 0.2), 0.5),
+            ("2,000 and 15 x 30 at 10 and 20 %", [2_000] + [30] * 15, (0.1, 0.2), 0.5),
+            ("2,000 and 15 x 30 at 2 and 5 %, mostly together", [2_000] + [30] * 15, (0.02, 0.05), 0.9),
         )
     ],
     Study("Units, verdicts that differ by seed", "100 persons of ten, near the edge", NEVER,

@@ -1,4 +1,4 @@
-"""A Ray worker that dies before it begins; in a module of its own that loads fast."""
+"""Ray workers that die; in a module of their own that loads fast."""
 
 import os
 import pickle
@@ -22,3 +22,18 @@ class Stillborn:
 
     def do(self, number: int) -> dict[str, Any]:
         return {"twice": 2 * number}
+
+
+class Poisoned:
+    """A worker that dies of some parts whenever it is given one."""
+
+    def __init__(self, given: bytes) -> None:
+        self.deadly = pickle.loads(given)[1]
+
+    def ready(self, versions: dict[str, str]) -> dict[str, Any]:
+        return {}
+
+    def do(self, number: int) -> dict[str, Any]:
+        if number in self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}

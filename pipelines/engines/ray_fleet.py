@@ -6,8 +6,8 @@ as soon as it is there. What is done with a part is known to the actor alone: sh
 
 Why actors of our own and not Ray Data: a part has fixed borders, so that it can be kept on the disk and
 taken up by any engine, and networks see the same batches everywhere. Ray Data cuts blocks as memory allows,
-runs a lost worker's whole block chain again and keeps nothing of a run that was stopped. Handing out numbers
-is little code, and hands out nothing twice.
+tries a part that kills its worker for ever (`benchmarks/README.md`) and keeps nothing of a run that was
+stopped. Handing out numbers is little code, and hands out nothing twice.
 Why versions are compared before any work: another version of torch, or of this project, rounds or decides
 otherwise without saying so.
 """
@@ -186,7 +186,8 @@ class Fleet:
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, int | None]] = {}
         self._lost: Counter[int] = Counter()
-        self._never_began = 0
+        self._never_began = self._lost_in_a_row = 0
+        self._most_in_a_row = MAX_TRIES * n_actors
         for _ in range(n_actors):
             self._start()
 
@@ -203,13 +204,13 @@ class Fleet:
                     return answer[1]
 
     def run(self, numbers: Sequence[int]) -> Iterator[tuple[int, Answer]]:
-        """Hand out parts until all are done.
+        """Hand out parts until all are done; one that lost its worker comes last, after what can be done.
 
         Yields:
             The number of each part and what was made of it, in the order in which they are finished.
 
         Raises:
-            EngineError: a part keeps losing its worker.
+            EngineError: a part keeps losing its worker, or every part does.
             Exception: an expected error that a worker told of.
         """
         waiting = list(reversed(numbers))
@@ -223,7 +224,7 @@ class Fleet:
                 if answer is not None and answer[0] is not None:
                     yield answer[0], answer[1]
                 elif answer is None and number_or_none is not None:
-                    waiting.append(number_or_none)
+                    waiting.insert(0, number_or_none)
 
     def dismiss(self) -> None:
         """End every actor, whatever it is doing."""
@@ -250,7 +251,7 @@ class Fleet:
         except self._ray.exceptions.RayActorError as fault:
             how = _first_line(fault)
             if number is not None:
-                count_loss(self._lost, number, how, self._what)
+                self._count_loss(number, how)
             else:
                 self._never_began += 1
                 if self._never_began >= MAX_TRIES:
@@ -272,8 +273,20 @@ class Fleet:
         if number is None:
             self._never_began = 0
             self._welcome(said)
+        else:
+            self._lost_in_a_row = 0
         self._idle.append(actor)
         return number, said
+
+    def _count_loss(self, number: int, how: str) -> None:
+        """Count a worker lost over a part; raises where no more are to be lost."""
+        count_loss(self._lost, number, how, self._what)
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row >= self._most_in_a_row:
+            raise EngineError(
+                f"{self._lost_in_a_row} workers of the Ray cluster were lost and no {self._what} finished "
+                f"meanwhile ({how}); try fewer --workers or a smaller --batch-size; what was finished is kept"
+            )
 
     def _say_what_is_missing(self) -> None:
         """Nothing has happened for a while: a cluster may be starting machines, or be full."""
