@@ -32,6 +32,7 @@ from audit.schema.result import (
     Calibration,
     FnrAtFpr,
     Gap,
+    GroupDifference,
     GroupResult,
     KindRate,
     ScoreShift,
@@ -73,7 +74,14 @@ class Audit:
     def verdicts(self) -> pd.DataFrame:
         """One row an attribute and rate: verdict, gap with its interval (0-1), p-values, who is worse off."""
         worse = pd.Series([[g.group for g in v.worse_groups] for v in self.record.verdicts], dtype=object)
-        return frame_of(self.record.verdicts, Verdict).assign(worse_groups=worse)
+        return frame_of(self.record.verdicts, Verdict).assign(worse_groups=worse).drop(columns="differences")
+
+    @property
+    def differences(self) -> pd.DataFrame:
+        """One row an attribute, rate and group: its rate minus that of `compared_with` (0-1)."""
+        rows = [(v, one) for v in self.record.verdicts for one in v.differences]
+        asked = pd.DataFrame([(v.attribute, v.rate) for v, _ in rows], columns=["attribute", "rate"])
+        return asked.join(frame_of([one for _, one in rows], GroupDifference))
 
     @property
     def answerable(self) -> bool:

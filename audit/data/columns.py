@@ -23,7 +23,7 @@ from pandas.api.types import is_hashable
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
 from audit.data.table_words import all_label_words, normal
-from audit.errors import GroupError, ScoreTableError
+from audit.errors import GroupError, ScoreTableError, UnitError, WeightError
 
 ALSO_CALLED = {"gender": "sex", "race": "ethnicity"}
 """Other names of the usual attributes."""
@@ -106,7 +106,11 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
-    """The options with their columns in the table's own spelling; what the table lacks stays as it is."""
+    """The options with their columns in the table's own spelling; what the table lacks stays as it is.
+
+    Raises:
+        UnitError, WeightError: the column named for it is another thing already.
+    """
     names = list(names)
 
     def known(asked: Sequence[str]) -> tuple[str, ...]:
@@ -118,6 +122,7 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     references = {spelled(name, names) or name: group for name, group in config.references.items()}
     unit = config.unit_column and (spelled(config.unit_column, names) or config.unit_column)
     weight = config.weight_column and (spelled(config.weight_column, names) or config.weight_column)
+    _refuse_two_roles(columns, unit, weight)
     return replace(
         config,
         columns=columns,
@@ -128,6 +133,16 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
         unit_column=unit,
         weight_column=weight,
     )
+
+
+def _refuse_two_roles(columns: Columns, unit: str | None, weight: str | None) -> None:
+    """Labels and scores are no weights, and nothing that images share; nor are weights."""
+    taken = {columns.label: "labels", columns.score: "scores"}
+    if weight in taken:
+        raise WeightError(f"--weight-column {weight} is the column of the {taken[weight]}; name another")
+    taken |= {weight: "weights"} if weight else {}
+    if unit in taken:
+        raise UnitError(f"--unit-column {unit} is the column of the {taken[unit]}; name another")
 
 
 def preferred(names: Iterable[object]) -> list[str]:

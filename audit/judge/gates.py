@@ -113,12 +113,12 @@ def _verdict_line(v: Verdict, task: Task) -> str:
 
 
 def limit_line(one: RateLimit, task: Task = FAKE_FACE) -> str:
-    """'FPR of race Black may be up to 7.2 % (38 of 700, 5.4 %), above --max-fpr 5 %'."""
+    """'FPR of race Black may be up to 7.2% (38 of 700, 5.4%), above --max-fpr 5%'."""
     of = "overall" if one.attribute == OVERALL else f"of {one.attribute} {one.group}"
-    name, option = task.rate(one.rate), f"--max-{task.rate(one.rate).lower()} {100 * one.limit:g} %"
+    name, option = task.rate(one.rate), f"--max-{task.rate(one.rate).lower()} {100 * one.limit:g}%"
     if one.images == 0:
         return (
             f"{name} {of} is unknown, without {task.items} of that class, so {option} is not shown to be kept"
         )
-    seen = f"{one.errors:,} of {one.images:,}, {100 * one.value:.3g} %"
-    return f"{name} {of} may be up to {100 * one.upper:.3g} % ({seen}), above {option}"
+    seen = f"{one.errors:,} of {one.images:,}, {100 * one.value:.3g}%"
+    return f"{name} {of} may be up to {100 * one.upper:.3g}% ({seen}), above {option}"

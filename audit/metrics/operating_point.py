@@ -49,7 +49,7 @@ def operating_point(
             nothing remains to audit.
     """
     if rule.kind == "fixed":
-        return rule.value, table
+        return as_scores_have_it(rule.value, table.score), table
     if rule.confidence is not None and (table.weight is not None or _shares_units(table)):
         raise ScoreTableError(
             f"threshold rule '{rule}' promises something of {task.items} that are independent and count "
@@ -73,6 +73,23 @@ def operating_point(
             "weight above 0 to be fixed on; give a number instead"
         )
     return pick_threshold(curve, rule), table.take(audited_rows(table, share, seed))
+
+
+def as_scores_have_it(threshold: float, score: NDArray[np.float64]) -> float:
+    """A threshold in the precision of scores that lie on it: in a float32 column 0.7 is 0.699999988.
+
+    Args:
+        threshold: As it was given.
+        score: float64 [N], as read.
+
+    >>> as_scores_have_it(0.7, np.array([0.7, 0.2]))
+    0.7
+    >>> as_scores_have_it(0.7, np.array([0.7, 0.2], dtype=np.float32).astype(np.float64))
+    0.699999988079071
+    """
+    with np.errstate(over="ignore"):
+        single = float(np.float32(threshold))
+    return single if single < threshold and bool((score == single).any()) else threshold
 
 
 def _shares_units(table: ScoreTable) -> bool:

@@ -36,6 +36,7 @@ from audit.data.sampling_units import (
 )
 from audit.data.score_file import ScoreFile, read_scores, read_trials
 from audit.data.score_table import ScoreTable, labels_of, score_table
+from audit.data.table_reading import HOW_READ
 from audit.data.trials import Trials, as_trials
 from audit.data.unit_totals import IMAGES
 from audit.inference.attack_kinds import kind_rates
@@ -318,6 +319,7 @@ def _audit(
     require_columns(frame, controls, config)
     threshold, audited = operating_point(table, rule, config.calibration_share, config.seed, task)
     left_out, exceeded = dict(extras.left_out), None
+    rounded = [] if rule.kind != "fixed" or threshold == rule.value else [single_note(threshold, rule.value)]
     if len(audited) < len(table):
         fixing = calibration_rows(table, config.calibration_share, config.seed)
         kept = audited_rows(table, config.calibration_share, config.seed)
@@ -363,6 +365,7 @@ def _audit(
             *extras.notes,
             *raised,
             *([exceeded] if exceeded else []),
+            *rounded,
             *_notes(audited, task),
         ],
         overall=measures,
@@ -551,6 +554,14 @@ def _summary(
         n_pairs=n_pairs,
         n_left_out=left_out,
         units=units,
+    )
+
+
+def single_note(threshold: float, given: float) -> str:
+    """What the reader must know of a threshold that scores of single precision lie on."""
+    return (
+        f"{HOW_READ} its scores are of single precision, where {given:g} is {threshold!r}; those that are "
+        "exactly that count as at the threshold."
     )
 
 

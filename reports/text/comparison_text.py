@@ -147,7 +147,10 @@ def corrected(record: Comparison) -> str:
         return (
             f"Answers are corrected for all {count(record.n_tests)} tests of this comparison (Holm’s method)"
         )
-    return f"Answers are corrected for all {count(sizes['headline'])} questions above (Holm’s method)"
+    return (
+        f"Answers on AUC, error rates and gaps by single attributes are corrected for all "
+        f"{count(sizes['headline'])} tests of them together (Holm’s method)"
+    )
 
 
 def families(record: Comparison) -> list[str]:

@@ -334,7 +334,7 @@ def test_every_gate_has_its_line_and_exit_code(
     )
     code, _, err = ended(capsys, *run, "--max-fpr", "0.02")
     assert code == 1 and err.startswith("gate failed: FPR overall may be up to ")
-    assert "above --max-fpr 2 %" in err and "FPR of race " in err
+    assert "above --max-fpr 2%" in err and "FPR of race " in err
     code, _, err = ended(capsys, *run, "--criterion", "ratio", "--fail-on", "disparity")
     assert code == 1 and "gate failed: disparity: FPR by race" in err
     assert ended(capsys, *run, "--criterion", "four-fifths", "--max-fpr", "0.99") == (0, "", "")

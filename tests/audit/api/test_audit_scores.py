@@ -108,6 +108,10 @@ def test_groups_are_the_record_in_columns(found: audit.Audit):
 def test_verdicts_gaps_and_curves_are_frames(found: audit.Audit):
     verdicts = found.verdicts.set_index(["attribute", "rate"])
     [expected, _] = found.record.verdicts
+    assert "differences" not in verdicts.columns
+    first, ours = found.differences.iloc[0], expected.differences[0]
+    assert first[["attribute", "rate", "group"]].tolist() == ["race", "fpr", ours.group]
+    assert first[["difference", "low", "high"]].tolist() == [ours.difference, *ours.interval]
     row = verdicts.loc[("race", "fpr")]
     assert (row.verdict, row.gap, row.gap_low) == ("disparity", expected.gap, expected.gap_interval[0])
     assert row.worse_groups == ["B"]

@@ -10,8 +10,8 @@ from audit.config import AuditConfig
 from audit.data.columns import find_attributes, unaudited
 from audit.data.score_file import read_scores
 from audit.data.score_table import score_table
-from audit.errors import GroupError, MissingColumnError
-from audit.runs.score_audit import audit_file, audit_scores
+from audit.errors import GroupError, MissingColumnError, UnitError, WeightError
+from audit.runs.score_audit import audit_file, audit_scores, audit_table
 
 CONFIG = AuditConfig(n_boot=100)
 
@@ -82,6 +82,28 @@ def test_bins_of_any_column_audit_it(frame):
 def test_nothing_is_said_where_attributes_were_chosen(frame):
     notes = audit_scores(frame, AuditConfig(attributes=["camera"], n_boot=100)).notes
     assert not any("not audited" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"weight_column": "label"}, WeightError, "--weight-column Label is the column of the labels; name"),
+        ({"weight_column": "score"}, WeightError, "--weight-column SCORE is the column of the scores; name"),
+        (
+            {"unit_column": "label"},
+            UnitError,
+            "--unit-column Label is the column of the labels; name another",
+        ),
+        (
+            {"unit_column": "race", "weight_column": "race"},
+            UnitError,
+            "--unit-column Race is .* the weights;",
+        ),
+    ],
+)
+def test_a_column_has_one_role(frame, options, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        audit_table(frame, AuditConfig(**options))
 
 
 def test_two_spellings_are_two_columns(frame):

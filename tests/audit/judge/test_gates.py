@@ -89,10 +89,8 @@ def test_limits_name_group_and_limit(frame):
     assert failures and exit_code(failures) == 1
     row = table[(table.rate == "fpr") & ~table.holds.astype(bool)].iloc[0]
     where = "overall" if row.attribute == "overall" else f"of {row.attribute} {row.group}"
-    seen = f"({row.errors} of {row.images}, {100 * row.value:.3g} %)"
-    assert (
-        failures[0].line == f"FPR {where} may be up to {100 * row.upper:.3g} % {seen}, above --max-fpr 12 %"
-    )
+    seen = f"({row.errors} of {row.images}, {100 * row.value:.3g}%)"
+    assert failures[0].line == f"FPR {where} may be up to {100 * row.upper:.3g}% {seen}, above --max-fpr 12%"
     assert all(found.record.rate_limits[4 + i].holds for i in range(4))
 
 

@@ -96,6 +96,19 @@ def test_number_leaves_every_image_in(simulate):
     assert operating_point(table, parse_rule(0.25), 0.3, 0) == (0.25, table)
 
 
+@pytest.mark.parametrize("threshold", [0.7, 0.1, 0.5, 1e300, -3.3])
+def test_scores_of_single_precision_on_the_threshold_are_called_fake(simulate, threshold):
+    """As numpy and pandas compare them: a vendor's 0.7 is at 0.7, whatever the column's type."""
+    score = np.clip(np.round(simulate(50)["score"], 1), 0, 1) if threshold != -3.3 else np.full(100, -3.3)
+    single = simulate(50).assign(score=score).astype({"score": "float32"})
+    table = score_table(single, AuditConfig())
+    found, _ = operating_point(table, parse_rule(threshold), 0.3, 0)
+    flagged = (single["score"] >= np.float32(min(threshold, 3e38))).to_numpy()
+    assert ((table.score >= found) == flagged).all()
+    assert operating_point(score_table(single.astype({"score": float}).round(1), AuditConfig()),
+                           parse_rule(threshold), 0.3, 0)[0] == threshold  # fmt: skip
+
+
 def test_one_class_cannot_fix_a_rule(simulate):
     frame = simulate(50)
     table = score_table(frame[frame["label"] == 1], AuditConfig(threshold="eer"))
