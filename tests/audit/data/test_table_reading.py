@@ -169,6 +169,17 @@ def test_what_was_guessed_is_said_with_the_option_that_says_otherwise(tmp_path):
     assert reading.record()["labels"] == {"REAL": "real", "FAKE": "fake"}
 
 
+@pytest.mark.parametrize(
+    ("encoding", "told"), [("utf-16", "UTF-16"), ("latin-1", "Latin-1"), ("utf-8", None)]
+)
+def test_an_encoding_is_told_where_it_is_not_the_usual_one(tmp_path, encoding, told):
+    table = canonical()
+    table["race"] = table["race"].where(table.index % 2 == 0, "F\x81\xe9")  # no text of Windows-1252
+    (tmp_path / "s.csv").write_bytes(written(table, Dialect(encoding=encoding)))
+    guesses = {one.name: one.text for one in read_scores(tmp_path / "s.csv", CONFIG).reading.guesses}
+    assert guesses.get("encoding") == told
+
+
 def test_a_german_table_is_read_as_an_english_one(tmp_path):
     """Words, decimal commas and "keine Angabe", which leaves a row out and hides no comma."""
     table = canonical()

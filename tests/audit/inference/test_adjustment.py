@@ -125,6 +125,16 @@ def test_copies_of_an_image_are_one_unit():
     assert np.diff(blind.interval(Z)) < 0.5 * np.diff(once.interval(Z))
 
 
+def test_either_group_may_come_first():
+    """Images are few persons' in both, each with as many as ten."""
+    rng = np.random.default_rng(8)
+    wrong, side, quality = confounded(rng, (1500, 1000), effect=0.05)
+    person = np.concatenate([rng.integers(0, 200, 1500), rng.integers(200, 300, 1000)])
+    low, high = compared(wrong, side, quality, unit=person).interval(Z)
+    mirrored = compared(wrong, 1 - side, quality, unit=person).interval(Z)
+    assert mirrored == pytest.approx((-high, -low), rel=1e-6)
+
+
 def test_a_weight_of_two_is_two_images_in_the_estimate():
     rng = np.random.default_rng(7)
     wrong, side, quality = confounded(rng)

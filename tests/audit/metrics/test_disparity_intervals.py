@@ -34,6 +34,13 @@ def test_gap_of_equal_groups_reaches_zero_and_of_unequal_ones_does_not():
     assert Evidence(UNEQUAL, 500, (0,)).difference("fpr", 0.05)[0] > 0.03
 
 
+def test_equalised_odds_ratio_follows_the_rate_that_differs():
+    """As many reals of each group are flagged; 90 % of one group's fakes are and 45 % of the other's."""
+    counts = counts_of([300, 300], [100, 550], [1000, 1000])
+    low, high = LIMITS["equalized_odds_ratio"](Evidence(counts, 500, (0,)), 0.05)
+    assert 0.45 < low < 0.5 < high < 0.55
+
+
 def test_order_of_groups_changes_nothing():
     order = np.array([2, 0, 1])
     for rate in ("fpr", "fnr", "positive_rate", "accuracy"):
