@@ -13,6 +13,7 @@ import codecs
 import csv
 import io
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import UnreadableFile
+from pipelines.parquet_limits import refuse_large
 from pipelines.storage import open_regular
 
 if TYPE_CHECKING:
@@ -332,7 +334,7 @@ def read_csv(
         path, sep=separator, usecols=usecols, dtype=dtype, nrows=n_head, encoding=encoding, decimal=decimal,
         na_values=dict(na_values) if isinstance(na_values, Mapping) else list(na_values),
         keep_default_na=False, index_col=False, skipinitialspace=skip_blanks, skiprows=shape.n_above,
-        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, compression=None,
     )  # fmt: skip
     expected = shape.n_rows if n_head is None else min(n_head, shape.n_rows)
     if len(frame) != expected:  # two readers that disagree about a file must not be believed
@@ -348,13 +350,15 @@ def open_parquet(path: Path, read_dictionary: Sequence[str] | None = None) -> "p
         read_dictionary: Columns of text to load as categories.
 
     Raises:
-        UnreadableFile: missing, no regular file, damaged, or of too many rows or columns.
+        UnreadableFile: missing, no regular file, damaged, of too many rows or columns, or larger in memory
+            than an honest table is.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(pa.PythonFile(open_regular(path), mode="r"), read_dictionary=read_dictionary)
+        opened = open_regular(path)
+        file = pq.ParquetFile(pa.PythonFile(opened, mode="r"), read_dictionary=read_dictionary)
     except (OSError, ValueError, pa.ArrowException) as fault:
         raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
     for n, what, limit in (
@@ -363,6 +367,11 @@ def open_parquet(path: Path, read_dictionary: Sequence[str] | None = None) -> "p
     ):
         if n > limit:
             raise UnreadableFile(f"{path} has {n:,} {what}; the limit is {limit:,}")
+    about = os.fstat(opened.fileno())
+    try:
+        refuse_large(path, about.st_size, about.st_mtime_ns)
+    except (OSError, ValueError, pa.ArrowException) as fault:
+        raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
     return file
 
 

@@ -30,6 +30,7 @@ from detectors.errors import CheckpointFormatError, CheckpointTooLarge, Detector
 from detectors.isolation.zip_archives import MAX_PICKLE_BYTES, Refused, TooLarge, check_size
 from detectors.models import architectures as zoo
 from detectors.models.detector import Detector, Output
+from pipelines.pickled import GrowingPickle, refuse_growing
 from pipelines.storage import file_sha256, write_bytes
 
 FORMAT = "fake-face-detector"
@@ -229,7 +230,10 @@ def load_weights_only(path: Path) -> Any:
         raise DetectorNotFound(f"no detector at {path}: train one with `audit train --out {path}`")
     _check_archive(path)
     try:
+        refuse_growing(path)
         return torch.load(path, map_location="cpu", weights_only=True)
+    except GrowingPickle as refused:
+        raise CheckpointFormatError(f"{path}: {refused}") from None
     except Exception as error:  # whatever a hostile file makes the unpickler raise, the file is at fault
         raise CheckpointFormatError(f"{path}: {_why_refused(error)}") from None
 

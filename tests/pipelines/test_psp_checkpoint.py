@@ -125,6 +125,14 @@ def test_code_is_not_run(tmp_path: Path, write: str):
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("first", [b"", b"\x80\x02K\x01."])
+def test_memory_out_of_nothing_is_refused_unread(tmp_path: Path, first: bytes):
+    """In the first pickle of a file of the old form, or in a later one."""
+    call = b"\x80\x02cbuiltins\nbytearray\n\x8a\x08" + (6 << 30).to_bytes(8, "little") + b"\x85R."
+    (tmp_path / "a.pt").write_bytes(first + call)
+    refused(tmp_path / "a.pt", r"names bytearray, which no weights need; refused, nothing in it was run")
+
+
 def test_safetensors_of_something_else(tmp_path: Path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
     refused(tmp_path / "a.safetensors", r"not one of a pSp generator")

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines import parquet_limits
 from pipelines.errors import UnreadableFile
 from pipelines.storage import file_sha256, open_regular
 from pipelines.untrusted import (
     MAX_COLUMNS,
     MAX_NESTING,
     csv_shape,
+    open_parquet,
     read_csv,
     read_json,
     read_parquet,
@@ -168,6 +171,12 @@ def test_a_damaged_parquet_file_is_read_or_refused(seed, tmp_path):
         assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("end", ["zip", "xz", "zst", "gz", "bz2", "tar"])
+def test_a_file_is_what_it_holds_and_not_what_it_is_called(tmp_path, end):
+    (tmp_path / f"t.{end}").write_text(table(3))
+    assert len(read_csv(tmp_path / f"t.{end}")) == 3
+
+
 def test_lists_in_a_parquet_file_are_left_alone(tmp_path):
     pd.DataFrame({"a": [1, 2], "vector": [[1.0], [2.0]]}).to_parquet(tmp_path / "t.parquet")
     assert list(read_parquet(tmp_path / "t.parquet").columns) == ["a"]
@@ -190,3 +199,42 @@ def test_a_damaged_record_for_pandas_is_one_line(tmp_path, record):
         UnreadableFile, match=r"a\.parquet is not a readable Parquet file: its record for pan"
     ):
         read_parquet(tmp_path / "a.parquet")
+
+
+def repeated(path, n, value, kind, **options):
+    """A table of n rows, one of whose values is stored once."""
+    said = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value], kind))
+    table = pa.table({"score": np.arange(n) / n, "note": said})
+    pq.write_table(table, path, compression="zstd", store_schema=False, **options)
+    return path
+
+
+@pytest.mark.parametrize(("value", "kind"), [("A" * (1 << 20), pa.string()), (b"A" * (1 << 20), pa.binary())])
+@pytest.mark.parametrize("row_group_size", [None, 500])
+def test_a_value_that_repeats_is_counted_as_often_as_it_does(tmp_path, value, kind, row_group_size):
+    path = repeated(tmp_path / "t.parquet", 6_000, value, kind, row_group_size=row_group_size)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(UnreadableFile, match=r"t\.parquet would take .* GiB of memory or more for its texts"):
+        open_parquet(path)
+    assert len(read_parquet(repeated(tmp_path / "few.parquet", 60, value, kind))) == 60
+
+
+def test_one_long_value_among_many_short_ones_is_no_bomb(tmp_path, monkeypatch):
+    """Its length times the rows is beyond the limit, what the rows hold is not."""
+    monkeypatch.setattr(parquet_limits, "MAX_BYTES", 4 << 20)
+    n, texts = 5_000, ["A" * (1 << 20), "a", "b"]
+    values = pa.DictionaryArray.from_arrays(
+        pa.array(np.where(np.arange(n) == 7, 0, 1 + np.arange(n) % 2).astype(np.int32)), pa.array(texts)
+    )
+    image = pa.StructArray.from_arrays([values.dictionary_decode(), pa.array(["x"] * n)], ["bytes", "path"])
+    pq.write_table(pa.table({"note": values, "image": image}), tmp_path / "t.parquet", store_schema=False)
+    assert open_parquet(tmp_path / "t.parquet").metadata.num_rows == n
+
+
+def test_what_a_file_says_it_unpacks_to_is_believed(tmp_path):
+    noise = pa.array([bytes([i % 256]) * (1 << 20) for i in range(3_000)], pa.binary())
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"image": noise}), path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(UnreadableFile, match=r"t\.parquet would take 2\.9 GiB of memory or more for its te"):
+        open_parquet(path)

@@ -29,6 +29,7 @@ from pipelines.faces.align import CROPS, FFHQ, Crop
 from pipelines.generators.psp.config import PSPConfig, official
 from pipelines.generators.psp.decoder import Decoder
 from pipelines.generators.psp.encoder import Encoder
+from pipelines.pickled import GrowingPickle, refuse_growing
 from pipelines.storage import file_sha256
 
 _SHOWN = 3
@@ -125,8 +126,11 @@ def _unpickled(path: Path) -> Any:
         in_zip = _is_zip(path)
         if in_zip:
             _check_sums(path)
+        refuse_growing(path)
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=in_zip)
+    except GrowingPickle as refused:
+        raise CheckpointFormatError(f"{path} {refused}") from None
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise CheckpointFormatError(

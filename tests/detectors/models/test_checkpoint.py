@@ -111,6 +111,27 @@ def test_zip_bomb_is_refused_unopened(tmp_path):
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        b"cbuiltins\nbytearray\n\x8a\x08" + (6 << 30).to_bytes(8, "little") + b"\x85R",
+        b"\x8c\x08builtins\x8c\x09bytearray\x93\x8a\x08" + (6 << 30).to_bytes(8, "little") + b"\x85R",
+        b"c_codecs\nencode\nX\x01\0\0\0aX\x03\0\0\0hex\x86R",
+    ],
+)
+def test_memory_out_of_nothing_is_refused_unread(tmp_path, call):
+    """818 bytes that take 6 GiB: torch allows `bytearray`, and `encode` grows what it is given."""
+    path = tmp_path / "grows.pt"
+    torch.save({"format": "x"}, path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, b"\x80\x02" + call + b"." if name.endswith("data.pkl") else data)
+    with pytest.raises(CheckpointFormatError, match=r"grows\.pt: names \w+, which no weights need; refused"):
+        load_checkpoint(path)
+
+
 def test_declared_giant_is_refused_unopened(tmp_path):
     path = tmp_path / "giant.pt"
     with zipfile.ZipFile(path, "w") as archive:
