@@ -8,10 +8,13 @@ again with the same options it takes up the shards that are missing; called once
 dataset complete. The bytes are those of an undisturbed run. Other options are refused.
 """
 
+import hashlib
+import logging
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,14 +24,17 @@ from pipelines.dataset.manifest import OK, read_manifest, read_provenance, read_
 from pipelines.dataset.shards import ROWS, ShardMaker
 from pipelines.engines.local import devices_for, run_local
 from pipelines.engines.ray_cluster import run_ray
-from pipelines.errors import SettingError
+from pipelines.errors import PhotoError, SettingError
 from pipelines.generators.compute import exact
 from pipelines.jobs.plans import labelled_photos, pairs_job
 from pipelines.jobs.progress import progress_bar
 from pipelines.places import is_copy, local
+from pipelines.sources.photos import read_bytes, read_photo
 from pipelines.storage import remove_tree
 
 ENGINES = ("local", "ray")
+_LOG = logging.getLogger(__name__)
+_READERS = 8
 _TRIAL = 12
 """Photos that a dry run really makes, twice: the first shard warms up, the second is timed."""
 
@@ -240,6 +246,7 @@ def run_job(
         remove_tree(job.work_dir)
         return _sum_up(job, was_complete=True)
     with claimed(job):
+        drop_changed(job)
         missing = job.missing_shards()
         with progress_bar(len(job.plan) * len(job.kinds), _finished(job, missing), show_progress) as listen:
             if engine == "ray":
@@ -248,6 +255,48 @@ def run_job(
                 run_local(job, missing, listen, workers)
         finish(job)
     return _sum_up(job, was_complete=False)
+
+
+def drop_changed(job: Job) -> None:
+    """Delete finished shards of which a photo has changed since, so that they are made again.
+
+    Where a kind borrows faces, a photo may stand in any shard: all are made again. A photo that was not
+    chosen and lent a face is not looked at.
+    """
+    if job.kind == "latents":  # a finished dataset is the source, which says what it holds
+        return
+    done = sorted(set(range(job.n_shards)) - set(job.missing_shards()))
+    with ThreadPoolExecutor(_READERS) as pool:
+        changed = {number: n for number in done if (n := sum(pool.map(_differs, *_contents(job, number))))}
+    if changed:
+        again = done if job.donors is not None else sorted(changed)
+        _LOG.warning(
+            "%s photos have changed since they were worked on: %s of %s finished shards are made again",
+            f"{sum(changed.values()):,}", len(again), len(done),
+        )  # fmt: skip
+        for number in again:
+            remove_tree(job.shard_dir(number))
+
+
+def _contents(job: Job, number: int) -> tuple[list[str], list[str | None]]:
+    """Paths of a shard's photos, and the SHA-256 of each when it was worked on."""
+    rows = read_table(job.shard_dir(number) / ROWS)
+    known = dict(zip(rows["pair_id"].to_pylist(), rows["source_sha256"].to_pylist(), strict=True))
+    items = job.items(number)
+    looked_at = [pair for pair in items["pair_id"] if job.kind == "photos" or known.get(pair)]
+    paths = items.set_index("pair_id")["path"]
+    return [paths[pair] for pair in looked_at], [known.get(pair) for pair in looked_at]
+
+
+def _differs(path: str, known: str | None) -> bool:
+    """Whether a photo holds other bytes now; one that gave no image, whether it gives one."""
+    try:
+        if known is None:
+            read_photo(Path(path))
+            return True
+        return hashlib.sha256(read_bytes(Path(path))).hexdigest() != known
+    except PhotoError:
+        return known is not None
 
 
 def _finished(job: Job, missing: list[int]) -> dict[int, tuple[int, int]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -347,3 +348,60 @@ def test_no_pair_at_all_is_a_result_too(tiny_generator, tmp_path):
         json.loads((made.out_dir / "summary.json").read_text())["kinds"]["tiny"]["overall"]["mean_confidence"]
         is None
     )
+
+
+def begun(photos, out, kinds):
+    """A run of which two of four shards are finished; where their photos lie."""
+    job = photo_job(photos, out, kinds, limit=24, **(PLANNED | {"shard_size": 6}))
+    with claimed(job):
+        run_local(job, [0, 1], lambda *_: None, 1)
+    return job, job.items(0)["path"].tolist()
+
+
+def spoil(path):
+    Image.fromarray(255 - np.asarray(Image.open(path).convert("RGB"))).save(path)
+
+
+def as_clean(photos, job, kinds, tree, tmp_path):
+    run_job(job, workers=1, show_progress=False)
+    clean = tmp_path / "clean"
+    generate_pairs(photos, clean, kinds, limit=24, **(OPTIONS | {"shard_size": 6}))
+    return tree(job.out_dir) == tree(clean)
+
+
+@pytest.mark.parametrize("change", ["other", "damaged", "gone", "mended"])
+def test_photos_that_changed_since_they_were_worked_on_are_worked_on_again(
+    drawn, tiny_generator, tree, tmp_path, change, caplog
+):
+    photos = shutil.copytree(drawn, tmp_path / "photos")
+    first = photo_job(photos, tmp_path / "pairs", tiny_generator, limit=24, **PLANNED).items(0)["path"][0]
+    whole = Path(first).read_bytes()
+    if change == "mended":
+        Path(first).write_bytes(whole[:100])
+    job, (path, *_) = begun(photos, tmp_path / "pairs", tiny_generator)
+    assert path == first
+    match change:
+        case "other":
+            spoil(path)
+        case "damaged":
+            Path(path).write_bytes(whole[:100])
+        case "gone":
+            Path(path).unlink()
+        case "mended":
+            Path(path).write_bytes(whole)
+    assert as_clean(photos, job, tiny_generator, tree, tmp_path)
+    assert "1 photos have changed since they were worked on: 1 of 2 finished shards" in caplog.text
+
+
+def test_faces_that_were_lent_are_borrowed_anew(drawn, tree, tmp_path, caplog):
+    photos = shutil.copytree(drawn, tmp_path / "photos")
+    job, (path, *_) = begun(photos, tmp_path / "pairs", ["swap"])
+    spoil(path)
+    assert as_clean(photos, job, ["swap"], tree, tmp_path)
+    assert "2 of 2 finished shards are made again" in caplog.text
+
+
+def test_photos_as_they_were_are_not_worked_on_again(drawn, tiny_generator, tmp_path, caplog):
+    job, _ = begun(drawn, tmp_path / "pairs", tiny_generator)
+    run_job(job, workers=1, show_progress=False)
+    assert "worked on" not in caplog.text
