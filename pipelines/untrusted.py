@@ -86,9 +86,12 @@ def read_json(path: Path) -> Any:
     Raises:
         UnreadableFile: as `read_text`; not JSON, NaN or infinity in it, or nested too deeply.
     """
-    return _parsed(
-        lambda text: json.loads(text, parse_constant=_no_number), read_text(path), str(path), "JSON"
-    )
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """A JSON text, in which every number is finite; raises UnreadableFile as `read_json` does."""
+    return _parsed(lambda one: json.loads(one, parse_constant=_no_number), text, where, "JSON")
 
 
 def _no_number(word: str) -> float:

@@ -21,11 +21,12 @@ from audit.config import AuditConfig, parse_rule
 from audit.data.columns import TableColumns, resolved
 from audit.data.file_columns import FileColumns
 from audit.errors import ExpectedError, RunFolderError
-from audit.runs.checksums import enter
+from audit.runs.checksums import SUMS_FILE, enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult, Provenance
 from detectors.scoring.score_table import write_score_table
-from pipelines.storage import write_text
+from pipelines.places import remove
+from pipelines.storage import remove_tree, write_text
 
 RESULT_FILE = "audit.json"
 SCORES_FILE = "scores.parquet"
@@ -87,6 +88,31 @@ def refuse_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) 
     if target.exists() and not overwrite and target.read_text(encoding="utf-8") != text:
         raise RunFolderError(f"{out_dir} already holds another run; give another folder, or --overwrite")
     return text
+
+
+_FOLLOWS = (
+    "mitigation.json", "mitigation.html", "report.html", "report.pdf", "model_card.md", "run.json", "tables",
+    "kinds", THUMBNAILS, SUMS_FILE, f"{SUMS_FILE}.sig",
+)  # fmt: skip
+"""What is made of a record and its scores: of another record, it is another's."""
+
+
+def make_room(result: AuditResult, out_dir: str | Path, overwrite: bool) -> None:
+    """Before anything is written: refuse another run, or take away what was made of it.
+
+    Raises:
+        RunFolderError: as `refuse_other_run`.
+    """
+    text, folder = refuse_other_run(result, out_dir, overwrite), Path(out_dir)
+    target = folder / RESULT_FILE
+    if not target.is_file() or target.read_bytes() == text.encode():
+        return
+    for name in _FOLLOWS:
+        if (folder / name).is_dir():
+            remove_tree(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+            remove(folder / name)
 
 
 _AS_ASKED = ("confidence", "tolerance", "ratio_tolerance", "min_n", "seed", "independent")

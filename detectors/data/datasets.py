@@ -165,7 +165,12 @@ def read_folders(root: Path) -> LabelledImages:
     rows = [row for part, folder in folders for row in _folder_rows(root, part, folder)]
     n_other = sum(1 for _, folder in folders for path in folder.rglob("*") if _is_other_file(path))
     n_outside = sum(1 for path in root.rglob("*") if _is_image_file(path)) - len(rows)
-    left_out = {"not an image file": n_other, "image outside the class folders": n_outside}
+    n_unnamed = sum(1 for path in root.rglob("*") if not _is_text(path))
+    left_out = {
+        "not an image file": n_other,
+        "image outside the class folders": n_outside,
+        "file name that is not UTF-8 text": n_unnamed,
+    }
     return LabelledImages(
         table=to_table(rows),
         attributes=(),
@@ -184,7 +189,12 @@ def _is_other_file(path: Path) -> bool:
 
 
 def _is_image_file(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in IMAGE_SUFFIXES and _is_text(path) and path.is_file()
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a name can stand in a table: systems allow any bytes."""
+    return encodable(str(path)) == str(path)
 
 
 def _folder_rows(root: Path, part: str | None, folder: Path) -> Iterator[dict[str, Any]]:

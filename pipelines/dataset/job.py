@@ -9,6 +9,7 @@ Why the plan is a file and not an argument: a run that is killed continues with 
 began with, and a worker on another machine needs nothing but the folder's path.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -24,9 +25,10 @@ import pandas as pd
 
 from pipelines.dataset.manifest import PROVENANCE, read_provenance
 from pipelines.dataset.settings import PairSettings
-from pipelines.errors import OutputHoldsAnotherRun, OutputInUse, PairsNotFound
+from pipelines.errors import OutputHoldsAnotherRun, OutputInUse, PairsNotFound, UnreadableFile
 from pipelines.places import complete
 from pipelines.storage import remove_tree, storing, write_bytes, write_json
+from pipelines.untrusted import read_json
 
 UNFINISHED: Final = ".unfinished"
 _RUN: Final = "run.json"
@@ -124,7 +126,7 @@ def load_job(out_dir: Path) -> Job:
     if not (work / _RUN).exists():
         complete(work)  # of an object store, on a machine that has no copy yet
     try:
-        record = json.loads((work / _RUN).read_text(encoding="utf-8"))
+        record = _record(work)
         plan = pd.read_parquet(work / _PLAN)
         donors = pd.read_parquet(work / _DONORS) if (work / _DONORS).is_file() else None
     except OSError as fault:
@@ -134,6 +136,25 @@ def load_job(out_dir: Path) -> Job:
         ) from fault
     settings = PairSettings(**record["settings"])
     return Job(out_dir, record["kind"], settings, tuple(record["generators"]), record["source"], plan, donors)
+
+
+def _record(work: Path) -> dict[str, Any]:
+    """What `run.json` of an unfinished run says.
+
+    Raises:
+        OSError: there is none.
+        OutputHoldsAnotherRun: it is damaged.
+    """
+    if not (work / _RUN).is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(work / _RUN))
+    try:
+        record = read_json(work / _RUN)
+    except UnreadableFile as fault:
+        raise OutputHoldsAnotherRun(f"{fault}; delete {work} to begin anew") from None
+    kinds = {"parameters": dict, "versions": list, "kind": str, "settings": dict, "generators": list}
+    if not isinstance(record, dict) or not all(isinstance(record.get(k), v) for k, v in kinds.items()):
+        raise OutputHoldsAnotherRun(f"{work / _RUN} is damaged; delete {work} to begin anew")
+    return record
 
 
 def is_complete(job: Job) -> bool:
@@ -204,7 +225,7 @@ def _begin_or_continue(job: Job) -> None:
     if is_complete(job):
         raise OutputInUse(f"another process has just finished {job.out_dir}; run the same command again")
     if run.is_file():
-        there = json.loads(run.read_text(encoding="utf-8"))
+        there = _record(job.work_dir)
         _compare(job, there["parameters"])
         versions = list({json.dumps(v): v for v in [*there["versions"], *versions]}.values())
     write_bytes(job.work_dir / _PLAN, job.plan.to_parquet(index=False))
@@ -225,7 +246,7 @@ def _begin_or_continue(job: Job) -> None:
 
 def versions_used(job: Job) -> list[dict[str, str]]:
     """The software that worked on a run: more than one entry where it was continued by another."""
-    versions: list[dict[str, str]] = json.loads((job.work_dir / _RUN).read_text(encoding="utf-8"))["versions"]
+    versions: list[dict[str, str]] = _record(job.work_dir)["versions"]
     return versions
 
 

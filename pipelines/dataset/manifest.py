@@ -219,6 +219,10 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
         if not isinstance(generator, dict | None):
             raise ManifestSchemaError(f"{path}: generator is {type(generator).__name__}, not a record")
         record["generators"] = [{"kind": UNNAMED, **generator}] if generator is not None else []
+    for name, whole, part in (("generators", list, dict), ("notes", list, str), ("parameters", dict, None)):
+        given = record.get(name, whole())
+        if not isinstance(given, whole) or (part and not all(isinstance(one, part) for one in given)):
+            raise ManifestSchemaError(f"{path}: {name} is not what a pairs dataset's provenance has there")
     return record
 
 

@@ -25,6 +25,7 @@ from safetensors.numpy import save
 
 from pipelines.errors import PairsNotFound, SourceLost
 from pipelines.places import complete
+from pipelines.untrusted import parse_json
 
 FOLDER: Final = "latents"
 _FINE_SHARE: Final = 4 / 9
@@ -67,7 +68,9 @@ def index(folder: Path) -> dict[str, tuple[Path, int]]:
     for path in sorted((folder / FOLDER).glob("*.safetensors")):
         try:
             with safe_open(path, framework="np") as file:
-                ids = json.loads((file.metadata() or {})["pair_ids"])
+                ids = parse_json((file.metadata() or {})["pair_ids"], f"pair_ids of {path}")
+                if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+                    raise ValueError("pair_ids is no list of names")
                 for tensor in _tensors(file):
                     shape = file.get_slice(tensor).get_shape()
                     if len(shape) != 3 or shape[0] != len(ids):

@@ -10,7 +10,6 @@ not depend on the other shards.
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from pipelines.errors import CheckpointFormatError
 from pipelines.generators.encoder_decoder import EncoderDecoder
+from pipelines.untrusted import parse_json
 
 SUFFIX: Final = ".centre.safetensors"
 """Beside `small.safetensors` lies `small.centre.safetensors`."""
@@ -46,7 +46,9 @@ def centre_of(weights: str | Path, network: EncoderDecoder) -> torch.Tensor | No
         return None
     try:
         with safe_open(beside, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["about"])
+            about = parse_json((file.metadata() or {})["about"], "about")
+            if not isinstance(about, dict):
+                raise ValueError("about is no record")
             centre: torch.Tensor = file.get_tensor(TENSOR).float()
     except (SafetensorError, OSError, KeyError, ValueError) as fault:
         raise CheckpointFormatError(

@@ -241,7 +241,7 @@ def latents_job(
     folder = Path(latents_dir)
     if folder.resolve() == _folder(out_dir):
         raise SelectionError(f"--out is {out_dir}, the dataset the latents come from; name another folder")
-    before, network, places = read_provenance(folder), load_generator(generator), latents.index(folder)
+    before, network, places = _encoded(folder), load_generator(generator), latents.index(folder)
     files = sorted({file for file, _ in places.values()})
     _check_shapes(files, network)
     centre = centre_of(weights_of(generator), network)
@@ -262,6 +262,22 @@ def latents_job(
         "probes": [str((folder / name).resolve()) for name in (MANIFEST, "real")],
     }
     return Job(_folder(out_dir), "latents", settings, (about,), source, plan)
+
+
+def _encoded(folder: Path) -> dict[str, Any]:
+    """The provenance of a dataset whose latents are decoded again.
+
+    Raises:
+        PairsNotFound: none, or one that does not say how they were made.
+    """
+    before = read_provenance(folder)
+    given = before.get("parameters", {})
+    maker = _of_latents(before) if before["generators"] else {}
+    told = (given.get("size_px"), given.get("photos"), given.get("finish", "png"), before.get("source"))
+    whole = all(isinstance(one, kind) for one, kind in zip(told, (int, str, str, dict), strict=True))
+    if not whole or not all(isinstance(maker.get(name), str) for name in ("kind", "crop")):
+        raise PairsNotFound(f"the provenance in {folder} does not say how its latents were made")
+    return before
 
 
 def _of_latents(before: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ fit is named.
 from __future__ import annotations
 
 import argparse
-import json
 import pickle
 import re
 import zipfile
@@ -31,6 +30,7 @@ from pipelines.generators.psp.decoder import Decoder
 from pipelines.generators.psp.encoder import Encoder
 from pipelines.pickled import GrowingPickle, refuse_growing
 from pipelines.storage import file_sha256
+from pipelines.untrusted import parse_json
 
 _SHOWN = 3
 """Faults named in a message before it says how many more there are."""
@@ -91,10 +91,10 @@ def _from_safetensors(path: Path) -> Checkpoint:
 
 def _config_from_header(header: Mapping[str, str], path: Path) -> PSPConfig:
     try:
-        sizes: dict[str, Any] = json.loads(header["config"])
+        sizes: dict[str, Any] = parse_json(header["config"], "config")
         CROPS[header["crop"]]
         return PSPConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointFormatError(
             f"{path}: the header does not describe a pSp network ({error!r})"
         ) from error

@@ -11,7 +11,6 @@ cache, those of sixteen do not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -27,6 +26,7 @@ from pipelines.faces.align import TIGHT, Crop
 from pipelines.generators.encoder_decoder import finished
 from pipelines.generators.small.network import SmallConfig, SmallNetwork
 from pipelines.storage import file_sha256
+from pipelines.untrusted import parse_json
 
 FORMAT: Final = "small"
 SMALL_WEIGHTS: Final = Path(__file__).resolve().parents[2] / "weights" / "small.safetensors"
@@ -152,7 +152,7 @@ def is_small(path: Path) -> bool:
 
 
 def _about(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    about = json.loads((metadata or {}).get("about", "{}"))
+    about = parse_json((metadata or {}).get("about", "{}"), "what it says of itself")
     return about if isinstance(about, dict) else {}
 
 
@@ -174,11 +174,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _built(about: dict[str, Any], state: dict[str, Tensor], path: Path) -> tuple[SmallConfig, SmallNetwork]:
     """The network that a file describes, with its weights in place."""
     try:
-        sizes: dict[str, Any] = json.loads(about["config"])
+        sizes: dict[str, Any] = parse_json(about["config"], "config")
         config = SmallConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})  # type: ignore[arg-type]
         with torch.device("meta"):
             network = SmallNetwork(config)
-    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as fault:
         raise CheckpointFormatError(
             f"{path}: the header does not describe its network ({fault!r})"
         ) from fault

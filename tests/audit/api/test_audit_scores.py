@@ -177,6 +177,27 @@ def test_another_run_and_a_file_are_not_written_over(found: audit.Audit, frame: 
         audit.audit_scores(frame, "race", out=tmp_path / "file" / "run", **FAST)
 
 
+def test_nothing_of_a_run_that_was_replaced_is_left(frame: pd.DataFrame, tmp_path: Path):
+    run = tmp_path / "run"
+    first = audit.audit_scores(frame, "race", out=run, **FAST)
+    first.report()
+    for name in (
+        "mitigation.json",
+        "mitigation.html",
+        "model_card.md",
+        "kinds/swap/audit.json",
+        "tables/a.csv",
+    ):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("of the first run")
+    (run / "my notes.txt").write_text("")
+    audit.audit_scores(frame, "race", out=run, **FAST)
+    assert (run / "mitigation.json").exists()  # the same run, written again
+    audit.audit_scores(frame, "race", out=run, min_n=20, overwrite=True, **FAST)
+    clean = audit.audit_scores(frame, "race", out=tmp_path / "clean", min_n=20, **FAST).folder
+    assert {path.name for path in run.iterdir()} == {path.name for path in clean.iterdir()} | {"my notes.txt"}
+
+
 def test_no_result_to_load(tmp_path: Path):
     with pytest.raises(ResultFormatError, match=r"no audit.json at .*; give the folder that"):
         audit.load_result(tmp_path)

@@ -1,5 +1,7 @@
 """Every layout of images becomes the same table, and what cannot be read says so."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,13 @@ def test_other_files_are_counted(folder):
     root = folder("real/a.png", "fake/b.png")
     (root / "real" / "readme.md").write_text("x")
     assert read_images(root).n_left_out == {"not an image file": 1}
+
+
+def test_a_name_that_is_no_text_is_counted(folder):
+    root = folder("real/a.png", "real/c.png", "fake/b.png")
+    os.rename(root / "real/c.png", os.fsencode(root / "real") + b"/b\xff.png")
+    images = read_images(root)
+    assert len(images.table) == 2 and images.n_left_out == {"file name that is not UTF-8 text": 1}
 
 
 def test_several_kinds_of_fake(folder):

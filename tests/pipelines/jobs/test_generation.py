@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from pipelines.dataset.job import UNFINISHED, claimed
 from pipelines.dataset.manifest import read_manifest, read_provenance
 from pipelines.engines.local import run_local
 from pipelines.errors import (
     FairFaceNotFound,
+    ManifestSchemaError,
     OutputHoldsAnotherRun,
     OutputInUse,
+    PairsNotFound,
     SelectionError,
     SettingError,
     SourceLost,
@@ -405,3 +408,43 @@ def test_photos_as_they_were_are_not_worked_on_again(drawn, tiny_generator, tmp_
     job, _ = begun(drawn, tmp_path / "pairs", tiny_generator)
     run_job(job, workers=1, show_progress=False)
     assert "worked on" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"parameters": 5}', "[" * 100_000])
+def test_a_damaged_plan_of_an_unfinished_run_is_one_line(drawn, tiny_generator, tmp_path, text):
+    job, _ = begun(drawn, tmp_path / "pairs", tiny_generator)
+    (job.work_dir / "run.json").write_text(text)
+    with pytest.raises(OutputHoldsAnotherRun, match=r"run\.json .*; delete \S+\.unfinished to begin anew$"):
+        run_job(job, workers=1, show_progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("parameters", None),
+        ("parameters", 5),
+        ("size_px", "x"),
+        ("finish", 7),
+        ("generators", []),
+        ("generators", [5]),
+        ("notes", 5),
+        ("source", 1),
+    ],
+)
+def test_a_dataset_that_does_not_say_how_its_latents_were_made(made, tiny_generator, tmp_path, name, value):
+    folder = shutil.copytree(made.out_dir, tmp_path / "made")
+    record = json.loads((folder / "provenance.json").read_text())
+    (record["parameters"] if name in ("size_px", "finish") else record)[name] = value
+    (folder / "provenance.json").write_text(json.dumps(record))
+    with pytest.raises((PairsNotFound, ManifestSchemaError), match=r"provenance"):
+        latents_job(folder, tmp_path / "out", tiny_generator, device="cpu")
+
+
+@pytest.mark.parametrize("ids", ["[" * 200_000, "5", "null", "[[1],[2],[3]]"])
+def test_latents_without_names(made, tmp_path, ids):
+    (tmp_path / "latents").mkdir()
+    save_file(
+        {"latents": np.zeros((3, 2, 4), np.float32)}, tmp_path / "latents/a.safetensors", {"pair_ids": ids}
+    )
+    with pytest.raises(PairsNotFound, match=r"a\.safetensors does not hold latents of pairs: "):
+        index(tmp_path)
