@@ -89,6 +89,50 @@ def test_images_other_than_the_manifests_are_refused(published, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["changed"]
 
 
+@pytest.fixture
+def mine(dataset, tmp_path):
+    """A dataset to spoil, and a file that is nobody's business."""
+    (tmp_path / "secret").write_bytes(b"\xff\xd8\xff of mine")
+    return shutil.copytree(dataset, tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    "which", ["real/*.jpg", "mask/*/*.png", "summary.json", "latents/*.safetensors", "fake"]
+)
+def test_nothing_outside_the_dataset_is_published(mine, tmp_path, which):
+    path = min(mine.glob(which))
+    if path.is_dir():
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+        path.symlink_to(tmp_path / "secret")
+    with pytest.raises(ManifestSchemaError, match="is a link to a file outside the dataset, and is not pub"):
+        export_pairs(mine, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("data", [b"root:x:0:0:root", b"", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_image_is_not_published(mine, tmp_path, data):
+    min(mine.glob("real/*.jpg")).write_bytes(data)
+    with pytest.raises(ManifestSchemaError, match=r"real/.*jpg is not a PNG or JPEG image as its name says"):
+        export_pairs(mine, tmp_path / "out")
+
+
+def test_a_file_without_end_is_not_published(mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_form, "MAX_IMAGE_BYTES", 100)
+    with pytest.raises(ManifestSchemaError, match=r"jpg has more than 100 bytes; it is no image"):
+        export_pairs(mine, tmp_path / "out")
+
+
+def test_a_dataset_may_lie_behind_a_link_and_hold_links_of_its_own(mine, published, tmp_path, tree):
+    (tmp_path / "link").symlink_to(mine)
+    first = min((mine / "real").glob("*.jpg"))
+    first.rename(mine / "real" / "kept")
+    first.symlink_to("kept")
+    assert tree(export_pairs(tmp_path / "link", tmp_path / "out").folder) == tree(published)
+
+
 def test_a_folder_that_holds_something_is_kept(published, dataset, tmp_path):
     (tmp_path / "mine").touch()
     for call, source in ((export_pairs, dataset), (unpack_pairs, published)):
