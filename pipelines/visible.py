@@ -10,6 +10,7 @@ they pull the numbers beside them over to the wrong side. U+2068 and U+2069 are 
 HTML. Source: Unicode Standard Annex 9.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -55,6 +56,16 @@ def isolated(text: object) -> str:
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
         return f"{ISOLATE}{shown}{END_ISOLATE}"
     return shown
+
+
+def as_spelled(text: str) -> str:
+    """Text that Markdown shows as it is spelled: markup, links and table bars made harmless.
+
+    >>> as_spelled("a|b <script> [x](y) *z*")
+    'a\\\\|b &lt;script&gt; \\\\[x\\\\](y) \\\\*z\\\\*'
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text).replace("\n", " ")
 
 
 def encodable(text: object) -> str:

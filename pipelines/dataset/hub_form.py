@@ -39,7 +39,7 @@ from pipelines.labels import ATTRIBUTES
 from pipelines.places import MAX_IMAGE_BYTES, complete, push
 from pipelines.storage import open_regular, remove_tree, replace_file, storing, sync_folder, write_text
 from pipelines.untrusted import first_line, open_parquet
-from pipelines.visible import visible
+from pipelines.visible import as_spelled, visible
 
 DATA, RECORD, CARD = "data", "record", "README.md"
 IMAGES_PER_FILE: Final = 5_000
@@ -323,14 +323,14 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
     n_real, n_fake = int((images["label"] == 0).sum()), int((images["label"] == 1).sum())
     kinds = manifest[manifest["status"] == OK]["kind"].value_counts().sort_index()
     source = provenance.get("source", {})
-    makers = [f"| {visible(m['kind'])} | {visible(m.get('name', ''))} | {kinds.get(m['kind'], 0):,} | "
-              f"{visible(m.get('licence') or 'not stated')} |" for m in provenance["generators"]]  # fmt: skip
+    makers = [f"| {_shown(m['kind'])} | {_shown(m.get('name', ''))} | {kinds.get(m['kind'], 0):,} | "
+              f"{_shown(m.get('licence') or 'not stated')} |" for m in provenance["generators"]]  # fmt: skip
     groups = [
-        f"| {name} | {', '.join(f'{visible(word)} {n:,}' for word, n in counts.items())} |"
+        f"| {name} | {', '.join(f'{_shown(word)} {n:,}' for word, n in counts.items())} |"
         for name in ATTRIBUTES
         if len(counts := images[images["label"] == 0][name].value_counts().sort_index())
     ]
-    notes = [f"- {visible(note)}" for note in provenance.get("notes", [])]
+    notes = [f"- {_shown(note)}" for note in provenance.get("notes", [])]
     lines = [
         "---",
         "configs:",
@@ -345,7 +345,7 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
         "# Matched real and fake faces for a fairness audit",
         "",
         f"{n_real:,} real faces and {n_fake:,} fakes of the same people, a row an image. Made by `audit "
-        f"generate-pairs` or `import-pairs` from {visible(source.get('kind', 'photos'))}. The photos keep "
+        f"generate-pairs` or `import-pairs` from {_shown(source.get('kind', 'photos'))}. The photos keep "
         "the licence of the data set they come from; faces are personal data.",
         "",
         "| kind of fake | generator | images | licence |",
@@ -365,3 +365,8 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
         "file.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _shown(text: object) -> str:
+    """A name from a manifest or a provenance, on one line, that Markdown does not obey."""
+    return as_spelled(visible(text))

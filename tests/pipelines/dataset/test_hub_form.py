@@ -5,11 +5,20 @@ import shutil
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from markdown_it import MarkdownIt
 
 from pipelines.dataset import hub_form
 from pipelines.dataset.hub_form import export_pairs, unpack_pairs
+from pipelines.dataset.manifest import (
+    read_provenance,
+    read_table,
+    table_of,
+    write_provenance,
+    write_table,
+)
 from pipelines.errors import ManifestSchemaError, OutputHoldsAnotherRun, PairsNotFound, UnreadableFile
 from pipelines.jobs.generation import generate_pairs
+from pipelines.visible import as_spelled, visible
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +76,27 @@ def test_the_library_datasets_opens_it(dataset, published, tmp_path):
 def test_the_card_says_what_it_holds(published):
     card = (published / "README.md").read_text()
     assert "| self-blend |" in card and "9 real faces" in card and "path: data/images-*.parquet" in card
+
+
+STRANGE = ["<img src=x onerror=y> | x |", "[a](http://evil)", "*b*", "`c`", "# d\n# e", "&lt;", "\u202ef"]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_the_card_obeys_no_name(dataset, tmp_path, name):
+    mine = shutil.copytree(dataset, tmp_path / "mine")
+    rows = [row | {"race": name} for row in read_table(mine / "manifest.parquet").to_pylist()]
+    write_table(mine / "manifest.parquet", table_of(rows))
+    record = read_provenance(mine)
+    record["generators"][0] |= {"name": name, "licence": name}
+    write_provenance(mine, record | {"notes": [name], "source": {"kind": name}})
+    export_pairs(mine, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text().split("---\n", 2)[2]
+    tokens = [
+        t for each in MarkdownIt("commonmark").enable("table").parse(card) for t in (each.children or [])
+    ]
+    assert {t.type for t in tokens} <= {"text", "code_inline", "text_special", "softbreak"}
+    lines = [each for each in card.splitlines() if as_spelled(visible(name)) in each]
+    assert len(lines) == 4 and card.count("\n#") == 1
 
 
 def test_images_other_than_the_manifests_are_refused(published, tmp_path):
