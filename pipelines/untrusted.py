@@ -80,13 +80,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path, MAX_SETTINGS_BYTES), str(path))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, max_bytes: int = MAX_RECORD_BYTES) -> Any:
     """A JSON file, in which every number is finite.
 
     Raises:
         UnreadableFile: as `read_text`; not JSON, NaN or infinity in it, or nested too deeply.
     """
-    return parse_json(read_text(path), str(path))
+    return parse_json(read_text(path, max_bytes), str(path))
 
 
 def parse_json(text: str, where: str) -> Any:

@@ -5,11 +5,13 @@ line.
 
 Why: a terminal obeys escape sequences, and a right-to-left override shows the numbers beside a label
 backwards. Such characters are spelled out (`\\u202e`), never removed: two labels that differ in one stay
-different. Why letters that run right to left are put into an isolate: they are honest text, but without it
-they pull the numbers beside them over to the wrong side. U+2068 and U+2069 are to plain text what <bdi> is to
-HTML. Source: Unicode Standard Annex 9.
+different. So are code points that are no characters, two of which XML cannot hold at all. Why letters that
+run right to left are put into an isolate: they are honest text, but without it they pull the numbers beside
+them over to the wrong side. U+2068 and U+2069 are to plain text what <bdi> is to HTML. Source: Unicode
+Standard Annex 9; noncharacters: section 23.7 of the Unicode Standard, and section 2.2 of XML 1.0.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -38,9 +40,10 @@ def visible(text: object) -> str:
 
 
 def _shown(character: str) -> str:
-    if unicodedata.category(character) not in _HIDDEN or character in _JOINERS:
-        return character
     code = ord(character)
+    none = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF  # Unicode's noncharacters, of category Cn
+    if (unicodedata.category(character) not in _HIDDEN and not none) or character in _JOINERS:
+        return character
     wide = f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
     return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else wide)
 
@@ -55,6 +58,16 @@ def isolated(text: object) -> str:
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
         return f"{ISOLATE}{shown}{END_ISOLATE}"
     return shown
+
+
+def as_spelled(text: str) -> str:
+    """Text that Markdown shows as it is spelled: markup, links and table bars made harmless.
+
+    >>> as_spelled("a|b <script> [x](y) *z*")
+    'a\\\\|b &lt;script&gt; \\\\[x\\\\](y) \\\\*z\\\\*'
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text).replace("\n", " ")
 
 
 def encodable(text: object) -> str:

@@ -11,10 +11,13 @@ right.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 60
 """Misclassified images listed of each detector on each set; all are in the score tables."""
+_NAME_BYTES = 100
+"""Of a detector's or a set's name in that of a file; file systems allow 255 for the whole."""
 _WHOLE = ("whole set",)
 """Stands in for the attributes of a set that has none; its one group is not reported."""
 
@@ -185,7 +190,7 @@ def _cell(
     from detectors.scoring.dataset_scores import SEEN
     from detectors.scoring.score_table import OK, write_score_table
 
-    write_score_table(table, out / "scores" / f"{_file_name(name)}--{_file_name(set_name)}.parquet")
+    write_score_table(table, out / "scores" / _scores_name(name, set_name))
     usable = table[table["status"] == OK].reset_index(drop=True).assign(**dict.fromkeys(_WHOLE, "all"))
     if usable["label"].nunique() < 2:
         raise ConfigError(
@@ -358,5 +363,23 @@ def write_benchmark(result: BenchmarkResult, out_dir: str | Path) -> Path:
     return out / BENCHMARK_FILE
 
 
+def _scores_name(detector: str, dataset: str) -> str:
+    """Name of the file of a detector's scores on a set: another one for every pair of names.
+
+    >>> _scores_name("resnet50", "my-set"), _scores_name("x y", "a--b")
+    ('resnet50--my-set.parquet', 'x%20y--a%2D%2Db.parquet')
+    """
+    return f"{_file_name(detector)}--{_file_name(dataset)}.parquet"
+
+
 def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+    """A name as part of a file's: what no file's may have as %XX, as in an address, and "--" in none.
+
+    One that is too long is cut, and told apart by its sha256 after "%.", which nothing else gives.
+    """
+    plain = "".join(c if c.isalnum() or c in "-_." else quote(c, "", errors="surrogatepass") for c in name)
+    plain = re.sub("^-|-$|-(?=-)|(?<=-)-", "%2D", plain)
+    if len(data := plain.encode()) <= _NAME_BYTES:
+        return plain
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return f"{data[: _NAME_BYTES - 18].decode(errors='ignore')}%.{digest}"

@@ -7,6 +7,8 @@ file.
 Why a row an image and not a row a pair: several kinds of fake share one real half, which would be stored once
 for each; and a detector learns from images with a label. The manifest, provenance and latents travel in
 `record/`, as they are, so that nothing is lost on the way back.
+Why links that lead out of a dataset are refused: what is exported is published, and a dataset that somebody
+else made could take any file of this machine with it.
 """
 
 import json
@@ -34,10 +36,10 @@ from pipelines.dataset.manifest import (
 from pipelines.errors import ManifestSchemaError, OutputHoldsAnotherRun, PairsNotFound, UnreadableFile
 from pipelines.generators.latents import FOLDER as LATENTS
 from pipelines.labels import ATTRIBUTES
-from pipelines.places import complete, push
+from pipelines.places import MAX_IMAGE_BYTES, complete, push
 from pipelines.storage import open_regular, remove_tree, replace_file, storing, sync_folder, write_text
 from pipelines.untrusted import first_line, open_parquet
-from pipelines.visible import visible
+from pipelines.visible import as_spelled, visible
 
 DATA, RECORD, CARD = "data", "record", "README.md"
 IMAGES_PER_FILE: Final = 5_000
@@ -45,6 +47,8 @@ IMAGES_PER_GROUP: Final = 200
 """Rows that a reader must hold at once."""
 LABELS: Final = ["real", "fake"]
 _COLUMNS: Final = ("image", "label", "mask", "pair_id", "kind", *ATTRIBUTES)
+_BEGINNINGS: Final = {".png": b"\x89PNG\r\n\x1a\n", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff"}
+"""Of the files that a pairs dataset has, by the ending of their names."""
 _FILE: Final = re.compile(r"images-\d{5}-of-\d{5}\.parquet")
 _IMAGE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -72,6 +76,7 @@ def export_pairs(pairs: str | Path, out_dir: str | Path) -> Exported:
 
     Raises:
         PairsNotFound: no finished dataset there, or an image of it is gone.
+        ManifestSchemaError: a file of it lies elsewhere, or is no image of the format that its name says.
         OutputHoldsAnotherRun: the output folder holds something.
         StorageError: it cannot be written.
     """
@@ -218,26 +223,53 @@ def _stored_image(source: Path, path: str) -> dict[str, Any]:
 
     Raises:
         PairsNotFound: it is gone.
+        ManifestSchemaError: it lies elsewhere, is too large, or does not begin as an image does.
     """
+    _require_inside(source, source / path)
     try:
         with open_regular(source / path) as file:
-            return {"bytes": file.read(), "path": path}
+            data = file.read(MAX_IMAGE_BYTES + 1)
     except OSError as fault:
         raise PairsNotFound(
             f"{source / path} cannot be read: {fault.strerror}; the dataset is not whole"
         ) from fault
+    if len(data) > MAX_IMAGE_BYTES:
+        raise ManifestSchemaError(f"{source / path} has more than {MAX_IMAGE_BYTES:,} bytes; it is no image")
+    if not data.startswith(_BEGINNINGS.get(Path(path).suffix.lower(), ())):
+        raise ManifestSchemaError(
+            f"{source / path} is not a PNG or JPEG image as its name says, and is not published"
+        )
+    return {"bytes": data, "path": path}
+
+
+def _require_inside(source: Path, path: Path) -> None:
+    """See that a file of a dataset lies in its folder, wherever the folder itself is.
+
+    Raises:
+        ManifestSchemaError: a link leads out of it.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
+        raise ManifestSchemaError(
+            f"{path} is a link to a file outside the dataset, and is not published; put the file itself there"
+        )
 
 
 def _copy_record(source: Path, record: Path) -> None:
-    """The files of a dataset that are no images."""
+    """The files of a dataset that are no images.
+
+    Raises:
+        ManifestSchemaError: one lies elsewhere.
+    """
     complete(source / LATENTS)
     record.mkdir()
     for name in (MANIFEST, PROVENANCE, SUMMARY):
         if (source / name).is_file():
+            _require_inside(source, source / name)
             shutil.copyfile(source / name, record / name)
     if (source / LATENTS).is_dir():
         (record / LATENTS).mkdir()
         for path in sorted((source / LATENTS).glob("*.safetensors")):
+            _require_inside(source, path)
             shutil.copyfile(path, record / LATENTS / path.name)
 
 
@@ -291,14 +323,14 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
     n_real, n_fake = int((images["label"] == 0).sum()), int((images["label"] == 1).sum())
     kinds = manifest[manifest["status"] == OK]["kind"].value_counts().sort_index()
     source = provenance.get("source", {})
-    makers = [f"| {visible(m['kind'])} | {visible(m.get('name', ''))} | {kinds.get(m['kind'], 0):,} | "
-              f"{visible(m.get('licence') or 'not stated')} |" for m in provenance["generators"]]  # fmt: skip
+    makers = [f"| {_shown(m['kind'])} | {_shown(m.get('name', ''))} | {kinds.get(m['kind'], 0):,} | "
+              f"{_shown(m.get('licence') or 'not stated')} |" for m in provenance["generators"]]  # fmt: skip
     groups = [
-        f"| {name} | {', '.join(f'{visible(word)} {n:,}' for word, n in counts.items())} |"
+        f"| {name} | {', '.join(f'{_shown(word)} {n:,}' for word, n in counts.items())} |"
         for name in ATTRIBUTES
         if len(counts := images[images["label"] == 0][name].value_counts().sort_index())
     ]
-    notes = [f"- {visible(note)}" for note in provenance.get("notes", [])]
+    notes = [f"- {_shown(note)}" for note in provenance.get("notes", [])]
     lines = [
         "---",
         "configs:",
@@ -313,7 +345,7 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
         "# Matched real and fake faces for a fairness audit",
         "",
         f"{n_real:,} real faces and {n_fake:,} fakes of the same people, a row an image. Made by `audit "
-        f"generate-pairs` or `import-pairs` from {visible(source.get('kind', 'photos'))}. The photos keep "
+        f"generate-pairs` or `import-pairs` from {_shown(source.get('kind', 'photos'))}. The photos keep "
         "the licence of the data set they come from; faces are personal data.",
         "",
         "| kind of fake | generator | images | licence |",
@@ -333,3 +365,8 @@ def _card(manifest: pd.DataFrame, provenance: dict[str, Any], images: pd.DataFra
         "file.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _shown(text: object) -> str:
+    """A name from a manifest or a provenance, on one line, that Markdown does not obey."""
+    return as_spelled(visible(text))

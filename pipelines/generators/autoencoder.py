@@ -9,26 +9,32 @@ synthesis with latent diffusion models", CVPR 2022).
 
 Why the folder is checked before diffusers sees it: weights that are pickles hold code, and a config that
 names another class would load something else.
+Why diffusers sees a folder of our own, with the two files alone: an index of shards beside them would have it
+load other weights than those whose sha256 the data set records.
 """
 
 import hashlib
-import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
 import torch
 
-from pipelines.errors import AutoencoderError, PhotoError
+from pipelines.errors import AutoencoderError, PhotoError, UnreadableFile
 from pipelines.extras import require
 from pipelines.generators.compute import Fitting
 from pipelines.generators.protocol import FaceCrop, Fake
 from pipelines.storage import file_sha256
+from pipelines.untrusted import MAX_SETTINGS_BYTES, first_line, read_json
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
 CLASS: Final = "AutoencoderKL"
+MAX_LEVELS: Final = 16
+"""Of block_out_channels: an image is halved once less; those that are published have four."""
 _CODE: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".py")
 
 
@@ -83,15 +89,15 @@ def read_config(folder: Path) -> dict[str, Any]:
         if not (folder / name).is_file():
             raise AutoencoderError(f"{folder} lacks {name}; an {CLASS} of diffusers has it")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as fault:
-        raise AutoencoderError(f"{folder / CONFIG} is not readable JSON: {fault}") from fault
+        config = read_json(folder / CONFIG, MAX_SETTINGS_BYTES)
+    except UnreadableFile as fault:
+        raise AutoencoderError(f"--generator vae:{folder}: {fault}") from fault
     found = config.get("_class_name") if isinstance(config, dict) else None
     if found != CLASS:
         raise AutoencoderError(f"{folder / CONFIG} is of class {found!r}; only {CLASS} is known here")
     channels = config.get("block_out_channels")
-    if not isinstance(channels, list) or not channels:
-        raise AutoencoderError(f"{folder / CONFIG} names no block_out_channels")
+    if not isinstance(channels, list) or not 1 <= len(channels) <= MAX_LEVELS:
+        raise AutoencoderError(f"{folder / CONFIG} names no block_out_channels, 1 to {MAX_LEVELS} numbers")
     return config
 
 
@@ -139,16 +145,31 @@ class Autoencoder:
 
 
 def _load(folder: Path) -> Any:
-    """The network, from safetensors, without a look at the net."""
+    """The network, from the config and the weights of a folder and nothing else in it, without the net.
+
+    Raises:
+        AutoencoderError: they do not fit each other, or lack something.
+    """
     from diffusers import AutoencoderKL
 
-    try:
-        return AutoencoderKL.from_pretrained(
-            folder,
-            use_safetensors=True,
-            local_files_only=True,
-            torch_dtype=torch.float32,
-            low_cpu_mem_usage=False,
+    with TemporaryDirectory(prefix="audit-vae-") as place:
+        try:
+            shutil.copyfile(folder / CONFIG, Path(place) / CONFIG)
+            (Path(place) / WEIGHTS).symlink_to((folder / WEIGHTS).resolve())
+            network, found = AutoencoderKL.from_pretrained(
+                place,
+                use_safetensors=True,
+                local_files_only=True,
+                torch_dtype=torch.float32,
+                low_cpu_mem_usage=False,
+                output_loading_info=True,
+            )
+        except Exception as fault:  # whatever a stranger's config makes a library do
+            raise AutoencoderError(
+                f"{folder} cannot be loaded as {CLASS}: {first_line(fault).replace(place, str(folder))}"
+            ) from fault
+    if found["missing_keys"]:  # which diffusers would leave to chance
+        raise AutoencoderError(
+            f"{folder} cannot be loaded as {CLASS}: {WEIGHTS} lacks {min(found['missing_keys'])}"
         )
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as fault:
-        raise AutoencoderError(f"{folder} cannot be loaded as {CLASS}: {str(fault)[:300]}") from fault
+    return network

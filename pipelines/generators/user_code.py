@@ -17,6 +17,8 @@ import numpy as np
 
 from pipelines.errors import GeneratorCodeError, PhotoError
 from pipelines.generators.protocol import FaceCrop, Fake
+from pipelines.generators.user_imports import imported_files
+from pipelines.storage import file_sha256
 
 Make = Callable[[np.ndarray], np.ndarray]
 
@@ -28,7 +30,7 @@ def load_factory(name: str) -> tuple[Make, str]:
         name: "module:factory".
 
     Returns:
-        What it gave, and the sha256 of the module's source.
+        What it gave, and the sha256 of the module's source and of what it imports from the user's own files.
 
     Raises:
         GeneratorCodeError: no such module or factory, one that fails, or no callable.
@@ -41,6 +43,7 @@ def load_factory(name: str) -> tuple[Make, str]:
             factory = getattr(factory, part)
         made = factory()
         source = inspect.getsource(module)
+        imports = [f"{each} {file_sha256(file)}\n" for each, file in imported_files(module_name).items()]
     except (Exception, SystemExit) as fault:
         raise GeneratorCodeError(
             f"--generator {name}: {type(fault).__name__}: {fault}; give a module that Python finds "
@@ -50,7 +53,7 @@ def load_factory(name: str) -> tuple[Make, str]:
         raise GeneratorCodeError(
             f"--generator {name}: the factory gave {type(made).__name__}, not a callable"
         )
-    return made, hashlib.sha256(source.encode()).hexdigest()
+    return made, hashlib.sha256("".join([source, *imports]).encode()).hexdigest()
 
 
 class UserCode:
@@ -58,11 +61,11 @@ class UserCode:
 
     Args:
         name: "module:factory".
-        sha256: of the module's source, when the run was planned.
+        sha256: what `load_factory` gave when the run was planned.
         batch_size: the most images at once.
 
     Raises:
-        GeneratorCodeError: it cannot be loaded, or its source has changed since.
+        GeneratorCodeError: it cannot be loaded, or its source or what it imports has changed since.
     """
 
     def __init__(self, name: str, sha256: str, batch_size: int) -> None:
@@ -70,7 +73,8 @@ class UserCode:
         self.make, now = load_factory(name)
         if now != sha256:
             raise GeneratorCodeError(
-                f"--generator {name}: its source is not that which this run was planned with; bring that back"
+                f"--generator {name}: its source, or a module of yours that it imports, is not that which "
+                "this run was planned with; bring that back"
             )
 
     def fakes(self, shard: int, faces: Sequence[FaceCrop]) -> Iterator[list[Fake | PhotoError]]:

@@ -9,7 +9,6 @@ does not know say so: an empty heading looks like an answer.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from audit.wording import verdict_text as words
 from audit.wording.criterion_text import tolerated
 from audit.wording.numbers import count, number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
+from pipelines.visible import as_spelled
 from reports.pages.report_page import detector_name
 from reports.tables import reliability as belief
 from reports.tables.no_skill import no_skill_table
@@ -32,16 +32,6 @@ from reports.text.participation import remark
 from reports.text.provenance import flatten
 
 UNKNOWN = "Not recorded in the audit."
-
-
-def plain(text: str) -> str:
-    """Text that Markdown shows as it is spelled: markup, links and table bars made harmless.
-
-    >>> plain("a|b <script> [x](y) *z*")
-    'a\\\\|b &lt;script&gt; \\\\[x\\\\](y) \\\\*z\\\\*'
-    """
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text).replace("\n", " ")
 
 
 def _front_matter(result: AuditResult) -> str:
@@ -80,12 +70,12 @@ def _rows(headings: list[str], rows: list[list[str]]) -> str:
 def _known(value: dict[str, Any], keys: tuple[str, ...] = ()) -> str:
     """Recorded facts as a list; all of them, or those under `keys`."""
     chosen = {k: v for k, v in value.items() if not keys or k in keys}
-    lines = [f"- **{plain(k)}**: {plain(v)}" for k, v in flatten(chosen)]
+    lines = [f"- **{as_spelled(k)}**: {as_spelled(v)}" for k, v in flatten(chosen)]
     return "\n".join(lines) or UNKNOWN
 
 
 def _bullets(items: list[str]) -> str:
-    return "\n".join(f"- {plain(item)}" for item in items) or UNKNOWN
+    return "\n".join(f"- {as_spelled(item)}" for item in items) or UNKNOWN
 
 
 def _groups(result: AuditResult, attribute: str) -> str:
@@ -93,7 +83,7 @@ def _groups(result: AuditResult, attribute: str) -> str:
     min_n = result.config.min_n
     rows = [
         [
-            plain(words.group_label(g.attribute, g.group))
+            as_spelled(words.group_label(g.attribute, g.group))
             + (f" ({why})" if (why := remark(g, min_n, task)) else ""),
             f"{percent(g.fpr)} ({percent_interval(g.fpr_interval)})",
             count(g.n_real),
@@ -105,14 +95,14 @@ def _groups(result: AuditResult, attribute: str) -> str:
         if g.attribute == attribute
     ]
     head = [
-        plain(words.title(attribute)),
+        as_spelled(words.title(attribute)),
         f"{task.negative_word.capitalize()} {task.flagged} ({task.fpr})",
         "n",
         f"{task.positives.capitalize()} {task.missed} ({task.fnr})",
         "n",
         "AUC",
     ]
-    return f"#### By {plain(attribute)}\n\n" + _rows(head, rows)
+    return f"#### By {as_spelled(attribute)}\n\n" + _rows(head, rows)
 
 
 def _overall(m: Measures, task: Task) -> str:
@@ -131,16 +121,16 @@ def _overall(m: Measures, task: Task) -> str:
 def _baselines(result: AuditResult) -> str:
     """The detector beside those that look at nothing."""
     table = no_skill_table(result)
-    rows = [[plain(c.show(row)) for c in table.columns] for row in table.rows]
+    rows = [[as_spelled(c.show(row)) for c in table.columns] for row in table.rows]
     return _rows([c.label for c in table.columns], rows)
 
 
 def _results(result: AuditResult) -> str:
-    findings = [f"- **{f.headline}.** {plain(f.sentence)}" for f in words.findings(result)]
+    findings = [f"- **{f.headline}.** {as_spelled(f.sentence)}" for f in words.findings(result)]
     parts = [
-        plain(answer.overall_sentence(result)),
+        as_spelled(answer.overall_sentence(result)),
         _overall(result.overall, result.task),
-        plain(answer.baseline_sentence(result)),
+        as_spelled(answer.baseline_sentence(result)),
         _baselines(result),
         mix_of_measures(result),
         "#### Verdicts",
@@ -159,10 +149,10 @@ def _evaluation(result: AuditResult) -> str:
         [
             "### Testing data, factors and metrics",
             f"{count(d.n_images)} {task.items}: {count(d.n_real)} {task.negative_word}, {count(d.n_fake)} "
-            f"{task.positive_word}{pairs}{'; ' + plain(left) if left else ''}.",
+            f"{task.positive_word}{pairs}{'; ' + as_spelled(left) if left else ''}.",
             _known(result.provenance.data),
-            f"Factors: {plain(', '.join(c.attributes)) or 'none'}. Decision: {task.decides} "
-            f"{c.threshold:.4g} (rule: {plain(task.rule(c.threshold_rule))}). Tolerated: "
+            f"Factors: {as_spelled(', '.join(c.attributes)) or 'none'}. Decision: {task.decides} "
+            f"{c.threshold:.4g} (rule: {as_spelled(task.rule(c.threshold_rule))}). Tolerated: "
             f"{tolerated(result)}. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
             f"{count(result.n_tests)} comparisons (Holm).",
             "### Results",
@@ -179,8 +169,8 @@ def model_card(result: AuditResult) -> str:
     claims = [f"{claim} {evidence}" for claim, evidence in answer.lead(result)]
     steps = [s.text.rstrip(":;") for s in advice.next_steps(result)]
     sections = [
-        f"# {plain(detector_name(result))}",
-        f"**Is it fair?** {plain(answer.headline(result))}",
+        f"# {as_spelled(detector_name(result))}",
+        f"**Is it fair?** {as_spelled(answer.headline(result))}",
         _bullets(claims),
         "## Model details",
         _known({k: v for k, v in p.detector.items() if k != "trained_on"}),

@@ -6,11 +6,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import metrics
 
 from audit.config import AuditConfig
 from audit.errors import ConfigError
-from audit.runs.detector_benchmark import benchmark, misclassified, unique_names
+from audit.runs.detector_benchmark import _scores_name, benchmark, misclassified, unique_names
 from audit.runs.kinds_of_fake import mixture
 from audit.schema.benchmark import OTHER_FAKES, BenchmarkResult
 from detectors.data.datasets import read_images
@@ -153,6 +155,40 @@ def test_most_confident_mistakes_come_first():
 
 def test_names_are_told_apart():
     assert unique_names(["a", "a", "b"], ["x/a", "y/a", "z/b"]) == ["x/a", "y/a", "b"]
+
+
+def test_detectors_of_similar_names_keep_their_scores_apart(brightness, pairs_dir, tmp_path):
+    dark = replace(brightness, name="x-y", network=lambda x: 1 - x.mean((1, 2, 3)))
+    benchmark([replace(brightness, name="x y"), dark], [pairs_dir], tmp_path / "out", progress=False)
+    files = sorted((tmp_path / "out" / "scores").iterdir())
+    assert [file.name for file in files] == ["x%20y--pairs.parquet", "x-y--pairs.parquet"]
+    bright, other = (pd.read_parquet(file)["score"].dropna() for file in files)
+    assert bright.to_numpy() == pytest.approx(1 - other.to_numpy())
+
+
+NAMES = st.text(st.sampled_from("aB9é-- ./%~_\\\udce9\n")) | st.text(st.sampled_from("ab/"), min_size=90)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(NAMES, NAMES), unique=True, min_size=2, max_size=6))
+def test_every_pair_of_names_is_a_file_of_its_own(pairs):
+    names = [_scores_name(*pair) for pair in pairs]
+    assert len(set(names)) == len(names)
+    assert all("/" not in name and len(name.encode()) <= 255 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a-", "b"), ("a", "-b")),
+        (("a--b", "c"), ("a", "b--c")),
+        (("a", "b"), ("a%", "b")),
+        (("x y", "s"), ("x%20y", "s")),
+        (("l" * 300, "s"), ("l" * 299 + "m", "s")),
+    ],
+)
+def test_names_made_to_meet_do_not(one, other):
+    assert _scores_name(*one) != _scores_name(*other)
 
 
 def test_impossible_benchmarks(checkpoint, pairs_dir, tmp_path, result):

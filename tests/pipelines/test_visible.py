@@ -34,6 +34,11 @@ def test_spelled_out():
     assert visible("می\u200cخواهم") == "می\u200cخواهم"
 
 
+def test_code_points_that_are_no_characters_are_spelled_out():
+    assert visible("a\ufffeb\uffff\ufdd0\U0010ffff\ufffd") == r"a\ufffeb\uffff\ufdd0\U0010ffff" + "\ufffd"
+    assert visible("\u0378 \ue000") == "\u0378 \ue000"  # not yet assigned; of private use
+
+
 def test_right_to_left_labels_stand_alone():
     assert isolated("עברית") == "\u2068עברית\u2069"
     assert isolated("\u202eWhite") == r"\u202eWhite"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from audit.config import AuditConfig
 from audit.judge.gates import failing
 from audit.runs.junit import USEFUL, Case, junit_xml, write_junit
 from audit.runs.score_audit import audit_scores
+from pipelines.visible import visible
 
 
 @pytest.fixture
@@ -56,6 +60,27 @@ def test_names_are_escaped():
     strange = Case("fpr", "<a>", "failed", "disparity", 'x < "y" & z')
     [suite] = ElementTree.fromstring(junit_xml([strange]).encode())
     assert suite[0].get("name") == "<a>" and suite[0][0].text == 'x < "y" & z'
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text('\ufffe\uffff\ud800\x00\x1b\ufdd0<&"\n')
+
+
+@example("\ufffe", "\uffff")
+@given(ANY_TEXT, ANY_TEXT)
+def test_any_label_is_well_formed(name, text):
+    states: list[Literal["ok", "failed", "skipped"]] = ["ok", "failed", "skipped"]
+    [suite] = ElementTree.fromstring(
+        junit_xml([Case("fpr", name, state, "disparity", text) for state in states]).encode()
+    )
+    assert [case.get("name") for case in suite] == [visible(name)] * 3
+
+
+@pytest.mark.parametrize("label", ["\ufffe", "\uffff", "\x01", "\U0001fffe"])
+def test_a_label_that_xml_forbids_leaves_a_file_that_can_be_read(simulate, tmp_path, label):
+    frame = simulate(300, shift=1.5).replace({"race": {"B": f"B{label}"}})
+    config = AuditConfig(n_boot=100, threshold=0.0, attributes=["race"], max_fpr=0.4)
+    [suite] = ElementTree.parse(write_junit(audit_scores(frame, config), tmp_path / "j.xml")).getroot()
+    assert f"race: B{visible(label)}" in [case.get("name") for case in suite]
 
 
 def test_a_detector_that_guesses_fails_and_its_verdicts_are_skipped(simulate, tmp_path):

@@ -5,11 +5,20 @@ import shutil
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from markdown_it import MarkdownIt
 
 from pipelines.dataset import hub_form
 from pipelines.dataset.hub_form import export_pairs, unpack_pairs
+from pipelines.dataset.manifest import (
+    read_provenance,
+    read_table,
+    table_of,
+    write_provenance,
+    write_table,
+)
 from pipelines.errors import ManifestSchemaError, OutputHoldsAnotherRun, PairsNotFound, UnreadableFile
 from pipelines.jobs.generation import generate_pairs
+from pipelines.visible import as_spelled, visible
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +78,27 @@ def test_the_card_says_what_it_holds(published):
     assert "| self-blend |" in card and "9 real faces" in card and "path: data/images-*.parquet" in card
 
 
+STRANGE = ["<img src=x onerror=y> | x |", "[a](http://evil)", "*b*", "`c`", "# d\n# e", "&lt;", "\u202ef"]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_the_card_obeys_no_name(dataset, tmp_path, name):
+    mine = shutil.copytree(dataset, tmp_path / "mine")
+    rows = [row | {"race": name} for row in read_table(mine / "manifest.parquet").to_pylist()]
+    write_table(mine / "manifest.parquet", table_of(rows))
+    record = read_provenance(mine)
+    record["generators"][0] |= {"name": name, "licence": name}
+    write_provenance(mine, record | {"notes": [name], "source": {"kind": name}})
+    export_pairs(mine, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text().split("---\n", 2)[2]
+    tokens = [
+        t for each in MarkdownIt("commonmark").enable("table").parse(card) for t in (each.children or [])
+    ]
+    assert {t.type for t in tokens} <= {"text", "code_inline", "text_special", "softbreak"}
+    lines = [each for each in card.splitlines() if as_spelled(visible(name)) in each]
+    assert len(lines) == 4 and card.count("\n#") == 1
+
+
 def test_images_other_than_the_manifests_are_refused(published, tmp_path):
     changed = shutil.copytree(published, tmp_path / "changed")
     [file] = (changed / "data").iterdir()
@@ -87,6 +117,50 @@ def test_images_other_than_the_manifests_are_refused(published, tmp_path):
     with pytest.raises(UnreadableFile, match="is not a readable Parquet file"):
         unpack_pairs(changed, tmp_path / "c")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["changed"]
+
+
+@pytest.fixture
+def mine(dataset, tmp_path):
+    """A dataset to spoil, and a file that is nobody's business."""
+    (tmp_path / "secret").write_bytes(b"\xff\xd8\xff of mine")
+    return shutil.copytree(dataset, tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    "which", ["real/*.jpg", "mask/*/*.png", "summary.json", "latents/*.safetensors", "fake"]
+)
+def test_nothing_outside_the_dataset_is_published(mine, tmp_path, which):
+    path = min(mine.glob(which))
+    if path.is_dir():
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+        path.symlink_to(tmp_path / "secret")
+    with pytest.raises(ManifestSchemaError, match="is a link to a file outside the dataset, and is not pub"):
+        export_pairs(mine, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("data", [b"root:x:0:0:root", b"", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_image_is_not_published(mine, tmp_path, data):
+    min(mine.glob("real/*.jpg")).write_bytes(data)
+    with pytest.raises(ManifestSchemaError, match=r"real/.*jpg is not a PNG or JPEG image as its name says"):
+        export_pairs(mine, tmp_path / "out")
+
+
+def test_a_file_without_end_is_not_published(mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_form, "MAX_IMAGE_BYTES", 100)
+    with pytest.raises(ManifestSchemaError, match=r"jpg has more than 100 bytes; it is no image"):
+        export_pairs(mine, tmp_path / "out")
+
+
+def test_a_dataset_may_lie_behind_a_link_and_hold_links_of_its_own(mine, published, tmp_path, tree):
+    (tmp_path / "link").symlink_to(mine)
+    first = min((mine / "real").glob("*.jpg"))
+    first.rename(mine / "real" / "kept")
+    first.symlink_to("kept")
+    assert tree(export_pairs(tmp_path / "link", tmp_path / "out").folder) == tree(published)
 
 
 def test_a_folder_that_holds_something_is_kept(published, dataset, tmp_path):

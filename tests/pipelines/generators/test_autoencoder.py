@@ -1,10 +1,12 @@
 """Latent-diffusion autoencoders, on a small AutoencoderKL that is made here."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipelines.errors import AutoencoderError
 from pipelines.generators.autoencoder import Autoencoder, inspect_folder
@@ -63,6 +65,20 @@ def spoil(folder, how):
         (folder / "config.json").unlink()
     elif how == "not json":
         (folder / "config.json").write_text("{")
+    elif how == "nested":
+        (folder / "config.json").write_text('{"a":' * 100_000)
+    elif how == "large":
+        (folder / "config.json").write_text(" " * (1 << 20) + json.dumps(config))
+    elif how == "levels":
+        (folder / "config.json").write_text(json.dumps(config | {"block_out_channels": [8] * 20_000}))
+    elif how == "words":
+        (folder / "config.json").write_text(json.dumps(config | {"down_block_types": {"a": None}}))
+    elif how == "quantised":
+        (folder / "config.json").write_text(json.dumps(config | {"quantization_config": ["a"]}))
+    elif how == "lacking":
+        weights = folder / "diffusion_pytorch_model.safetensors"
+        kept = {k: v for k, v in load_file(weights).items() if k != "encoder.conv_in.weight"}
+        save_file(kept, weights, {"format": "pt"})
     elif how == "class":
         (folder / "config.json").write_text(json.dumps(config | {"_class_name": "UNet2DModel"}))
     elif how == "code":
@@ -78,7 +94,10 @@ def spoil(folder, how):
     [
         ("no weights", "lacks diffusion_pytorch_model.safetensors; an AutoencoderKL of diffusers has it"),
         ("no config", r"lacks config\.json"),
-        ("not json", r"config\.json is not readable JSON"),
+        ("not json", r"--generator vae:.*config\.json is not JSON: "),
+        ("nested", r"--generator vae:.*config\.json is not JSON: nested too deeply"),
+        ("large", r"config\.json is larger than 1,048,576 bytes"),
+        ("levels", r"config\.json names no block_out_channels, 1 to 16 numbers"),
         ("class", "is of class 'UNet2DModel'; only AutoencoderKL is known here"),
         ("code", r"holds diffusion_pytorch_model\.bin, which can hold code"),
     ],
@@ -89,11 +108,35 @@ def test_a_folder_that_is_no_autoencoder_is_one_line_before_the_run(folder, how,
         inspect_folder(folder, 32)
 
 
-@pytest.mark.parametrize("how", ["damaged", "another"])
-def test_weights_that_do_not_fit_are_one_line(folder, how):
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("damaged", "."),
+        ("another", "."),
+        ("words", "."),
+        ("quantised", "."),
+        ("lacking", r"diffusion_pytorch_model\.safetensors lacks encoder\.conv_in\.weight"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(folder, how, why):
     spoil(folder, how)
-    with pytest.raises(AutoencoderError, match="cannot be loaded as AutoencoderKL"):
+    with pytest.raises(AutoencoderError, match=f"cannot be loaded as AutoencoderKL: {why}") as told:
         Autoencoder(inspect_folder(folder, 32), 32, 2, "cpu")
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_nothing_but_the_two_files_that_are_recorded_is_loaded(network, folder):
+    """An index of shards makes diffusers prefer the weights that it names."""
+    before = inspect_folder(folder, 32)
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    others = {name: torch.zeros_like(each) for name, each in load_file(weights).items()}
+    save_file(others, folder / "other.safetensors", {"format": "pt"})
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(others, "other.safetensors")}
+    (folder / f"{weights.name}.index.json").write_text(json.dumps(index))
+    shutil.copyfile(folder / "other.safetensors", folder / "diffusion_pytorch_model.fp16.safetensors")
+    assert inspect_folder(folder, 32) == before
+    loaded = Autoencoder(before, 32, 2, "cpu").network.state_dict()
+    assert all(torch.equal(loaded[name], each) for name, each in network.state_dict().items())
 
 
 def test_sizes_and_folders_that_make_no_sense(folder, tmp_path):

@@ -6,7 +6,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from audit.errors import ResultFormatError
-from reports.pages.model_card import model_card, plain, write_model_card
+from pipelines.visible import as_spelled
+from reports.pages.model_card import model_card, write_model_card
 
 
 def metadata(card):
@@ -48,7 +49,7 @@ def test_a_hostile_name_renders_as_text(build, name):
     html = MarkdownIt("commonmark").enable("table").render(card.split("---\n", 2)[2])
     for markup in ("<script", "<a ", "<img", "<h1>h", "<em>b", "<code>c"):
         assert markup not in html
-    cells = MarkdownIt("commonmark").enable("table").parse(plain(name))
+    cells = MarkdownIt("commonmark").enable("table").parse(as_spelled(name))
     assert "".join(t.content for t in cells[1].children if t.type.startswith("text")) == name
 
 
