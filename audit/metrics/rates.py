@@ -109,72 +109,31 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> 
     return float(divide(w.tp + w.tn, w.tp + w.fp + w.tn + w.fn))
 
 
-def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> float:
-    """1 - ACER: the mean of TPR and TNR; NaN unless both classes are there.
-
-    >>> balanced_accuracy([1, 1, 0], [0, 1, 0], [1, 1, 4])
-    0.75
-    """
-    return 1 - (fpr(y_true, y_pred, sample_weight) + fnr(y_true, y_pred, sample_weight)) / 2
-
-
-def precision(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> float:
-    """Fakes among the flagged images; NaN where nothing is flagged.
-
-    >>> precision([1, 0, 0], [1, 1, 0], [3, 1, 9])
-    0.75
-    """
-    w = _weights(y_true, y_pred, sample_weight)
-    return float(divide(w.tp, w.tp + w.fp))
-
-
-def recall(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> float:
-    """TPR: flagged fakes / fakes; NaN without fakes.
-
-    >>> recall([1, 1], [1, 0], [3, 1])
-    0.75
-    """
-    w = _weights(y_true, y_pred, sample_weight)
-    return float(divide(w.tp, w.tp + w.fn))
-
-
-def f1(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> float:
-    """2 TP / (2 TP + FP + FN); NaN where there is neither a fake nor a flagged image.
-
-    >>> f1([1, 1, 0], [1, 0, 1], [2, 1, 1])
-    0.6666666666666666
-    """
-    w = _weights(y_true, y_pred, sample_weight)
-    return float(divide(2 * w.tp, 2 * w.tp + w.fp + w.fn))
-
-
-RATES: dict[str, RateFunction] = {
+BASIC: dict[str, RateFunction] = {
     "fpr": fpr,
     "fnr": fnr,
     "positive_rate": positive_rate,
     "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "precision": precision,
-    "recall": recall,
-    "f1": f1,
 }
-"""Every rate of a group, by its field name in `audit.schema.result.Measures`."""
-
-BASIC = ("fpr", "fnr", "positive_rate", "accuracy")
 """Those that go through MetricFrame; the others are arithmetic of the same counts, and half of the time."""
 
 
 def group_rates(counts: Counts) -> pd.DataFrame:
-    """Rates of k groups: float [k, len(RATES)], columns as RATES, NaN where undefined.
+    """Rates of k groups, NaN where undefined.
 
     Args:
         counts: Of k groups, without replicates.
+
+    Returns:
+        float [k, 8]: those of BASIC; balanced_accuracy, the mean of TPR and TNR (1 - ACER); precision, fakes
+        among the flagged images; recall (TPR); f1, 2 TP / (2 TP + FP + FN). Columns are called as the fields
+        of `audit.schema.result.Measures`.
     """
     from fairlearn.metrics import MetricFrame
 
     table = _long_table(counts)
     frame = MetricFrame(
-        metrics={name: RATES[name] for name in BASIC},
+        metrics=BASIC,
         y_true=table["y_true"],
         y_pred=table["y_pred"],
         sensitive_features=table["group"],
@@ -185,7 +144,7 @@ def group_rates(counts: Counts) -> pd.DataFrame:
     rates["balanced_accuracy"] = 1 - (rates["fpr"] + rates["fnr"]) / 2
     rates["precision"], rates["recall"] = divide(tp, tp + fp), divide(tp, tp + fn)
     rates["f1"] = divide(2 * tp, 2 * tp + fp + fn)
-    return rates[list(RATES)]
+    return rates
 
 
 def _long_table(counts: Counts) -> pd.DataFrame:
