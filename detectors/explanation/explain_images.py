@@ -29,11 +29,15 @@ from detectors.scoring.options import RayCluster
 from detectors.scoring.parts import cut, engine_for, in_order
 from detectors.scoring.score_table import OK
 from detectors.scoring.work import Advance, Tools
+from pipelines.errors import UnreadableFile
 from pipelines.sources.photos import read_bytes
 from pipelines.storage import write_bytes, write_json
+from pipelines.untrusted import read_json
 from pipelines.visible import visible
 
 RECORD = "explanations.json"
+OF_ALL = ("summary.json", "mean-maps.png")
+"""What `audit explain --check` writes beside it."""
 TABLES = frozenset({".csv", ".parquet", ".pq", ".tsv"})
 _HASH_LETTERS = 8
 _MAX_STEM = 80
@@ -172,6 +176,11 @@ def write_explanations(
         ExpectedError: as `explain` does; before anything is written.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
+    about = {
+        "detector": detector.name, "sha256": detector.sha256 or None, "method": method,
+        "threshold": threshold, "seed": seed,
+    }  # fmt: skip
+    _clear_others(out_dir, about)
     taken: set[str] = set()
     written = []
     for one in explained(detector, rows, method, threshold, seed, cluster):
@@ -184,12 +193,23 @@ def write_explanations(
             )
         written.append(_entry(one, file))
         advance(1)
-    record = {
-        "detector": detector.name, "sha256": detector.sha256 or None, "method": method,
-        "threshold": threshold, "seed": seed, "images": written,
-    }  # fmt: skip
+    record = {**about, "images": written}
     write_json(out_dir / RECORD, record)
     return record
+
+
+def _clear_others(folder: Path, about: dict[str, Any]) -> None:
+    """Take away what another detector or threshold left in the folder: it would pass for this one's."""
+    try:
+        before = read_json(folder / RECORD)
+        other = any(before.get(name) != about[name] for name in ("sha256", "threshold"))
+        others = before["images"] if other else []
+        pictures = [str(one["picture"]) for one in others if one.get("picture")]
+    except (UnreadableFile, LookupError, TypeError, AttributeError):
+        return  # none, or none of ours
+    for name in [*pictures, *(OF_ALL if others else ())]:
+        if Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _entry(one: Explained, file: str | None) -> dict[str, Any]:

@@ -130,6 +130,21 @@ def test_two_images_of_one_name_are_two_pictures(corner, tmp_path):
     assert again["images"][0]["picture"] == names[1]
 
 
+def test_what_a_record_of_another_threshold_lists_is_taken_away(corner, tmp_path):
+    paths, out = [save(tmp_path / f"{n}.png", 90 * n) for n in (1, 2)], tmp_path / "out"
+
+    def pictures(paths, method="saliency", **how):
+        record = write_explanations(corner, images_to_explain(paths), out, method, **how)
+        return {row["picture"] for row in record["images"]}
+
+    both = pictures(paths)
+    (out / "summary.json").write_text("{}")
+    more = pictures(paths[:1], "occlusion")
+    assert {path.name for path in out.iterdir()} == both | more | {RECORD, "summary.json"}
+    only = pictures(paths[:1], "occlusion", threshold=0.9)
+    assert {path.name for path in out.iterdir()} == only | both | {RECORD}
+
+
 def test_the_record_holds_every_image_and_a_bad_one_with_its_reason(corner, tmp_path):
     good = save(tmp_path / "good.png", 99)
     (tmp_path / "bad.png").write_bytes(b"no image")
