@@ -144,6 +144,33 @@ class Autoencoder:
         return levels.permute(0, 2, 3, 1).contiguous()
 
 
+def _refuse_larger_than_its_weights(folder: Path) -> None:
+    """Lay the network out without memory: a config of a line can ask for more than any machine has.
+
+    Raises:
+        AutoencoderError: it has more numbers than the file of weights has bytes, or makes no network.
+    """
+    from diffusers import AutoencoderKL
+
+    config = read_config(folder)
+    layers = config.get("layers_per_block", 1)
+    if not isinstance(layers, int) or not 1 <= layers <= MAX_LEVELS:
+        raise AutoencoderError(
+            f"{folder} cannot be loaded as {CLASS}: layers_per_block is no number from 1 to {MAX_LEVELS}"
+        )
+    try:
+        with torch.device("meta"):
+            network = AutoencoderKL.from_config(config)
+    except Exception as fault:  # whatever a stranger's config makes a library do
+        raise AutoencoderError(f"{folder} cannot be loaded as {CLASS}: {first_line(fault)}") from fault
+    wanted, there = sum(p.numel() for p in network.parameters()), (folder / WEIGHTS).stat().st_size
+    if wanted > there:
+        raise AutoencoderError(
+            f"{folder} cannot be loaded as {CLASS}: {CONFIG} asks for {wanted:,} numbers, and {WEIGHTS} has "
+            f"{there:,} bytes"
+        )
+
+
 def _load(folder: Path) -> Any:
     """The network, from the config and the weights of a folder and nothing else in it, without the net.
 
@@ -152,6 +179,7 @@ def _load(folder: Path) -> Any:
     """
     from diffusers import AutoencoderKL
 
+    _refuse_larger_than_its_weights(folder)
     with TemporaryDirectory(prefix="audit-vae-") as place:
         try:
             shutil.copyfile(folder / CONFIG, Path(place) / CONFIG)

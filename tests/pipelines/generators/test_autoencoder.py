@@ -71,6 +71,10 @@ def spoil(folder, how):
         (folder / "config.json").write_text(" " * (1 << 20) + json.dumps(config))
     elif how == "levels":
         (folder / "config.json").write_text(json.dumps(config | {"block_out_channels": [8] * 20_000}))
+    elif how == "channels":
+        (folder / "config.json").write_text(json.dumps(config | {"block_out_channels": [8, 16, 1 << 20]}))
+    elif how == "layers":
+        (folder / "config.json").write_text(json.dumps(config | {"layers_per_block": 10**9}))
     elif how == "words":
         (folder / "config.json").write_text(json.dumps(config | {"down_block_types": {"a": None}}))
     elif how == "quantised":
@@ -113,6 +117,11 @@ def test_a_folder_that_is_no_autoencoder_is_one_line_before_the_run(folder, how,
     [
         ("damaged", "."),
         ("another", "."),
+        (
+            "channels",
+            r"config\.json asks for [\d,]{15,} numbers, and diffusion_\S+ has [\d,]+ bytes",
+        ),
+        ("layers", "layers_per_block is no number from 1 to 16"),
         ("words", "."),
         ("quantised", "."),
         ("lacking", r"diffusion_pytorch_model\.safetensors lacks encoder\.conv_in\.weight"),
