@@ -1,6 +1,6 @@
 """How much memory the texts and images of a Parquet file take, found before any of them is unpacked.
 
-Enters: an open file. Leaves: nothing, or `UnreadableFile`, one sentence.
+Enters: a file. Leaves: nothing, or `UnreadableFile`, one sentence.
 
 Why this is needed: a value that repeats is stored once, in a dictionary, and its rows are numbers of a few
 bits. So a file of kilobytes can hold gigabytes, and the sizes that it gives of itself count a value once.
@@ -26,16 +26,18 @@ _BATCH = 4096
 
 
 @lru_cache(256)
-def refuse_large(path: Path, size: int, changed: int) -> None:
+def refuse_large(path: Path, size: int, changed: int, number: int) -> None:
     """Refuse a Parquet file whose texts and images would take more memory than honest ones do.
 
     Args:
         path: The file.
         size: Its bytes.
-        changed: When it was changed, so that a file is looked at once.
+        changed: When it was changed, in ns; with the size and the number, so that a file is looked at once.
+        number: Of the file on its disk.
 
     Raises:
-        UnreadableFile: they would, or the file is damaged.
+        UnreadableFile: they would.
+        OSError, ValueError, pyarrow.ArrowException: the file is damaged.
     """
     import pyarrow.parquet as pq
 
@@ -63,7 +65,7 @@ def refuse_large(path: Path, size: int, changed: int) -> None:
 def _too_large(path: Path, size: int, allowed: int) -> UnreadableFile:
     return UnreadableFile(
         f"{path} would take {size / 2**30:.1f} GiB of memory or more for its texts and images; a file of its "
-        f"size and rows may take {allowed / 2**30:.1f}"
+        f"size and rows may take {allowed / 2**30:.1f} GiB: leave out columns of long texts that repeat"
     )
 
 

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 _GROW: Final = {"bytearray", "encode"}
+_OTHER_CALLS: Final = {"STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"}
+"""Ways of naming something that torch.save does not write, and torch does not read."""
 _LEGACY_PICKLES: Final = 5
 """Before its storages a file of the old form has: a magic number, a version, the system, the values, keys."""
-MAX_PICKLE_BYTES: Final = 64 << 20
+_MAX_BYTES: Final = 64 << 20
+"""Of a pickle: as much as `detectors.isolation.zip_archives` allows, which loads nothing of this package."""
 
 
 class GrowingPickle(Exception):
@@ -26,7 +29,7 @@ def refuse_growing(path: Path) -> None:
     """Look through the pickles of a file.
 
     Raises:
-        GrowingPickle: one names `bytearray` or `encode`.
+        GrowingPickle: one names `bytearray` or `encode`, or something in a way that torch.save does not.
         OSError, ValueError, zipfile.BadZipFile: damaged, as torch will say too.
     """
     with path.open("rb") as file:
@@ -34,7 +37,7 @@ def refuse_growing(path: Path) -> None:
             with zipfile.ZipFile(file) as archive:
                 for entry in archive.infolist():
                     if entry.filename.lower().endswith(".pkl"):
-                        if entry.file_size > MAX_PICKLE_BYTES:
+                        if entry.file_size > _MAX_BYTES:
                             raise GrowingPickle("its table of values is over 64 MiB; refused unopened")
                         _look_through(io.BytesIO(archive.read(entry)))
             return
@@ -46,11 +49,9 @@ def refuse_growing(path: Path) -> None:
 
 def _look_through(file: BinaryIO) -> None:
     """Read one pickle to its end."""
-    texts = ["", ""]
     for code, value, _ in pickletools.genops(file):
-        if code.name == "STACK_GLOBAL" or code.name in ("GLOBAL", "INST"):
-            name = texts[-1] if code.name == "STACK_GLOBAL" else str(value).rpartition(" ")[2]
-            if name.rpartition(".")[2] in _GROW:
-                raise GrowingPickle(f"names {name}, which no weights need; refused, nothing in it was run")
-        if isinstance(value, str):
-            texts = [texts[1], value]
+        name = str(value).rpartition(" ")[2] if code.name == "GLOBAL" else ""
+        if code.name in _OTHER_CALLS:
+            raise GrowingPickle("calls something in a way that torch.save does not; nothing in it was run")
+        if name.rpartition(".")[2] in _GROW:
+            raise GrowingPickle(f"names {name}, which no weights need; refused, nothing in it was run")

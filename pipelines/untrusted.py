@@ -372,7 +372,9 @@ def open_parquet(path: Path, read_dictionary: Sequence[str] | None = None) -> "p
             raise UnreadableFile(f"{path} has {n:,} {what}; the limit is {limit:,}")
     about = os.fstat(opened.fileno())
     try:
-        refuse_large(path, about.st_size, about.st_mtime_ns)
+        refuse_large(path, about.st_size, about.st_mtime_ns, about.st_ino)
+    except UnreadableFile:
+        raise
     except (OSError, ValueError, pa.ArrowException) as fault:
         raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
     return file

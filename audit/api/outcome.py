@@ -23,7 +23,7 @@ from audit.errors import ConfigError, RunFolderError
 from audit.judge.usefulness import usefulness_in
 from audit.runs.checksums import enter
 from audit.runs.image_audit import THUMBNAILS
-from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, make_room
+from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, clear_other_run
 from audit.runs.score_audit import AuditedScores
 from audit.schema.gates import RateLimit
 from audit.schema.json_schema import load_result as load_record
@@ -180,7 +180,7 @@ class Audit:
         if self._scored is not None:
             self._scored.write(target, overwrite)
         elif self._place().resolve() != target.resolve():
-            make_room(self.record, target, overwrite)
+            clear_other_run(self.record, target, overwrite)
             _copy(self._place(), target)
         self.folder = target
         return target

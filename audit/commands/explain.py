@@ -160,6 +160,7 @@ def _checked(
 ) -> dict[str, Any]:  # fmt: skip
     """Measure, and write what was found."""
     from audit.api.explanations import summarise
+    from detectors.explanation.explain_images import MEAN_MAPS, SUMMARY
     from detectors.explanation.pictures import mean_maps
     from detectors.progress import progress_bar
     from pipelines.storage import write_bytes, write_json
@@ -175,8 +176,8 @@ def _checked(
             advance=advance,
             cluster=cluster,
         )
-    write_json(out / "summary.json", summary)
-    write_bytes(out / "mean-maps.png", mean_maps(means), sync=False)
+    write_json(out / SUMMARY, summary)
+    write_bytes(out / MEAN_MAPS, mean_maps(means), sync=False)
     return summary
 
 

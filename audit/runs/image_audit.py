@@ -47,7 +47,7 @@ from audit.runs.kinds_of_fake import (
 from audit.runs.realism import realism_of
 from audit.runs.run_folder import (
     THUMBNAILS,
-    make_room,
+    clear_other_run,
     refuse_other_request,
     write_result,
     write_scores,
@@ -226,7 +226,7 @@ def _audit_one(
     told = scored.data.get("provenance") or {}
     realism = realism_of(Path(scored.data["path"]), kinds_in(judged, manifest), told)
     result = result.model_copy(update={"samples": _planned(samples, pictures), "realism": realism})
-    make_room(result, out, overwrite)
+    clear_other_run(result, out, overwrite)
     _write_pictures(samples, pictures)
     write_scores(judged, config, fake, out)
     write_result(result, out, overwrite=overwrite)

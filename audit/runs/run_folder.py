@@ -92,12 +92,12 @@ def refuse_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) 
 
 _FOLLOWS = (
     "mitigation.json", "mitigation.html", "report.html", "report.pdf", "model_card.md", "run.json", "tables",
-    "kinds", THUMBNAILS, SUMS_FILE, f"{SUMS_FILE}.sig",
+    "kinds", "explanations", THUMBNAILS, SUMS_FILE, f"{SUMS_FILE}.sig",
 )  # fmt: skip
-"""What is made of a record and its scores: of another record, it is another's."""
+"""What is made of a record, its scores and its detector: made of others, it would pass for this run's."""
 
 
-def make_room(result: AuditResult, out_dir: str | Path, overwrite: bool) -> None:
+def clear_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) -> None:
     """Before anything is written: refuse another run, or take away what was made of it.
 
     Raises:

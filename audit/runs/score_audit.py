@@ -59,7 +59,7 @@ from audit.metrics.operating_point import audited_rows, calibration_rows, exceed
 from audit.metrics.plotted_series import Series, axes_for, series_of
 from audit.metrics.score_calibration import calibrations
 from audit.metrics.score_shift import score_shifts
-from audit.runs.run_folder import make_room, write_result, write_scores
+from audit.runs.run_folder import clear_other_run, write_result, write_scores
 from audit.schema import result as record
 from audit.task import Task, task_named
 from audit.wording.verdict_text import explained
@@ -130,7 +130,7 @@ class AuditedScores:
         Raises:
             RunFolderError: If it holds another run, or is a file.
         """
-        make_room(self.result, out_dir, overwrite)
+        clear_other_run(self.result, out_dir, overwrite)
         config = self.config
         fake = labels_of(self.frame[config.columns.label], config.positive, config.read_as.get("real"))
         write_scores(self.frame, config, fake, out_dir)

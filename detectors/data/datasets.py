@@ -164,12 +164,11 @@ def read_folders(root: Path) -> LabelledImages:
         raise DatasetLayoutError(f"{root} holds {names}: {_HINT}")
     rows = [row for part, folder in folders for row in _folder_rows(root, part, folder)]
     n_other = sum(1 for _, folder in folders for path in folder.rglob("*") if _is_other_file(path))
-    n_outside = sum(1 for path in root.rglob("*") if _is_image_file(path)) - len(rows)
-    n_unnamed = sum(1 for path in root.rglob("*") if not _is_text(path))
+    named = [_is_text(path) for path in root.rglob("*") if _is_image_file(path)]
     left_out = {
         "not an image file": n_other,
-        "image outside the class folders": n_outside,
-        "file name that is not UTF-8 text": n_unnamed,
+        "image outside the class folders": sum(named) - len(rows),
+        "file name that is not UTF-8 text": len(named) - sum(named),
     }
     return LabelledImages(
         table=to_table(rows),
@@ -189,7 +188,7 @@ def _is_other_file(path: Path) -> bool:
 
 
 def _is_image_file(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and _is_text(path) and path.is_file()
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def _is_text(path: Path) -> bool:
@@ -205,7 +204,7 @@ def _folder_rows(root: Path, part: str | None, folder: Path) -> Iterator[dict[st
     """
     kind = folder.name.lower()
     for path in sorted(folder.rglob("*")):
-        if _is_image_file(path):
+        if _is_image_file(path) and _is_text(path):
             name = encodable(path.relative_to(root).as_posix())
             yield {
                 "image_id": name,

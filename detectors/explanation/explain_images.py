@@ -36,7 +36,7 @@ from pipelines.untrusted import read_json
 from pipelines.visible import visible
 
 RECORD = "explanations.json"
-OF_ALL = ("summary.json", "mean-maps.png")
+SUMMARY, MEAN_MAPS = "summary.json", "mean-maps.png"
 """What `audit explain --check` writes beside it."""
 TABLES = frozenset({".csv", ".parquet", ".pq", ".tsv"})
 _HASH_LETTERS = 8
@@ -207,7 +207,7 @@ def _clear_others(folder: Path, about: dict[str, Any]) -> None:
         pictures = [str(one["picture"]) for one in others if one.get("picture")]
     except (UnreadableFile, LookupError, TypeError, AttributeError):
         return  # none, or none of ours
-    for name in [*pictures, *(OF_ALL if others else ())]:
+    for name in [*pictures, *((SUMMARY, MEAN_MAPS) if others else ())]:
         if Path(name).name == name:
             (folder / name).unlink(missing_ok=True)
 

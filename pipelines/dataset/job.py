@@ -9,7 +9,6 @@ Why the plan is a file and not an argument: a run that is killed continues with 
 began with, and a worker on another machine needs nothing but the folder's path.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -145,13 +144,19 @@ def _record(work: Path) -> dict[str, Any]:
         OSError: there is none.
         OutputHoldsAnotherRun: it is damaged.
     """
-    if not (work / _RUN).is_file():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(work / _RUN))
+    (work / _RUN).stat()
     try:
         record = read_json(work / _RUN)
     except UnreadableFile as fault:
         raise OutputHoldsAnotherRun(f"{fault}; delete {work} to begin anew") from None
-    kinds = {"parameters": dict, "versions": list, "kind": str, "settings": dict, "generators": list}
+    kinds = {
+        "parameters": dict,
+        "versions": list,
+        "kind": str,
+        "settings": dict,
+        "generators": list,
+        "source": dict,
+    }
     if not isinstance(record, dict) or not all(isinstance(record.get(k), v) for k, v in kinds.items()):
         raise OutputHoldsAnotherRun(f"{work / _RUN} is damaged; delete {work} to begin anew")
     return record

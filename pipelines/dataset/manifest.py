@@ -223,6 +223,8 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
         given = record.get(name, whole())
         if not isinstance(given, whole) or (part and not all(isinstance(one, part) for one in given)):
             raise ManifestSchemaError(f"{path}: {name} is not what a pairs dataset's provenance has there")
+    if not all(isinstance(maker.get("kind"), str) for maker in record["generators"]):
+        raise ManifestSchemaError(f"{path}: a generator has no name of its kind")
     return record
 
 

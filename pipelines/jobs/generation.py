@@ -262,6 +262,9 @@ def drop_changed(job: Job) -> None:
 
     Where a kind borrows faces, a photo may stand in any shard: all are made again. A photo that was not
     chosen and lent a face is not looked at.
+
+    Raises:
+        SourceLost: the photos' folder went away.
     """
     if job.kind == "latents":  # a finished dataset is the source, which says what it holds
         return

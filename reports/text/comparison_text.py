@@ -148,8 +148,8 @@ def corrected(record: Comparison) -> str:
             f"Answers are corrected for all {count(record.n_tests)} tests of this comparison (Holm’s method)"
         )
     return (
-        f"Answers on AUC, error rates and gaps by single attributes are corrected for all "
-        f"{count(sizes['headline'])} tests of them together (Holm’s method)"
+        "Answers on AUC, error rates and gaps by single attributes are corrected together "
+        f"({count(sizes['headline'])} tests, Holm’s method)"
     )
 
 

@@ -214,7 +214,7 @@ def repeated(path, n, value, kind, **options):
 def test_a_value_that_repeats_is_counted_as_often_as_it_does(tmp_path, value, kind, row_group_size):
     path = repeated(tmp_path / "t.parquet", 6_000, value, kind, row_group_size=row_group_size)
     assert path.stat().st_size < 200_000
-    with pytest.raises(UnreadableFile, match=r"t\.parquet would take .* GiB of memory or more for its texts"):
+    with pytest.raises(UnreadableFile, match=r"^\S+t\.parquet would take .* GiB of memory or more for its"):
         open_parquet(path)
     assert len(read_parquet(repeated(tmp_path / "few.parquet", 60, value, kind))) == 60
 
@@ -237,5 +237,5 @@ def test_what_a_file_says_it_unpacks_to_is_believed(tmp_path, monkeypatch):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"image": noise}), path, compression="zstd", use_dictionary=False)
     assert path.stat().st_size < 1 << 20
-    with pytest.raises(UnreadableFile, match=r"t\.parquet would take 0\.0 GiB of memory or more for its te"):
+    with pytest.raises(UnreadableFile, match=r"^\S+t\.parquet would take 0\.0 GiB of memory or more for its"):
         open_parquet(path)

@@ -186,6 +186,7 @@ def test_nothing_of_a_run_that_was_replaced_is_left(frame: pd.DataFrame, tmp_pat
         "mitigation.html",
         "model_card.md",
         "kinds/swap/audit.json",
+        "explanations/a.png",
         "tables/a.csv",
     ):
         (run / name).parent.mkdir(parents=True, exist_ok=True)

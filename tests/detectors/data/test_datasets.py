@@ -58,6 +58,7 @@ def test_other_files_are_counted(folder):
 def test_a_name_that_is_no_text_is_counted(folder):
     root = folder("real/a.png", "real/c.png", "fake/b.png")
     os.rename(root / "real/c.png", os.fsencode(root / "real") + b"/b\xff.png")
+    os.mkdir(os.fsencode(root) + b"/\xfe")  # a folder is no image
     images = read_images(root)
     assert len(images.table) == 2 and images.n_left_out == {"file name that is not UTF-8 text": 1}
 

@@ -23,8 +23,8 @@ from detectors.scoring.resume import Identity
 from detectors.scoring.stress_scores import stress_scores
 from pipelines.engines import ray_fleet
 from pipelines.errors import EngineError
+from tests.dying_workers import DiesBeforeItBegins, DiesOfSomeParts
 from tests.processes import are_gone, processes
-from tests.stillborn import Poisoned, Stillborn
 
 pytest.importorskip("ray", reason="needs the extra [ray]")
 ONE = RayCluster(workers=1, cpus_per_worker=1, device="cpu")
@@ -106,12 +106,12 @@ def test_workers_that_die_before_they_begin_are_replaced_twice(cluster, tmp_path
     left = tmp_path / "left"
     with ray_fleet.joined(None) as ray:
         left.write_text("1\n2")
-        fleet = ray_fleet.Fleet(ray, Stillborn, str(left), 1)
+        fleet = ray_fleet.Fleet(ray, DiesBeforeItBegins, str(left), 1)
         fleet.first()
         assert sorted((number, said["twice"]) for number, said in fleet.run([4, 5])) == [(4, 8), (5, 10)]
         fleet.dismiss()
         left.write_text("1\n2\n3")
-        fleet = ray_fleet.Fleet(ray, Stillborn, str(left), 1)
+        fleet = ray_fleet.Fleet(ray, DiesBeforeItBegins, str(left), 1)
         with pytest.raises(EngineError, match=r"^3 workers of the Ray cluster, one after another, died be"):
             fleet.first()
         fleet.dismiss()
@@ -121,12 +121,12 @@ def test_workers_that_die_before_they_begin_are_replaced_twice(cluster, tmp_path
 def test_a_part_that_takes_workers_down_costs_no_other_part(cluster):
     done = []
     with ray_fleet.joined(None) as ray:
-        fleet = ray_fleet.Fleet(ray, Poisoned, {0}, 1, what="part")
+        fleet = ray_fleet.Fleet(ray, DiesOfSomeParts, {0}, 1, what="part")
         with pytest.raises(EngineError, match=r"^part 0 took its worker down 3 times \(The actor died unexp"):
             done.extend(number for number, _ in fleet.run(range(4)))
         fleet.dismiss()
         assert sorted(done) == [1, 2, 3]
-        fleet = ray_fleet.Fleet(ray, Poisoned, set(range(4)), 1, what="part")
+        fleet = ray_fleet.Fleet(ray, DiesOfSomeParts, set(range(4)), 1, what="part")
         with pytest.raises(EngineError, match=r"^3 workers .* were lost and no part finished meanwhile"):
             done.extend(number for number, _ in fleet.run(range(4)))
         fleet.dismiss()

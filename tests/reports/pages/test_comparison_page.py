@@ -148,7 +148,7 @@ def test_three_detectors_fit(folder):
 def test_the_page_says_what_was_corrected_together(folder, record):
     page = write_comparison_page(folder / "fair-unfair").read_text(encoding="utf-8")
     sizes = {family.name: family.n_tests for family in record.families}
-    assert f"corrected for all {sizes['headline']} tests of them together" in page
+    assert f"corrected together ({sizes['headline']} tests, Holm’s method) at 95%" in page
     for name in ("intersections", "groups"):
         assert f"<li>{sizes[name]} tests" in page
     assert page.count("exploratory") > 4

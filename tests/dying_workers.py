@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Stillborn:
+class DiesBeforeItBegins:
     """A worker that dies before it says anything, as often as a file has lines."""
 
     def __init__(self, given: bytes) -> None:
@@ -24,7 +24,7 @@ class Stillborn:
         return {"twice": 2 * number}
 
 
-class Poisoned:
+class DiesOfSomeParts:
     """A worker that dies of some parts whenever it is given one."""
 
     def __init__(self, given: bytes) -> None:
