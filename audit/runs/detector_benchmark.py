@@ -31,6 +31,7 @@ from audit.judge.damage import overall_damage
 from audit.judge.file_shortcuts import finding
 from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.group_measures import group_results, measures_of
+from audit.metrics.operating_point import as_scores_have_it
 from audit.metrics.plotted_series import axes_for, series_of
 from audit.runs.kinds_of_fake import mixture
 from audit.runs.shortcuts_run import files_alone
@@ -240,9 +241,10 @@ def one_fake_a_photo(usable: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, int
 
 def measure(table: ScoreTable, config: AuditConfig) -> tuple[Measures, list[GroupResult], Curve]:
     """Measures of all images, of every group of every attribute, and the curve of all images."""
-    cells, scores = count(table, float(config.threshold)), SortedScores.of(table)
+    threshold = as_scores_have_it(float(config.threshold), table.score)
+    cells, scores = count(table, threshold), SortedScores.of(table)
     everything, z = whole(len(cells)), z_value(config.confidence)
-    axes = axes_for(scores.curve(), float(config.threshold))
+    axes = axes_for(scores.curve(), threshold)
     overall = score_measures(scores, everything, z, axes)
     groups: list[GroupResult] = []
     for grouping in table.cells.groupings():
@@ -266,6 +268,7 @@ def by_kind(usable: pd.DataFrame, config: AuditConfig) -> dict[str, Measures]:
 
 def misclassified(usable: pd.DataFrame, threshold: float, attributes: Sequence[str]) -> list[Misclassified]:
     """Images on the wrong side of the threshold, the most confident mistakes first."""
+    threshold = as_scores_have_it(threshold, usable["score"].to_numpy(dtype=float))
     fake = usable["score"] >= threshold
     wrong = usable[fake != (usable["label"] == 1)].copy()
     over = (wrong["score"] - threshold) / max(1 - threshold, 1e-9)

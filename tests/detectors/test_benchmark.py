@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+import audit
 from audit.config import AuditConfig
+from audit.data.score_table import score_table
 from audit.errors import ConfigError
-from audit.runs.detector_benchmark import _scores_name, benchmark, misclassified, unique_names
+from audit.runs.detector_benchmark import _scores_name, benchmark, measure, misclassified, unique_names
 from audit.runs.kinds_of_fake import mixture
 from audit.schema.benchmark import OTHER_FAKES, BenchmarkResult
 from detectors.data.datasets import read_images
@@ -151,6 +153,23 @@ def test_most_confident_mistakes_come_first():
     found = misclassified(table, 0.5, ["sex"])
     assert [m.image_id for m in found] == ["b", "a", "d"]
     assert [round(m.confidence, 2) for m in found] == [0.98, 0.8, 0.2] and found[0].groups == {"sex": "f"}
+
+
+def test_a_float32_score_of_the_threshold_is_called_fake_as_an_audit_calls_it():
+    config = AuditConfig(attributes=("race",), threshold=0.7)
+    table = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "c", "d"],
+            "kind": ["real", "real", "small", "small"],
+            "label": [0, 0, 1, 1],
+            "score": pd.Series([0.7, 0.1, 0.7, 0.1], dtype="float32"),
+            "race": "x",
+        }
+    )
+    found = measure(score_table(table, config), config)[0]
+    assert (found.fpr, found.fnr) == (0.5, 0.5)
+    assert [image.image_id for image in misclassified(table, 0.7, ["race"])] == ["d", "a"]
+    assert audit.audit_scores(table, "race", threshold=0.7).groups["fpr"].tolist() == [found.fpr]
 
 
 def test_names_are_told_apart():
