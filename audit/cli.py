@@ -18,7 +18,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from audit import errors as audit_errors
 from audit.commands import (
     benchmark,
     demo,
@@ -36,17 +35,10 @@ from audit.commands import train as training
 from audit.commands.common import errors, typed
 from audit.commands.questions import mitigate, shortcuts, stress
 from audit.commands.voices import trials
-from detectors import errors as detector_errors
-from pipelines import errors as pipeline_errors
 from pipelines import places
+from pipelines.errors import ExpectedError
 from pipelines.place_urls import is_url
 from pipelines.visible import visible
-from reports import errors as report_errors
-
-EXPECTED = tuple(
-    module.ExpectedError for module in (audit_errors, detector_errors, pipeline_errors, report_errors)
-)
-"""One tree of errors a package; each ends as one line."""
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """Arguments that cannot be parsed, of which typer exports the leaves alone."""
@@ -129,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.Abort:
         errors.print("stopped", style="red")
         sys.exit(130)
-    except EXPECTED as error:
+    except ExpectedError as error:
         _stop(str(error))
     except OSError as fault:
         _stop(_of_the_disk(fault))

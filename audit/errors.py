@@ -1,6 +1,6 @@
 """Everything `audit` can say no to, as one tree.
 
-    ExpectedError
+    ExpectedError                 of `pipelines.errors`, the base of every package's errors
     ├── ConfigError               an option with an impossible value
     ├── ScoreFileError            a score file that cannot be opened or parsed
     ├── ScoreTableError           a table whose content cannot be audited
@@ -15,15 +15,15 @@
     │   └── GroupError            attributes that cannot be audited
     ├── ResultFormatError         an audit.json or comparison.json that cannot be read
     ├── RunFolderError            a run folder that holds another run, or none
+    ├── SbomError                 a list of installed packages that cannot be made
+    ├── SignatureError            a run that cannot be signed, or a signature that cannot be looked at
     ├── ComparisonError           runs that cannot be compared
     └── MitigationError           a cure that cannot be looked for
 
 Every message says what, the value, where, and the next step. The command line prints one line and exits 2.
 """
 
-
-class ExpectedError(Exception):
-    """A problem with what the user gave, not with the program."""
+from pipelines.errors import ExpectedError as ExpectedError
 
 
 class ConfigError(ExpectedError):

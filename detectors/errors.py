@@ -1,7 +1,6 @@
 """Everything that can go wrong with a detector, a data set or a checkpoint and is not a bug.
 
-    ExpectedError
-    ├── MissingExtra              an optional dependency is not installed
+    ExpectedError                 of `pipelines.errors`, the base of every package's errors
     ├── DeviceNotFound            a graphics processor that is not there
     ├── ClusterError              a Ray cluster whose workers cannot do what is asked of them
     ├── DetectorError
@@ -28,18 +27,7 @@ Every message says what, the value, where, and what to do next, in one line: the
 exits with 2.
 """
 
-
-class ExpectedError(Exception):
-    """Base of all errors a user can cause and repair."""
-
-
-class MissingExtra(ExpectedError):
-    """An optional dependency is not installed."""
-
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {package}, not installed here; in the checkout: pip install -e '.[{extra}]'"
-        )
+from pipelines.errors import ExpectedError as ExpectedError
 
 
 class DeviceNotFound(ExpectedError):

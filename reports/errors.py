@@ -6,9 +6,7 @@ ExpectedError
 └── ChromiumNotFound     a PDF was asked for and no browser is installed
 """
 
-
-class ExpectedError(Exception):
-    """Base of every error a user can cause; its message is one line: what, the value, where, next step."""
+from pipelines.errors import ExpectedError as ExpectedError
 
 
 class RunNotFound(ExpectedError):

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit.errors import ExpectedError as AuditError
+from audit.errors import ExpectedError
 from audit.serving.problems import Problem
 from pipelines.visible import visible
 
@@ -66,7 +66,7 @@ class Runs:
         place = self._place(key)
         try:
             return build(place, load_audit(place).record, load_json(place / RUN_FILE))
-        except AuditError as error:
+        except ExpectedError as error:
             raise Problem(422, "unreadable-run", "The run cannot be read", str(error)) from None
 
     def comparison(self, first: str, second: str) -> str:
@@ -82,7 +82,7 @@ class Runs:
         places = [self._place(key) for key in (first, second)]
         try:
             found = compare(list(places))
-        except AuditError as error:
+        except ExpectedError as error:
             raise Problem(422, "not-comparable", "The runs cannot be compared", str(error)) from None
         with tempfile.TemporaryDirectory(prefix="audit-serve-") as folder:
             return found.report(folder).read_text(encoding="utf-8")
@@ -102,6 +102,6 @@ def _row(key: str, place: Path) -> Run:
 
     try:
         record = legible(load_audit(place).record)
-    except AuditError as error:
+    except ExpectedError as error:
         return Run(key, "", "", 0, visible(error))
     return Run(key, detector_name(record), headline(record), record.data.n_images, "")

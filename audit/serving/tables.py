@@ -28,7 +28,7 @@ from starlette.datastructures import UploadFile
 from audit.config import AuditConfig
 from audit.data.columns import find_attributes, preferred
 from audit.data.score_file import look_at
-from audit.errors import ExpectedError as AuditError
+from audit.errors import ExpectedError
 from audit.serving.limits import Limits
 from audit.serving.problems import Problem, busy
 from audit.serving.uploads import checked_name
@@ -204,7 +204,7 @@ def guess_columns(name: str, data: bytes) -> Guess:
         path.write_bytes(data)
         try:
             look = look_at(path, AuditConfig())
-        except AuditError as error:
+        except ExpectedError as error:
             said = str(error).replace(str(path), name or "the table")
             raise Problem(422, "not-a-table", "Not a table of scores", said) from None
     reading, names = look.reading, list(look.reading.columns)
@@ -225,7 +225,7 @@ def _attributes(frame: pd.DataFrame, label: str, score: str) -> list[str]:
     rest = frame.drop(columns=[name for name in (label, score) if name])
     try:
         return find_attributes(rest, AuditConfig())
-    except AuditError:  # none was found: the person chooses
+    except ExpectedError:  # none was found: the person chooses
         return preferred(rest.columns)
 
 

@@ -20,8 +20,9 @@ import torchvision
 from torch import Tensor, nn
 
 from detectors.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from detectors.errors import MissingExtra, UnknownArchitecture
+from detectors.errors import UnknownArchitecture
 from detectors.models import networks
+from pipelines.errors import MissingExtra
 
 Weights = Callable[[], Mapping[str, Tensor]]
 HALF = (0.5, 0.5, 0.5)
@@ -83,7 +84,7 @@ def _timm() -> Any:
     try:
         import timm
     except ImportError:
-        raise MissingExtra("timm", "train", "this architecture") from None
+        raise MissingExtra("this architecture", "timm", "train") from None
     return timm
 
 

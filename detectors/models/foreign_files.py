@@ -24,7 +24,6 @@ from detectors.errors import (
     CheckpointTooLarge,
     ForeignDetectorError,
     IsolationUnavailable,
-    MissingExtra,
     NotTrusted,
 )
 from detectors.isolation import opening
@@ -35,6 +34,7 @@ from detectors.isolation.zip_archives import MAX_CODE_BYTES, Refused, TooLarge, 
 from detectors.models.detector import Detector
 from detectors.models.foreign_formats import Network, adapted, first_line
 from detectors.models.sidecar import Sidecar
+from pipelines.errors import MissingExtra
 from pipelines.storage import file_sha256
 
 _ENDINGS = {".onnx": ONNX, ".pt2": EXPORTED}
@@ -111,7 +111,7 @@ def load_foreign(
         ForeignDetectorError: it cannot be loaded or called.
     """
     if kind == ONNX and importlib.util.find_spec("onnxruntime") is None:
-        raise MissingExtra("onnxruntime", "onnx", f"{path.name}")
+        raise MissingExtra(path.name, "onnxruntime", "onnx")
     found = look_at(path, kind)
     if trust is not None:
         return _load_here(found, sidecar, device, trust)

@@ -28,7 +28,6 @@ from detectors.scoring.options import RayCluster
 from detectors.scoring.resume import Identity, identity_of
 from detectors.scoring.work import Advance, Tools, Work
 from pipelines.engines.ray_fleet import Answer, Fleet, joined, opened, places, refuse_other_versions, told
-from pipelines.errors import ExpectedError as PipelinesError
 from pipelines.places import fetch, is_copy
 
 
@@ -171,7 +170,7 @@ class _Worker:
             ]
             for detector, wanted in zip(self._detectors, order.fingerprints, strict=True):
                 _refuse_other(detector, wanted)
-        except (errors.ExpectedError, PipelinesError) as fault:
+        except errors.ExpectedError as fault:
             return told(fault)
         self._order, self._tools = order, Tools(order.threads)
         return {"identity": identity_of(self._detectors), "node": platform.node()}
@@ -181,7 +180,7 @@ class _Worker:
         part = self._order.parts[number]
         try:
             return {"made": self._order.work.part(self._detectors, self._tools, part, lambda n: None)}
-        except (errors.ExpectedError, PipelinesError) as fault:
+        except errors.ExpectedError as fault:
             return told(fault)
 
 

@@ -22,10 +22,11 @@ import pandas as pd
 
 from detectors.data.datasets import read_images
 from detectors.data.labelled_images import LabelledImages
-from detectors.errors import MissingExtra, TrainingError
+from detectors.errors import TrainingError
 from detectors.training.experiments import read_record, results
 from detectors.training.settings import Settings
 from detectors.training.train_detector import Say, learned_from, train, training_record_path
+from pipelines.errors import MissingExtra
 
 if TYPE_CHECKING:
     import optuna
@@ -118,7 +119,7 @@ def _study(arch: str, url: str, searched: Mapping[str, Any]) -> optuna.Study:
     try:
         import optuna
     except ImportError:
-        raise MissingExtra("optuna", "train", "`audit sweep`") from None
+        raise MissingExtra("`audit sweep`", "optuna", "train") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from detectors.data.datasets import read_images
 from detectors.data.image_batches import contents_of
 from detectors.data.labelled_images import LabelledImages, fingerprint
-from detectors.errors import MissingExtra, OutputExists, TrainingError
+from detectors.errors import OutputExists, TrainingError
 from detectors.models.architectures import IMAGENET, build, load_imagenet
 from detectors.models.checkpoint import load_checkpoint, save_checkpoint
 from detectors.models.loading import pick_device
@@ -40,7 +40,7 @@ from detectors.training.fair import NEEDS_GROUPS
 from detectors.training.settings import Settings
 from detectors.training.training_data import TrainingData, groups_of, prepare
 from pipelines.csv_text import frame_text
-from pipelines.errors import UnreadableFile
+from pipelines.errors import MissingExtra, UnreadableFile
 from pipelines.storage import remove_tree, write_json, write_text
 from pipelines.untrusted import read_json
 
@@ -147,7 +147,7 @@ def _fit(
     try:
         from detectors.training.fit import fit
     except ImportError:
-        raise MissingExtra("lightning", "train", "training") from None
+        raise MissingExtra("training", "lightning", "train") from None
     return in_work_folder(
         out,
         about_training(arch, data, settings, {"device": device, "warm": warm}),

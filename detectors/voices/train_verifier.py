@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from detectors.errors import MissingExtra, TrainingError
+from detectors.errors import TrainingError
 from detectors.models.loading import pick_device
 from detectors.training.settings import FitSettings
 from detectors.training.train_detector import (
@@ -40,6 +40,7 @@ from detectors.voices.trial_data import LEARNING, TrialData, TrialWindows, prepa
 from detectors.voices.trial_scores import OK, ScoringOptions, score_trials
 from detectors.voices.verifier import load_verifier, save_verifier
 from pipelines.csv_text import frame_text
+from pipelines.errors import MissingExtra
 from pipelines.storage import file_sha256, write_json, write_text
 from pipelines.voices.trial_lists import TrialSettings, make_trials
 from pipelines.voices.trials_folder import Trials, read_trials
@@ -134,7 +135,7 @@ def _fit(
         from detectors.training.fit import loader, run_training
         from detectors.voices.trial_learner import TrialLearner
     except ImportError:
-        raise MissingExtra("lightning", "train", "training") from None
+        raise MissingExtra("training", "lightning", "train") from None
     chosen = verifier_architecture(arch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)

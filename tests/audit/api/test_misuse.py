@@ -176,3 +176,14 @@ def test_scores_as_far_apart_as_numbers_can_be(frame, tmp_path):
     assert found.groups["fpr"].tolist() == found.groups["fnr"].tolist() == [0.0, 0.0]
     assert all(np.isfinite(one.edges).all() for one in found.record.histograms)
     found.report(tmp_path / "report.html")
+
+
+def test_one_except_catches_what_any_package_says_no_to(tmp_path):
+    import detectors
+    import pipelines
+    import reports.errors
+
+    assert audit.ExpectedError is detectors.ExpectedError is pipelines.ExpectedError
+    assert issubclass(reports.errors.RunNotFound, audit.ExpectedError)
+    with pytest.raises(audit.ExpectedError, match="holds nothing"):
+        audit.audit_images(tmp_path / "none.pt", tmp_path)
