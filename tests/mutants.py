@@ -221,7 +221,7 @@ def tests_for(mutant: Mutant, tests: dict[str, list[str]], seconds: dict[str, fl
 
 
 def is_killed(mutant: Mutant, names: list[str], seconds: dict[str, float]) -> bool:
-    """Whether a test fails, is not there any more, or does not end in ten times its time."""
+    """Whether a test fails, is not there any more, or takes four times the CPU time."""
 
     def work() -> tuple[int, Any]:
         sys.meta_path.insert(0, Changed(mutant))
@@ -230,7 +230,7 @@ def is_killed(mutant: Mutant, names: list[str], seconds: dict[str, float]) -> bo
         code = int(pytest.main([*OPTIONS, *files], plugins=[chosen]))
         return code or int(chosen.n_missing > 0), None
 
-    return bool(names) and in_child(work, 20 + 10 * sum(seconds[name] for name in names))[0] != 0
+    return bool(names) and in_child(work, 20 + 4 * sum(seconds[name] for name in names))[0] != 0
 
 
 WARM = ["fairlearn.metrics", "hypothesis.extra.numpy", "pipelines.untrusted", "scipy.optimize", "scipy.stats"]

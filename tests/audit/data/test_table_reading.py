@@ -305,7 +305,18 @@ def test_a_look_lists_problems_and_takes_corrections(tmp_path):
     ).check()
     second = look_at(path, told).reading
     assert second.problems == () and second.labels == {"good": False, "bad": True}
+    assert "labels" not in {one.name for one in second.guesses}  # it was told, not guessed
+    positive = look_at(path, AuditConfig(columns=told.columns, positive="bad").check()).reading
+    assert positive.labels == second.labels and "labels" not in {one.name for one in positive.guesses}
     assert read_scores(path, told).frame["number"].tolist() == [12.5, 80.0]
+
+
+def test_a_problem_with_the_groups_comes_with_its_option(tmp_path):
+    path = tmp_path / "v.csv"
+    path.write_text("label,score,when\n" + "".join(f"{i % 2},0.{i},{i}.5\n" for i in range(99)))
+    [problem] = look_at(path, AuditConfig()).reading.problems
+    assert problem.text.startswith("no attribute to audit among the columns label, score, when")
+    assert problem.option.startswith("name one with --attribute")
 
 
 def test_a_contradiction_far_down_is_an_error_with_its_row(tmp_path, monkeypatch):

@@ -200,3 +200,16 @@ def test_groups_without_an_error_have_an_interval_as_wide_as_their_images_allow(
     assert -0.06 < low < -0.03 and 0.07 < high < 0.12
     one_sided = Standardised((0.0, 0.1), (0.0, 0.001), 0.0, (40.0, 90.0)).interval(Z)
     assert one_sided[0] < -0.1 < one_sided[1]
+
+
+@pytest.mark.parametrize("alone", [0, 1])
+def test_one_group_alone_is_not_separated_from_anything(alone):
+    n = 60
+    told = standardised_difference(
+        np.arange(n) % 2 == 0,
+        np.full(n, alone),
+        [pd.Series(np.arange(n) / n, name="q")],
+        (1.0, 1.0),
+        np.arange(n),
+    )
+    assert told == "the groups do not overlap in q: the two cannot be separated"

@@ -15,9 +15,12 @@ from audit.config import AuditConfig
 from audit.data.trials import as_trials
 from audit.errors import ConfigError, MitigationError
 from audit.judge.gates import gate_failures, not_judged
+from audit.metrics.disparity import MEASURES
+from audit.metrics.one_vs_rest import REST_MEASURES
 from audit.runs.junit import write_junit
 from audit.runs.score_audit import audit_table
 from audit.schema.result import CROSSED
+from audit.task import task_named
 from audit.verification.verify_run import verify_run
 from audit.wording.numbers import listing
 from reports.pages.comparison_page import write_comparison_page
@@ -121,6 +124,13 @@ def test_a_planted_accent_gap_is_found_and_said(run):
         in told["accent", "fpr"].explanation
     )
     assert told["gender", "fpr"].verdict != "disparity"
+
+
+def test_measures_without_sense_for_a_verifier_are_the_only_ones_missing(run):
+    found = {gap.measure for gap in run[1].record.gaps}
+    absent = task_named("speaker-verification").without_measures
+    assert set(REST_MEASURES) - found == set(REST_MEASURES) & absent == {"disparate_impact"}
+    assert set(MEASURES) - found == set(MEASURES) & absent
 
 
 def test_names_of_speakers_change_nothing(table):
