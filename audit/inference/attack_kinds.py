@@ -27,7 +27,7 @@ from audit.data.counts import Floats, Ints, of_units
 from audit.data.groups import Cells, Grouping, whole
 from audit.data.unit_totals import unit_totals
 from audit.inference.effective_sample_size import fnr_worth
-from audit.inference.proportion_intervals import wilson, z_value
+from audit.inference.proportion_intervals import exact
 from audit.schema.nullable import Interval
 from audit.schema.result import KindRate, WorstKind
 
@@ -101,7 +101,7 @@ def _of_grouping(
         passed, n = counts.fn.astype(float), counts.n_fake.astype(float)
         worth = fnr_worth(counts)
     rate = np.divide(passed, n, out=np.full(n_keys, np.nan), where=n > 0)
-    low, high = wilson(rate, worth, z_value(1 - config.alpha / k))
+    low, high = exact(rate, worth, config.alpha / k)
     return [
         KindRate(
             attribute=grouping.attribute,

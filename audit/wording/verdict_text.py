@@ -234,18 +234,6 @@ def standing(result: AuditResult, v: Verdict) -> str:
     return UNEQUAL if v.verdict == INSUFFICIENT and differs else v.verdict
 
 
-def ratio_note(result: AuditResult, v: Verdict) -> str:
-    """What the ratio adds to a small gap: low rates that are far apart in proportion. Else nothing."""
-    if in_ratios(result):
-        return ""
-    key = (v.attribute, f"{v.rate}_ratio")
-    ratio = next((g for g in result.gaps if (g.attribute, g.measure) == key), None)
-    if ratio is None or ratio.interval is None or not ratio.interval[1] < result.config.ratio_tolerance[0]:
-        return ""
-    most = percent(ratio.interval[1], 0)
-    return f"The ratio is large all the same: the lowest rate is at most {most} of the highest."
-
-
 def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
     if in_ratios(result):
         return _within_ratio(result, v)
@@ -261,7 +249,7 @@ def _within(result: AuditResult, v: Verdict) -> tuple[str, str]:
             f"{rates}; {evidence} {also}".rstrip(),
         )
     claim = f"{_subject(result, v)} are {result.task.happens(v.rate)} about equally often {by(v.attribute)}:"
-    return claim, f"{evidence} {ratio_note(result, v)}".rstrip()
+    return claim, evidence
 
 
 def _within_ratio(result: AuditResult, v: Verdict) -> tuple[str, str]:
@@ -318,7 +306,7 @@ def unnoticed(result: AuditResult, v: Verdict) -> str:
     """How large a gap would have been noticed, and how surely; nothing where one was noticed."""
     if v.verdict != INSUFFICIENT or standing(result, v) == UNEQUAL or math.isnan(v.min_detectable_gap):
         return ""
-    return f"Only gaps of {points(v.min_detectable_gap)} or more had an 80% chance to show."
+    return f"A gap of {points(v.min_detectable_gap)} in the smallest group had an 80% chance to show."
 
 
 def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:

@@ -132,7 +132,7 @@ def kinds_sentence(result: AuditResult) -> str:
     if not overall:
         return ""
     told = (
-        f"By kind of fake, {overall[0].kind} passes most: {percent(overall[0].apcer)} of its "
+        f"By kind of fake, {overall[0].kind} passes most as seen: {percent(overall[0].apcer)} of its "
         f"{task.positives} ({percent_interval(overall[0].interval)} for the worst of all kinds)."
     )
     groups = [one for one in known if one.attribute != OVERALL]

@@ -41,7 +41,6 @@ from audit.wording.verdict_text import (
     far_in_proportion,
     findings,
     or_few_units,
-    ratio_note,
     standing,
     too_few,
 )
@@ -194,10 +193,7 @@ def _in_proportion(result: AuditResult, f: Finding) -> list[tuple[str, str]]:
     v = f.verdict
     if v.verdict != WITHIN or ":" in v.attribute:
         return []
-    if far_in_proportion(result, v):
-        return [(f.claim, f.evidence)]
-    note = ratio_note(result, v)
-    return [(f"{result.task.rate_name(v.rate)}, {by(v.attribute)}:", note)] if note else []
+    return [(f.claim, f.evidence)] if far_in_proportion(result, v) else []
 
 
 def _vacuous(result: AuditResult) -> list[tuple[str, str]]:

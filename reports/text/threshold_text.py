@@ -35,9 +35,16 @@ def balanced(result: AuditResult) -> OtherThreshold | None:
 
 
 def better(result: AuditResult) -> OtherThreshold | None:
-    """The balanced threshold, where the worse of both error rates is clearly lower there."""
+    """The balanced threshold, where the worse of both error rates is clearly lower there.
+
+    Only where the two rates are shown to differ at the audited threshold: their intervals do not meet, which
+    allows for any dependence between a photo and its fake. At a threshold that balances both in truth, chance
+    alone made another look better in 40 to 48 of 100 audits of 40 + 40 images.
+    """
     other, m = balanced(result), result.overall
-    if other is None:
+    if other is None or m.fpr_interval is None or m.fnr_interval is None:
+        return None
+    if max(m.fpr_interval[0], m.fnr_interval[0]) <= min(m.fpr_interval[1], m.fnr_interval[1]):
         return None
     worst, there = max(m.fpr, m.fnr), max(other.fpr, other.fnr)
     return other if worst - there >= WORTH_MOVING and there <= WORTH_SHARE * worst else None

@@ -87,7 +87,7 @@ def test_covariance_of_complete_photos_is_the_textbooks():
     rng = np.random.default_rng(3)
     outcome = (rng.random((500, 2)) < 0.4).astype(float)
     outcome[:, 1] = np.where(rng.random(500) < 0.6, outcome[:, 0], outcome[:, 1])
-    (found,) = _Outcomes(["A"], np.ones((500, 2)), outcome, np.zeros(500, dtype=np.int64)).groups()
+    (found,) = outcomes(np.ones((500, 2)), outcome, np.zeros(500, dtype=np.int64)).groups()
     assert np.allclose(found.mean, outcome.mean(axis=0))
     assert np.allclose(found.covariance, np.cov(outcome.T) / 500, rtol=0.03)
 
@@ -107,6 +107,29 @@ def test_groups_with_too_few_fakes_of_a_kind_are_named_and_left_out():
 def test_one_kind_has_nothing_to_agree_with():
     table = fakes({"A": (0.1, 0.2, 0.3), "B": (0.3, 0.4, 0.5)})
     assert kinds_agreement(table[table["kind"] == "swap"], ["race"], CONFIG) == []
+
+
+def outcomes(made, missed, group):
+    """Each row a photo of its own."""
+    sizes = np.bincount(group)
+    return _Outcomes([str(g) for g in range(len(sizes))], made, missed, group, sizes.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rates"),
+    [
+        ([5_000, 40], [(0.005, 0.005, 0.01), (0.2, 0.2, 0.205)]),
+        ([2_000, *[40] * 6], [(0.02, 0.05), *[(0.3, 0.33)] * 6]),
+    ],
+)
+def test_groups_at_other_levels_with_the_same_difference_between_kinds(sizes, rates):
+    """By photos dealt anew alone, small groups getting the rates of the large one, 15 to 51 of 100."""
+    rng, said = np.random.default_rng(6), 0
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    for seed in range(100):
+        missed = (rng.random((len(group), len(rates[0]))) < np.array(rates)[group]).astype(float)
+        said += _tested(outcomes(np.ones_like(missed), missed, group), "race", seed)[0] <= 0.05
+    assert said <= 11
 
 
 def of_persons(rng, n_groups=3, persons=15, each=20):
@@ -142,12 +165,11 @@ def test_small_groups_beside_a_large_one_are_not_judged_as_if_their_covariance_w
     """By chi-squared or an F something was said in 9 to 68 of 100 such runs; the promise is 5."""
     rng, said = np.random.default_rng(4), 0
     group = np.repeat(np.arange(len(sizes)), sizes)
-    names = [str(g) for g in range(len(sizes))]
     for seed in range(100):
         common, alike = rng.random(len(group)), rng.random(len(group)) < together
         draws = [np.where(alike, common, rng.random(len(group))) < rate for rate in rates]
         outcome = np.stack(draws, axis=1).astype(float)
-        found = _Outcomes(names, np.ones_like(outcome), outcome, group)
+        found = outcomes(np.ones_like(outcome), outcome, group)
         said += 2 * min(_tested(found, "race", seed)) <= 0.05
     assert said <= 11
 
@@ -160,7 +182,7 @@ def test_kinds_that_could_not_be_made_for_one_group_are_no_misses():
         missed = (rng.random((600, 3)) < (0.02, 0.05, 0.3)).astype(float)
         made = np.ones_like(missed)
         made[:, 2] = (group == 0) | (rng.random(600) < 0.25)
-        said += 2 * min(_tested(_Outcomes(["A", "B"], made, missed * made, group), "race", seed)) <= 0.05
+        said += 2 * min(_tested(outcomes(made, missed * made, group), "race", seed)) <= 0.05
     assert said <= 19
 
 

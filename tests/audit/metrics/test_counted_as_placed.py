@@ -27,8 +27,8 @@ def test_a_shift_is_counted_as_it_is_placed(rows):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(score_shift, "SPAN", 3)
         counted = Ties.of(score).compare(np.flatnonzero(own))
-    placed = Placements.of(score, None).compare(own, None)
-    for name in ("mean", "variance", "sizes", "freedom"):
+    placed = Placements.of(score, None, None).compare(own)
+    for name in ("mean", "variance", "sizes", "freedom", "equal_variance"):
         assert getattr(counted, name) == pytest.approx(getattr(placed, name), rel=1e-9, abs=1e-12), name
     assert counted.rests_on == pytest.approx(placed.rests_on, rel=1e-6, abs=1e-6)
 

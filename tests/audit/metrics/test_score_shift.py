@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import brunnermunzel, mannwhitneyu
+from scipy.stats import brunnermunzel, mannwhitneyu, norm
 
 from audit.config import AuditConfig
-from audit.metrics.score_shift import Placements, weighted_median
+from audit.data.score_table import score_table
+from audit.metrics.curves_by_group import SortedScores
+from audit.metrics.score_shift import Placements, score_shifts, weighted_median
 from audit.runs.score_audit import audit_scores
 
 
@@ -16,7 +18,7 @@ def sample(score, own, weight=None, unit=None):
     order = np.argsort(score, kind="stable")
     weight = None if weight is None else np.asarray(weight, float)[order]
     unit = None if unit is None else np.asarray(unit)[order]
-    return Placements.of(np.asarray(score, float)[order], weight).compare(np.asarray(own, bool)[order], unit)
+    return Placements.of(np.asarray(score, float)[order], weight, unit).compare(np.asarray(own, bool)[order])
 
 
 def test_counted_by_hand():
@@ -34,6 +36,32 @@ def test_agrees_with_mann_whitney_and_brunner_munzel():
     assert found.mean == pytest.approx(u / (own.sum() * (~own).sum()))
     theirs = brunnermunzel(score[own], score[~own])
     assert abs(found.mean - 0.5) / found.variance**0.5 == pytest.approx(abs(theirs.statistic))
+
+
+def test_equality_is_tested_as_wilcoxon_does_with_ties():
+    rng = np.random.default_rng(3)
+    score, own = rng.integers(0, 4, 90), rng.random(90) < 0.3
+    found = sample(score, own)
+    z = abs(found.mean - 0.5) / found.equal_variance**0.5
+    theirs = mannwhitneyu(score[own], score[~own], method="asymptotic", use_continuity=False)
+    assert 2 * norm.sf(z) == pytest.approx(theirs.pvalue)
+
+
+@pytest.mark.parametrize("unit", [None, "person"])
+def test_small_groups_whose_scores_are_all_the_same_are_not_called_shifted(unit):
+    """19 of 20 scores are 0: a small group often has none above, and so no variance of its own."""
+    rng, named, n_runs = np.random.default_rng(4), 0, 60
+    sizes = [4000] + [60] * 6
+    race = np.repeat([f"g{i}" for i in range(7)], sizes)
+    for _ in range(n_runs):
+        rare = rng.random(len(race)) < 0.05
+        score = np.where(rare, rng.random(len(race)), 0.0)
+        frame = pd.DataFrame({"label": 0, "score": score, "race": race, "person": np.arange(len(race)) // 2})
+        config = AuditConfig(attributes=("race",), unit_column=unit)
+        table = score_table(frame, config)
+        found = score_shifts(SortedScores.of(table), table.cells.groupings(), config)
+        named += any(not one.interval[0] <= 0.5 <= one.interval[1] for one in found if one.interval)
+    assert named <= 6  # 78 of 100 by the variance of each side alone
 
 
 def test_a_weight_of_two_is_two_images():

@@ -77,5 +77,5 @@ def test_kinds_have_a_table_and_a_sentence(build):
     assert [row["group"] for row in rows] == ["All fakes", "Black"]
     assert (rows[1]["worst"], rows[1]["apcer swap"]) == ("gan", 0.2)
     told = kinds_sentence(many)
-    assert told.startswith("By kind of fake, swap passes most: 20.0% of its fakes")
+    assert told.startswith("By kind of fake, swap passes most as seen: 20.0% of its fakes")
     assert "gan of race Black, 30.0% (15.0–60.0%); the highest of many is too high on average." in told

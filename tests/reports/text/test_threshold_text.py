@@ -2,13 +2,18 @@
 
 import math
 
+from audit.inference.proportion_intervals import wilson
 from reports.text import threshold_text as thresholds
 from reports.text.next_steps import next_steps
 
 
-def at(result, rates, **eer):
-    """The record with these error rates, and another threshold with its own."""
-    overall = result.overall.model_copy(update=dict(zip(("fpr", "fnr"), rates, strict=True)))
+def at(result, rates, n=1000, **eer):
+    """The record with these error rates of n images each, and another threshold with its own."""
+    update = dict(zip(("fpr", "fnr"), rates, strict=True))
+    for name, rate in list(update.items()):
+        limits = wilson(rate, n, 1.96)
+        update[f"{name}_interval"] = None if math.isnan(rate) else tuple(map(float, limits))
+    overall = result.overall.model_copy(update=update)
     others = [o.model_copy(update=eer) if o.rule == "eer" else o for o in result.other_thresholds]
     return result.model_copy(update={"overall": overall, "other_thresholds": others})
 
@@ -34,6 +39,14 @@ def test_a_threshold_that_only_trades_one_error_for_the_other_is_not_recommended
     uneven = at(result, (0.05, 0.065), threshold=0.45, fpr=0.058, fnr=0.058)
     assert thresholds.better(uneven) is None
     assert thresholds.answer(uneven).startswith("It depends on which error costs more.")
+
+
+def test_rates_that_are_not_shown_to_differ_recommend_no_other_threshold(result):
+    rates, other = (0.2, 0.1), {"threshold": 0.55, "fpr": 0.14, "fnr": 0.14}
+    assert thresholds.better(at(result, rates, **other)) is not None
+    few = at(result, rates, n=40, **other)
+    assert thresholds.better(few) is None
+    assert thresholds.answer(few).startswith("It depends on which error costs more.")
 
 
 def test_one_kind_of_image_alone_says_nothing_of_the_threshold(result):

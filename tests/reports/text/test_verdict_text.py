@@ -124,7 +124,7 @@ def test_insufficient_evidence_is_never_called_fair_nor_unfair(judge, result):
     assert told.headline == "Inconclusive"
     assert told.claim == "Real images flagged as fake, by race: too few images for a clear answer."
     assert "(95% interval 4 to 16, p = 0.300)" in told.evidence
-    assert told.unnoticed == "Only gaps of 5 points or more had an 80% chance to show."
+    assert told.unnoticed == "A gap of 5 points in the smallest group had an 80% chance to show."
     assert told.evidence.endswith(told.unnoticed)
     assert "Black" not in told.short, "an unproven pair is not named on the first screen"
     for strong in ("are flagged as fake 3", "equally often by race:", "tolerance", "fair"):
@@ -149,7 +149,8 @@ def test_a_proven_difference_of_open_size_is_said_as_such(judge, result):
     assert told.unnoticed == "" and "chance to show" not in told.evidence, "it did show"
 
 
-def test_a_small_gap_between_small_rates_mentions_the_ratio(judge, result):
+def test_a_ratio_that_is_not_proven_for_a_pair_is_not_told(judge, result):
+    """Of equal groups at 0.3 to 0.5 %, one ratio or another of an audit looked large in 13 to 16 of 100."""
     ratios = {"race": (0.1, 0.4), "gender": (0.7, 0.95)}
     gaps = [
         g.model_copy(update={"interval": ratios[g.attribute]})
@@ -158,9 +159,9 @@ def test_a_small_gap_between_small_rates_mentions_the_ratio(judge, result):
         for g in result.gaps
     ]
     record = result.model_copy(update={"gaps": gaps})
-    far = only(judge, record, "within tolerance").evidence
-    assert far.endswith("The ratio is large all the same: the lowest rate is at most 40% of the highest.")
-    assert "The ratio is large" not in only(judge, record, "within tolerance", attribute="gender").evidence
+    for attribute in ratios:
+        told = only(judge, record, "within tolerance", attribute=attribute, worse_groups=[])
+        assert "ratio" not in told.evidence and "times as often" not in told.claim + told.evidence
 
 
 def test_a_verdict_without_numbers_says_how_many_groups_are_large_enough(judge, result):
