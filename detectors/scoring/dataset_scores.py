@@ -59,7 +59,7 @@ def score_pairs(
         data: A pairs dataset, an image folder, or images read before (from a table, say).
         device: "auto", "cpu" or "cuda"; for detector files only.
         include_seen: Keep source photos the detector was trained or validated on.
-        options: Batch size, decoding threads, where an interrupted run continues, progress bar, precision.
+        options: Batch size, decoding threads, where an interrupted run continues, progress bar.
 
     Returns:
         The scores, and what was left out.
