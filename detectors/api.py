@@ -27,7 +27,7 @@ from detectors.models.detector import Detector
 from detectors.models.loading import load_detector, pick_device
 from detectors.scoring.dataset_scores import score_files
 from detectors.scoring.options import Options
-from detectors.scoring.score_table import OK
+from detectors.scoring.score_table import OK, with_reasons
 
 if TYPE_CHECKING:
     from detectors.training.train_detector import Say
@@ -65,7 +65,7 @@ class LoadedDetector:
             self.score(one).iloc[0].to_dict() if isinstance(one, str | Path) else self._in_memory(number, one)
             for number, one in enumerate(listed)
         ]
-        return pd.DataFrame(rows)
+        return with_reasons(pd.DataFrame(rows))
 
     def _in_memory(self, number: int, image: Image.Image | npt.NDArray[np.uint8]) -> dict[str, Any]:
         from pipelines.errors import PhotoError

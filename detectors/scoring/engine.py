@@ -1,7 +1,7 @@
 """Scores of images: every file decoded once, however many detectors look at it.
 
 Enters: detectors, labelled images, `Options`. Leaves: a score table for each detector (`score_table`), in
-which a file that cannot be read is a row with its reason.
+which a file that cannot be read, and one for which the detector gives no number, is a row with its reason.
 
 Why parts: a long run writes what it has every few hundred images (`parts`). Batches are cut at fixed places,
 so an interrupted run that continues gives the same bytes as one that was not interrupted.
@@ -23,7 +23,7 @@ from detectors.data.preprocessing import to_unit
 from detectors.models.detector import Detector
 from detectors.scoring.options import Options
 from detectors.scoring.parts import in_parts
-from detectors.scoring.score_table import OK, SCORE_COLUMNS
+from detectors.scoring.score_table import OK, SCORE_COLUMNS, with_reasons
 from detectors.scoring.work import Advance, Tools
 
 BATCHES_PER_PART = 16
@@ -68,7 +68,7 @@ def _table(images: LabelledImages, found: pd.DataFrame, number: int) -> pd.DataF
     scored = table.assign(
         score=found[f"score_{number}"], status=found["status"], detail=found["detail"], sha256=_hashes(found)
     )
-    return scored[[*SCORE_COLUMNS, *images.attributes, *images.others]]
+    return with_reasons(scored[[*SCORE_COLUMNS, *images.attributes, *images.others]])
 
 
 def _hashes(found: pd.DataFrame) -> pd.Series:
