@@ -218,8 +218,9 @@ def guarded(network: Network, name: str) -> Network:
             raise ForeignDetectorError(
                 f"{name} failed on a batch of shape {tuple(batch.shape)}: {first_line(error)}"
             ) from None
-        if not isinstance(raw, Tensor) or len(raw) != len(batch):
-            what = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
+        if not isinstance(raw, Tensor) or raw.ndim == 0 or len(raw) != len(batch):
+            shape = "one number" if isinstance(raw, Tensor) and raw.ndim == 0 else None
+            what = shape or (tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__)
             raise ForeignDetectorError(f"{name} gave {what} for {len(batch)} images; expected a row each")
         return raw
 
