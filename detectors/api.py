@@ -5,7 +5,7 @@ Enters: a path, a factory or images. Leaves: a `LoadedDetector`, a table of scor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -108,18 +108,21 @@ def load(
         SidecarError: An unknown setting.
         MissingExtra: A format whose library is not installed.
     """
-    return LoadedDetector(loaded(source, arch=arch, device=device, trust=trust, **settings))
+    return LoadedDetector(loaded(source, settings, arch=arch, device=device, trust=trust))
 
 
 def loaded(
     source: str | Path | Detector | LoadedDetector,
+    settings: Mapping[str, Any] | None = None,
     *,
     arch: str | None = None,
     device: str = "auto",
     trust: str | None = None,
-    **settings: Any,
 ) -> Detector:
-    """The detector itself, loaded where it is not yet; the arguments are those of `load`."""
+    """The detector itself, loaded where it is not yet; the arguments are those of `load`.
+
+    Why the settings are one mapping: they come from strangers' options, and "arch" may be among them.
+    """
     if isinstance(source, LoadedDetector):
         return source.detector
     if isinstance(source, Detector):

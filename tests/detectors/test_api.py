@@ -13,6 +13,7 @@ from PIL import Image
 
 import audit
 import detectors
+from audit.cli import main
 from audit.errors import ConfigError, GroupError, MissingColumnError, RunFolderError, UnitError
 from audit.runs.stress_run import stress
 from detectors.data.datasets import read_images
@@ -23,6 +24,7 @@ from detectors.errors import (
     SidecarError,
     TrainingError,
 )
+from detectors.models.architectures import build
 
 FAST = {"n_boot": 100, "progress": False}
 
@@ -64,6 +66,25 @@ def test_a_detector_that_is_not_there_or_misdescribed(tmp_path: Path, checkpoint
         detectors.load(tmp_path / "none.pt")
     with pytest.raises(SidecarError, match="unknown key 'size'; known are size_px"):
         detectors.load(checkpoint, size=3)
+
+
+def test_the_architecture_may_be_said_among_the_settings(pairs_dir: Path, tmp_path: Path):
+    torch.save(build("simplenet").state_dict(), tmp_path / "plain.pth")
+    settings = {"arch": "simplenet", "size_px": 32}
+    found = audit.audit_images(tmp_path / "plain.pth", pairs_dir, "race", settings=settings, **FAST)
+    assert found.record.provenance.detector["arch"] == "simplenet"
+    with pytest.raises(SidecarError, match="unknown key 'device'; known are size_px"):
+        audit.audit_images(tmp_path / "plain.pth", pairs_dir, settings={"device": "cpu"}, **FAST)
+
+
+@pytest.mark.parametrize("command", ["score", "check", "explain"])
+def test_the_architecture_may_be_said_by_set(command: str, pairs_dir: Path, tmp_path: Path):
+    torch.save(build("simplenet").state_dict(), tmp_path / "plain.pth")
+    images = pairs_dir if command == "check" else pairs_dir / "real/train-000001.png"
+    told = ["--detector", str(tmp_path / "plain.pth"), "--set", "arch=simplenet", "--set", "size_px=32"]
+    more = ["--out", str(tmp_path / "out")] if command == "explain" else []
+    with pytest.raises(SystemExit, match="^0$"):
+        main([command, str(images), *told, *more])
 
 
 def test_train_and_its_settings(pairs_dir: Path, tmp_path: Path):
