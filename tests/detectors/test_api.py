@@ -83,7 +83,7 @@ def test_the_architecture_may_be_said_by_set(command: str, pairs_dir: Path, tmp_
     images = pairs_dir if command == "check" else pairs_dir / "real/train-000001.png"
     told = ["--detector", str(tmp_path / "plain.pth"), "--set", "arch=simplenet", "--set", "size_px=32"]
     more = ["--out", str(tmp_path / "out")] if command == "explain" else []
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main([command, str(images), *told, *more])
 
 

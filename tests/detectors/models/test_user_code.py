@@ -77,7 +77,7 @@ def test_a_dataclass_with_annotations_as_text_and_two_files_of_one_name(folder: 
 def test_a_file_that_fails_leaves_no_module(folder: str, tmp_path: Path):
     (tmp_path / "half.py").write_text("raise ValueError('not today')")
     known = set(sys.modules)
-    with pytest.raises(ForeignDetectorError, match="half.py:load raised ValueError: not today"):
+    with pytest.raises(ForeignDetectorError, match=r"half\.py:load raised ValueError: not today"):
         detectors.load("half.py:load", **SETTINGS)
     assert set(sys.modules) == known
 
