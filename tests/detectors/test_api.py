@@ -16,7 +16,9 @@ import detectors
 from audit.cli import main
 from audit.errors import ConfigError, GroupError, MissingColumnError, RunFolderError, UnitError
 from audit.runs.stress_run import stress
+from detectors.api import LoadedDetector
 from detectors.data.datasets import read_images
+from detectors.data.preprocessing import Preprocessing
 from detectors.errors import (
     DatasetLayoutError,
     DatasetNotFound,
@@ -25,6 +27,8 @@ from detectors.errors import (
     TrainingError,
 )
 from detectors.models.architectures import build
+from detectors.models.detector import Detector, Output
+from pipelines.faces.align import Face
 
 FAST = {"n_boot": 100, "progress": False}
 
@@ -51,6 +55,39 @@ def test_files_pictures_and_arrays_score_alike(checkpoint: Path, pairs_dir: Path
     mixed = loaded.score([pictures[0], np.asarray(pictures[1].convert("RGB")), str(paths[0])])
     assert mixed["score"].tolist() == pytest.approx([*of_files["score"][:2], of_files["score"][0]], abs=1e-6)
     assert loaded.score(paths[0])["score"].tolist() == pytest.approx([of_files["score"][0]], abs=1e-6)
+
+
+def test_pictures_share_batches_and_one_face_finder(pairs_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+    finders: list[object] = []
+
+    def network(batch: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(batch))
+        return batch.mean((1, 2, 3))
+
+    class Finder:
+        def __init__(self) -> None:
+            finders.append(self)
+
+        def find(self, photos: list[np.ndarray]) -> list[list[Face]]:
+            landmarks = np.array([[10, 12], [20, 12], [15, 17], [11, 22], [19, 22]], np.float32)
+            return [[Face((4, 4, 28, 28), 0.9, landmarks)] if one.max() else [] for one in photos]
+
+    monkeypatch.setattr("pipelines.faces.align.FaceFinder", Finder)
+    preprocessing = Preprocessing(16, face="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+    one = LoadedDetector(Detector("own", "", "own", preprocessing, Output("probability"), network))
+    paths = [pairs_dir / f"real/train-{number:06d}.png" for number in range(5)]
+    pictures: list = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    alone = [one.score(each)["score"][0] for each in pictures]
+    sizes.clear()
+    finders.clear()
+    mixed = [paths[0], *pictures, np.zeros((32, 32, 3), np.uint8), *paths[1:]]
+    found = one.score(mixed, batch_size=4)
+    assert sorted(sizes) == [1, 1, 4, 4] and len(finders) == 2, "one for the files, one for the pictures"
+    assert found["image"].tolist() == [str(paths[0]), *map(str, range(1, 7)), *map(str, paths[1:])]
+    assert found["status"][6] == "no face found" and np.isnan(found["score"][6])
+    wanted = [alone[0], *alone, *alone[1:]]
+    assert found["score"].drop(6).tolist() == pytest.approx(wanted, abs=1e-7)
 
 
 def test_what_is_no_image_is_refused(checkpoint: Path):
