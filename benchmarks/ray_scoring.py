@@ -41,7 +41,7 @@ class Logged:
     """A work that writes down each part it begins, and may die of one."""
 
     def __init__(self, paths: list[str], log: Path, poison: int | None) -> None:
-        self.work, self.log, self.poison = ImageWork(paths, 32, "float32"), str(log), poison
+        self.work, self.log, self.poison = ImageWork(paths, 32), str(log), poison
 
     def part(self, detectors: Any, tools: Tools, rows: range, advance: Any) -> Any:
         """As `detectors.scoring.work.Work` says."""

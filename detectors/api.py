@@ -5,7 +5,7 @@ Enters: a path, a factory or images. Leaves: a `LoadedDetector`, a table of scor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,18 +16,20 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from PIL import Image
+from torch import Tensor
 
 from detectors.data.datasets import read_sets
-from detectors.data.face_crops import framed
+from detectors.data.face_crops import SharedFinder, framed
 from detectors.data.labelled_images import LabelledImages
 from detectors.data.origins import parse_group_by
-from detectors.data.preprocessing import fit, to_unit
+from detectors.data.preprocessing import fit
 from detectors.errors import DatasetLayoutError, TrainingError
 from detectors.models.detector import Detector
 from detectors.models.loading import load_detector, pick_device
 from detectors.scoring.dataset_scores import score_files
+from detectors.scoring.engine import forward
 from detectors.scoring.options import Options
-from detectors.scoring.score_table import OK
+from detectors.scoring.score_table import OK, with_reasons
 
 if TYPE_CHECKING:
     from detectors.training.train_detector import Say
@@ -46,7 +48,7 @@ class LoadedDetector:
 
         Args:
             images: Files, PIL images or uint8 arrays [H, W, 3] (RGB), or one of them.
-            batch_size: Files per forward pass.
+            batch_size: Images per forward pass.
 
         Returns:
             One row an image, in the order given: image (its path, or its position), score (0-1, higher = more
@@ -57,32 +59,58 @@ class LoadedDetector:
             DatasetNotFound: No images.
         """
         listed = [images] if isinstance(images, str | Path | Image.Image | np.ndarray) else list(images)
-        files = [one for one in listed if isinstance(one, str | Path)]
-        if len(files) == len(listed):
+        files = {number: one for number, one in enumerate(listed) if isinstance(one, str | Path)}
+        pictures = {number: one for number, one in enumerate(listed) if not isinstance(one, str | Path)}
+        for number, one in pictures.items():
+            _refuse_other_arrays(number, one)
+        if files or not listed:
             options = Options(batch_size=batch_size, progress=False)
-            return score_files(self.detector, files, options=options).rename(columns={"path": "image"})
-        rows = [
-            self.score(one).iloc[0].to_dict() if isinstance(one, str | Path) else self._in_memory(number, one)
-            for number, one in enumerate(listed)
-        ]
-        return pd.DataFrame(rows)
+            table = score_files(self.detector, list(files.values()), options=options)
+            table = table.rename(columns={"path": "image"})
+            if not pictures:
+                return table
+            rows = dict(zip(files, table.to_dict("records"), strict=True))
+        else:
+            rows = {}
+        finder, numbers = SharedFinder(), list(pictures)
+        for start in range(0, len(numbers), batch_size):
+            some = numbers[start : start + batch_size]
+            rows |= self._in_memory({number: pictures[number] for number in some}, finder)
+        return with_reasons(pd.DataFrame([rows[number] for number in range(len(listed))]))
 
-    def _in_memory(self, number: int, image: Image.Image | npt.NDArray[np.uint8]) -> dict[str, Any]:
+    def _in_memory(
+        self, pictures: Mapping[int, Image.Image | npt.NDArray[np.uint8]], finder: SharedFinder
+    ) -> dict[int, dict[Hashable, Any]]:
+        """Rows of one batch, by the pictures' positions."""
         from pipelines.errors import PhotoError
 
-        pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise DatasetLayoutError(
-                f"image {number} is an array of {pixels.dtype} {pixels.shape}; give uint8 [H, W, 3], RGB"
-            )
-        row = {"image": str(number), "score": np.nan, "status": OK, "detail": ""}
+        rows: dict[int, dict[Hashable, Any]] = {}
+        fitted: dict[int, Tensor] = {}
         preprocessing = self.detector.preprocessing
-        try:
-            seen = framed(pixels, preprocessing, None)
-        except PhotoError as error:
-            return row | {"status": error.reason, "detail": str(error)}
-        tensor = fit(torch.from_numpy(np.array(seen)).permute(2, 0, 1), preprocessing)
-        return row | {"score": float(self.detector.score(to_unit(tensor)[None])[0])}
+        for number, one in pictures.items():
+            rows[number] = {"image": str(number), "score": np.nan, "status": OK, "detail": ""}
+            pixels = np.asarray(one.convert("RGB") if isinstance(one, Image.Image) else one)
+            try:
+                seen = framed(pixels, preprocessing, finder)
+            except PhotoError as error:
+                rows[number] |= {"status": error.reason, "detail": str(error)}
+            else:
+                fitted[number] = fit(torch.from_numpy(np.array(seen)).permute(2, 0, 1), preprocessing)
+        scores = forward(self.detector, torch.stack(list(fitted.values()))) if fitted else ()
+        for number, score in zip(fitted, scores, strict=True):
+            rows[number]["score"] = float(score)
+        return rows
+
+
+def _refuse_other_arrays(number: int, image: Image.Image | npt.NDArray[np.uint8]) -> None:
+    """Refuse what is no picture of 8 bits a colour."""
+    if isinstance(image, Image.Image):
+        return
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise DatasetLayoutError(
+            f"image {number} is an array of {pixels.dtype} {pixels.shape}; give uint8 [H, W, 3], RGB"
+        )
 
 
 def load(
@@ -108,18 +136,21 @@ def load(
         SidecarError: An unknown setting.
         MissingExtra: A format whose library is not installed.
     """
-    return LoadedDetector(loaded(source, arch=arch, device=device, trust=trust, **settings))
+    return LoadedDetector(loaded(source, settings, arch=arch, device=device, trust=trust))
 
 
 def loaded(
     source: str | Path | Detector | LoadedDetector,
+    settings: Mapping[str, Any] | None = None,
     *,
     arch: str | None = None,
     device: str = "auto",
     trust: str | None = None,
-    **settings: Any,
 ) -> Detector:
-    """The detector itself, loaded where it is not yet; the arguments are those of `load`."""
+    """The detector itself, loaded where it is not yet; the arguments are those of `load`.
+
+    Why the settings are one mapping: they come from strangers' options, and "arch" may be among them.
+    """
     if isinstance(source, LoadedDetector):
         return source.detector
     if isinstance(source, Detector):

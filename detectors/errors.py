@@ -11,6 +11,7 @@
     │   │   ├── DetectorDied      its isolated process ended, or said what cannot be
     │   │   └── DetectorTooSlow   it gave no answer in time
     │   ├── IsolationUnavailable  this system cannot isolate a foreign model, and it was not trusted
+    │   ├── NoScoreError          it answers NaN or infinity for the one image asked about
     │   ├── NotTrusted            a file whose SHA-256 is another one than the user trusts
     │   ├── SidecarError          a NAME.toml or option that says something impossible
     │   └── UnknownArchitecture   no such name in the zoo
@@ -68,6 +69,10 @@ class DetectorTooSlow(ForeignDetectorError):
 
 class IsolationUnavailable(DetectorError):
     """This system cannot isolate a foreign model, and the file was not trusted."""
+
+
+class NoScoreError(DetectorError):
+    """A detector that answers NaN or infinity for the one image it was asked about."""
 
 
 class NotTrusted(DetectorError):

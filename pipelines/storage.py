@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import stat
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,9 @@ from typing import Any
 
 from pipelines import places
 from pipelines.errors import StorageError
+
+_NAME_BYTES = 100
+"""Of a file's name in that of its temporary one; file systems allow 255 for the whole."""
 
 
 @contextmanager
@@ -55,6 +59,15 @@ def sync_files(paths: list[Path]) -> None:
         sync_folder(path)  # fsync takes any open file, folder or not
 
 
+def temporary(path: Path) -> Path:
+    """A name beside a path for what is not whole yet; another one at every call.
+
+    Why not by the number of the process: two threads share it, and so may two containers on one disk.
+    """
+    start = os.fsencode(path.name)[:_NAME_BYTES].decode(errors="ignore")
+    return path.with_name(f".{start}.{uuid.uuid4().hex}.part")
+
+
 def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     """Write a file under a temporary name, then rename it into place.
 
@@ -66,7 +79,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     Raises:
         OSError: as the disk says; no half-written file is left under `path`.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = temporary(path)
     try:
         with part.open("wb") as out:
             out.write(data)
@@ -104,7 +117,7 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
     Raises:
         OSError: as the disk says; nothing is left under the temporary name.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = temporary(target)
     try:
         write(part)
         os.replace(part, target)

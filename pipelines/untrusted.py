@@ -361,21 +361,23 @@ def open_parquet(path: Path, read_dictionary: Sequence[str] | None = None) -> "p
 
     try:
         opened = open_regular(path)
-        file = pq.ParquetFile(pa.PythonFile(opened, mode="r"), read_dictionary=read_dictionary)
-    except (OSError, ValueError, pa.ArrowException) as fault:
+    except OSError as fault:
         raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
-    for n, what, limit in (
-        (file.metadata.num_columns, "columns", MAX_COLUMNS),
-        (file.metadata.num_rows, "rows", MAX_ROWS),
-    ):
-        if n > limit:
-            raise UnreadableFile(f"{path} has {n:,} {what}; the limit is {limit:,}")
-    about = os.fstat(opened.fileno())
     try:
+        file = pq.ParquetFile(pa.PythonFile(opened, mode="r"), read_dictionary=read_dictionary)
+        for n, what, limit in (
+            (file.metadata.num_columns, "columns", MAX_COLUMNS),
+            (file.metadata.num_rows, "rows", MAX_ROWS),
+        ):
+            if n > limit:
+                raise UnreadableFile(f"{path} has {n:,} {what}; the limit is {limit:,}")
+        about = os.fstat(opened.fileno())
         refuse_large(path, about.st_size, about.st_mtime_ns, about.st_ino)
     except UnreadableFile:
+        opened.close()
         raise
     except (OSError, ValueError, pa.ArrowException) as fault:
+        opened.close()
         raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
     return file
 
@@ -425,6 +427,6 @@ def read_parquet(path: Path) -> "pd.DataFrame":
     return to_frame(path, table)
 
 
-def first_line(fault: Exception) -> str:
+def first_line(fault: BaseException) -> str:
     """What a library says went wrong, on one line; its type where it says nothing."""
     return (str(fault).strip() or type(fault).__name__).splitlines()[0][:300]

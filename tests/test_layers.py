@@ -15,8 +15,8 @@ LAYERS = ["pipelines", "detectors", "audit", "reports"]
 SEES_ALL = {"audit/cli.py", "audit/commands", "audit/api", "audit/serving"}
 ROOMS = {
     "pipelines": [
-        "errors", "extras", "labels", "place_urls", "places", "storage", "visible", "csv_text", "pickled",
-        "parquet_limits", "untrusted", "parts", "rendered", "sources", "faces", "generators", "dataset",
+        "errors", "devices", "extras", "labels", "place_urls", "places", "storage", "visible", "csv_text",
+        "pickled", "parquet_limits", "untrusted", "parts", "rendered", "sources", "faces", "generators", "dataset",
         "engines", "jobs", "training", "voices",
     ],
     "detectors": [

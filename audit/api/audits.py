@@ -238,7 +238,7 @@ def _ready(
     from detectors.scoring.detector_check import check_detector
 
     device, trust = where
-    ready = loaded(detector, arch=arch, device=device, trust=trust, **dict(settings or {}))
+    ready = loaded(detector, settings, arch=arch, device=device, trust=trust)
     look = check_detector(ready, images)
     for line in (*look.lines, *(WARNING + warning for warning in look.warnings)):
         say(line)

@@ -133,7 +133,7 @@ def explain(
     from detectors.scoring.parts import staying
 
     rows = images_to_explain([pairs] if pairs is not None else list(images or ()), n, seed)
-    ready = loaded(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or []))
+    ready = loaded(detector, parse_options(set_ or []), arch=arch, device=device, trust=trust)
     if record_of_run is not None:
         threshold = refuse_other_detector(record_of_run, ready.sha256).config.threshold
     chosen = method or default_method(ready)

@@ -59,10 +59,11 @@ def score(
 ) -> None:
     """Print one line an image: its score (0 real to 1 fake) and its path, or why there is none."""
     require_detectors("audit score", [detector], arch, set_)
-    from detectors.api import load
+    from detectors.api import LoadedDetector, loaded
     from detectors.models.sidecar import parse_options
 
-    table = load(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or [])).score(images)
+    ready = loaded(detector, parse_options(set_ or []), arch=arch, device=device, trust=trust)
+    table = LoadedDetector(ready).score(images)
     for row in table.itertuples():
         show(f"{row.score:.4f}  {row.image}" if row.status == "ok" else f"{row.status}  {row.image}")
     if (table["status"] != "ok").all():
@@ -93,7 +94,7 @@ def check(
     from detectors.scoring.detector_check import check_detector
 
     options, labelled = parse_options(set_ or []), read_images(images)
-    found = check_detector(loaded(detector, arch=arch, device=device, trust=trust, **options), labelled)
+    found = check_detector(loaded(detector, options, arch=arch, device=device, trust=trust), labelled)
     if as_json:
         print(json.dumps({"detector": visible(detector), **found.as_dict()}, indent=2))
         return

@@ -99,7 +99,7 @@ def serve(
     from detectors.api import loaded
     from detectors.models.sidecar import parse_options
 
-    ready = loaded(detector, arch=arch, device=device, trust=trust, **parse_options(set_ or []))
+    ready = loaded(detector, parse_options(set_ or []), arch=arch, device=device, trust=trust)
     if record is not None:
         threshold = refuse_other_detector(record, ready.sha256).config.threshold
         if not math.isfinite(threshold):

@@ -47,7 +47,8 @@ class FileColumns:
     def __init__(self, path: Path, columns: Sequence[str], reading: Reading) -> None:
         self.path, self.columns, self.reading = path, list(columns), reading
         self.left_out: dict[str, int] = {}
-        self._n_rows = open_parquet(path).metadata.num_rows
+        file = open_parquet(path)
+        self._n_rows, self._schema = file.metadata.num_rows, file.schema_arrow
         self._keep: NDArray[np.bool_] | None = None
         self._kept: dict[str, pd.Series] = {}
         self._look_through()
@@ -179,7 +180,7 @@ class FileColumns:
         return name == config.columns.score or name in groups or pa.types.is_dictionary(self._kind(name))
 
     def _kind(self, name: str) -> pa.DataType:
-        return open_parquet(self.path).schema_arrow.field(name).type
+        return self._schema.field(name).type
 
     def _read(self, name: str) -> pd.Series:
         """A column as it stands in the file."""

@@ -193,9 +193,12 @@ def _cell(
 
     write_score_table(table, out / "scores" / _scores_name(name, set_name))
     usable = table[table["status"] == OK].reset_index(drop=True).assign(**dict.fromkeys(_WHOLE, "all"))
+    left_out = table.loc[table["status"] != OK, "status"].value_counts().sort_index()
     if usable["label"].nunique() < 2:
+        why = f"; left out are {', '.join(f'{n} {reason}' for reason, n in left_out.items())}"
         raise ConfigError(
             f"{name} on {set_name}: real and fake images it has not learned from are both needed"
+            f"{why if len(left_out) else ''}"
         )
     config = AuditConfig(
         attributes=images.attributes or _WHOLE,
@@ -205,7 +208,6 @@ def _cell(
     )
     single, n_others = one_fake_a_photo(usable, config.seed)
     measures, groups, curve = measure(score_table(single, config), config)
-    left_out = table.loc[table["status"] != OK, "status"].value_counts().sort_index()
     others = {OTHER_FAKES: n_others} if n_others else {}
     wrong = misclassified(usable, float(config.threshold), images.attributes)
     return BenchmarkCell(

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from audit.serving.pages import Site, data_url
 from audit.serving.tables import checked_table
 from audit.serving.uploads import only, read_form, read_images
+from detectors.scoring.score_table import NO_SCORE, OK
 from reports.text.known_errors import known_errors
 
 LINES = "application/x-ndjson"
@@ -70,11 +71,13 @@ def endpoint_routes(site: Site) -> APIRouter:
         look = await looker.look(only(await read_images(request, site.limits)))
         faces = []
         for face in look.faces:
-            known = known_errors(site.record, face.answer) if site.record else None
+            known = known_errors(site.record, face.answer) if site.record and face.answer else None
             faces.append(
                 {
                     "box": [round(value, 1) for value in face.box],
                     "score": face.score,
+                    "status": NO_SCORE if face.score is None else OK,
+                    "detail": face.detail,
                     "answer": face.answer,
                     "unstable": face.is_unstable,
                     "changes": [

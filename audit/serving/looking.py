@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,11 +27,11 @@ from audit.serving.limits import Limits
 from audit.serving.problems import Problem, busy
 from audit.serving.uploads import Upload
 from detectors.data.face_crops import SharedFinder, framed
-from detectors.errors import ForeignDetectorError
+from detectors.errors import ForeignDetectorError, NoScoreError
 from detectors.explanation.methods import default_method, explain
 from detectors.models.detector import Detector
 from detectors.scoring.photo_faces import SeenFace, light_changes, network_input, seen_faces
-from detectors.scoring.score_table import OK
+from detectors.scoring.score_table import NO_SCORE, OK, no_number
 from pipelines.errors import PhotoError
 from pipelines.faces.align import Face, FaceFinder
 from pipelines.sources.photos import encode_png
@@ -49,8 +50,8 @@ class Change:
     """What became of a face's score when the image was lightly changed."""
 
     words: str
-    score: float
-    answer: Answer
+    score: float | None
+    answer: Answer | None
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,11 @@ class JudgedFace:
     box: tuple[float, float, float, float]
     """In the photo's pixels: left, top, right, bottom."""
     confidence: float
-    score: float
-    """0 to 1, higher = more fake."""
-    answer: Answer
+    score: float | None
+    """0 to 1, higher = more fake; None where the detector gives no number."""
+    answer: Answer | None
+    detail: str
+    """Why there is no score, or ""."""
     shown: str
     """Which part of the photo the network was shown."""
     changes: list[Change]
@@ -75,8 +78,8 @@ class JudgedFace:
 
     @property
     def is_unstable(self) -> bool:
-        """Whether a light change turns the answer round."""
-        return any(change.answer != self.answer for change in self.changes)
+        """Whether a light change turns the answer round, or takes it away."""
+        return self.answer is not None and any(change.answer != self.answer for change in self.changes)
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,10 @@ class Looker:
         self._batcher.close()
         self._decoders.close()
 
-    def answer(self, score: float) -> Answer:
-        """The decision."""
+    def answer(self, score: float | None) -> Answer | None:
+        """The decision; none without a score."""
+        if score is None:
+            return None
         return "fake" if score >= self.threshold else "real"
 
     async def scores(self, uploads: list[Upload]) -> list[Scored]:
@@ -205,13 +210,15 @@ class Looker:
         preprocessing = self.detector.preprocessing
         changes = light_changes(seen.pixels) if min(seen.pixels.shape[:2]) >= SMALLEST_CHANGED_PX else []
         inputs = [network_input(p, preprocessing) for p in (seen.pixels, *(p for _, p in changes))]
-        score, *others = map(float, await self._network(torch.stack(inputs)))
+        given = list(map(float, await self._network(torch.stack(inputs))))
+        score, *others = map(_number, given)
         found, note = await self._run(self._models, lambda: self._map(inputs[0]))
         return JudgedFace(
             seen.box,
             seen.confidence,
             score,
             self.answer(score),
+            no_number(given[0]) if score is None else "",
             seen.shown,
             [
                 Change(words, each, self.answer(each))
@@ -240,7 +247,7 @@ class Looker:
         """The map over a face, and what it shows."""
         try:
             found = explain(self.detector, image, self._method, self.threshold)
-        except ForeignDetectorError as error:
+        except (ForeignDetectorError, NoScoreError) as error:
             return None, f"No map: {error}."
         if found.is_flat:
             return None, found.legend
@@ -248,9 +255,15 @@ class Looker:
 
     def _row(self, upload: Upload, found: object, score: float | None) -> Scored:
         if score is not None:
+            if _number(score) is None:
+                return Scored(upload.name, None, NO_SCORE, no_number(score), None)
             return Scored(upload.name, score, OK, "", self.answer(score))
         reason = found.reason if isinstance(found, PhotoError) else getattr(found, "kind", "failed")
         return Scored(upload.name, None, reason, str(found), None)
+
+
+def _number(score: float) -> float | None:
+    return score if math.isfinite(score) else None
 
 
 def _png(pixels: np.ndarray) -> bytes:

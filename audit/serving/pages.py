@@ -37,7 +37,7 @@ from reports.text.known_errors import NO_AUDIT, KnownErrors, known_errors
 TEMPLATES = Path(__file__).parent / "templates"
 WAYS = (("/", "A photo"), ("/scores", "A table of scores"), ("/runs", "Runs"), ("/docs", "For programs"))
 WORDS = {"fake": "fake face", "real": "real face"}
-NO_FACE = "not a face"
+NO_FACE, NO_ANSWER = "not a face", "no score"
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,10 @@ def look_context(look: Look, looker: Looker, record: AuditResult | None) -> dict
     """
     unit = max(look.width, look.height)
     told = {a: known_errors(record, a) if record else KnownErrors(NO_AUDIT, "") for a in WORDS}  # type: ignore[arg-type]
-    faces = [_face(number, face, told[face.answer], look) for number, face in enumerate(look.faces, 1)]
+    faces = [
+        _face(number, face, told[face.answer] if face.answer else None, look)
+        for number, face in enumerate(look.faces, 1)
+    ]
     words = [face["word"] for face in faces] or [NO_FACE]
     heading = words[0] if len(words) == 1 else f"{len(words)} faces: {listing(words)}"
     more = look.n_found - len(look.faces)
@@ -173,11 +176,10 @@ def look_context(look: Look, looker: Looker, record: AuditResult | None) -> dict
     }
 
 
-def _face(number: int, face: JudgedFace, errors: KnownErrors, look: Look) -> dict[str, Any]:
+def _face(number: int, face: JudgedFace, errors: KnownErrors | None, look: Look) -> dict[str, Any]:
     unit = max(look.width, look.height)
     left, top = (max(value, 0.0) for value in face.box[:2])
     right, bottom = min(face.box[2], look.width), min(face.box[3], look.height)
-    word = WORDS[face.answer]
     return {
         "number": number,
         "x": round(left, 1),
@@ -185,10 +187,11 @@ def _face(number: int, face: JudgedFace, errors: KnownErrors, look: Look) -> dic
         "width": round(right - left, 1),
         "height": round(bottom - top, 1),
         "text_y": round(max(top - unit / 80, unit / 14), 1),
-        "answer": face.answer,
-        "word": word,
-        "chip": "bad" if face.answer == "fake" else "ok",
-        "score": f"{face.score:.4f}",
+        "answer": face.answer or "none",
+        "word": WORDS[face.answer] if face.answer else NO_ANSWER,
+        "chip": {"fake": "bad", "real": "ok"}.get(face.answer or "", "open"),
+        "score": "none" if face.score is None else f"{face.score:.4f}",
+        "detail": face.detail,
         "unstable": face.is_unstable,
         "steadiness": steadiness(face),
         "errors": errors,
@@ -202,9 +205,14 @@ def _face(number: int, face: JudgedFace, errors: KnownErrors, look: Look) -> dic
 
 def steadiness(face: JudgedFace) -> str:
     """Whether the answer survives what saving an image again does to it."""
+    if face.answer is None:
+        return ""
     if not face.changes:
         return "The face is too small to try light changes on it."
-    told = "; ".join(f"{change.score:.4f} {change.words}" for change in face.changes)
+    told = "; ".join(
+        f"{NO_ANSWER if change.score is None else f'{change.score:.4f}'} {change.words}"
+        for change in face.changes
+    )
     if face.is_unstable:
         return f"Unstable: a change that nobody sees turns the answer round ({told})."
     return f"The answer stays the same when the image is lightly changed ({told})."

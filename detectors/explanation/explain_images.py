@@ -1,7 +1,7 @@
 """Many images to one picture each, none written over another.
 
 Enters: files, folders and tables as a person names them, a detector, a method. Leaves: a picture an image
-and `explanations.json`, one row an image, those that cannot be read among them with their reason.
+and `explanations.json`, one row an image, those without a picture among them with their reason.
 
 Why a part of the content's hash stands in every name: two images called 1.jpg from two folders are two
 pictures, in one run and in two runs into the same folder.
@@ -21,13 +21,13 @@ from torch import Tensor
 
 from detectors.data.datasets import IMAGE_SUFFIXES, is_pairs, read_images
 from detectors.data.image_batches import Unreadable, read_fitted
-from detectors.errors import ExplanationError
+from detectors.errors import ExplanationError, NoScoreError
 from detectors.explanation.methods import Explanation, explain
 from detectors.explanation.pictures import picture
 from detectors.models.detector import Detector
 from detectors.scoring.options import RayCluster
 from detectors.scoring.parts import cut, engine_for, in_order
-from detectors.scoring.score_table import OK
+from detectors.scoring.score_table import NO_SCORE, OK
 from detectors.scoring.work import Advance, Tools
 from pipelines.errors import UnreadableFile
 from pipelines.sources.photos import read_bytes
@@ -123,10 +123,16 @@ class ExplainingWork:
             if isinstance(seen, Unreadable):
                 made.append(Explained(row, None, None, seen.reason, seen.detail))
             else:
-                found = explain(detectors[0], seen[0], self.method, self.threshold, self.seed)
-                made.append(Explained(row, seen[0], found, OK, ""))
+                made.append(self._explained(detectors[0], row, seen[0]))
             advance(1)
         return made
+
+    def _explained(self, detector: Detector, row: dict[str, Any], image: Tensor) -> Explained:
+        try:
+            found = explain(detector, image, self.method, self.threshold, self.seed)
+        except NoScoreError as error:
+            return Explained(row, None, None, NO_SCORE, str(error))
+        return Explained(row, image, found, OK, "")
 
 
 def explained(

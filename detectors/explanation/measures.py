@@ -10,8 +10,9 @@ Enters: maps, the mask of what was changed in a fake, a detector. Leaves: number
     *_random      the same in a random order, what a map that knows nothing gets
     agreement     rank correlation with the map of the same network with random weights; near 0 is good
 
-Why fakes that the detector calls real are left out: there is no decision "fake" to explain. Why the sanity
-check randomises all weights: a map that stays as it was shows the image's edges and not the detector.
+Why fakes that the detector calls real, or gives no score, are left out: there is no decision "fake" to
+explain. Why the sanity check randomises all weights: a map that stays as it was shows the image's edges and
+not the detector.
 
 Source: Zhang et al. 2018, IJCV 126:1084 (pointing game); Wang et al. 2020 (energy-based pointing game);
 Petsiuk et al. 2018 (deletion, insertion); Adebayo et al. 2018 (sanity checks).
@@ -37,7 +38,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from detectors.data.image_batches import Unreadable, read_fitted
 from detectors.data.preprocessing import to_unit
-from detectors.errors import ExplanationError
+from detectors.errors import ExplanationError, NoScoreError
 from detectors.explanation.methods import GREY, METHODS, Explanation, explain
 from detectors.models.detector import Detector
 from detectors.scoring.options import RayCluster
@@ -236,7 +237,7 @@ class MeasuringWork:
         if isinstance(seen, Unreadable):
             raise ExplanationError(f"{values['path']} cannot be explained: {seen.detail}")
         image = to_unit(seen[0])
-        if float(detector.score(image[None])[0]) < self.threshold:
+        if not self.threshold <= float(detector.score(image[None])[0]) < math.inf:
             return []
         mask = _mask(Path(values["mask"]), image.shape[-1])
         draw = np.random.default_rng([self.seed, row])  # of its own, so that fakes can be shared out
@@ -249,7 +250,7 @@ class MeasuringWork:
         made = []
         for method in self.methods:
             found = explain(detector, seen[0], method, self.threshold, self.seed)
-            twin = explain(other, seen[0], method, self.threshold, self.seed) if other else None
+            twin = self._twin(other, seen[0], method)
             made.append(
                 about
                 | {"method": method, "area": float(mask.mean())}
@@ -258,6 +259,13 @@ class MeasuringWork:
                 | {"agreement": agreement(found, twin) if twin else math.nan}
             )
         return made
+
+    def _twin(self, other: Detector | None, image: Tensor, method: str) -> Explanation | None:
+        """The map of random weights; None where there are none, or they give no number."""
+        try:
+            return explain(other, image, method, self.threshold, self.seed) if other else None
+        except NoScoreError:
+            return None
 
 
 def _numbers(

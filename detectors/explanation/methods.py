@@ -23,6 +23,7 @@ Source: Simonyan et al. 2014 (saliency); Sundararajan et al. 2017 (integrated gr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,8 +33,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detectors.data.preprocessing import fit, to_unit
-from detectors.errors import ExplanationError, ForeignDetectorError
+from detectors.errors import ExplanationError, ForeignDetectorError, NoScoreError
 from detectors.models.detector import Detector
+from detectors.scoring.score_table import no_number
 from pipelines.extras import require
 
 Answer = Literal["fake", "real"]
@@ -162,10 +164,13 @@ def explain(
 
     Raises:
         ExplanationError, ForeignDetectorError, MissingExtra: as `check_method`.
+        NoScoreError: the detector gives no number for the image, so there is no decision.
     """
     check_method(detector, method)
     batch = fit(to_unit(image)[None].to(detector.device), detector.preprocessing).detach().clone()
     score = float(detector.score(batch)[0])
+    if not math.isfinite(score):
+        raise NoScoreError(no_number(score))
     answer: Answer = "fake" if score >= threshold else "real"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

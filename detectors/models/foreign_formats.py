@@ -26,6 +26,7 @@ from detectors.models.detector import Detector
 from detectors.models.sidecar import Sidecar
 from detectors.models.user_code import import_factory
 from pipelines.storage import file_sha256
+from pipelines.untrusted import first_line
 
 Network = Callable[[Tensor], Tensor]
 MAX_SIDE_PX = 8192
@@ -218,8 +219,9 @@ def guarded(network: Network, name: str) -> Network:
             raise ForeignDetectorError(
                 f"{name} failed on a batch of shape {tuple(batch.shape)}: {first_line(error)}"
             ) from None
-        if not isinstance(raw, Tensor) or len(raw) != len(batch):
-            what = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
+        if not isinstance(raw, Tensor) or raw.ndim == 0 or len(raw) != len(batch):
+            shape = "one number" if isinstance(raw, Tensor) and raw.ndim == 0 else None
+            what = shape or (tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__)
             raise ForeignDetectorError(f"{name} gave {what} for {len(batch)} images; expected a row each")
         return raw
 
@@ -243,8 +245,3 @@ def _in_batches_of(network: Network, n: int) -> Network:
         return torch.cat(parts)
 
     return call
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its name."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -4,12 +4,16 @@ Enters: the name. Leaves: the factory.
 
 Why the current folder is searched last: a file of one's own is found where one works, and none of them hides
 a module that is installed.
+Why a file has a place of its own among the loaded modules: dataclasses and others look their module up there,
+and two files of one name are two modules.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,11 +45,20 @@ def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ForeignDetectorError(f"no file {path}; name one as in mydetector.py:load")
     _search(path.resolve().parent)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"{path.stem}_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ForeignDetectorError(f"{path} is not a Python file; name one as in mydetector.py:load")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module, earlier = importlib.util.module_from_spec(spec), sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        if earlier is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = earlier
+        raise
     return module
 
 

@@ -23,6 +23,7 @@ from detectors.models.detector import Detector
 from detectors.models.loading import load_detector
 from detectors.scoring.engine import score_images
 from detectors.scoring.options import Options
+from detectors.scoring.score_table import OK
 
 SEEN = "in the detector's training data"
 _SOURCE_LISTS = ("trained_on", "validated_on", "held_out")
@@ -59,13 +60,13 @@ def score_pairs(
         data: A pairs dataset, an image folder, or images read before (from a table, say).
         device: "auto", "cpu" or "cuda"; for detector files only.
         include_seen: Keep source photos the detector was trained or validated on.
-        options: Batch size, decoding threads, where an interrupted run continues, progress bar, precision.
+        options: Batch size, decoding threads, where an interrupted run continues, progress bar.
 
     Returns:
         The scores, and what was left out.
 
     Raises:
-        EmptyDataset: every source photo was in the detector's training data.
+        EmptyDataset: every source photo was in the detector's training data, or no image has a score.
         DetectorError: as `load_detector` does.
         DataError: as `read_images` does.
     """
@@ -73,8 +74,10 @@ def score_pairs(
         detector = load_detector(detector, device=device)
     images = data if isinstance(data, LabelledImages) else read_images(data)
     kept, n_seen = (images, 0) if include_seen else leave_out_seen(images, detector)
+    table = score_images([detector], kept, options)[0]
+    _refuse_no_score(table, images, detector)
     return Scored(
-        table=score_images([detector], kept, options)[0],
+        table=table,
         attributes=kept.attributes,
         n_left_out=dict(images.n_left_out) | ({SEEN: n_seen} if n_seen else {}),
         detector=describe(detector),
@@ -85,6 +88,16 @@ def score_pairs(
             "provenance": images.provenance,
         },
     )
+
+
+def _refuse_no_score(table: pd.DataFrame, images: LabelledImages, detector: Detector) -> None:
+    failed = table[table["status"] != OK]
+    if len(table) and len(failed) == len(table):
+        reasons = ", ".join(f"{n} {reason}" for reason, n in failed["status"].value_counts().items())
+        raise EmptyDataset(
+            f"{detector.name} gives no score to any of the {len(table)} images of {images.root}: {reasons}, "
+            f"such as: {failed['detail'].iloc[0]}; run `audit check` on the detector first"
+        )
 
 
 def describe(detector: Detector) -> dict[str, Any]:

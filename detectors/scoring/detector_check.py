@@ -21,7 +21,7 @@ from detectors.data.labelled_images import LabelledImages
 from detectors.models.detector import Detector
 from detectors.scoring.engine import score_images
 from detectors.scoring.options import Options
-from detectors.scoring.score_table import OK
+from detectors.scoring.score_table import NO_SCORE, OK
 
 N_PER_CLASS = 16
 N_SHOWN = 4
@@ -89,7 +89,12 @@ def check_detector(detector: Detector, images: LabelledImages) -> Check:
     few = images.only(_first_of_each(images.table))
     table = score_images([detector], few, Options(progress=False))[0]
     scored = table[table["status"] == OK]
-    found = [*_assumptions(detector), *judge(scored["score"], scored["label"])]
+    absent = int((table["status"] == NO_SCORE).sum())
+    found = _assumptions(detector)
+    if absent:
+        found.append(f"{absent} of {len(table)} scores are not numbers: the network gives NaN or infinity")
+    if len(scored) or not absent:
+        found += judge(scored["score"], scored["label"])
     return Check(_lines(table), found, table, findings_of(detector, table))
 
 
@@ -105,8 +110,7 @@ def findings_of(detector: Detector, table: pd.DataFrame) -> list[Finding]:
     reasons = table.loc[table["status"] != OK, "status"].value_counts()
     why = "".join(f"; {n} {reason}" for reason, n in reasons.items())
     readable = Finding("readable images", reasons.empty, f"{len(scored)} of {len(table)} were scored{why}")
-    finite = values[np.isfinite(values)]
-    return [_size(detector), readable, *_on_scores(values, finite, labels)]
+    return [_size(detector), readable, *_on_scores(values, labels)]
 
 
 def _size(detector: Detector) -> Finding:
@@ -117,13 +121,10 @@ def _size(detector: Detector) -> Finding:
     return Finding("input size", False, f"{text}, which is assumed; say --set size_px=PIXELS")
 
 
-def _on_scores(values: np.ndarray, finite: np.ndarray, labels: np.ndarray) -> list[Finding]:
-    names = ("AUC", "orientation", "constancy", "saturation")
+def _on_scores(values: np.ndarray, labels: np.ndarray) -> list[Finding]:
     if not len(values):
+        names = ("AUC", "orientation", "constancy", "saturation")
         return [Finding(name, None, "no scores") for name in names]
-    if len(finite) < len(values):
-        n = len(values) - len(finite)
-        return [Finding(name, False, f"{n} of {len(values)} scores are no numbers") for name in names]
     spread = f"scores reach from {values.min():.4f} to {values.max():.4f}"
     narrow, saturated = _nearly_constant(values), _saturated(values)
     return [
@@ -205,8 +206,6 @@ def judge(scores: pd.Series, labels: pd.Series) -> list[str]:
     if scores.empty:
         return ["no image could be scored: look at the reasons in the score table"]
     values = scores.to_numpy(dtype=float)
-    if not np.isfinite(values).all():
-        return ["some scores are not numbers: the network gives NaN or infinity"]
     if values.min() < 0 or values.max() > 1:
         return [f"scores reach from {values.min():.3g} to {values.max():.3g}: its output is no probability"]
     if np.ptp(values) < CONSTANT_RANGE:

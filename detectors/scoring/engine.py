@@ -1,13 +1,10 @@
 """Scores of images: every file decoded once, however many detectors look at it.
 
 Enters: detectors, labelled images, `Options`. Leaves: a score table for each detector (`score_table`), in
-which a file that cannot be read is a row with its reason.
+which a file that cannot be read, and one for which the detector gives no number, is a row with its reason.
 
 Why parts: a long run writes what it has every few hundred images (`parts`). Batches are cut at fixed places,
 so an interrupted run that continues gives the same bytes as one that was not interrupted.
-
-Why float32 unless asked: autocast is faster and changes scores a little. With `precision="auto"` it is used
-only where it moves no score of the first batch by more than `AUTOCAST_TOLERANCE`.
 """
 
 from __future__ import annotations
@@ -18,20 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from torch import Tensor
 
 from detectors.data.image_batches import read_batches
 from detectors.data.labelled_images import LabelledImages
 from detectors.data.preprocessing import to_unit
 from detectors.models.detector import Detector
-from detectors.scoring.options import Options, Precision
+from detectors.scoring.options import Options
 from detectors.scoring.parts import in_parts
-from detectors.scoring.score_table import OK, SCORE_COLUMNS
+from detectors.scoring.score_table import OK, SCORE_COLUMNS, with_reasons
 from detectors.scoring.work import Advance, Tools
 
-AUTOCAST_TOLERANCE = 0.005
-"""Largest change of a score (0-1) that `precision="auto"` accepts for speed."""
 BATCHES_PER_PART = 16
 """Batches that are written together; an interrupted run repeats at most these."""
 Floats = npt.NDArray[np.float64]
@@ -57,11 +51,11 @@ def score_images(
     else:
         found = in_parts(
             detectors,
-            ImageWork(paths, options.batch_size, options.precision),
+            ImageWork(paths, options.batch_size),
             paths,
             options.batch_size * BATCHES_PER_PART,
             len(detectors),
-            (options.batch_size, options.precision, BATCHES_PER_PART),
+            (options.batch_size, BATCHES_PER_PART),
             options,
             "Scoring images",
         )
@@ -74,7 +68,7 @@ def _table(images: LabelledImages, found: pd.DataFrame, number: int) -> pd.DataF
     scored = table.assign(
         score=found[f"score_{number}"], status=found["status"], detail=found["detail"], sha256=_hashes(found)
     )
-    return scored[[*SCORE_COLUMNS, *images.attributes, *images.others]]
+    return with_reasons(scored[[*SCORE_COLUMNS, *images.attributes, *images.others]])
 
 
 def _hashes(found: pd.DataFrame) -> pd.Series:
@@ -95,12 +89,10 @@ class ImageWork:
     Attributes:
         paths: All files.
         batch_size: Files in a batch.
-        precision: As in `Options`.
     """
 
     paths: list[str]
     batch_size: int
-    precision: Precision
 
     def part(
         self, detectors: Sequence[Detector], tools: Tools, rows: range, advance: Advance
@@ -110,15 +102,12 @@ class ImageWork:
         position = {key: i for i, (key, _) in enumerate(fits)}
         scores = np.full((len(detectors), len(rows)), np.nan)
         status, detail, contents = [OK] * len(rows), [""] * len(rows), [""] * len(rows)
-        autocast: dict[int, bool] = {}
         files = self.paths[rows.start : rows.stop]
         for batch in read_batches(files, [p for _, p in fits], self.batch_size, tools.workers, tools.finder):
             for number, detector in enumerate(detectors):
                 if batch.rows:
                     images = batch.images[position[fit_key(detector)]]
-                    if number not in autocast:
-                        autocast[number] = self.precision == "auto" and autocast_is_close(detector, images)
-                    scores[number, batch.rows] = forward(detector, images, autocast[number])
+                    scores[number, batch.rows] = forward(detector, images)
             for row, content in batch.contents.items():
                 contents[row] = content
             for row, why in batch.unreadable.items():
@@ -134,24 +123,14 @@ def fit_key(detector: Detector) -> tuple[int, str, str]:
     return p.size_px, p.resize, p.face
 
 
-def forward(detector: Detector, images: Tensor, autocast: bool = False) -> Floats:
+def forward(detector: Detector, images: Tensor) -> Floats:
     """Score one decoded batch.
 
     Args:
         detector: The detector.
         images: [B, 3, S, S] uint8.
-        autocast: Compute in bfloat16 (float16 on older graphics processors).
 
     Returns:
         [B] float64.
     """
-    kind = detector.device.partition(":")[0]
-    half = torch.float16 if kind == "cuda" and not torch.cuda.is_bf16_supported() else torch.bfloat16
-    with torch.autocast(kind, half, enabled=autocast):
-        return detector.score(to_unit(images.to(detector.device, non_blocking=True))).numpy()
-
-
-def autocast_is_close(detector: Detector, images: Tensor) -> bool:
-    """Whether half precision moves no score of this batch by more than `AUTOCAST_TOLERANCE`."""
-    difference = np.abs(forward(detector, images, True) - forward(detector, images, False))
-    return bool(difference.max() <= AUTOCAST_TOLERANCE)
+    return detector.score(to_unit(images.to(detector.device, non_blocking=True))).numpy()

@@ -11,7 +11,6 @@ from typing import Literal
 
 from detectors.errors import ClusterError
 
-Precision = Literal["float32", "auto"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -55,14 +54,13 @@ class RayCluster:
 
 @dataclass(frozen=True)
 class Options:
-    """How scoring runs; nothing here changes a score but `precision`.
+    """How scoring runs; nothing here changes a score.
 
     Attributes:
         batch_size: Images a network sees at once.
         workers: Decoding threads; None for one a core, at most 8. Of a cluster's worker: its CPUs.
         work_dir: Where finished parts are kept and an interrupted run continues.
         progress: Show a bar.
-        precision: "float32", or "auto": half of it where scores stay.
         cluster: Where to score; None for this process.
     """
 
@@ -70,5 +68,4 @@ class Options:
     workers: int | None = None
     work_dir: Path | None = None
     progress: bool = True
-    precision: Precision = "float32"
     cluster: RayCluster | None = None

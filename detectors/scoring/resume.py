@@ -78,7 +78,7 @@ def run_key(identity: Identity, paths: Sequence[str], how: Sequence[object]) -> 
     Args:
         identity: Of the detectors, in order, where they compute.
         paths: The files, in order.
-        how: Options that a score depends on, such as the precision and the batch size.
+        how: Options that a score depends on, such as the batch size.
 
     Returns:
         64 hexadecimal digits over everything but the contents of the files, which each part keeps.

@@ -33,7 +33,7 @@ from detectors.models.detector import Detector
 from detectors.scoring.engine import Floats, fit_key, forward
 from detectors.scoring.options import Options
 from detectors.scoring.parts import in_parts
-from detectors.scoring.score_table import OK
+from detectors.scoring.score_table import NO_SCORE, OK
 from detectors.scoring.work import Advance, Tools
 from pipelines.errors import PhotoError
 from pipelines.sources.photos import decode, read_bytes
@@ -49,7 +49,6 @@ IMAGES_PER_PART = 64
 AHEAD = 2
 """Images made ready beyond those that threads work on."""
 NO_VERSION = "too small to be transformed"
-NO_SCORE = "no score"
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,9 @@ def variant_scores(
     scores = found.filter(regex=r"^score_\d+$").to_numpy(dtype=np.float64)
     by_detector = scores.reshape(len(paths), len(detectors), n_versions).transpose(1, 0, 2)
     return VariantScores(
-        found["status"].to_numpy(dtype=object), found["detail"].to_numpy(dtype=object), by_detector
+        found["status"].to_numpy(dtype=object),
+        found["detail"].to_numpy(dtype=object),
+        np.where(np.isfinite(by_detector), by_detector, np.nan),
     )
 
 

@@ -29,7 +29,7 @@ import torch
 from detectors.errors import EmptyDataset
 from detectors.progress import progress_bar
 from detectors.scoring.resume import Shards, identity_of, run_key
-from detectors.scoring.score_table import OK
+from detectors.scoring.score_table import OK, with_reasons
 from detectors.voices.verifier import Verifier, as_int16
 from pipelines.errors import ClipError
 from pipelines.storage import file_sha256
@@ -103,6 +103,7 @@ def score_trials(verifier: Verifier, trials: Trials, options: ScoringOptions | N
     shards.remove()
     found = pd.concat(parts, ignore_index=True)
     table = table.assign(score=found["score_0"], status=found["status"], detail=found["detail"])
+    table = with_reasons(table)
     left_out = dict(trials.n_left_out) | ({SEEN: n_seen} if n_seen else {})
     return ScoredTrials(table, trials.attributes, left_out)
 

@@ -37,7 +37,15 @@ from pipelines.errors import ManifestSchemaError, OutputHoldsAnotherRun, PairsNo
 from pipelines.generators.latents import FOLDER as LATENTS
 from pipelines.labels import ATTRIBUTES
 from pipelines.places import MAX_IMAGE_BYTES, complete, push
-from pipelines.storage import open_regular, remove_tree, replace_file, storing, sync_folder, write_text
+from pipelines.storage import (
+    open_regular,
+    remove_tree,
+    replace_file,
+    storing,
+    sync_folder,
+    temporary,
+    write_text,
+)
 from pipelines.untrusted import first_line, open_parquet
 from pipelines.visible import as_spelled, visible
 
@@ -146,7 +154,7 @@ def _made_whole(target: Path) -> Iterator[Path]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputHoldsAnotherRun(f"{target} is not empty; name a new folder with --out")
-    place = target.with_name(f".{target.name}.{os.getpid()}.part")
+    place = temporary(target)
     try:
         with storing(target):
             place.mkdir(parents=True)

@@ -163,8 +163,14 @@ class _Crew:
     def __init__(self, job: Job, devices: list[str]) -> None:
         self.job = job
         self.heard: queue.Queue[tuple[_Lane, str]] = queue.Queue()
-        self.lanes = [_Lane(job, device, self.heard) for device in devices]
+        self.lanes: list[_Lane] = []
         self.lost: Counter[int] = Counter()
+        try:
+            for device in devices:
+                self.lanes.append(_Lane(job, device, self.heard))
+        except BaseException:  # those that started would wait for ever
+            self.dismiss()
+            raise
 
     def run(self, shards: list[int], listen: Listener) -> None:
         """Hand out shards until all are made."""
@@ -192,6 +198,7 @@ class _Crew:
     def _replace(self, lane: _Lane) -> None:
         """Put a new worker in a lost one's place and give it the same shard."""
         code = lane.process.wait()
+        lane.dismiss()
         self.lanes.remove(lane)
         if lane.shard < 0:
             return

@@ -1,7 +1,8 @@
 """A progress bar for pair generation: rate, time left, rejects so far.
 
-Per-shard counts enter; a line on the terminal leaves. Counts of a shard replace its earlier ones,
-so a shard that a lost worker began and another one makes again is not counted twice.
+Per-shard counts enter; a line on standard error leaves, so that what a command prints can be piped.
+Counts of a shard replace its earlier ones, so a shard that a lost worker began and another one makes
+again is not counted twice.
 """
 
 from collections.abc import Iterator
@@ -36,16 +37,13 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(
-    n_photos: int, done: dict[int, tuple[int, int]], shown: bool, console: Console | None = None
-) -> Iterator[Listener]:
+def progress_bar(n_photos: int, done: dict[int, tuple[int, int]], shown: bool) -> Iterator[Listener]:
     """Show a bar while the block runs.
 
     Args:
         n_photos: how many photos there are in all.
         done: shard to (photos, of these rejected) for shards finished before.
         shown: draw it at all.
-        console: where to; None for standard output.
 
     Yields:
         The listener to tell of progress.
@@ -61,7 +59,8 @@ def progress_bar(
         TimeRemainingColumn(),
         TextColumn("{task.fields[rejected]} rejected"),
     )
-    with Progress(*columns, console=console, disable=not shown, speed_estimate_period=30) as bar:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, disable=not shown, speed_estimate_period=30) as bar:
         start = sum(n for n, _ in counts.values())
         rejected = sum(r for _, r in counts.values())
         task = bar.add_task("making pairs", total=n_photos, completed=start, rejected=rejected, before=start)

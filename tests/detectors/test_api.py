@@ -13,9 +13,12 @@ from PIL import Image
 
 import audit
 import detectors
+from audit.cli import main
 from audit.errors import ConfigError, GroupError, MissingColumnError, RunFolderError, UnitError
 from audit.runs.stress_run import stress
+from detectors.api import LoadedDetector
 from detectors.data.datasets import read_images
+from detectors.data.preprocessing import Preprocessing
 from detectors.errors import (
     DatasetLayoutError,
     DatasetNotFound,
@@ -23,6 +26,9 @@ from detectors.errors import (
     SidecarError,
     TrainingError,
 )
+from detectors.models.architectures import build
+from detectors.models.detector import Detector, Output
+from pipelines.faces.align import Face
 
 FAST = {"n_boot": 100, "progress": False}
 
@@ -51,6 +57,39 @@ def test_files_pictures_and_arrays_score_alike(checkpoint: Path, pairs_dir: Path
     assert loaded.score(paths[0])["score"].tolist() == pytest.approx([of_files["score"][0]], abs=1e-6)
 
 
+def test_pictures_share_batches_and_one_face_finder(pairs_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+    finders: list[object] = []
+
+    def network(batch: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(batch))
+        return batch.mean((1, 2, 3))
+
+    class Finder:
+        def __init__(self) -> None:
+            finders.append(self)
+
+        def find(self, photos: list[np.ndarray]) -> list[list[Face]]:
+            landmarks = np.array([[10, 12], [20, 12], [15, 17], [11, 22], [19, 22]], np.float32)
+            return [[Face((4, 4, 28, 28), 0.9, landmarks)] if one.max() else [] for one in photos]
+
+    monkeypatch.setattr("pipelines.faces.align.FaceFinder", Finder)
+    preprocessing = Preprocessing(16, face="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+    one = LoadedDetector(Detector("own", "", "own", preprocessing, Output("probability"), network))
+    paths = [pairs_dir / f"real/train-{number:06d}.png" for number in range(5)]
+    pictures: list = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    alone = [one.score(each)["score"][0] for each in pictures]
+    sizes.clear()
+    finders.clear()
+    mixed = [paths[0], *pictures, np.zeros((32, 32, 3), np.uint8), *paths[1:]]
+    found = one.score(mixed, batch_size=4)
+    assert sorted(sizes) == [1, 1, 4, 4] and len(finders) == 2, "one for the files, one for the pictures"
+    assert found["image"].tolist() == [str(paths[0]), *map(str, range(1, 7)), *map(str, paths[1:])]
+    assert found["status"][6] == "no face found" and np.isnan(found["score"][6])
+    wanted = [alone[0], *alone, *alone[1:]]
+    assert found["score"].drop(6).tolist() == pytest.approx(wanted, abs=1e-7)
+
+
 def test_what_is_no_image_is_refused(checkpoint: Path):
     loaded = detectors.load(checkpoint)
     with pytest.raises(DatasetLayoutError, match=r"image 0 is an array of float32 \(8, 8, 3\); give uint8"):
@@ -64,6 +103,25 @@ def test_a_detector_that_is_not_there_or_misdescribed(tmp_path: Path, checkpoint
         detectors.load(tmp_path / "none.pt")
     with pytest.raises(SidecarError, match="unknown key 'size'; known are size_px"):
         detectors.load(checkpoint, size=3)
+
+
+def test_the_architecture_may_be_said_among_the_settings(pairs_dir: Path, tmp_path: Path):
+    torch.save(build("simplenet").state_dict(), tmp_path / "plain.pth")
+    settings = {"arch": "simplenet", "size_px": 32}
+    found = audit.audit_images(tmp_path / "plain.pth", pairs_dir, "race", settings=settings, **FAST)
+    assert found.record.provenance.detector["arch"] == "simplenet"
+    with pytest.raises(SidecarError, match="unknown key 'device'; known are size_px"):
+        audit.audit_images(tmp_path / "plain.pth", pairs_dir, settings={"device": "cpu"}, **FAST)
+
+
+@pytest.mark.parametrize("command", ["score", "check", "explain"])
+def test_the_architecture_may_be_said_by_set(command: str, pairs_dir: Path, tmp_path: Path):
+    torch.save(build("simplenet").state_dict(), tmp_path / "plain.pth")
+    images = pairs_dir if command == "check" else pairs_dir / "real/train-000001.png"
+    told = ["--detector", str(tmp_path / "plain.pth"), "--set", "arch=simplenet", "--set", "size_px=32"]
+    more = ["--out", str(tmp_path / "out")] if command == "explain" else []
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([command, str(images), *told, *more])
 
 
 def test_train_and_its_settings(pairs_dir: Path, tmp_path: Path):

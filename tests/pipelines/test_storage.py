@@ -2,12 +2,13 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import StorageError
-from pipelines.storage import remove_leftovers, storing, write_bytes, write_json
+from pipelines.storage import remove_leftovers, replace_file, storing, write_bytes, write_json
 
 FULL = Path("/dev/full")
 
@@ -47,3 +48,34 @@ def test_json_keeps_order_and_text(tmp_path):
     write_json(tmp_path / "a.json", {"b": 1, "a": "é"})
     assert (tmp_path / "a.json").read_text() == '{\n  "b": 1,\n  "a": "é"\n}\n'
     assert list(json.loads((tmp_path / "a.json").read_text())) == ["b", "a"]
+
+
+def test_two_threads_write_one_name_and_each_file_is_whole(tmp_path, monkeypatch):
+    """Both are at the rename at once, as two containers with one number of a process may be."""
+    both, replace, faults = threading.Barrier(2, timeout=20), os.replace, []
+
+    def at_once(part, target):
+        both.wait()
+        replace(part, target)
+
+    def write(data):
+        try:
+            write_bytes(tmp_path / "a", data * 1000)
+        except OSError as fault:
+            faults.append(fault)
+
+    monkeypatch.setattr(os, "replace", at_once)
+    threads = [threading.Thread(target=write, args=(data,)) for data in (b"1", b"2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults and len(set((tmp_path / "a").read_bytes())) == 1
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "名" * 85])
+def test_the_longest_names_are_written(tmp_path, name):
+    write_bytes(tmp_path / name, b"1")
+    replace_file(tmp_path / name, lambda part: part.write_bytes(b"2"))
+    assert (tmp_path / name).read_bytes() == b"2" and os.listdir(tmp_path) == [name]

@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import parquet_limits
+from pipelines import parquet_limits, untrusted
 from pipelines.errors import UnreadableFile
 from pipelines.storage import file_sha256, open_regular
 from pipelines.untrusted import (
@@ -239,3 +240,16 @@ def test_what_a_file_says_it_unpacks_to_is_believed(tmp_path, monkeypatch):
     assert path.stat().st_size < 1 << 20
     with pytest.raises(UnreadableFile, match=r"^\S+t\.parquet would take 0\.0 GiB of memory or more for its"):
         open_parquet(path)
+
+
+def test_a_parquet_file_that_is_refused_is_closed(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"a": range(9)}), path)
+    monkeypatch.setattr(untrusted, "MAX_ROWS", 5)
+    with pytest.raises(UnreadableFile, match="has 9 rows; the limit is 5") as refused:
+        open_parquet(path)
+    (tmp_path / "no.parquet").write_bytes(b"PAR1 no table")
+    with pytest.raises(UnreadableFile, match="is not a readable Parquet file") as damaged:
+        open_parquet(tmp_path / "no.parquet")
+    held = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert not [name for name in held if name.startswith(str(tmp_path))], (refused, damaged)

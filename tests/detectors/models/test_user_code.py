@@ -48,6 +48,48 @@ def test_a_file_elsewhere_finds_what_lies_beside_it(
     assert detectors.load(f"../{folder}.py:load", **SETTINGS).detector.arch == "python"
 
 
+DATACLASS = """
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Mine:
+    scale: float = 0.5
+
+    def __call__(self, batch):
+        return self.scale * batch.mean((1, 2, 3))
+
+load = Mine
+"""
+
+
+def test_a_dataclass_with_annotations_as_text_and_two_files_of_one_name(folder: str, tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "det.py").write_text(DATACLASS)
+    (tmp_path / "a/det.py").write_text(DATACLASS.replace("0.5", "0.25"))
+    white, known = torch.ones(1, 3, 8, 8), set(sys.modules)
+    for name, score in (("det.py:load", 0.5), ("a/det.py:load", 0.25), ("det.py:load", 0.5)):
+        assert detectors.load(name, **SETTINGS).detector.score(white).tolist() == [score]
+    assert "det" not in sys.modules, "a file of one's own stands in for no module"
+    assert len([name for name in set(sys.modules) - known if "det" in name]) == 2
+
+
+def test_a_file_that_fails_leaves_no_module(folder: str, tmp_path: Path):
+    (tmp_path / "half.py").write_text("raise ValueError('not today')")
+    known = set(sys.modules)
+    with pytest.raises(ForeignDetectorError, match=r"half\.py:load raised ValueError: not today"):
+        detectors.load("half.py:load", **SETTINGS)
+    assert set(sys.modules) == known
+
+
+def test_one_number_for_a_whole_batch_is_one_line(folder: str, tmp_path: Path):
+    (tmp_path / "whole.py").write_text("def load():\n    return lambda batch: batch.mean()\n")
+    with pytest.raises(
+        ForeignDetectorError, match=r"whole\.py:load gave one number for 2 images; expected a row each"
+    ):
+        detectors.load("whole.py:load", **SETTINGS)
+
+
 def test_no_file_of_ones_own_hides_an_installed_module(folder: str):
     Path("statistics.py").write_text("raise RuntimeError('mine')\n")
     sys.modules.pop("statistics", None)

@@ -190,7 +190,7 @@ def test_a_damaged_part_is_scored_again(cut, monkeypatch):
 
 
 def test_other_libraries_and_threads_are_another_run(monkeypatch):
-    def key(how="float32"):
+    def key(how="32 at once"):
         return run_key(identity_of([detector()]), ["a"], (how,))
 
     here = key()
@@ -204,7 +204,7 @@ def test_other_libraries_and_threads_are_another_run(monkeypatch):
     assert key() != here
     monkeypatch.undo()
     assert key() == here
-    assert key("auto") != here
+    assert key("16 at once") != here
 
 
 def test_options_of_a_loaded_file_are_part_of_its_fingerprint(tmp_path):

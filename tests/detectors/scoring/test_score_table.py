@@ -6,11 +6,8 @@ import sys
 import pandas as pd
 import pytest
 
-from detectors import load_detector
-from detectors.data.datasets import read_images
 from detectors.errors import DatasetNotFound
 from detectors.scoring.dataset_scores import score_files, score_pairs
-from detectors.scoring.engine import autocast_is_close, score_images
 from detectors.scoring.options import Options
 from detectors.scoring.score_table import SCORE_COLUMNS, write_score_table
 
@@ -32,18 +29,6 @@ def test_single_files_in_the_order_given(checkpoint, pairs_dir, tmp_path):
     assert table["score"].iloc[0] > table["score"].iloc[2]
     with pytest.raises(DatasetNotFound, match="name at least one file"):
         score_files(checkpoint, [])
-
-
-def test_autocast_is_used_only_where_it_is_close(checkpoint, pairs_dir):
-    import torch
-
-    detector, images = load_detector(checkpoint), read_images(pairs_dir)
-    exact, half = (
-        score_images([detector], images, Options(progress=False, precision=p))[0]["score"]
-        for p in ("float32", "auto")
-    )
-    close = autocast_is_close(detector, torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
-    assert (half - exact).abs().max() <= 0.02 and isinstance(close, bool)
 
 
 @pytest.mark.parametrize(

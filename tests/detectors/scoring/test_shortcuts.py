@@ -24,7 +24,7 @@ from detectors.data.preprocessing import Preprocessing
 from detectors.errors import EmptyDataset
 from detectors.models.detector import Output
 from detectors.scoring.exchange_scores import ALIKE, EXCHANGED, LOSSLESS, counterparts
-from detectors.scoring.variant_scores import NO_SCORE
+from detectors.scoring.score_table import NO_SCORE
 from reports.errors import RecordFormatError, RunNotFound
 from reports.pages.shortcuts_page import lines, write_shortcuts_page
 from reports.text.shortcuts_text import exchange_sentence, overall_flips

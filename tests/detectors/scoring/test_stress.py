@@ -20,8 +20,9 @@ from detectors.data.datasets import read_images
 from detectors.data.transformations import transform
 from detectors.scoring.engine import score_images
 from detectors.scoring.options import Options
+from detectors.scoring.score_table import NO_SCORE
 from detectors.scoring.stress_scores import stress_scores
-from detectors.scoring.variant_scores import NO_SCORE, NO_VERSION
+from detectors.scoring.variant_scores import NO_VERSION
 from reports.errors import RecordFormatError, RunNotFound
 from reports.pages.stress_page import write_stress_page
 

@@ -84,6 +84,19 @@ def test_a_clip_that_cannot_be_heard_is_a_row_with_its_reason(verifier_file, tri
     assert table.loc[hit, "detail"].str.contains("is not WAV").all()
 
 
+def test_a_trial_without_a_number_is_a_row_with_its_reason(verifier_file, trials_dir):
+    verifier, trials = load_verifier(verifier_file, "cpu"), read_trials(trials_dir).part("test")
+    network = verifier.network
+
+    class Silent(torch.nn.Module):
+        def forward(self, batch):
+            return network(batch) * float("nan")
+
+    table = score_trials(replace(verifier, network=Silent()), trials, SILENT).table
+    assert set(table["status"]) == {"no score"} and table["score"].isna().all()
+    assert set(table["detail"]) == {"the answer is nan, which is no score"}
+
+
 @pytest.fixture
 def odd(tmp_path):
     path = tmp_path / "text.wav"

@@ -1,13 +1,15 @@
 """Engines: who works where, and errors that workers tell of."""
 
 import os
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 import torch
 
 from pipelines.dataset.job import claimed
-from pipelines.engines.local import count_loss, devices_for, expected, run_local
+from pipelines.engines.local import _Crew, count_loss, devices_for, expected, run_local
 from pipelines.errors import EngineError, ExpectedError, SettingError, StorageError
 from pipelines.jobs.plans import photo_job
 
@@ -71,3 +73,39 @@ def test_a_shard_may_lose_two_workers_not_three():
 
 def test_nothing_to_do_is_done(job):
     run_local(job, [], lambda *_: None)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that were started; the third one cannot be."""
+    started, popen = [], subprocess.Popen
+
+    def start(*args, **options):
+        if len(started) == 2:
+            raise OSError("no room for another process")
+        started.append(popen([sys.executable, "-c", "import sys; sys.stdin.read()"], **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    yield started
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_workers_that_started_end_where_a_later_one_does_not(job, started):
+    with pytest.raises(OSError, match="no room for another process"):
+        _Crew(job, ["cpu"] * 3)
+    assert [process.poll() is not None for process in started] == [True, True]
+    assert all(process.stdin.closed and process.stdout.closed for process in started)
+
+
+def test_a_lost_workers_pipes_are_closed(job, started):
+    crew = _Crew(job, ["cpu"])
+    (lane,) = crew.lanes
+    lane.give(4)
+    lane.process.kill()
+    crew._replace(lane)
+    assert lane.process.stdin.closed and lane.process.stdout.closed
+    assert [one.shard for one in crew.lanes] == [4] and crew.lost == {4: 1}
+    crew.dismiss()
