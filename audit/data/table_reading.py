@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig, Columns, parse_rule
 from audit.data import table_words as words
-from audit.data.columns import FEW_VALUES, find_attributes, resolved
+from audit.data.columns import FEW_VALUES, find_attributes, known_ids, resolved
 from audit.errors import GroupError, LabelError, ScoreValueError
 
 HOW_READ = "How the table was read:"
@@ -376,7 +376,8 @@ class _Found:
         measured = {config.columns.label, config.columns.score, config.weight_column, *config.bins}
         if name in measured:
             return words.NUMBER_MISSING
-        found = words.missing_words(list(self.texts(name).index[:1000]))
+        texts = list(self.texts(name).index[:1000])
+        found = words.missing_ids(texts) if name in id_columns(config) else words.missing_words(texts)
         if "NA" not in found and "NA" in self.texts(name).index and name != config.columns.image_id:
             self.guess("missing", f"NA in '{name}' is a group like its other codes", "--read missing=NA")
         return found
@@ -471,6 +472,11 @@ def tidied(frame: pd.DataFrame, reading: Reading) -> Tidied:
     return Tidied(frame, left_out, missing_guess(seen, reading))
 
 
+def id_columns(config: AuditConfig) -> set[str | None]:
+    """The columns that name images, pairs and units."""
+    return {config.columns.image_id, config.columns.pair_id, config.unit_column}
+
+
 def tidied_column(column: pd.Series, reading: Reading) -> tuple[pd.Series, dict[str, int]]:
     """A column as it is audited, and how often each word that means "no value" stood there.
 
@@ -481,6 +487,8 @@ def tidied_column(column: pd.Series, reading: Reading) -> tuple[pd.Series, dict[
     found: dict[str, int] = {}
     if isinstance(column.dtype, pd.CategoricalDtype):
         column, found = _without_words(column, reading.missing.get(name, ("",)))
+    elif name in id_columns(reading.config):
+        column = known_ids(column, reading.missing.get(name, ("",)))
     return (_scores(column, reading) if name == reading.config.columns.score else column), found
 
 

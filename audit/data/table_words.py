@@ -141,6 +141,15 @@ def missing_words(texts: Collection[str]) -> tuple[str, ...]:
     return tuple(word for word in GROUP_MISSING if not (codes and word == "NA"))
 
 
+def missing_ids(texts: Collection[str]) -> tuple[str, ...]:
+    """The words that mean "no name" among names of images, pairs and persons: "none" is one of them here.
+
+    >>> "None" in missing_ids(["p1", "p2"]), "NA" in missing_ids(["AB", "NA"])
+    (True, False)
+    """
+    return (*missing_words(texts), *(word for word in NUMBER_MISSING if word not in GROUP_MISSING))
+
+
 def label_meanings(
     texts: Sequence[str], column: str, positive: str | None = None, real: str | None = None
 ) -> dict[str, bool]:

@@ -21,7 +21,16 @@ import numpy as np
 import pandas as pd
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import KIND, TableColumns, kind_column, plain_columns, resolved, spelled, unaudited
+from audit.data.columns import (
+    KIND,
+    TableColumns,
+    kind_column,
+    plain_columns,
+    resolved,
+    spelled,
+    unaudited,
+    with_known_ids,
+)
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
 from audit.data.file_columns import FileColumns
@@ -169,6 +178,7 @@ def audit_table(
     if task_named(config.task).of_trials:
         return _audited_trials(as_trials(frame, config), extras)
     config = resolved(config, frame.columns)
+    frame = with_known_ids(frame, config)
     config = with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
     independent = refuse_hidden_units(table, _unspoken(frame, table, config), config)
@@ -221,8 +231,6 @@ def audit_score_file(
     read = read_scores(path, config)
     frame, config = read.frame, with_source_units(read.frame, read.config)
     table = score_table(frame, config, by_score=True)
-    if isinstance(frame, FileColumns):
-        frame.forget()
     independent = _refuse_hidden_units(read, table, config)
     data = {
         "kind": "scores",
