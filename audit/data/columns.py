@@ -117,8 +117,9 @@ def with_known_ids(frame: pd.DataFrame, config: AuditConfig) -> pd.DataFrame:
         frame: One row an image.
         config: Options in the table's own spelling.
     """
-    changed = {}
-    for name in {config.columns.image_id, config.columns.pair_id, config.unit_column} & set(frame.columns):
+    changed: dict[str, pd.Series] = {}
+    ids = (config.columns.image_id, config.columns.pair_id, config.unit_column)
+    for name in {one for one in ids if one} & set(frame.columns):
         column = frame[name]
         known = known_ids(column)
         if known is not column:

@@ -33,7 +33,6 @@ from audit.data.columns import (
 )
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
-from audit.data.file_columns import FileColumns
 from audit.data.groups import Grouping, coded, whole
 from audit.data.sampling_units import (
     refuse_hidden_units,
