@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from audit.data.columns import TableColumns
 from audit.data.spans import gathered, spans, tallied
+from audit.data.table_words import as_text
 from audit.errors import GroupError
 from audit.schema.result import CROSSED, MISSING, OVERALL, UNCOMPARED
 
@@ -212,9 +213,7 @@ def coded(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index]:
 
 def _text(value: object) -> str:
     """How a group is called: 1.0 is "1", and blanks around a word do not make another group."""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip() or MISSING
+    return as_text(value) or MISSING
 
 
 def _is_unicode(text: str) -> bool:

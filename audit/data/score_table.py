@@ -22,7 +22,7 @@ from audit.data.columns import TableColumns, find_attributes, kind_column, resol
 from audit.data.file_columns import FileColumns
 from audit.data.groups import Cells, cells_of, coded
 from audit.data.spans import gathered, row_dtype, rows_where, spans
-from audit.data.table_words import label_meanings
+from audit.data.table_words import as_text, label_meanings
 from audit.data.trials import PARTNER, SPEAKER
 from audit.data.unit_totals import unit_codes, unit_codes_of_two
 from audit.errors import (
@@ -286,16 +286,11 @@ def labels_of(column: pd.Series, positive: str | None, real: str | None = None) 
         LabelError: If what the labels mean cannot be told.
     """
     codes, values = coded(column)
-    texts = [_label_text(value) for value in values]
+    texts = [as_text(value) for value in values]
     if (codes < 0).any():
         raise LabelError(f"row {int(np.argmax(codes < 0))} of column '{column.name}' has no label")
     meanings = label_meanings(texts, str(column.name), positive, real)
     return gathered(np.array([meanings[text] for text in texts], dtype=bool), codes)
-
-
-def _label_text(value: object) -> str:
-    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
-    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
 
 
 def _scores(column: pd.Series) -> NDArray[np.float64]:

@@ -178,7 +178,7 @@ class _Found:
         if name not in self._texts:
             column = self.head[name].dropna()
             counts = column.value_counts(sort=False)
-            keys = [_as_text(value) for value in counts.index]
+            keys = [words.as_text(value) for value in counts.index]
             self._texts[name] = pd.Series(counts.to_numpy(), index=keys).groupby(level=0, sort=False).sum()
         return self._texts[name]
 
@@ -267,7 +267,7 @@ class _Found:
         meanings = words.label_meanings(
             self.values(name), name, self.config.positive, self.config.read_as.get("real")
         )
-        return self.head[name].map(lambda value: meanings.get(_as_text(value)))
+        return self.head[name].map(lambda value: meanings.get(words.as_text(value)))
 
     def numbers(self, name: str) -> tuple[NDArray[np.float64], list[str]]:
         """The different numbers of a column, and the words in it that are none."""
@@ -401,11 +401,6 @@ class _Found:
         except GroupError as error:
             text, _, option = str(error).partition("; ")
             self.ask(text, option)
-
-
-def _as_text(value: object) -> str:
-    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
-    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
 
 
 def _listed(names: Iterable[str], most: int = 12) -> str:

@@ -13,6 +13,8 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from audit.errors import LabelError
 
 
@@ -63,6 +65,16 @@ GROUP_MISSING = ("", *dict.fromkeys(f(w) for w in _MISSING for f in (str, str.up
 NUMBER_MISSING = (*GROUP_MISSING, "none", "None", "NONE", "missing", "Missing", "n.a.", "nil", ".")
 """Words that mean it in a column of numbers or labels."""
 _CODE = re.compile(r"[A-Z]{2}")
+
+
+def as_text(value: object) -> str:
+    """A value of a column as text: whole numbers without a fraction, blanks around words taken off.
+
+    >>> as_text(1.0), as_text(" fake "), as_text(0.5)
+    ('1', 'fake', '0.5')
+    """
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
 
 
 def words_of(name: str) -> list[str]:
