@@ -7,6 +7,7 @@ for and the detector is not shown to be better than guessing. Bugs keep their tr
 
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import os
@@ -99,6 +100,15 @@ for title, functions in COMMANDS.items():
         app.command(rich_help_panel=title, help=_flowing(function))(function)
 
 
+FULL = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENXIO, errno.ENODEV,
+        errno.EMFILE, errno.ENFILE, errno.EPIPE, errno.ESTALE,
+    }
+)  # fmt: skip
+"""What disks and the machine say of open files, which bear no name; any other fault without one is a bug."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; options that cannot be parsed exit with 2 as well."""
     for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 can be printed all the same
@@ -124,6 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ExpectedError as error:
         _stop(str(error))
     except OSError as fault:
+        if fault.filename is None and fault.errno not in FULL:
+            raise
         _stop(_of_the_disk(fault))
     except MemoryError as fault:
         more = f" ({fault})" if str(fault) else ""

@@ -123,6 +123,10 @@ class AuditConfig:
         for name in ("bins", "references", "read_as"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, MappingProxyType({}))
+        for name, spelling in (("bins", _edges), ("references", _spelled)):
+            given = getattr(self, name)
+            if isinstance(given, Mapping) and given:
+                object.__setattr__(self, name, {column: spelling(one) for column, one in given.items()})
         for name in ("min_n", "n_boot", "seed"):
             given = getattr(self, name)
             if isinstance(given, float) and given.is_integer():
@@ -153,6 +157,18 @@ def _listed(given: Any) -> tuple[Any, ...]:
     return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else (given,)
 
 
+def _edges(given: Any) -> Any:
+    """Bin edges as a tuple, however they come; what is none stays, to be named."""
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else given
+
+
+def _spelled(given: Any) -> Any:
+    """A group given as a number, as groups are called: 2000.0 is "2000"."""
+    if not isinstance(given, Real):
+        return given
+    return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
+
+
 def _kinds(config: AuditConfig) -> list[tuple[bool, str]]:
     """Whether every option is of the kind that its rule speaks of; a notebook gives anything."""
     found: list[tuple[bool, str]] = []
@@ -170,7 +186,7 @@ def _kinds(config: AuditConfig) -> list[tuple[bool, str]]:
     ask(["ratio_tolerance"], _are_two, "two numbers, such as (0.8, 1.25)")
     ask(["attributes", "controls"], lambda one: all(map(_is_text, one)), "names of columns")
     ask(["bins"], _are_edges, "edges by column, such as {'age': [18, 40, 65]}")
-    ask(["references"], lambda one: isinstance(one, Mapping), "a group by column, such as {'race': 'White'}")
+    ask(["references"], _are_texts, "a group by column, such as {'race': 'White'}")
     ask(["read_as"], _are_texts, "words by what they say, such as {'separator': ';'}")
     for name, column in vars(config.columns).items():
         found.append((_is_text(column), f"{name}_column is {column!r}; it must be the name of a column"))

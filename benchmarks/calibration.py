@@ -61,6 +61,7 @@ from audit.runs.align_runs import Run
 from audit.runs.compare_runs import paired_tests
 from audit.runs.score_audit import audit_scores
 from audit.schema.result import AuditResult, Measures
+from audit.task import FAKE_FACE
 
 Z = z_value(0.95)
 ALPHA = 0.05
@@ -609,7 +610,7 @@ def answerable(table: ScoreTable, threshold: float) -> bool:
         balanced_accuracy=1 - float(rates["fpr"][0] + rates["fnr"][0]) / 2,
         auc=measured.auc, auc_interval=measured.auc_interval, eer=measured.eer,
     )  # fmt: skip
-    return usefulness(measures, threshold, "fixed").answerable
+    return usefulness(measures, threshold, "fixed", FAKE_FACE).answerable
 
 
 def answerable_share(

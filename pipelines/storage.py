@@ -68,6 +68,19 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{start}.{uuid.uuid4().hex}.part")
 
 
+def refuse_address(path: Path) -> None:
+    """Refuse what was an address before it was made a path: a folder called `s3:` would be written here.
+
+    Raises:
+        StorageError: the first part of the path ends in ":".
+    """
+    first = path.parts[0] if path.parts else ""
+    if len(first) > 2 and first.endswith(":"):
+        raise StorageError(
+            f"{path} is an address that was taken for a path: give it as text, {first}//BUCKET/FOLDER"
+        )
+
+
 def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     """Write a file under a temporary name, then rename it into place.
 
@@ -79,6 +92,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     Raises:
         OSError: as the disk says; no half-written file is left under `path`.
     """
+    refuse_address(path)
     part = temporary(path)
     try:
         with part.open("wb") as out:
@@ -102,6 +116,7 @@ def write_text(path: Path, text: str) -> Path:
     Raises:
         OSError: as `write_bytes`.
     """
+    refuse_address(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, text.encode("utf-8"), sync=False)
     return path
@@ -117,6 +132,7 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
     Raises:
         OSError: as the disk says; nothing is left under the temporary name.
     """
+    refuse_address(target)
     part = temporary(target)
     try:
         write(part)

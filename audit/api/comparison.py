@@ -61,7 +61,7 @@ class DetectorComparison:
 
     def write(self, out_dir: str | Path) -> Path:
         """Write `comparison.json` into a folder, made if it is not there; returns the folder."""
-        return write_comparison(self.record, out_dir).parent
+        return write_comparison(self.record, local(out_dir)).parent
 
     def report(self, path: str | Path = COMPARISON_PAGE) -> Path:
         """Write the page, one HTML file that opens offline.
@@ -72,7 +72,7 @@ class DetectorComparison:
         from pipelines.storage import write_text
         from reports.pages.comparison_page import write_comparison_page
 
-        target = Path(path)
+        target = local(path)
         target = target / COMPARISON_PAGE if target.is_dir() else target
         with tempfile.TemporaryDirectory() as folder:
             write_comparison(self.record, folder)

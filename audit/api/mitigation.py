@@ -15,6 +15,7 @@ from audit.api.outcome import Audit
 from audit.mitigation.parts import Plan
 from audit.runs.mitigate_run import mitigate_run, mitigate_table, write_mitigation
 from audit.schema.mitigation import Candidate, GapShift, GroupShift, MitigationResult
+from pipelines.places import local
 
 MITIGATION_PAGE = "mitigation.html"
 
@@ -65,8 +66,9 @@ class Mitigation:
 
     def write(self, run_dir: str | Path) -> Path:
         """Write `mitigation.json` into a run folder, made if it is not there; returns the folder."""
-        Path(run_dir).mkdir(parents=True, exist_ok=True)
-        return write_mitigation(self.record, run_dir).parent
+        folder = local(run_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_mitigation(self.record, folder).parent
 
     def report(self, path: str | Path = MITIGATION_PAGE) -> Path:
         """Write the page, one HTML file that opens offline.
@@ -77,7 +79,7 @@ class Mitigation:
         from pipelines.storage import write_text
         from reports.pages.mitigation_page import build
 
-        target = Path(path)
+        target = local(path)
         return write_text(target / MITIGATION_PAGE if target.is_dir() else target, build(self.record))
 
     def __repr__(self) -> str:
@@ -104,7 +106,7 @@ def mitigate(
     """
     plan = Plan(fit_share, margin).check()
     if not isinstance(found, Audit):
-        record = mitigate_run(found, plan)
+        record = mitigate_run(local(found), plan)
     elif found.folder is not None:
         record = mitigate_run(found.folder, plan)
     else:

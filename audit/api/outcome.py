@@ -21,9 +21,9 @@ from audit.config import AuditConfig
 from audit.data.file_columns import FileColumns
 from audit.errors import ConfigError, RunFolderError
 from audit.judge.usefulness import usefulness_in
-from audit.runs.checksums import enter
-from audit.runs.image_audit import THUMBNAILS
-from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, clear_other_run
+from audit.runs.checksums import SUMS_FILE, enter
+from audit.runs.kinds_of_fake import FOLDER
+from audit.runs.run_folder import RESULT_FILE, RUN_FILE, SCORES_FILE, THUMBNAILS, clear_other_run
 from audit.runs.score_audit import AuditedScores
 from audit.schema.gates import RateLimit
 from audit.schema.json_schema import load_result as load_record
@@ -39,6 +39,8 @@ from audit.schema.result import (
     Verdict,
     WorstKind,
 )
+from pipelines.places import local
+from pipelines.untrusted import read_parquet
 from pipelines.visible import isolated
 
 REPORT_FILE = "report.html"
@@ -144,7 +146,7 @@ class Audit:
         place = self._place() / SCORES_FILE
         if not place.is_file():
             raise RunFolderError(f"no {SCORES_FILE} in {place.parent}; run the audit again to have them")
-        return pd.read_parquet(place)
+        return read_parquet(place)
 
     @property
     def config(self) -> AuditConfig | None:
@@ -176,13 +178,16 @@ class Audit:
         Raises:
             RunFolderError: It holds another run, or is a file.
         """
-        target = Path(out_dir)
+        target = local(out_dir)
         if self._scored is not None:
             self._scored.write(target, overwrite)
         elif self._place().resolve() != target.resolve():
             clear_other_run(self.record, target, overwrite)
             _copy(self._place(), target)
         self.folder = target
+        if self._temporary is not None:  # all of it lies in the folder now, and what is added comes to it
+            self._temporary.cleanup()
+            self._temporary = None
         return target
 
     def report(self, path: str | Path | None = None, images: bool = True) -> Path:
@@ -204,10 +209,10 @@ class Audit:
 
         if path is None and self.folder is None:
             raise RunFolderError("say where: result.report('report.html'), or first result.write('run')")
-        target = Path(path) if path is not None else Path(self.folder or ".")
+        target = local(path) if path is not None else Path(self.folder or ".")
         target = target / REPORT_FILE if path is None or target.is_dir() else target
-        place = Path(self._temporary.name) if self._temporary else self.folder or Path()
-        run = load_json(place / RUN_FILE) if self.folder or self._temporary else {}
+        place = Path(self._temporary.name) if self._temporary else self.folder
+        run = {} if place is None else load_json(place / RUN_FILE)
         written = write_text(target, build(place, self.record, run, images))
         if self.folder is not None and target == self.folder / REPORT_FILE:
             enter(self.folder, [target])  # a signature of the run stands for its report, too
@@ -284,8 +289,6 @@ def load_audit(run_dir: str | Path) -> Audit:
     Raises:
         ResultFormatError: There is none, or it cannot be read.
     """
-    from pipelines.places import local
-
     place = local(run_dir)
     return Audit(load_record(place), place if place.is_dir() else place.parent)
 
@@ -306,18 +309,18 @@ def refuse_other_detector(record: AuditResult, sha256: str) -> AuditResult:
     return record
 
 
+_VOUCHING = (RESULT_FILE, SUMS_FILE, f"{SUMS_FILE}.sig")
+"""Files that stand for others, and are copied after them."""
+
+
 def _copy(source: Path, target: Path) -> None:
-    """Copy a run folder's files; pictures of another run there are replaced, the record comes last."""
-    from pipelines.places import push
+    """Copy a run folder; pictures and kinds of another run there are replaced, what vouches comes last."""
     from pipelines.storage import remove_tree, replace_file
 
-    target.mkdir(parents=True, exist_ok=True)
-    remove_tree(target / THUMBNAILS)
-    if (source / THUMBNAILS).is_dir():
-        shutil.copytree(source / THUMBNAILS, target / THUMBNAILS)
-        push(*sorted((target / THUMBNAILS).iterdir()))
-    for name in (SCORES_FILE, RUN_FILE, RESULT_FILE):
-        if (source / name).is_file():
-            replace_file(target / name, lambda path, name=name: shutil.copyfile(source / name, path))  # type: ignore[misc]
-    copied = [target / SCORES_FILE, target / RUN_FILE, target / RESULT_FILE, *(target / THUMBNAILS).glob("*")]
-    enter(target, [path for path in copied if path.is_file()], anew=True)
+    found = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.is_symlink()]
+    names = [path.relative_to(source) for path in found if not path.is_relative_to(target)]
+    for folder in (THUMBNAILS, FOLDER):
+        remove_tree(target / folder)
+    for name in sorted(names, key=lambda one: (len(one.parts) == 1 and one.name in _VOUCHING, one)):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target / name, lambda path, name=name: shutil.copyfile(source / name, path))  # type: ignore[misc]

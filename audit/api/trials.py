@@ -5,7 +5,6 @@ Enters: a verifier's file and trials. Leaves: an `Audit`.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -15,6 +14,8 @@ from audit.config import AuditConfig
 from audit.runs.run_folder import refuse_other_request
 from audit.runs.score_audit import Extras, audit_table
 from audit.schema.result import Provenance
+from pipelines.places import local, name_of
+from pipelines.storage import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,19 +71,20 @@ def audit_trials(
     from pipelines.voices.trials_folder import Trials, read_trials
 
     require("auditing a speaker verifier", "images", "voice")
-    listed = trials if isinstance(trials, Trials) else read_trials(trials, clips)
+    clips = None if clips is None else local(clips)
+    listed = trials if isinstance(trials, Trials) else read_trials(local(trials), clips)
     if "part" in listed.table and (listed.table["part"] == "test").any():
         listed = listed.part("test")
     wanted = attributes or (config.attributes if config is not None else ()) or listed.attributes
     asked = config_from(wanted, {**options, "task": "speaker-verification"}, config)
-    ready = load_verifier(verifier, device)
+    ready = load_verifier(local(verifier), device)
     made = {"source": {"kind": "rendered"}} if listed.provenance.get("rendered") else {}
     about = Provenance(
         command=command,
         detector=ready.describe(),
-        data={"kind": "trials", "path": str(listed.root), "provenance": dict(listed.provenance), **made},
+        data={"kind": "trials", "path": name_of(listed.root), "provenance": dict(listed.provenance), **made},
     )
-    folder = Path(out) if out is not None else None
+    folder = local(out) if out is not None else None
     if folder is not None:
         refuse_other_request(folder, asked, about, overwrite)
     work = folder / _WORK if folder is not None else None
@@ -96,5 +98,5 @@ def audit_trials(
     found = Audit(audited.result, scored=audited)
     if folder is not None:
         found.write(folder, overwrite)
-        shutil.rmtree(folder / _WORK, ignore_errors=True)
+        remove_tree(folder / _WORK)
     return found

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_hashable
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
-from audit.data.table_words import all_label_words, normal
+from audit.data.table_words import all_label_words, missing_ids, normal
 from audit.errors import GroupError, ScoreTableError, UnitError, WeightError
 
 ALSO_CALLED = {"gender": "sex", "race": "ethnicity"}
@@ -45,6 +45,9 @@ NOT_AUDITED = "Columns not audited:"
 
 MAX_LOOKED = 100
 """Values of a column by which it is told to hold lists."""
+
+MAX_JUDGED = 1000
+"""Names by which it is told what means "no name" among them."""
 
 MAX_NAMED = 8
 """Unaudited columns named in the note; the rest are counted."""
@@ -103,6 +106,48 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if frame[name].dtype == object and not all(map(is_hashable, frame[name].dropna().head(MAX_LOOKED)))
     ]
     return (frame.drop(columns=left), left) if left else (frame, left)
+
+
+def with_known_ids(frame: pd.DataFrame, config: AuditConfig) -> pd.DataFrame:
+    """The table with nothing where a blank or a word for no value stands for an image, a pair or a unit.
+
+    Why: all images that have none would be of one pair, or of one person.
+
+    Args:
+        frame: One row an image.
+        config: Options in the table's own spelling.
+    """
+    changed: dict[str, pd.Series] = {}
+    ids = (config.columns.image_id, config.columns.pair_id, config.unit_column)
+    for name in {one for one in ids if one} & set(frame.columns):
+        column = frame[name]
+        known = known_ids(column)
+        if known is not column:
+            changed[name] = known
+    return frame.assign(**changed) if changed else frame
+
+
+def known_ids(column: pd.Series, missing: Sequence[str] | None = None) -> pd.Series:
+    """A column of names with nothing where they are blank or say that there is none.
+
+    Args:
+        column: Of names; numbers stay as they are.
+        missing: Words that mean "no value" in it; None to tell by its other names.
+
+    >>> known_ids(pd.Series(["p1", " ", "n/a"], dtype=object)).tolist()
+    ['p1', nan, nan]
+    """
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    categories = isinstance(column.dtype, pd.CategoricalDtype)
+    values = [
+        one for one in (column.cat.categories if categories else column.unique()) if isinstance(one, str)
+    ]
+    words = missing_ids(values[:MAX_JUDGED]) if missing is None else missing
+    gone = [one for one in values if one.strip() in words]
+    if not gone:
+        return column
+    return column.cat.remove_categories(gone) if categories else column.mask(column.isin(gone))
 
 
 def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:

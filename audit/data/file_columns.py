@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from audit.data.columns import preferred
 from audit.data.id_numbers import numbered
 from audit.data.spans import gathered
-from audit.data.table_reading import Reading, missing_guess, tidied_column
+from audit.data.table_reading import Reading, id_columns, missing_guess, tidied_column
 from pipelines.storage import replace_file
 from pipelines.untrusted import open_parquet
 
@@ -51,6 +51,7 @@ class FileColumns:
         self._n_rows, self._schema = file.metadata.num_rows, file.schema_arrow
         self._keep: NDArray[np.bool_] | None = None
         self._kept: dict[str, pd.Series] = {}
+        self._asked_again = {reading.config.columns.pair_id}
         self._look_through()
 
     def __len__(self) -> int:
@@ -61,20 +62,24 @@ class FileColumns:
     @overload
     def __getitem__(self, name: list[str]) -> pd.DataFrame: ...
     def __getitem__(self, name: str | list[str]) -> pd.Series | pd.DataFrame:
-        """A column: categories of words, numbers as float64, names as categories numbered by `id_numbers`."""
+        """A column: categories of words, numbers as float64, names as categories numbered by `id_numbers`.
+
+        That of the pairs, the dearest of all to read, is kept for a second look until `forget`.
+        """
         if isinstance(name, list):
             return pd.DataFrame({one: self[one] for one in name}, copy=False)
         if name in self._kept:
-            return self._kept.pop(name)
+            return self._kept[name]
         column = self._tidied(name)[0] if name in self.columns else self._read(name)
         column = column if self._keep is None else column[self._keep].reset_index(drop=True)
-        if name == self.reading.config.columns.pair_id:  # asked for twice, and the dearest of all to read
+        if name in self._asked_again:
             self._kept[name] = column
         return column
 
     def forget(self) -> None:
-        """Let go of what is kept for a second look, and of what reading left behind."""
+        """Let go of what is kept for a second look and keep nothing more, nor what reading left behind."""
         self._kept.clear()
+        self._asked_again.clear()
         pa.default_memory_pool().release_unused()
 
     def text_at(self, name: str, row: int) -> str:
@@ -228,7 +233,18 @@ class FileColumns:
 
     def _batches(self, name: str) -> Iterator[pa.Array]:
         for batch in open_parquet(self.path).iter_batches(BATCH_ROWS, columns=[name]):
-            yield batch.column(0)
+            yield self._known(name, batch.column(0))
+
+    def _known(self, name: str, batch: pa.Array) -> pa.Array:
+        """A batch of names with nothing where they are blank or a word for no value; others as they are."""
+        if name not in id_columns(self.reading.config):
+            return batch
+        names = batch.dictionary_decode() if pa.types.is_dictionary(batch.type) else batch
+        if not (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
+            return batch
+        words = pa.array(self.reading.missing.get(name, ("",)), type=names.type)
+        gone = pc.is_in(pc.utf8_trim_whitespace(names), value_set=words)
+        return pc.if_else(gone, pa.scalar(None, names.type), names) if pc.any(gone).as_py() else batch
 
     def _parts(self, name: str) -> Iterator[pd.Series]:
         return (batch.to_pandas() for batch in self._batches(name))

@@ -17,7 +17,7 @@ Why ':' in a value is refused: "a:b" is how groups of an intersection are named,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -28,11 +28,15 @@ from numpy.typing import NDArray
 
 from audit.data.columns import TableColumns
 from audit.data.spans import gathered, spans, tallied
+from audit.data.table_words import as_text
 from audit.errors import GroupError
 from audit.schema.result import CROSSED, MISSING, OVERALL, UNCOMPARED
 
 MAX_LEVELS = 500
 """More values than this in one attribute are an identifier or a measurement, not groups."""
+
+LONG = 1e15
+"""Whole numbers from here on are written shorter."""
 
 MAX_CELLS = 1_000
 """More observed combinations than this cannot be audited or read."""
@@ -154,7 +158,7 @@ def natural_key(name: str) -> tuple[bool, list[tuple[int, float, str]]]:
     """Sort key that puts "3-9" before "10-19", words after numbers, and what is never compared last."""
     parts = re.findall(r"\d+(?:\.\d+)?|\D+", name)
     return name in UNCOMPARED, [
-        (0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts
+        (0, float(part), "") if part[0].isdecimal() else (1, 0.0, part) for part in parts
     ]
 
 
@@ -209,14 +213,32 @@ def coded(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index]:
 
 def _text(value: object) -> str:
     """How a group is called: 1.0 is "1", and blanks around a word do not make another group."""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip() or MISSING
+    return as_text(value) or MISSING
 
 
 def _is_unicode(text: str) -> bool:
     """Whether it can be written at all: half a surrogate pair cannot."""
     return not any("\ud800" <= mark <= "\udfff" for mark in text)
+
+
+def digits_apart(numbers: Collection[float], fewest: int) -> int:
+    """With how many digits all different numbers are written differently, `fewest` at least."""
+    different = set(numbers)
+    counts = range(fewest, 17)
+    return next((d for d in counts if len({f"{n:.{d}g}" for n in different}) == len(different)), 17)
+
+
+def edge_texts(edges: Sequence[float]) -> list[str]:
+    """Bin edges as the names of groups have them: whole numbers in full, others told apart.
+
+    >>> edge_texts([18, 40.5]), edge_texts([20000105, 20000110.0])
+    (['18', '40.5'], ['20000105', '20000110'])
+    """
+    digits = digits_apart(edges, 6)
+    return [
+        str(int(edge)) if abs(edge) < LONG and float(edge).is_integer() else f"{edge:.{digits}g}"
+        for edge in edges
+    ]
 
 
 def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[str], NDArray[np.integer]]:
@@ -228,7 +250,7 @@ def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[
         values = pd.to_numeric(known).to_numpy(dtype=float, na_value=np.nan)
     except (ValueError, TypeError) as error:
         raise GroupError(f"attribute '{name}' has bin edges but is not numeric: {error}") from error
-    texts = [f"{edge:g}" for edge in edges]
+    texts = edge_texts(edges)
     inner = [f"{low} to <{high}" for low, high in pairwise(texts)]
     names = [f"<{texts[0]}", *inner, f">={texts[-1]}"]
     missing = np.isnan(values) & ~crossed

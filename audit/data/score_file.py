@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from audit.config import AuditConfig
 from audit.data.columns import KIND, preferred, spelled, unaudited, usual_attributes
@@ -138,19 +139,23 @@ def look_at(path: str | Path, config: AuditConfig) -> Look:
     with _readable(path):
         if _is_parquet(path):
             _refuse_twice(path, open_parquet(path).schema_arrow.names)
-            head = _parquet_head(path)
-            return Look(path, head, judged(head, config, whole=len(head) < HEAD_ROWS))
-        asked = config.read_as
-        encoding = asked.get("encoding") or csv_encoding(path)
-        separator = asked.get("separator") or csv_separator(path, encoding)
-        separator = SEPARATORS.get(separator, separator)
-        shape = csv_shape(path, separator, encoding)
-        head = read_csv(
-            path, separator, na_values=[""], n_head=HEAD_ROWS, encoding=encoding, shape=shape,
-            skip_blanks=_padded(shape),
-        )  # fmt: skip
-        whole = len(head) < HEAD_ROWS
-        return Look(path, head, judged(head, config, encoding, separator, whole), shape)
+            head, written, shape = _parquet_head(path), ("", ""), None
+        else:
+            encoding, separator, shape = _written(path, config)
+            written = (encoding, separator)
+            head = read_csv(
+                path, separator, na_values=[""], n_head=HEAD_ROWS, encoding=encoding, shape=shape,
+                skip_blanks=_padded(shape),
+            )  # fmt: skip
+    return Look(path, head, judged(head, config, *written, whole=len(head) < HEAD_ROWS), shape)
+
+
+def _written(path: Path, config: AuditConfig) -> tuple[str, str, CsvShape]:
+    """Encoding, separator and shape of a text table: as told, or as they are found."""
+    encoding = config.read_as.get("encoding") or csv_encoding(path)
+    separator = config.read_as.get("separator") or csv_separator(path, encoding)
+    separator = SEPARATORS.get(separator, separator)
+    return encoding, separator, csv_shape(path, separator, encoding)
 
 
 def read_scores(path: str | Path, config: AuditConfig) -> ScoreFile:
@@ -167,7 +172,7 @@ def read_scores(path: str | Path, config: AuditConfig) -> ScoreFile:
     if look.shape is not None:
         _refuse_twice(look.path, [name for name in look.shape.names if name in wanted])
     if look.shape is None and open_parquet(look.path).metadata.num_rows > LARGE_ROWS:
-        with _readable(look.path):
+        with _readable(look.path, pa.ArrowException):  # which judges what it reads as it goes
             columns = FileColumns(look.path, wanted, look.reading)
             if columns.left_out:  # as of a small table: all columns, of the rows that are left
                 columns = FileColumns(look.path, list(look.head.columns), look.reading)
@@ -205,24 +210,23 @@ def read_trials(path: str | Path, config: AuditConfig) -> tuple[Trials, dict[str
         ScoreFileError: If the file is missing, of another type, or cannot be parsed.
         ScoreTableError: If the trials cannot be understood.
     """
-    path, asked = Path(path), config.read_as
+    path = Path(path)
     written: dict[str, Any] = {}
     with _readable(path):
         if _is_parquet(path):
             _refuse_twice(path, open_parquet(path).schema_arrow.names)
             frame = to_frame(path, open_parquet(path).read(columns=flat_columns(open_parquet(path))))
         else:
-            encoding = asked.get("encoding") or csv_encoding(path)
-            separator = asked.get("separator") or csv_separator(path, encoding)
-            separator = SEPARATORS.get(separator, separator)
-            shape = csv_shape(path, separator, encoding)
+            encoding, separator, shape = _written(path, config)
             _refuse_twice(path, [name for name in shape.names if name.strip()])
             frame = read_csv(
                 path, separator, dtype=dict.fromkeys(shape.names, "str"), na_values=[""], encoding=encoding,
                 shape=shape, skip_blanks=_padded(shape),
             )  # fmt: skip
-            decimal = asked.get("decimal") or ("," if separator != "," and _decimal_commas(frame) else ".")
-            written = {"encoding": encoding, "separator": separator, "decimal": decimal}
+            written = {"encoding": encoding, "separator": separator}
+    if written:
+        commas = written["separator"] != "," and _decimal_commas(frame)
+        written["decimal"] = config.read_as.get("decimal") or ("," if commas else ".")
     trials = as_trials(frame, config, written.get("decimal", "."))
     guessed = [{"name": name, "text": text, "option": option} for name, text, option in trials.told]
     return trials, {**written, "guessed": guessed}
@@ -262,8 +266,14 @@ def _may_name(column: pd.Series) -> bool:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Within this context, what is wrong with the file ends as one sentence."""
+def _readable(path: Path, fault: type[Exception] = ValueError) -> Iterator[None]:
+    """Within this context, which reads and does nothing else, what is wrong with the file ends as one
+    sentence.
+
+    Args:
+        path: The file.
+        fault: What readers raise, beside OSError: ValueError is pandas' and pyarrow's.
+    """
     if not path.is_file():
         raise ScoreFileError(f"no score file at {path}; give a .csv or .parquet file with one row an image")
     if path.suffix.lower() in WORKBOOKS:
@@ -276,7 +286,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except UnreadableFile as error:
         raise ScoreFileError(str(error)) from None
-    except (ValueError, OSError, UnicodeDecodeError) as error:  # pyarrow's and pandas' own are among these
+    except (fault, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ScoreFileError(f"{path} cannot be read as a score table: {first}") from error
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.columns import TableColumns, find_attributes, kind_column, resolved
+from audit.data.file_columns import FileColumns
 from audit.data.groups import Cells, cells_of, coded
 from audit.data.spans import gathered, row_dtype, rows_where, spans
-from audit.data.table_words import label_meanings
+from audit.data.table_words import as_text, label_meanings
 from audit.data.trials import PARTNER, SPEAKER
 from audit.data.unit_totals import unit_codes, unit_codes_of_two
 from audit.errors import (
@@ -190,13 +191,15 @@ def score_table(
     cells, cell = cells_of(frame, attributes, config.bins)
     real_row, fake_row = _pairs(frame, config, fake, cell)
     split = parse_rule(config.threshold).kind != "fixed" if split is None else split
-    weight = _weights(frame, config)
     unit, partner, partner_key = None, None, None
     if task_named(config.task).of_trials:
         unit, partner = unit_codes_of_two(frame[SPEAKER], frame[PARTNER])
         partner_key = _text_hashes(frame, PARTNER) if split else None
     else:
-        unit = _units(frame, config, real_row, fake_row, weight is not None)
+        unit = _units(frame, config, real_row, fake_row)
+    if isinstance(frame, FileColumns):
+        frame.forget()
+    weight = _weights(frame, config)
     arrays: dict[str, Any] = {
         "cells": cells,
         "fake": fake,
@@ -224,12 +227,10 @@ def _refuse_kinds(attributes: Sequence[str], kind: str | None) -> None:
         )
 
 
-def _units(
-    frame: TableColumns, config: AuditConfig, real_row: Rows, fake_row: Rows, weighted: bool
-) -> Units | None:
+def _units(frame: TableColumns, config: AuditConfig, real_row: Rows, fake_row: Rows) -> Units | None:
     """The unit of each image: of the unit column; where images carry weights, the pair or the image."""
     if config.unit_column is None:
-        if not weighted:
+        if config.weight_column is None:
             return None
         unit = np.arange(len(frame))
         unit[fake_row] = unit[real_row]
@@ -285,16 +286,11 @@ def labels_of(column: pd.Series, positive: str | None, real: str | None = None) 
         LabelError: If what the labels mean cannot be told.
     """
     codes, values = coded(column)
-    texts = [_label_text(value) for value in values]
+    texts = [as_text(value) for value in values]
     if (codes < 0).any():
         raise LabelError(f"row {int(np.argmax(codes < 0))} of column '{column.name}' has no label")
     meanings = label_meanings(texts, str(column.name), positive, real)
     return gathered(np.array([meanings[text] for text in texts], dtype=bool), codes)
-
-
-def _label_text(value: object) -> str:
-    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
-    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
 
 
 def _scores(column: pd.Series) -> NDArray[np.float64]:
@@ -446,7 +442,14 @@ def _keys(frame: TableColumns, config: AuditConfig, real_row: Rows, fake_row: Ro
 
 
 def _text_hashes(frame: TableColumns, name: str) -> NDArray[np.uint64]:
-    """A hash of every value as text, the same in any table."""
+    """A hash of every value as text, the same in any table; of the row's number where there is none."""
     parts = [frame[name]] if isinstance(frame, pd.DataFrame) else frame.text_batches(name)  # type: ignore[attr-defined]
-    hashes = [pd.util.hash_array(part.astype(str).to_numpy(dtype=object), categorize=False) for part in parts]
+    hashes: list[NDArray[np.uint64]] = []
+    low = 0
+    for part in parts:
+        found = pd.util.hash_array(part.astype(str).to_numpy(dtype=object), categorize=False)
+        nothing = np.flatnonzero(part.isna().to_numpy())
+        found[nothing] = pd.util.hash_array(low + nothing)
+        hashes.append(found)
+        low += len(part)
     return np.concatenate(hashes)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from audit.data.counts import Floats, Ints
-from audit.data.groups import MAX_LEVELS, natural_key
+from audit.data.groups import MAX_LEVELS, digits_apart, natural_key
 from audit.errors import GroupError
 
 N_STRATA = 5
@@ -118,8 +118,7 @@ def _of_numbers(values: Floats) -> Strata:
 
 def _ranges(ends: Sequence[tuple[float, float]]) -> list[str]:
     """'0.71 to 0.8', with as many digits as tell neighbouring ends apart."""
-    different = {end for pair in ends for end in pair}
-    digits = next((d for d in range(3, 15) if len({f"{e:.{d}g}" for e in different}) == len(different)), 15)
+    digits = digits_apart([end for pair in ends for end in pair], 3)
     return [
         f"{low:.{digits}g}" if low == high else f"{low:.{digits}g} to {high:.{digits}g}" for low, high in ends
     ]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig, Columns, parse_rule
 from audit.data import table_words as words
-from audit.data.columns import FEW_VALUES, find_attributes, resolved
+from audit.data.columns import FEW_VALUES, find_attributes, known_ids, resolved
 from audit.errors import GroupError, LabelError, ScoreValueError
 
 HOW_READ = "How the table was read:"
@@ -178,7 +178,7 @@ class _Found:
         if name not in self._texts:
             column = self.head[name].dropna()
             counts = column.value_counts(sort=False)
-            keys = [_as_text(value) for value in counts.index]
+            keys = [words.as_text(value) for value in counts.index]
             self._texts[name] = pd.Series(counts.to_numpy(), index=keys).groupby(level=0, sort=False).sum()
         return self._texts[name]
 
@@ -267,7 +267,7 @@ class _Found:
         meanings = words.label_meanings(
             self.values(name), name, self.config.positive, self.config.read_as.get("real")
         )
-        return self.head[name].map(lambda value: meanings.get(_as_text(value)))
+        return self.head[name].map(lambda value: meanings.get(words.as_text(value)))
 
     def numbers(self, name: str) -> tuple[NDArray[np.float64], list[str]]:
         """The different numbers of a column, and the words in it that are none."""
@@ -376,7 +376,8 @@ class _Found:
         measured = {config.columns.label, config.columns.score, config.weight_column, *config.bins}
         if name in measured:
             return words.NUMBER_MISSING
-        found = words.missing_words(list(self.texts(name).index[:1000]))
+        texts = list(self.texts(name).index[:1000])
+        found = words.missing_ids(texts) if name in id_columns(config) else words.missing_words(texts)
         if "NA" not in found and "NA" in self.texts(name).index and name != config.columns.image_id:
             self.guess("missing", f"NA in '{name}' is a group like its other codes", "--read missing=NA")
         return found
@@ -400,11 +401,6 @@ class _Found:
         except GroupError as error:
             text, _, option = str(error).partition("; ")
             self.ask(text, option)
-
-
-def _as_text(value: object) -> str:
-    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
-    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
 
 
 def _listed(names: Iterable[str], most: int = 12) -> str:
@@ -471,6 +467,11 @@ def tidied(frame: pd.DataFrame, reading: Reading) -> Tidied:
     return Tidied(frame, left_out, missing_guess(seen, reading))
 
 
+def id_columns(config: AuditConfig) -> set[str | None]:
+    """The columns that name images, pairs and units."""
+    return {config.columns.image_id, config.columns.pair_id, config.unit_column}
+
+
 def tidied_column(column: pd.Series, reading: Reading) -> tuple[pd.Series, dict[str, int]]:
     """A column as it is audited, and how often each word that means "no value" stood there.
 
@@ -481,6 +482,8 @@ def tidied_column(column: pd.Series, reading: Reading) -> tuple[pd.Series, dict[
     found: dict[str, int] = {}
     if isinstance(column.dtype, pd.CategoricalDtype):
         column, found = _without_words(column, reading.missing.get(name, ("",)))
+    elif name in id_columns(reading.config):
+        column = known_ids(column, reading.missing.get(name, ("",)))
     return (_scores(column, reading) if name == reading.config.columns.score else column), found
 
 

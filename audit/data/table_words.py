@@ -13,6 +13,8 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from audit.errors import LabelError
 
 
@@ -63,6 +65,16 @@ GROUP_MISSING = ("", *dict.fromkeys(f(w) for w in _MISSING for f in (str, str.up
 NUMBER_MISSING = (*GROUP_MISSING, "none", "None", "NONE", "missing", "Missing", "n.a.", "nil", ".")
 """Words that mean it in a column of numbers or labels."""
 _CODE = re.compile(r"[A-Z]{2}")
+
+
+def as_text(value: object) -> str:
+    """A value of a column as text: whole numbers without a fraction, blanks around words taken off.
+
+    >>> as_text(1.0), as_text(" fake "), as_text(0.5)
+    ('1', 'fake', '0.5')
+    """
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value)) if whole else str(value).strip()  # type: ignore[call-overload]
 
 
 def words_of(name: str) -> list[str]:
@@ -139,6 +151,15 @@ def missing_words(texts: Collection[str]) -> tuple[str, ...]:
     others = [text.strip() for text in texts if text.strip() and text.strip() not in GROUP_MISSING]
     codes = len(others) >= 1 and all(_CODE.fullmatch(text) for text in others)
     return tuple(word for word in GROUP_MISSING if not (codes and word == "NA"))
+
+
+def missing_ids(texts: Collection[str]) -> tuple[str, ...]:
+    """The words that mean "no name" among names of images, pairs and persons: "none" is one of them here.
+
+    >>> "None" in missing_ids(["p1", "p2"]), "NA" in missing_ids(["AB", "NA"])
+    (True, False)
+    """
+    return (*missing_words(texts), *(word for word in NUMBER_MISSING if word not in GROUP_MISSING))
 
 
 def label_meanings(

@@ -300,7 +300,9 @@ def _same(
     plain = {"0", "1", "same", "different"}
     if config.positive is None and not set(values) <= plain:
         shown = ", ".join(
-            f"{value} is {'same' if found else 'different'}" for value, found in meaning.items()
+            f"{value} is {'same' if found else 'different'}"
+            for value, found in meaning.items()
+            if found is not None
         )
         told.append(("labels", shown, "--positive LABEL"))
     return text.map({value: float(found) for value, found in meaning.items() if found is not None}).astype(
@@ -310,7 +312,7 @@ def _same(
 
 def _meaning(value: str, config: AuditConfig) -> bool | None:
     if config.positive is not None:
-        return value == config.positive
+        return None if value in NUMBER_MISSING and value != config.positive else value == config.positive
     word = value.lower()
     return True if word in SAME else False if word in DIFFERENT else None
 

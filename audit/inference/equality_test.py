@@ -225,6 +225,17 @@ def enough_replicates(n_tests: int, alpha: float, smallest: float) -> int:
     return 100 * math.ceil(round(ROOM * smallest * n_tests / alpha / 100, 6))
 
 
+def replicates_for(asked: int, n_tests: int, alpha: float) -> int:
+    """As many permutations as asked for; more where so few could not reject anything after Holm's adjustment.
+
+    >>> replicates_for(10_000, 14, 0.05), replicates_for(100, 14, 0.05)
+    (10000, 700)
+    """
+    if can_reject(asked, max(n_tests, 1), alpha, SMALLEST_PERMUTED):
+        return asked
+    return enough_replicates(n_tests, alpha, SMALLEST_PERMUTED)
+
+
 def raised_note(asked: int, drawn: int, n_tests: int) -> str:
     """Say that more permutations were drawn than asked for, and why."""
     return (

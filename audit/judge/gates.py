@@ -15,7 +15,7 @@ from typing import Literal
 from audit.judge.usefulness import usefulness_in
 from audit.schema.gates import RateLimit
 from audit.schema.result import CROSSED, OVERALL, AuditResult, Verdict
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 
 FailOn = Literal["proven", "disparity", "insufficient"]
 """From the mildest gate to the strictest."""
@@ -112,7 +112,7 @@ def _verdict_line(v: Verdict, task: Task) -> str:
     return f"{v.verdict}: {task.rate(v.rate)} by {v.attribute.replace(':', ' x ')}"
 
 
-def limit_line(one: RateLimit, task: Task = FAKE_FACE) -> str:
+def limit_line(one: RateLimit, task: Task) -> str:
     """'FPR of race Black may be up to 7.2% (38 of 700, 5.4%), above --max-fpr 5%'."""
     of = "overall" if one.attribute == OVERALL else f"of {one.attribute} {one.group}"
     name, option = task.rate(one.rate), f"--max-{task.rate(one.rate).lower()} {100 * one.limit:g}%"

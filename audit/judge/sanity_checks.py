@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from audit.schema.nullable import Interval
 from audit.schema.result import AuditResult, Measures
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 
 Fault = Literal["reversed", "guessing", "threshold", "rule", "weak"]
 """Scores or labels the wrong way round; not shown better than guessing; a threshold that does not fit; a
@@ -101,7 +101,7 @@ def fault_in(result: AuditResult) -> Fault | None:
     return fault_of(result.overall, result.config.threshold_rule)
 
 
-def sentences(overall: Measures, threshold: float, rule: str, task: Task = FAKE_FACE) -> list[str]:
+def sentences(overall: Measures, threshold: float, rule: str, task: Task) -> list[str]:
     """What the reader must know of a fault: none or one sentence.
 
     Args:
@@ -157,9 +157,7 @@ def _not_shown(overall: Measures, threshold: float, task: Task) -> str:
     )
 
 
-def scale_sentences(
-    score: NDArray[np.float64], threshold: float, rule: str, task: Task = FAKE_FACE
-) -> list[str]:
+def scale_sentences(score: NDArray[np.float64], threshold: float, rule: str, task: Task) -> list[str]:
     """What the reader must know where scores are no probabilities and the threshold is one for those.
 
     Args:

@@ -19,7 +19,7 @@ from audit.config import AuditConfig, parse_rule
 from audit.data.counts import count
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
-from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_replicates
+from audit.inference.equality_test import replicates_for
 from audit.judge.gap_records import questions_of
 from audit.judge.verdicts import judge
 from audit.metrics.error_curves import ErrorCurve
@@ -49,7 +49,8 @@ def other_thresholds(
         return []
     single = [grouping for grouping in groupings if ":" not in grouping.attribute]
     places = [(rule, at, count(table, at)) for rule, at in _places(curve, threshold)]
-    config = _with_enough_replicates(config, 2 * len(single) * len(places))
+    n_tests = 2 * len(single) * len(places)
+    config = replace(config, n_boot=replicates_for(config.n_boot, n_tests, config.alpha))
     asked = [questions_of(cells, single, config) for _, _, cells in places]
     verdicts = iter(judge([question for questions in asked for question in questions], config))
     return [
@@ -75,9 +76,3 @@ def _places(curve: ErrorCurve, threshold: float) -> list[tuple[str, float]]:
             seen.add((fp, fn))
             found.append((-fp, rule, at))
     return [(rule, at) for _, rule, at in sorted(found)]
-
-
-def _with_enough_replicates(config: AuditConfig, n_tests: int) -> AuditConfig:
-    if can_reject(config.n_boot, max(n_tests, 1), config.alpha, SMALLEST_PERMUTED):
-        return config
-    return replace(config, n_boot=enough_replicates(n_tests, config.alpha, SMALLEST_PERMUTED))

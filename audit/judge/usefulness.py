@@ -14,7 +14,7 @@ import math
 from audit.judge.sanity_checks import Fault, balanced_accuracy_interval, fault_of, sentences
 from audit.schema.gates import Baseline, Reason, Usefulness
 from audit.schema.result import AuditResult, Measures
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 
 REASONS: dict[Fault | None, Reason] = {
     "reversed": "reversed",
@@ -24,7 +24,7 @@ REASONS: dict[Fault | None, Reason] = {
 """Faults that leave nothing to answer; the others are told, and the question stands."""
 
 
-def usefulness(overall: Measures, threshold: float, rule: str, task: Task = FAKE_FACE) -> Usefulness:
+def usefulness(overall: Measures, threshold: float, rule: str, task: Task) -> Usefulness:
     """Whether fairness can be asked about, why not, and what detectors that look at nothing get.
 
     Args:

@@ -29,11 +29,11 @@ from audit.data.score_table import ScoreTable
 from audit.data.spans import spans
 from audit.errors import ScoreTableError
 from audit.metrics.error_curves import ROUNDING, ErrorCurve, eer_threshold, error_curve
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 
 
 def operating_point(
-    table: ScoreTable, rule: ThresholdRule, share: float, seed: int, task: Task = FAKE_FACE
+    table: ScoreTable, rule: ThresholdRule, share: float, seed: int, task: Task
 ) -> tuple[float, ScoreTable]:
     """The threshold, and the part of the table it may be audited on.
 
@@ -174,22 +174,23 @@ def images_for_promise(rule: ThresholdRule) -> int:
     return math.ceil(round(math.log(1 - rule.confidence) / math.log1p(-rule.value), 9))
 
 
-def check_promise(rule: ThresholdRule, n: int, share: float) -> None:
+def check_promise(rule: ThresholdRule, n: int, share: float, task: Task) -> None:
     """Refuse a rule whose promise so many images cannot keep, before anything is scored.
 
     Args:
         rule: From `parse_rule`.
         n: Images of the class concerned, real for "fpr", fake for "fnr".
         share: Share of them that fixes the threshold, in 0-1.
+        task: Whose words are used.
 
     Raises:
         ScoreTableError: If the share is sure to be too small.
     """
     if share * n < images_for_promise(rule) / 2:
-        _refuse_too_few(rule, round(share * n), share)
+        _refuse_too_few(rule, round(share * n), share, task)
 
 
-def _refuse_too_few(rule: ThresholdRule, n: int, share: float, task: Task = FAKE_FACE) -> None:
+def _refuse_too_few(rule: ThresholdRule, n: int, share: float, task: Task) -> None:
     needed = images_for_promise(rule)
     if n < needed:
         word = task.negatives if rule.kind == "fpr" else task.positives
@@ -199,7 +200,7 @@ def _refuse_too_few(rule: ThresholdRule, n: int, share: float, task: Task = FAKE
         )
 
 
-def exceeded_note(rule: ThresholdRule, n: int, task: Task = FAKE_FACE) -> str | None:
+def exceeded_note(rule: ThresholdRule, n: int, task: Task) -> str | None:
     """How often the true rate exceeds the level of a rule fixed on n images; None of a rule with a promise.
 
     Between the count of errors at which the rule stops and one fewer: the next score may be of either class.

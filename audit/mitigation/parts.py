@@ -89,7 +89,7 @@ def split(frame: pd.DataFrame, config: AuditConfig, share: float) -> Parts:
     tables, n_left_out = [], 0
     for rows in (fitting, ~fitting):
         part, n = one_of_each(frame[rows], config)
-        _refuse_one_class(part, table.fake[rows], config)
+        _refuse_one_class(part, table.fake[rows])
         tables.append(score_table(part, alone, split=True))
         n_left_out += n
     parts = Parts(tables[0], tables[1], n_left_out)
@@ -129,7 +129,7 @@ def _most_compared(parts: Parts, position: int, min_n: int) -> int:
     return max(min(_n_compared(table, position, rate, min_n) for table in both) for rate in RATES)
 
 
-def _refuse_one_class(part: pd.DataFrame, fake: NDArray[np.bool_], config: AuditConfig) -> None:
+def _refuse_one_class(part: pd.DataFrame, fake: NDArray[np.bool_]) -> None:
     if len(part) == 0 or fake.all() or not fake.any():
         raise MitigationError(
             "the table is too small to split: a cure is fitted on one part and judged on another, and both "

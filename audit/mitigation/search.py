@@ -68,7 +68,9 @@ def find_cure(
         )
     plan = (plan or Plan()).check()
     parts = split(frame, config, plan.fit_share)
-    alone = _with_enough_replicates(replace(config, unit_column=None, weight_column=None), parts)
+    n_tests = len(RATES) * len(parts.fit.cells.attributes)
+    n_boot = max(config.n_boot, enough_replicates(n_tests, config.alpha, SMALLEST_PERMUTED))
+    alone = replace(config, unit_column=None, weight_column=None, n_boot=n_boot)
     targets = targets_of(parts.fit, threshold, alone)
     tried: list[Candidate] = []
     verdicts: list[Verdict] = []
@@ -190,13 +192,6 @@ def _outcome(targets: Sequence[Target], cure: Trial | None) -> Outcome:
     if not targets:
         return "nothing to cure"
     return "no candidate" if cure is None else cure.outcome
-
-
-def _with_enough_replicates(config: AuditConfig, parts: Parts) -> AuditConfig:
-    n_tests = len(RATES) * len(parts.fit.cells.attributes)
-    return replace(
-        config, n_boot=max(config.n_boot, enough_replicates(n_tests, config.alpha, SMALLEST_PERMUTED))
-    )
 
 
 def _size(table: ScoreTable) -> PartSize:

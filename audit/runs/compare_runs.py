@@ -61,7 +61,7 @@ from audit.schema.comparison import (
     GapChange,
 )
 from audit.schema.result import OVERALL, RateName
-from audit.task import FAKE_FACE, Task, task_named
+from audit.task import Task, task_named
 from pipelines.storage import write_text
 
 RATES: tuple[RateName, ...] = ("fpr", "fnr")
@@ -387,7 +387,7 @@ def adjusted(differences: Sequence[Difference]) -> list[dict[str, object]]:
     return [{"family": family_of(one), "adjusted_p_value": found[i]} for i, one in enumerate(differences)]
 
 
-def families(differences: Sequence[Difference], task: Task = FAKE_FACE) -> list[Family]:
+def families(differences: Sequence[Difference], task: Task) -> list[Family]:
     """The families in which a test was made, with their sizes."""
     tested = [family_of(one) for one in differences if not math.isnan(one.p_value)]
     return [

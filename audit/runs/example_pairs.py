@@ -9,6 +9,7 @@ what the detector gets wrong, not what the data are like.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from pipelines.sources.photos import read_photo
 N_ERRORS, N_RANDOM, N_REJECTS = 12, 6, 12
 """Shown of each kind: 12 + 12 + 6 pairs are 60 pictures."""
 SIDE_PX, JPEG_QUALITY = 112, 85
+STEM = 64
+"""Characters of an image's path in the name of its thumbnail."""
 
 Picked = tuple[Sample, dict[str, str]]
 """A sample, and the half ('real', 'fake') to its image's path below the data's folder."""
@@ -40,8 +43,10 @@ class Pictures:
     """Of the folder, as written into the record."""
 
     def small_name(self, path: str) -> str:
-        """File name of the thumbnail of an image; any path becomes a plain name."""
-        return "".join(c if c.isalnum() else "-" for c in path.rsplit(".", 1)[0])[-80:] + ".jpg"
+        """File name of the thumbnail of an image; any path becomes a plain name, and each another one."""
+        plain = "".join(c if c.isalnum() else "-" for c in path.rsplit(".", 1)[0])[-STEM:]
+        digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        return f"{plain}-{digest}.jpg"
 
     def write(self, path: str) -> None:
         """Write the thumbnail of one image; what cannot be read, or lies outside the data, has none."""

@@ -54,6 +54,7 @@ from audit.runs.run_folder import (
 )
 from audit.runs.score_audit import Extras, audit_scores
 from audit.schema.result import AuditResult, Provenance, Sample
+from audit.task import task_named
 from pipelines.dataset.manifest import MANIFEST, read_manifest
 from pipelines.places import name_of, push
 from pipelines.storage import remove_tree
@@ -284,7 +285,7 @@ def check_request(images: LabelledImages, config: AuditConfig) -> AuditConfig:
     require_columns(_with_quality(table, manifest, config), merged(config.controls, ()), config)
     rule = parse_rule(config.threshold)
     of_class = (table["label"] == 1) == (rule.kind == "fnr")
-    check_promise(rule, int(of_class.sum()), config.calibration_share)
+    check_promise(rule, int(of_class.sum()), config.calibration_share, task_named(config.task))
     names = find_attributes(table, config)
     check_references(cells_of(table, names, config.bins)[0].groupings(), config.references)
     _refuse_named_units(images, manifest, config)

@@ -21,10 +21,18 @@ import numpy as np
 import pandas as pd
 
 from audit.config import AuditConfig, parse_rule
-from audit.data.columns import KIND, TableColumns, kind_column, plain_columns, resolved, spelled, unaudited
+from audit.data.columns import (
+    KIND,
+    TableColumns,
+    kind_column,
+    plain_columns,
+    resolved,
+    spelled,
+    unaudited,
+    with_known_ids,
+)
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
-from audit.data.file_columns import FileColumns
 from audit.data.groups import Grouping, coded, whole
 from audit.data.sampling_units import (
     refuse_hidden_units,
@@ -42,7 +50,7 @@ from audit.data.unit_totals import IMAGES
 from audit.inference.attack_kinds import kind_rates
 from audit.inference.clusters import worth
 from audit.inference.effective_sample_size import fnr_worth, fpr_worth
-from audit.inference.equality_test import SMALLEST_PERMUTED, can_reject, enough_replicates, raised_note
+from audit.inference.equality_test import raised_note, replicates_for
 from audit.inference.proportion_intervals import z_value
 from audit.judge.adjusted_gaps import Control, adjusted_gaps, merged, require_columns
 from audit.judge.gap_records import eligible_by_class, gap_results, judged_rates, n_comparisons, question_of
@@ -65,17 +73,6 @@ from audit.task import Task, task_named
 from audit.wording.verdict_text import explained
 from pipelines.places import name_of
 from pipelines.storage import file_sha256
-
-__all__ = [
-    "AuditedScores",
-    "Extras",
-    "audit_file",
-    "audit_score_file",
-    "audit_scores",
-    "audit_table",
-    "versions",
-    "write_result",
-]
 
 
 @dataclass(frozen=True)
@@ -169,6 +166,7 @@ def audit_table(
     if task_named(config.task).of_trials:
         return _audited_trials(as_trials(frame, config), extras)
     config = resolved(config, frame.columns)
+    frame = with_known_ids(frame, config)
     config = with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
     independent = refuse_hidden_units(table, _unspoken(frame, table, config), config)
@@ -221,8 +219,6 @@ def audit_score_file(
     read = read_scores(path, config)
     frame, config = read.frame, with_source_units(read.frame, read.config)
     table = score_table(frame, config, by_score=True)
-    if isinstance(frame, FileColumns):
-        frame.forget()
     independent = _refuse_hidden_units(read, table, config)
     data = {
         "kind": "scores",
@@ -334,7 +330,8 @@ def _audit(
     cells, scores = count(audited, threshold), SortedScores.of(audited)
     everything, groupings = whole(len(cells)), audited.cells.groupings()
     check_references(groupings, config.references)
-    asked, config = config.n_boot, _with_enough_replicates(config, cells, groupings)
+    asked, n_asked = config.n_boot, n_comparisons(cells, groupings, config)
+    config = replace(config, n_boot=replicates_for(asked, n_asked, config.alpha))
     curve = scores.curve()
     levels = fixed_fprs(audited, curve, config)
     axes = axes_for(curve, threshold, [at for level in levels for at in level.thresholds])
@@ -396,14 +393,6 @@ def _audit(
         ),
     )
     return explained(result)
-
-
-def _with_enough_replicates(config: AuditConfig, cells: Counts, groupings: Sequence[Grouping]) -> AuditConfig:
-    """More permutations than asked for, where so few could not reject anything after Holm's adjustment."""
-    n_tests = n_comparisons(cells, groupings, config)
-    if can_reject(config.n_boot, n_tests, config.alpha, SMALLEST_PERMUTED):
-        return config
-    return replace(config, n_boot=enough_replicates(n_tests, config.alpha, SMALLEST_PERMUTED))
 
 
 def _part(

@@ -40,6 +40,7 @@ from audit.schema.shortcuts import (
     ShortcutDetector,
     ShortcutsResult,
 )
+from audit.task import task_named
 from pipelines.csv_text import frame_text
 from pipelines.places import name_of
 from pipelines.sources.file_facts import NAMES
@@ -236,7 +237,7 @@ def _with_detector(
 def _at_threshold(table: ScoreTable, config: AuditConfig) -> tuple[float, ScoreTable, NDArray[np.bool_]]:
     """The threshold, the images it may be judged on, and which those are."""
     threshold, audited = operating_point(
-        table, parse_rule(config.threshold), config.calibration_share, config.seed
+        table, parse_rule(config.threshold), config.calibration_share, config.seed, task_named(config.task)
     )
     keep = np.ones(len(table), dtype=bool)
     if len(audited) < len(table):

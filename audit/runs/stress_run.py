@@ -23,6 +23,7 @@ from audit.judge.damage import Stressed, damage, points
 from audit.metrics.operating_point import calibration_rows, operating_point
 from audit.schema.result import Provenance
 from audit.schema.stress import STRESS_FILE, TABLE_FILE, StressedDetector, StressKind, StressResult
+from audit.task import task_named
 from pipelines.csv_text import frame_text
 from pipelines.errors import UnreadableFile
 from pipelines.places import name_of
@@ -142,7 +143,7 @@ def stressed_of(name: str, scored: StressScores, config: AuditConfig) -> Stresse
         frame, config = frame.assign(**{SOURCE: unit.astype(str)}), replace(config, unit_column=SOURCE)
     table = score_table(frame, config)
     threshold, audited = operating_point(
-        table, parse_rule(config.threshold), config.calibration_share, config.seed
+        table, parse_rule(config.threshold), config.calibration_share, config.seed, task_named(config.task)
     )
     if len(audited) < len(table):
         keep = ~calibration_rows(table, config.calibration_share, config.seed)

@@ -262,12 +262,13 @@ def _hash_of_detector(path: Path) -> str:
 
 
 def _named(command: str, option: str) -> str | None:
-    """The value of an option in a recorded command line."""
+    """The value of an option in a recorded command line, given after a blank or after "="."""
     try:
         words = shlex.split(command)
     except ValueError:
         return None
-    return next((value for name, value in pairwise(words) if name == option), None)
+    joined = (word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}="))
+    return next((value for name, value in pairwise(words) if name == option), next(joined, None))
 
 
 def _data(result: AuditResult, scores: pd.DataFrame | str, given: str | Path | None) -> Iterator[Check]:

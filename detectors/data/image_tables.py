@@ -43,6 +43,8 @@ MAX_GROUPS = 30
 """Columns with more values are not taken for attributes unless named."""
 UNKNOWN = "unknown"
 """The group of images whose attribute is empty."""
+NO_NAME = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "null", "none", "nil", "-", "--", "?"})
+"""What stands for no pair, no origin and no kind, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -247,10 +249,10 @@ def _table(
     label = _labels(path, frame, layout)
     table = pd.DataFrame({"image_id": names, "path": [str(places.beside(path, name)) for name in names]})
     table["label"], table["source"] = label, names
-    table["pair_id"] = frame[layout.pair].astype(str) if layout.pair else None
-    kinds = frame[layout.kind].astype(str) if layout.kind else pd.Series("fake", index=frame.index)
-    table["kind"] = kinds.where(label == 1, REAL)
-    table["origin"] = frame[layout.origin or layout.pair or layout.image].astype(str)
+    pair = _names(frame, layout.pair)
+    table["pair_id"] = pair
+    table["kind"] = _names(frame, layout.kind).fillna("fake").where(label == 1, REAL)
+    table["origin"] = _names(frame, layout.origin).fillna(pair).fillna(names)
     for name, column in attributes.items():
         codes = layout.codes.get(name, {})
         values = frame[column].astype(str).str.strip()
@@ -258,6 +260,18 @@ def _table(
     for name in others:
         table[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return to_table(table.to_dict("records"), (*attributes, *others))  # type: ignore[arg-type]
+
+
+def _names(frame: pd.DataFrame, column: str | None) -> pd.Series:
+    """A column as text, None where it is blank, says that there is none, or is not there.
+
+    Why: all images that have none would be of one pair, and none of them could be parted from the others.
+    """
+    if column is None:
+        return pd.Series(None, index=frame.index, dtype=object)
+    texts = frame[column].astype(str).astype(object)
+    known = frame[column].notna() & ~texts.str.strip().str.lower().isin(NO_NAME)
+    return texts.where(known, None)
 
 
 def _labels(path: Path, frame: pd.DataFrame, layout: TableLayout) -> pd.Series:

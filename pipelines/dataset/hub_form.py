@@ -36,7 +36,7 @@ from pipelines.dataset.manifest import (
 from pipelines.errors import ManifestSchemaError, OutputHoldsAnotherRun, PairsNotFound, UnreadableFile
 from pipelines.generators.latents import FOLDER as LATENTS
 from pipelines.labels import ATTRIBUTES
-from pipelines.places import MAX_IMAGE_BYTES, complete, push
+from pipelines.places import MAX_IMAGE_BYTES, complete, local, push
 from pipelines.storage import (
     open_regular,
     remove_tree,
@@ -88,7 +88,7 @@ def export_pairs(pairs: str | Path, out_dir: str | Path) -> Exported:
         OutputHoldsAnotherRun: the output folder holds something.
         StorageError: it cannot be written.
     """
-    source, target = Path(pairs), Path(out_dir)
+    source, target = local(pairs), local(out_dir)
     manifest, provenance = read_manifest(source), read_provenance(source)
     images = _images(manifest)
     schema = _schema(images)
@@ -119,7 +119,7 @@ def unpack_pairs(published: str | Path, out_dir: str | Path) -> Exported:
         OutputHoldsAnotherRun: the output folder holds something.
         StorageError: it cannot be written.
     """
-    source, target = Path(published), Path(out_dir)
+    source, target = local(published), local(out_dir)
     record = source / RECORD
     manifest = read_manifest(record)
     read_provenance(record)

@@ -26,7 +26,7 @@ from pipelines.errors import FairFaceNotFound, LabelColumnError, PhotoError, Set
 from pipelines.generators.kinds import about_kind, slug
 from pipelines.jobs.generation import PairsSummary, run_job
 from pipelines.labels import ATTRIBUTES, VOCABULARY
-from pipelines.places import name_of
+from pipelines.places import local, name_of
 from pipelines.sources.photos import read_bytes
 from pipelines.untrusted import read_csv
 
@@ -73,8 +73,8 @@ def import_pairs(
         ExpectedError: as `generate.generate_pairs`.
     """
     job = plan_import(
-        real_dir, fake_dir, labels, out_dir, generator_name=generator_name, size_px=size_px,
-        any_labels=any_labels, device=device,
+        local(real_dir), local(fake_dir), local(labels), local(out_dir),
+        generator_name=generator_name, size_px=size_px, any_labels=any_labels, device=device,
     )  # fmt: skip
     return run_job(job, workers=workers, show_progress=show_progress)
 
@@ -123,7 +123,7 @@ def plan_import(
     source = {
         "kind": "imported",
         "path": name_of(real_dir),
-        "fake_path": str(fake_dir),
+        "fake_path": name_of(fake_dir),
         "sha256": hashlib.sha256(Path(labels).read_bytes()).hexdigest(),
         "repaired_ages": 0,
         "probes": [str(f.resolve()) for f in folders],

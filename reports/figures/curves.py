@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 
 from audit.metrics.error_curves import curve_band
 from audit.schema.result import OVERALL, Curve, Histogram
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 from audit.wording.numbers import percent
 from audit.wording.verdict_text import group_label
 from reports.figures import palette
@@ -111,7 +111,7 @@ Titles = tuple[str, str, str]
 """Of the x axis, and of the y axes of ROC and DET."""
 
 
-def side_of_negatives(task: Task = FAKE_FACE) -> Titles:
+def side_of_negatives(task: Task) -> Titles:
     """Titles with the positive class as the one that is looked for."""
     return (
         f"{task.negatives.capitalize()} {task.flagged} ({task.fpr})",
@@ -120,7 +120,7 @@ def side_of_negatives(task: Task = FAKE_FACE) -> Titles:
     )
 
 
-def side_of_positives(task: Task = FAKE_FACE) -> Titles:
+def side_of_positives(task: Task) -> Titles:
     """The same with the other class as the one that is looked for."""
     return (
         f"{task.positives.capitalize()} {task.missed} ({task.fnr})",
@@ -137,9 +137,9 @@ def other_side(curve: Curve) -> Curve:
 def curves(
     chosen: Sequence[Curve],
     kind: str,
+    task: Task,
     titles: Titles | None = None,
     confidence: float | None = None,
-    task: Task = FAKE_FACE,
 ) -> go.Figure:
     """ROC (`kind` "roc") or DET ("det", probit axes) of several groups on one pair of axes.
 
@@ -178,7 +178,7 @@ def _shares(counts: Sequence[float]) -> list[float]:
     return [round(c / total, 5) if total else 0.0 for c in counts]
 
 
-def histograms(chosen: Sequence[Histogram], threshold: float, task: Task = FAKE_FACE) -> go.Figure:
+def histograms(chosen: Sequence[Histogram], threshold: float, task: Task) -> go.Figure:
     """Score distributions, a strip a group: real images upwards, fakes downwards, as shares of the class."""
     figure = go.Figure()
     for row, histogram in enumerate(reversed(chosen)):

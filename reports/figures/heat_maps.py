@@ -160,5 +160,5 @@ def all_cells(result: AuditResult, intersection: str) -> Table:
         Column("fnr_interval", f"{task.fnr} interval", "percent interval", "interval"),
         Column("note", "Note", "text", "few"),
     ]
-    rows = [measures_row(g, result.config.min_n, task) for g in result.groups if g.attribute == intersection]
+    rows = [measures_row(g, task, result.config.min_n) for g in result.groups if g.attribute == intersection]
     return Table(f"cells-{intersection}", f"All cells {by(intersection)}", columns, rows)

@@ -27,6 +27,10 @@ STRESS, SHORTCUTS = "stress", "shortcuts"
 MAX_SENTENCES, MAX_FIGURES = 5, 2
 
 
+NOTHING: dict[str, Any] = {"stress": None, "shortcuts": None, "warnings": []}
+"""What the report shows where nothing else was run."""
+
+
 def context(run_dir: Path, result: AuditResult, book: Figures) -> dict[str, Any]:
     """What the report shows of further runs; None where there is none.
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from audit.schema.benchmark import BENCHMARK_FILE, OTHER_FAKES, BenchmarkCell, BenchmarkResult, flat
 from audit.schema.result import Curve
+from audit.task import FAKE_FACE
 from audit.wording.numbers import count, number, number_interval, percent, percent_interval
 from audit.wording.verdict_text import title
 from pipelines.storage import write_text
@@ -155,7 +156,8 @@ def measures_table(result: BenchmarkResult) -> Table:
 def groups_table(result: BenchmarkResult) -> Table:
     """Error rates of every group of every single attribute, where a set has labels."""
     rows = [
-        measures_row(g) | {"detector": c.detector, "dataset": c.dataset, "attribute": title(g.attribute)}
+        measures_row(g, FAKE_FACE)
+        | {"detector": c.detector, "dataset": c.dataset, "attribute": title(g.attribute)}
         for c in result.cells
         for g in c.groups
         if ":" not in g.attribute
@@ -166,7 +168,7 @@ def groups_table(result: BenchmarkResult) -> Table:
         Column("attribute", "Attribute"),
     ]
     return Table(
-        "groups", "Error rates by group", [*columns, Column("group", "Group"), *rate_columns()], rows
+        "groups", "Error rates by group", [*columns, Column("group", "Group"), *rate_columns(FAKE_FACE)], rows
     )
 
 
@@ -269,13 +271,13 @@ def _curves(book: Figures, result: BenchmarkResult) -> list[tuple[str, list[Show
         turned = [curve_figures.other_side(line) for line in lines]
         sides: list[list[Shown]] = []
         views = (
-            (lines, "fake", curve_figures.side_of_negatives()),
-            (turned, "real", curve_figures.side_of_positives()),
+            (lines, "fake", curve_figures.side_of_negatives(FAKE_FACE)),
+            (turned, "real", curve_figures.side_of_positives(FAKE_FACE)),
         )
         for chosen, positive, titles in views:
             shown = []
             for kind in ("roc", "det"):
-                figure = curve_figures.curves(chosen, kind, titles)
+                figure = curve_figures.curves(chosen, kind, FAKE_FACE, titles)
                 caption = f"{kind.upper()} on {dataset.name}, {positive} as the positive class"
                 key = f"{kind}-{positive}-{index}"
                 shown.append(show(book, key, figure, caption, f"{caption}. Numbers in the table."))
@@ -317,5 +319,6 @@ def write_benchmark_page(folder: str | Path) -> Path:
         ],
     }
     return write_text(
-        Path(folder) / "benchmark.html", render("benchmark.html", context, book, {"explorer": None})
+        Path(folder) / "benchmark.html",
+        render("benchmark.html", context, book, {"explorer": None}, FAKE_FACE),
     )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from audit.schema.benchmark import flat
 from audit.schema.cross_table import CROSS_FILE, CrossCell, CrossTable
+from audit.task import FAKE_FACE
 from audit.wording.numbers import number, number_interval, percent, percent_interval
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
@@ -123,4 +124,6 @@ def write_cross_table_page(folder: str | Path) -> Path:
             ("glossary", "Glossary"),
         ],
     }
-    return write_text(Path(folder) / PAGE, render("cross_table.html", context, {}, {"explorer": None}))
+    return write_text(
+        Path(folder) / PAGE, render("cross_table.html", context, {}, {"explorer": None}, FAKE_FACE)
+    )

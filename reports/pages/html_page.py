@@ -24,7 +24,7 @@ import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 from audit.wording import numbers
 from audit.wording.verdict_text import group_label, people, title
 from reports.figures import palette
@@ -43,7 +43,7 @@ def nobreak(text: str) -> Markup:
 
 
 @cache
-def environment(task: Task = FAKE_FACE) -> Environment:
+def environment(task: Task) -> Environment:
     """Jinja with autoescaping of everything and an error for every unknown name; the words are the task's."""
     env = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -95,7 +95,7 @@ def render(
     context: Mapping[str, Any],
     figures: Mapping[str, go.Figure],
     data: Mapping[str, Any],
-    task: Task = FAKE_FACE,
+    task: Task,
 ) -> str:
     """Fill a template that extends `base.html`.
 

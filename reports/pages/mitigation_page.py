@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audit.runs.checksums import enter
 from audit.schema.mitigation import MitigationResult, load_mitigation
+from audit.task import FAKE_FACE
 from audit.wording.verdict_text import title
 from pipelines.storage import write_text
 from reports.figures.trade_off import trade_off_figure
@@ -63,7 +64,7 @@ def build(record: MitigationResult) -> str:
             ("method", "How it was done"),
         ],
     }
-    return render("mitigation.html", context, book, {"explorer": None})
+    return render("mitigation.html", context, book, {"explorer": None}, FAKE_FACE)
 
 
 def write_mitigation_page(folder: str | Path) -> Path:

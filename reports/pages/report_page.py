@@ -48,6 +48,9 @@ from reports.text import threshold_text as thresholds
 from reports.text.legible import legible
 from reports.text.provenance import provenance_rows
 
+NO_IMAGES = "--no-images"
+"""The option of `audit run` that leaves faces out."""
+
 
 def _by_severity(result: AuditResult, told: list[words.Finding]) -> list[str]:
     """Audited attributes, those with the gravest verdict first."""
@@ -129,9 +132,9 @@ def _anchors(
 
 
 def _cards(
-    run_dir: Path, result: AuditResult, images: bool
+    run_dir: Path | None, result: AuditResult, images: bool
 ) -> list[tuple[str, str, str, list[samples.Card]]]:
-    chosen = samples.cards(run_dir, result, images)
+    chosen = samples.cards(run_dir or Path(), result, images and run_dir is not None)
     return [(kind, *samples.KINDS.get(kind, (kind.capitalize(), "")), rows) for kind, rows in chosen.items()]
 
 
@@ -147,17 +150,30 @@ def detector_name(result: AuditResult) -> str:
     return str(result.provenance.detector.get("name") or f"the {task.system}")
 
 
-def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool = True) -> str:
+def without_faces(result: AuditResult) -> bool:
+    """Whether the run was told to leave faces out: every later report of it leaves them out too."""
+    return NO_IMAGES in result.provenance.command.split()
+
+
+def build(run_dir: Path | None, result: AuditResult, run: dict[str, Any], images: bool = True) -> str:
     """The page's HTML for one record.
 
     Args:
-        run_dir: Folder the samples' thumbnails are relative to.
+        run_dir: Folder of the samples' thumbnails and of what else was found; None where the record lies in
+            none, so that nothing is read.
         result: The record.
         run: Content of `run.json`; may be empty.
-        images: Whether faces are put into the page.
+        images: Whether faces are put into the page, where the run was not told to leave them out.
     """
     book: parts.Figures = {}
-    cure = cure_of(run_dir, result)
+    cure = None if run_dir is None else cure_of(run_dir, result)
+    images = images and not without_faces(result)
+    added = {**added_runs.NOTHING, "explanations": None}
+    if run_dir is not None:
+        added = {
+            **added_runs.context(run_dir, result, book),
+            "explanations": measured_maps.context(run_dir, result, images),
+        }
     result, run = legible(result), visible_record(run)
     told = words.findings(result)
     names = _by_severity(result, told)
@@ -213,8 +229,7 @@ def build(run_dir: Path, result: AuditResult, run: dict[str, Any], images: bool 
         "provenance": provenance_rows(result, run),
         "signoff": signoff.filled(result),
         "signoff_blank": signoff.BLANK,
-        **added_runs.context(run_dir, result, book),
-        "explanations": measured_maps.context(run_dir, result, images),
+        **added,
         **belief.context(result),
         **cross_groups.context(result),
         **realism.context(result),

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from audit.schema.result import OVERALL
 from audit.schema.shortcuts import SHORTCUTS_FILE, ShortcutDetector, ShortcutsResult
+from audit.task import FAKE_FACE
 from audit.wording.verdict_text import title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
@@ -136,5 +137,5 @@ def write_shortcuts_page(folder: str | Path) -> Path:
             ("method", "How it was done"),
         ],
     }  # fmt: skip
-    page = render("shortcuts.html", context, book, {"explorer": None})
+    page = render("shortcuts.html", context, book, {"explorer": None}, FAKE_FACE)
     return write_text(Path(folder) / "shortcuts.html", page)

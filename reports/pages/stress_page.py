@@ -201,5 +201,5 @@ def write_stress_page(folder: str | Path) -> Path:
             ("method", "How it was done"),
         ],
     }
-    page = render("stress.html", context, book, {"explorer": None})
+    page = render("stress.html", context, book, {"explorer": None}, FAKE_FACE)
     return write_text(Path(folder) / "stress.html", page)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from audit.task import FAKE_FACE
 from audit.wording.numbers import percent, percent_interval
 from detectors.training.experiments import SUFFIX, held_out_interval, read_record, results
 from pipelines.storage import write_text
@@ -87,5 +88,5 @@ def write_training_page(checkpoint: str | Path) -> Path:
     }
     path = Path(checkpoint)
     stem = path.name.removesuffix(SUFFIX) if path.name.endswith(SUFFIX) else path.stem
-    page = render("training.html", context, book, {"explorer": None})
+    page = render("training.html", context, book, {"explorer": None}, FAKE_FACE)
     return write_text(path.with_name(f"{stem}.training.html"), page)

@@ -12,7 +12,7 @@ from pathlib import Path
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
 from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 from audit.wording.criterion_text import headline_of, in_ratios
 from audit.wording.verdict_text import (
     DISPARITY,
@@ -36,7 +36,7 @@ TOLERANCE_CHECKS = {"inside": "inside", "beyond": "beyond", "unclear": "across i
 """How the place of an interval is shown; "unclear" beside a disparity would read as a contradiction."""
 
 
-def rate_columns(task: Task = FAKE_FACE) -> list[Column]:
+def rate_columns(task: Task) -> list[Column]:
     """Counts and both error rates, with intervals."""
     return [
         Column("n_real", task.negatives.capitalize(), "count"),
@@ -80,7 +80,7 @@ def _row(m: Measures, attribute: str, group: str, task: Task) -> Row:
     )
 
 
-def measures_row(group: GroupResult, min_n: int | None = None, task: Task = FAKE_FACE) -> Row:
+def measures_row(group: GroupResult, task: Task, min_n: int | None = None) -> Row:
     """Every measure of a group, with its counts and a note where it is thin.
 
     Args:
@@ -102,7 +102,7 @@ def overall_row(result: AuditResult) -> Row:
 def rates_table(result: AuditResult, attribute: str) -> Table:
     """Counts, FPR and FNR of every group of one attribute, all images last."""
     rows = [
-        measures_row(g, result.config.min_n, result.task) for g in result.groups if g.attribute == attribute
+        measures_row(g, result.task, result.config.min_n) for g in result.groups if g.attribute == attribute
     ]
     rows.sort(key=lambda r: -r["fpr"] if math.isfinite(r["fpr"]) else 1.0)
     columns = [Column("group", title(attribute)), *rate_columns(result.task)]
@@ -112,7 +112,7 @@ def rates_table(result: AuditResult, attribute: str) -> Table:
 def quality_table(result: AuditResult, attribute: str) -> Table:
     """Accuracy, precision, recall, F1, AUC, EER ... of every group of one attribute, all images first."""
     rows = [
-        measures_row(g, result.config.min_n, result.task) for g in result.groups if g.attribute == attribute
+        measures_row(g, result.task, result.config.min_n) for g in result.groups if g.attribute == attribute
     ]
     columns = [Column("group", title(attribute)), *QUALITY_COLUMNS]
     for prior in result.overall.min_dcf_at:
@@ -204,7 +204,7 @@ def rest_table(result: AuditResult, attribute: str) -> Table:
     )
 
 
-def operating_points_table(measures: Measures, task: Task = FAKE_FACE) -> Table:
+def operating_points_table(measures: Measures, task: Task) -> Table:
     """FNR where the FPR is held to 1, 5 and 10 %, and the other way round."""
     columns = [
         Column("at", "Other rate held to", "percent"),

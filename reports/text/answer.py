@@ -304,7 +304,7 @@ def is_answerable(result: AuditResult) -> bool:
 def notes(result: AuditResult) -> list[str]:
     """What is important: a fault of scores or threshold before everything else, older records included."""
     c, useful = result.config, usefulness_in(result)
-    faults = [useful.sentence, *sentences(result.overall, c.threshold, c.threshold_rule)]
+    faults = [useful.sentence, *sentences(result.overall, c.threshold, c.threshold_rule, result.task)]
     return list(dict.fromkeys([*filter(None, faults), *result.notes]))
 
 

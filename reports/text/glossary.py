@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from audit.task import FAKE_FACE, task_named
+from audit.task import task_named
 
 HERE = Path(__file__).parent
 
@@ -44,7 +44,7 @@ def entries(name: str) -> dict[str, Any]:
 
 
 @cache
-def terms(task: str = FAKE_FACE.name) -> dict[str, Term]:
+def terms(task: str) -> dict[str, Term]:
     """Key to term, in the order of the glossary.
 
     Args:
@@ -72,7 +72,7 @@ def filled(text: str, name: str) -> str:
     return text.format(task=task, **{place: words.capitalize() for place, words in several.items()})
 
 
-def gap_word(measure: str, task: str = FAKE_FACE.name) -> GapWord:
+def gap_word(measure: str, task: str) -> GapWord:
     """The presentation of a key of `audit.metrics.disparity.MEASURES`; its own key where nothing better
     is known.
     """

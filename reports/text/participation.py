@@ -6,7 +6,7 @@ Enters: a `GroupResult` and the smallest number of images. Leaves: yes or no, or
 from __future__ import annotations
 
 from audit.schema.result import CROSSED, MISSING, UNCOMPARED, GroupResult
-from audit.task import FAKE_FACE, Task
+from audit.task import Task
 
 
 def n_of(group: GroupResult, rate: str) -> int:
@@ -20,7 +20,7 @@ def takes_part(group: GroupResult, rate: str, min_n: int) -> bool:
     return enough and not UNCOMPARED & set(group.group.split(":"))
 
 
-def remark(group: GroupResult, min_n: int, task: Task = FAKE_FACE) -> str:
+def remark(group: GroupResult, min_n: int, task: Task) -> str:
     """Why a group takes no part in the verdicts on both rates, or on one; nothing where it does in both."""
     if group.n_real + group.n_fake == 0:
         return "no data"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from audit.config import AuditConfig
@@ -45,3 +46,20 @@ def test_faults_are_reported_together():
 
 def test_defaults_are_sound():
     assert AuditConfig().check().alpha == pytest.approx(0.05)
+
+
+def test_edges_may_come_one_by_one():
+    """They were accepted, and gone when they were looked at again."""
+    config = AuditConfig(bins={"age": iter([18, 40])}, attributes=["age"]).check()
+    assert config.bins == {"age": (18, 40)} and config.check() is config
+    assert AuditConfig(bins={"age": np.array([18.5, 40])}).check().bins == {"age": (18.5, 40.0)}
+
+
+@pytest.mark.parametrize("given", [2000, 2000.0, np.int64(2000), np.float64(2000)])
+def test_a_reference_may_be_a_number_as_groups_are_spelled(given):
+    assert AuditConfig(references={"yr": given}).check().references == {"yr": "2000"}
+
+
+def test_a_reference_that_is_no_group_is_refused():
+    with pytest.raises(ConfigError, match=r"references is .*; it must be a group by column, such as"):
+        AuditConfig(references={"yr": ["a"]}).check()

@@ -135,7 +135,14 @@ def test_a_folder_without_rights(scores, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "fault", [OSError(errno.ENOSPC, "No space left on device", "/runs/.a.7.part"), MemoryError()]
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "/runs/.a.7.part"),
+        OSError(errno.ENOSPC, "No space left on device"),  # as `write` of an open file says it
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError(errno.EMFILE, "Too many open files"),
+        MemoryError(),
+    ],
 )
 def test_disk_and_memory_are_no_bugs(fault, scores, tmp_path, capsys, monkeypatch):
     def fails(*_: object, **__: object) -> None:
@@ -144,6 +151,18 @@ def test_disk_and_memory_are_no_bugs(fault, scores, tmp_path, capsys, monkeypatc
     monkeypatch.setattr("audit.runs.score_audit.write_result", fails)
     code, _, err = ended(capsys, "run", "--scores", scores, "--out", tmp_path / "run", "--n-boot", "100")
     assert code == 2 and err.startswith("error: ") and ".part" not in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("fault", [OSError("image file is truncated"), OSError(errno.EINVAL, "bad seek")])
+def test_what_is_at_fault_with_no_file_and_no_disk_is_a_bug(fault, scores, tmp_path, monkeypatch):
+    """It was told as a file that cannot be written, with the advice to name another place."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("audit.runs.score_audit.write_result", fails)
+    with pytest.raises(OSError, match=r"truncated|bad seek"):
+        main(["run", "--scores", str(scores), "--out", str(tmp_path / "run"), "--n-boot", "100"])
 
 
 def test_a_name_that_is_not_utf8(tmp_path, scores):

@@ -87,6 +87,16 @@ def test_pairs_are_read_once_and_looked_at_twice(simulate, both_ways, monkeypatc
     assert not large.frame._kept
 
 
+def test_pairs_are_kept_until_they_are_let_go(simulate, tmp_path, monkeypatch):
+    """Every other look found them gone and read them again."""
+    table(simulate).to_parquet(tmp_path / "scores.parquet")
+    monkeypatch.setattr(score_file, "LARGE_ROWS", 0)
+    columns = score_file.read_scores(tmp_path / "scores.parquet", AuditConfig()).frame
+    assert columns["pair_id"] is columns["pair_id"] is columns["pair_id"]
+    columns.forget()
+    assert columns["pair_id"] is not columns["pair_id"] and not columns._kept
+
+
 @pytest.mark.parametrize(
     ("row", "values", "error", "message"),
     [

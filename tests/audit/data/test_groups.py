@@ -70,3 +70,25 @@ def test_a_group_named_like_the_total_is_a_group():
     cells, _ = cells_of(pd.DataFrame({"race": ["overall", "a"]}), ["race"], {})
     assert cells.grouping([0]).names == ["a", "overall"]
     assert whole(2).names == ["overall"] and len(whole(2)) == 1
+
+
+@pytest.mark.parametrize("names", [["①", "a", "10"], ["²", "2"], ["٣", "2"]])
+def test_groups_of_any_sign_are_sorted(names):
+    """A circled one is a digit and no number."""
+    assert set(sorted(names, key=natural_key)) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("edges", "names"),
+    [
+        ([18, 40.5], ["<18", "18 to <40.5", ">=40.5"]),
+        ([20000105, 20000110], ["<20000105", "20000105 to <20000110", ">=20000110"]),
+        ([0.30000001, 0.30000002], ["<0.30000001", "0.30000001 to <0.30000002", ">=0.30000002"]),
+        ([1e6], ["<1000000", ">=1000000"]),
+        ([1 / 3, 1e30], ["<0.333333", "0.333333 to <1e+30", ">=1e+30"]),
+    ],
+)
+def test_bins_have_names_that_tell_them_apart(edges, names):
+    frame = pd.DataFrame({"x": [edges[0] - 1, *edges]})
+    cells, _ = cells_of(frame, ["x"], {"x": edges})
+    assert cells.levels == [names]

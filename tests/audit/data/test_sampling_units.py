@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
+from audit.data import score_file
 from audit.data.sampling_units import one_of_each
 from audit.errors import ConfigError, MissingColumnError, UnitError
-from audit.runs.score_audit import audit_file, audit_scores
+from audit.runs.score_audit import audit_file, audit_score_file, audit_scores
 
 CONFIG = AuditConfig(unit_column="person", n_boot=300, attributes=("race",))
 FREE = replace(CONFIG, unit_column=None)
@@ -203,3 +204,51 @@ def test_one_image_of_each_for_what_has_no_form_for_units():
     again, _ = one_of_each(frame.sample(frac=1, random_state=1), CONFIG)
     assert set(again["image_id"]) == set(kept["image_id"])
     assert one_of_each(frame, FREE)[1] == 0
+
+
+BLANK = ["", "  ", "NA", "n/a", "-", "None"]
+
+
+@pytest.mark.parametrize("nothing", BLANK)
+def test_images_without_a_pair_share_none(simulate, nothing):
+    """A blank was one pair of a hundred images, and so the unit of all of them."""
+    frame = simulate(60)
+    frame["pair_id"] = frame["pair_id"].where(frame["pair_id"] < "p000010")
+    known = audit_scores(frame, AuditConfig(n_boot=100))
+    found = audit_scores(frame.assign(pair_id=frame["pair_id"].fillna(nothing)), AuditConfig(n_boot=100))
+    assert found.data.n_pairs == 10 and found.data.units is None
+    assert found.to_json() == known.to_json()
+
+
+@pytest.mark.parametrize("kind", [str, object, "category"])
+@pytest.mark.parametrize("nothing", BLANK)
+def test_images_without_a_unit_or_a_name_stand_alone(nothing, kind):
+    frame = clustered(120, 3).assign(image_id=[f"i{i:04d}" for i in range(1200)])
+    frame["person"] = frame["person"].where(frame["person"] < "u0100")
+    frame["image_id"] = frame["image_id"].where(frame["image_id"] > "i0003")
+    names = ["person", "image_id"]
+    known = audit_scores(frame, CONFIG)
+    found = audit_scores(frame.assign(**frame[names].fillna(nothing).astype(kind)), CONFIG)
+    assert found.data.units.n_units == 100 + 200
+    assert found.to_json() == known.to_json()
+
+
+def test_images_without_a_name_are_dealt_to_parts_one_by_one(simulate):
+    frame = simulate(300).drop(columns="pair_id").assign(image_id=None)
+    found = audit_scores(frame, AuditConfig(n_boot=100, threshold="eer"))
+    assert 100 < found.data.n_left_out["used to fix the threshold"] < 260
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("nothing", ["", "  ", "n/a"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_may_leave_pairs_blank(simulate, tmp_path, monkeypatch, nothing, suffix, large):
+    frame = simulate(60).drop(columns="image_id")
+    frame["pair_id"] = frame["pair_id"].where(frame["pair_id"] < "p000010")
+    known = audit_scores(frame, AuditConfig(n_boot=100))
+    frame["pair_id"] = frame["pair_id"].fillna(nothing)
+    path = tmp_path / f"scores.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    monkeypatch.setattr(score_file, "LARGE_ROWS", 0 if large else 10**9)
+    found = audit_score_file(path, AuditConfig(n_boot=100)).result
+    assert found.data.n_pairs == 10 and found.verdicts == known.verdicts

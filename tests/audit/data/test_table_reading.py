@@ -395,3 +395,16 @@ def test_a_told_encoding_that_does_not_fit_is_one_line(tmp_path):
     (tmp_path / "s.csv").write_bytes("label,score,race\n1,0.5,é\n".encode("cp1252"))
     with pytest.raises(ScoreFileError, match=r"s\.csv is not utf-8 text"):
         read_scores(tmp_path / "s.csv", AuditConfig(read_as={"encoding": "utf-8"}))
+
+
+@pytest.mark.parametrize("where", ["score_file.judged", "file_columns.tidied_column"])
+def test_a_fault_of_this_program_is_not_called_one_of_the_file(tmp_path, monkeypatch, where):
+    canonical().to_parquet(tmp_path / "a.parquet")
+
+    def broken(*_args, **_options):
+        raise ValueError("operands could not be broadcast")
+
+    monkeypatch.setattr(f"audit.data.{where}", broken)
+    monkeypatch.setattr("audit.data.score_file.LARGE_ROWS", 0)
+    with pytest.raises(ValueError, match=r"^operands could not be broadcast$"):
+        read_scores(tmp_path / "a.parquet", CONFIG)

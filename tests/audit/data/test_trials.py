@@ -191,3 +191,14 @@ def test_decimal_commas_are_numbers(tmp_path):
     few(score=["2,0", "-1,0", "0,5", "3,0"]).to_csv(path, index=False, sep=";")
     trials, written = read_trials(path, ASKED)
     assert written["decimal"] == "," and trials.frame["score"].tolist() == [2.0, -1.0, 0.5, 3.0]
+
+
+def test_a_missing_label_is_neither_called_different_nor_counted_as_an_impostor():
+    labels = ["yes", "-", "no", "yes"]
+    for options in ({}, {"positive": "yes"}):
+        trials = as_trials(few(same=labels), AuditConfig(task="speaker-verification", **options))
+        assert trials.left_out == {"no label in the table": 1}
+        assert trials.frame["label"].tolist() == [1, 0, 1]
+        assert not [text for _, text, _ in trials.told if "- is" in text]
+    meant = as_trials(few(same=["-", "x", "x", "-"]), AuditConfig(task="speaker-verification", positive="-"))
+    assert meant.frame["label"].tolist() == [1, 0, 0, 1] and not meant.left_out

@@ -18,6 +18,7 @@ from audit.metrics.operating_point import (
     pick_threshold,
 )
 from audit.runs.score_audit import audit_scores
+from audit.task import FAKE_FACE
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_picked_by_hand():
 @pytest.mark.parametrize("rule", ["eer", "youden", "fpr=0.1", "fnr=0.1"])
 def test_rule_holds_on_the_images_it_was_fixed_on(simulate, rule):
     table = score_table(simulate(1000), AuditConfig(threshold=rule))
-    threshold, audited = operating_point(table, parse_rule(rule), 0.3, 0)
+    threshold, audited = operating_point(table, parse_rule(rule), 0.3, 0, FAKE_FACE)
     chosen = calibration_rows(table, 0.3, 0)
     assert len(audited) == (~chosen).sum()
     held = table.take(chosen)
@@ -93,7 +94,7 @@ def test_split_does_not_depend_on_the_order_of_rows(simulate):
 
 def test_number_leaves_every_image_in(simulate):
     table = score_table(simulate(50), AuditConfig())
-    assert operating_point(table, parse_rule(0.25), 0.3, 0) == (0.25, table)
+    assert operating_point(table, parse_rule(0.25), 0.3, 0, FAKE_FACE) == (0.25, table)
 
 
 @pytest.mark.parametrize("threshold", [0.7, 0.1, 0.5, 1e300, -3.3])
@@ -102,18 +103,18 @@ def test_scores_of_single_precision_on_the_threshold_are_called_fake(simulate, t
     score = np.clip(np.round(simulate(50)["score"], 1), 0, 1) if threshold != -3.3 else np.full(100, -3.3)
     single = simulate(50).assign(score=score).astype({"score": "float32"})
     table = score_table(single, AuditConfig())
-    found, _ = operating_point(table, parse_rule(threshold), 0.3, 0)
+    found, _ = operating_point(table, parse_rule(threshold), 0.3, 0, FAKE_FACE)
     flagged = (single["score"] >= np.float32(min(threshold, 3e38))).to_numpy()
     assert ((table.score >= found) == flagged).all()
     assert operating_point(score_table(single.astype({"score": float}).round(1), AuditConfig()),
-                           parse_rule(threshold), 0.3, 0)[0] == threshold  # fmt: skip
+                           parse_rule(threshold), 0.3, 0, FAKE_FACE)[0] == threshold  # fmt: skip
 
 
 def test_one_class_cannot_fix_a_rule(simulate):
     frame = simulate(50)
     table = score_table(frame[frame["label"] == 1], AuditConfig(threshold="eer"))
     with pytest.raises(ScoreTableError, match="'eer' needs real and fake images both"):
-        operating_point(table, parse_rule("eer"), 0.3, 0)
+        operating_point(table, parse_rule("eer"), 0.3, 0, FAKE_FACE)
 
 
 def test_a_promise_is_kept_in_truth_and_a_plain_rule_is_not():
@@ -150,10 +151,10 @@ def test_no_promises(text):
 def test_too_few_images_for_a_promise(simulate):
     table = score_table(simulate(500), AuditConfig(threshold="fpr<=0.01@95%"))
     with pytest.raises(ScoreTableError, match=r"needs 299 real images to be fixed on, and a share of 0\.3"):
-        operating_point(table, parse_rule("fpr<=0.01@95%"), 0.3, 0)
+        operating_point(table, parse_rule("fpr<=0.01@95%"), 0.3, 0, FAKE_FACE)
     with pytest.raises(ScoreTableError, match=r"'fnr<=0\.05@90%' needs 45 fakes"):
-        check_promise(parse_rule("fnr<=0.05@90%"), 50, 0.3)
-    check_promise(parse_rule("fnr<=0.05@90%"), 500, 0.3)
+        check_promise(parse_rule("fnr<=0.05@90%"), 50, 0.3, FAKE_FACE)
+    check_promise(parse_rule("fnr<=0.05@90%"), 500, 0.3, FAKE_FACE)
 
 
 def test_the_page_says_how_often_a_plain_rule_is_exceeded(simulate):

@@ -96,6 +96,24 @@ def test_thumbnails_are_small_and_stay_inside(tmp_path: Path):
     pictures.write("real/a.png")
     pictures.write("../secret.png")
     pictures.write("real/absent.png")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["real-a.jpg"]
-    with Image.open(tmp_path / "out" / "real-a.jpg") as image:
+    name = pictures.small_name("real/a.png")
+    assert name.startswith("real-a-") and [p.name for p in (tmp_path / "out").iterdir()] == [name]
+    with Image.open(tmp_path / "out" / name) as image:
         assert max(image.size) == SIDE_PX
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1.jpg", "1.png"), ("a b.png", "a_b.png"), (f"real/{'x' * 80}.png", f"fake/{'x' * 80}.png")],
+)
+def test_no_two_images_share_a_thumbnail(tmp_path: Path, one: str, other: str):
+    """The second picture replaced the first, and the report showed another face."""
+    pictures = Pictures(tmp_path / "data", tmp_path / "out", "out")
+    (tmp_path / "out").mkdir()
+    for name, colour in ((one, "red"), (other, "blue")):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9), colour).save(tmp_path / "data" / name)
+        pictures.write(name)
+    red, blue = (Image.open(tmp_path / "out" / pictures.small_name(name)) for name in (one, other))
+    assert red.getpixel((4, 4))[0] > 200 and blue.getpixel((4, 4))[2] > 200
+    assert all(len(p.name) < 100 for p in (tmp_path / "out").iterdir())

@@ -19,8 +19,8 @@ from audit.errors import ConfigError, ExpectedError, RunFolderError
 from audit.metrics.disparity import MEASURES
 from audit.metrics.one_vs_rest import REST_MEASURES
 from audit.runs import score_audit
-from audit.runs.run_folder import write_circumstances
-from audit.runs.score_audit import Extras, audit_file, audit_scores, write_result
+from audit.runs.run_folder import write_circumstances, write_result
+from audit.runs.score_audit import Extras, audit_file, audit_scores
 from audit.schema.result import AuditResult
 
 FAST = AuditConfig(attributes=("gender", "race"), n_boot=200, threshold=0.0)

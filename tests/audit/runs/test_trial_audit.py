@@ -27,6 +27,7 @@ from reports.pages.comparison_page import write_comparison_page
 from reports.pages.model_card import write_model_card
 from reports.pages.report_page import write_report
 from reports.tables.reliability import limits
+from reports.text import answer
 from reports.text.next_steps import next_steps
 
 TASK = "speaker-verification"
@@ -269,3 +270,12 @@ def test_an_equal_verifier_is_not_convicted_of_its_trial_list():
         for v in audit.audit_scores(table, task=TASK, threshold=0.5, n_boot=100).record.verdicts
         if v.verdict == "disparity"
     ]
+
+
+def test_a_fault_of_a_verifier_is_told_once_and_in_its_own_words():
+    """A report of voices carried the warning that belongs to a detector of fakes."""
+    frame = trials()
+    found = audit.audit_scores(frame.assign(score=-frame["score"]), "accent", task=TASK, n_boot=100)
+    assert "look reversed" in found.record.notes[0]
+    assert answer.notes(found.record) == found.record.notes
+    assert not re.search(r"fake|\bimages?\b", found.summary)

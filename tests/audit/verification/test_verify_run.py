@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -198,3 +199,16 @@ def test_the_command(run, capsys):
         assert ("changed" in out) is bool(expected)
         (run / "scores.parquet").write_bytes(b"x")
     assert "changed       scores.parquet: its SHA-256 is" in out
+
+
+@pytest.mark.parametrize("typed", ["--detector {}", "--detector={}", "--seed 1 --detector='{}'"])
+def test_the_detector_is_found_however_it_was_typed(run, tmp_path, typed):
+    (tmp_path / "net.pt").write_bytes(b"x")
+    record = json.loads((run / "audit.json").read_text())
+    record["provenance"] |= {
+        "detector": {"sha256": hashlib.sha256(b"x").hexdigest()},
+        "command": f"audit run {typed.format(tmp_path / 'net.pt')}",
+    }
+    (run / "audit.json").write_text(json.dumps(record, indent=2) + "\n")
+    checks = {check.what: check for check in verify_run(run)}
+    assert checks["detector"].state == "ok"

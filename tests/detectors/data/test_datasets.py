@@ -162,6 +162,33 @@ def test_layout_in_a_file_beside_the_table(tmp_path):
     assert set(images.table["gender"]) == {"Female", "1"}
 
 
+@pytest.mark.parametrize("nothing", ["", "  ", "NA", "n/a", "-", "None"])
+def test_images_without_a_pair_are_no_pair_of_their_own(tmp_path, nothing):
+    rows = [
+        {"image": f"{i}.png", "label": i % 2, "pair_id": f"p{i // 2}" if i < 4 else nothing, "kind": nothing}
+        for i in range(10)
+    ]
+    images = read_images(table(tmp_path / "a.csv", rows)).table
+    assert images["pair_id"].tolist() == ["p0", "p0", "p1", "p1", *[None] * 6]
+    assert images["origin"].tolist() == ["p0", "p0", "p1", "p1", *[f"{i}.png" for i in range(4, 10)]]
+    assert images["kind"].tolist() == ["real", "fake"] * 5
+
+
+def test_an_image_without_an_origin_stays_with_its_pair(tmp_path):
+    rows = [
+        {
+            "image": f"{i}.png",
+            "label": i % 2,
+            "pair_id": ["p0", "p0", "p1", "p1", "", ""][i],
+            "v": "v"[i // 2 :],
+        }
+        for i in range(6)
+    ]
+    layout = TableLayout("image", "label", pair="pair_id", origin="v")
+    images = read_table(table(tmp_path / "a.csv", rows), layout).table
+    assert images["origin"].tolist() == ["v", "v", "p1", "p1", "4.png", "5.png"]
+
+
 @pytest.mark.parametrize(
     ("rows", "layout", "message"),
     [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from pipelines.dataset.hub_form import export_pairs, unpack_pairs
 from pipelines.dataset.job import claimed
 from pipelines.dataset.manifest import read_manifest, read_provenance
 from pipelines.errors import FairFaceNotFound, LabelColumnError, OutputHoldsAnotherRun, SettingError
@@ -175,3 +176,20 @@ def test_folders_and_sizes_are_checked(given, tmp_path):
     shutil.copy(given[0] / "a" / "1.jpg", given[0] / "a" / "1.jpeg")
     with pytest.raises(LabelColumnError, match=r"holds both 1\.jpeg and 1\.jpg"):
         run(given, tmp_path / "pairs")
+
+
+def test_addresses_in_and_out_and_in_the_record(memory, given, tmp_path, monkeypatch):
+    """A folder called `memory:` was written, and the fakes were recorded under the name of their copy."""
+    for place, name in zip(given, ("real", "fake", "labels.csv"), strict=True):
+        memory.put(str(place), f"/bucket/{name}", recursive=True)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    out = "memory://bucket/pairs"
+    made = run(tuple(f"memory://bucket/{name}" for name in ("real", "fake", "labels.csv")), out)
+    source = read_provenance(made.out_dir)["source"]
+    assert (source["path"], source["fake_path"]) == ("memory://bucket/real", "memory://bucket/fake")
+    export_pairs(out, "memory://bucket/published")
+    unpack_pairs("memory://bucket/published", "memory://bucket/again")
+    for folder in ("pairs", "again"):
+        assert memory.exists(f"/bucket/{folder}/provenance.json"), folder
+    assert list((tmp_path / "here").iterdir()) == []

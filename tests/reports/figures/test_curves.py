@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from audit.schema.result import Curve, Histogram
+from audit.task import FAKE_FACE
 from reports.figures import curves as curve_figures
 from reports.figures import palette
 from reports.figures.gap_curves import gap_at_thresholds, gap_figure
@@ -24,14 +25,14 @@ def test_det_axes_are_probit():
     curve = Curve(
         attribute="overall", group="overall", thresholds=[3, 2, 1], fpr=[0.01, 0.1, 0.5], fnr=[0.4, 0.2, 0.01]
     )
-    line = curve_figures.curves([curve], "det").data[0]
+    line = curve_figures.curves([curve], "det", FAKE_FACE).data[0]
     assert list(line.x) == pytest.approx(norm.ppf([0.01, 0.1, 0.5]), abs=1e-4)
     assert list(line.y) == pytest.approx(norm.ppf([0.4, 0.2, 0.01]), abs=1e-4)
 
 
 def test_det_leaves_out_rates_of_none_and_all():
     curve = Curve(attribute="a", group="g", thresholds=[3, 2, 1], fpr=[0.0, 0.1, 1.0], fnr=[1.0, 0.2, 0.0])
-    assert len(curve_figures.curves([curve], "det").data[0].x) == 1
+    assert len(curve_figures.curves([curve], "det", FAKE_FACE).data[0].x) == 1
 
 
 def test_thinning_changes_no_point_of_the_line():
@@ -71,7 +72,7 @@ def test_every_line_is_seen_in_light_and_dark(colour):
 
 def test_histograms_are_shares_of_each_class():
     strip = Histogram(attribute="a", group="g", edges=[0.0, 0.5, 1.0], real=[30, 10], fake=[0, 20])
-    real, fake = curve_figures.histograms([strip], 0.5).data
+    real, fake = curve_figures.histograms([strip], 0.5, FAKE_FACE).data
     assert real.y[0] / real.y[1] == pytest.approx(3)
     assert fake.y[1] / real.y[0] == pytest.approx(-1 / 0.75, abs=1e-4)
 
@@ -96,9 +97,9 @@ def test_a_band_holds_its_curve_and_stands_behind_it():
         attribute="a", group="g", thresholds=[0, 1, 2, 3], fpr=fpr, fnr=fnr, worth_real=100, worth_fake=40
     )
     for kind in ("roc", "det"):
-        band, line = curve_figures.curves([curve], kind, confidence=0.95).data
+        band, line = curve_figures.curves([curve], kind, FAKE_FACE, confidence=0.95).data
         assert band.fill == "toself" and band.fillcolor == line.line.color and not band.showlegend
         assert None not in band.x and None not in band.y
-    assert len(curve_figures.curves([curve], "roc").data) == 1, "no confidence, no band"
+    assert len(curve_figures.curves([curve], "roc", FAKE_FACE).data) == 1, "no confidence, no band"
     old = curve.model_copy(update={"worth_real": math.nan})
-    assert len(curve_figures.curves([old], "roc", confidence=0.95).data) == 1
+    assert len(curve_figures.curves([old], "roc", FAKE_FACE, confidence=0.95).data) == 1
