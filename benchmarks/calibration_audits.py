@@ -13,8 +13,9 @@ from study import AT_LEAST, AT_MOST, Study
 
 from audit.config import AuditConfig
 from audit.errors import UnitError
-from audit.judge.kinds_agreement import OPEN, kinds_agreement
+from audit.judge.kinds_agreement import DEPENDS, OPEN, kinds_agreement
 from audit.runs.score_audit import audit_scores
+from reports.text.threshold_text import better
 
 NEVER = (0.0, 0.0)
 SEEDS = 5
@@ -120,6 +121,40 @@ def said_of_kinds(
     return said / n_sim
 
 
+def said_of_levels(
+    sizes: list[int], rates: list[tuple[float, ...]], n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often a gap is said to depend on the kind where kinds differ by as much in every group, though the
+    groups lie at other levels: rates of each group, one a kind.
+    """
+    said, group = 0, np.repeat(np.arange(len(sizes)), sizes)
+    config, n = AuditConfig(attributes=("race",)), len(group)
+    of_row = np.array(rates)[group]
+    for _ in range(n_sim):
+        parts = [
+            pd.DataFrame({
+                "pair_id": np.arange(n), "kind": f"kind {j}", "race": group.astype(str),
+                "missed": rng.random(n) < of_row[:, j],
+            })
+            for j in range(of_row.shape[1])
+        ]  # fmt: skip
+        said += kinds_agreement(pd.concat(parts, ignore_index=True), ["race"], config)[0].verdict == DEPENDS
+    return said / n_sim
+
+
+def another_threshold_advised(n: int, skill: float, n_sim: int, rng: np.random.Generator) -> float:
+    """How often another threshold is recommended where the audited one balances both errors in truth: n real
+    images and n fakes, whose scores lie `skill` SD higher.
+    """
+    said = 0
+    for _ in range(n_sim):
+        fake = np.repeat([0, 1], n)
+        frame = pd.DataFrame({"label": fake, "score": rng.normal(size=2 * n) + skill * fake, "race": "all"})
+        record = audit_scores(frame, AuditConfig(attributes=("race",), threshold=skill / 2, n_boot=100))
+        said += better(record) is not None
+    return said / n_sim
+
+
 def not_refused(n: int, each: int, n_sim: int, rng: np.random.Generator) -> float:
     """How often an audit of frames of persons goes on as if each were a person."""
     went_on = 0
@@ -206,6 +241,22 @@ STUDIES = [
             ("2,000 and 15 x 30 at 10 and 20 %", [2_000] + [30] * 15, (0.1, 0.2), 0.5),
             ("2,000 and 15 x 30 at 2 and 5 %, mostly together", [2_000] + [30] * 15, (0.02, 0.05), 0.9),
         )
+    ],
+    *[
+        Study("Kinds of fake, a gap said to depend on the kind though levels alone differ", case, AT_MOST,
+              partial(said_of_levels, sizes, rates), 1_000)
+        for case, sizes, rates in (
+            ("5,000 at 0.5, 0.5, 1 % and 40 at 20, 20, 20.5 %", [5_000, 40],
+             [(0.005, 0.005, 0.01), (0.2, 0.2, 0.205)]),
+            ("2,000 at 2, 5 % and 6 x 40 at 30, 33 %", [2_000] + [40] * 6,
+             [(0.02, 0.05)] + [(0.3, 0.33)] * 6),
+            ("2,000 at 1, 3 % and 100 at 12, 14 %", [2_000, 100], [(0.01, 0.03), (0.12, 0.14)]),
+        )
+    ],
+    *[
+        Study("Another threshold recommended at the balanced one", f"{n} + {n}", AT_MOST,
+              partial(another_threshold_advised, n, 2.0), 400)
+        for n in (40, 100, 1_000)
     ],
     Study("Units, verdicts that differ by seed", "100 persons of ten, near the edge", NEVER,
           partial(seeds_disagree, 100, 10), 40),

@@ -61,6 +61,8 @@ def shapes(shape: str, group: np.ndarray, persons: np.ndarray, rng: np.random.Ge
         return np.where(group == 0, 2 * score, score)
     if shape == "heavy":
         return score**5
+    if shape == "mostly 0":
+        return np.where(rng.random(len(score)) < 0.95, 0.0, np.abs(score))
     return score
 
 
@@ -336,6 +338,10 @@ STUDIES = [
             ("7 races, scores of five values", _SEVEN, "ties", 1, 0.0, 1_000),
             ("5,000 and 6 x 40, long tails", (5_000,) + (40,) * 6, "heavy", 1, 0.0, 1_000),
             ("60 and 3 x 600, twice the spread", (60, 600, 600, 600), "spread", 1, 0.0, 1_000),
+            ("20,000 and 6 x 40, 95 % of scores 0", (20_000,) + (40,) * 6, "mostly 0", 1, 0.0, 1_000),
+            ("25 x 40, 95 % of scores 0", (40,) * 25, "mostly 0", 1, 0.0, 1_000),
+            ("2,000 and 6 x 40 persons, two images each, 95 % of scores 0", (2_000,) + (40,) * 6, "mostly 0",
+             2, 0.0, 1_000),
             ("7 x 30", (30,) * 7, "equal", 1, 0.0, 2_000),
             ("300 and 3 x 20 persons, ten images each", (300, 20, 20, 20), "equal", 10, 0.6, 1_000),
             ("7 x 12 persons, ten images each", (12,) * 7, "equal", 10, 0.8, 1_000),
