@@ -427,6 +427,6 @@ def read_parquet(path: Path) -> "pd.DataFrame":
     return to_frame(path, table)
 
 
-def first_line(fault: Exception) -> str:
+def first_line(fault: BaseException) -> str:
     """What a library says went wrong, on one line; its type where it says nothing."""
     return (str(fault).strip() or type(fault).__name__).splitlines()[0][:300]

@@ -15,9 +15,9 @@ LAYERS = ["pipelines", "detectors", "audit", "reports"]
 SEES_ALL = {"audit/cli.py", "audit/commands", "audit/api", "audit/serving"}
 ROOMS = {
     "pipelines": [
-        "errors", "extras", "labels", "place_urls", "places", "storage", "visible", "csv_text", "pickled",
-        "parquet_limits", "untrusted", "parts", "rendered", "sources", "faces", "generators", "dataset",
-        "engines", "jobs", "training", "voices",
+        "errors", "devices", "extras", "labels", "place_urls", "places", "storage", "visible", "csv_text",
+        "pickled", "parquet_limits", "untrusted", "parts", "rendered", "sources", "faces", "generators",
+        "dataset", "engines", "jobs", "training", "voices",
     ],
     "detectors": [
         "errors", "progress", "data", "isolation", "models", "scoring", "explanation", "training",

@@ -54,7 +54,7 @@ def _compare(psp: Path, upstream: Path | None, device: str) -> None:
     require("audit doctor --psp", "images")
     import torch
 
-    from pipelines.dataset.settings import choose_device
+    from pipelines.devices import choose_device
     from pipelines.generators.compute import exact
     from pipelines.generators.psp.reference import SUBMODULE, compare_with_reference
 

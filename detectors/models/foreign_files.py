@@ -33,9 +33,10 @@ from detectors.isolation.onnx_data import external_files
 from detectors.isolation.opening import EXPORTED, ONNX, TORCHSCRIPT
 from detectors.isolation.zip_archives import MAX_CODE_BYTES, Refused, TooLarge, check_size, is_torchscript
 from detectors.models.detector import Detector
-from detectors.models.foreign_formats import Network, adapted, first_line
+from detectors.models.foreign_formats import Network, adapted
 from detectors.models.sidecar import Sidecar
 from pipelines.storage import file_sha256
+from pipelines.untrusted import first_line
 
 _ENDINGS = {".onnx": ONNX, ".pt2": EXPORTED}
 

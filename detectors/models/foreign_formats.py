@@ -26,6 +26,7 @@ from detectors.models.detector import Detector
 from detectors.models.sidecar import Sidecar
 from detectors.models.user_code import import_factory
 from pipelines.storage import file_sha256
+from pipelines.untrusted import first_line
 
 Network = Callable[[Tensor], Tensor]
 MAX_SIDE_PX = 8192
@@ -244,8 +245,3 @@ def _in_batches_of(network: Network, n: int) -> Network:
         return torch.cat(parts)
 
     return call
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its name."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -18,8 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from detectors.errors import DetectorNotFound, DeviceNotFound, NotTrusted
 from detectors.isolation.child import Limits
 from detectors.models.checkpoint import is_checkpoint, load_checkpoint
@@ -27,6 +25,8 @@ from detectors.models.detector import Detector, Source
 from detectors.models.foreign_files import kind_of, load_foreign, look_at
 from detectors.models.foreign_formats import load_factory, load_state_dict
 from detectors.models.sidecar import Sidecar, agreeing, read_sidecar, without
+from pipelines.devices import choose_device
+from pipelines.errors import SettingError
 from pipelines.storage import file_sha256
 
 
@@ -36,11 +36,10 @@ def pick_device(device: str) -> str:
     Raises:
         DeviceNotFound: Another word, or "cuda" where PyTorch sees no graphics processor.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise DeviceNotFound(f"device is {device!r}; it must be auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceNotFound("device is cuda, but PyTorch sees no GPU here; use auto or cpu")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    try:
+        return choose_device(device)
+    except SettingError as error:
+        raise DeviceNotFound(str(error).removeprefix("--")) from None
 
 
 def load_detector(

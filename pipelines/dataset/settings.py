@@ -72,28 +72,6 @@ class PairSettings:
         return asdict(self)
 
 
-def choose_device(asked: str, elsewhere: bool = False) -> str:
-    """Resolve "auto" to what is there.
-
-    Args:
-        asked: "auto", "cpu" or "cuda".
-        elsewhere: the work is done on other machines, so "cuda" is taken at its word.
-
-    Returns:
-        "cpu" or "cuda".
-
-    Raises:
-        SettingError: another word, or "cuda" on a machine without a usable GPU.
-    """
-    if asked not in ("auto", "cpu", "cuda"):
-        raise SettingError(f"--device is {asked!r}; it must be auto, cpu or cuda")
-    if asked == "cuda" and elsewhere:
-        return "cuda"
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise SettingError("--device is cuda, but PyTorch sees no GPU here; use --device auto or cpu")
-    return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
-
-
 def check_generator(settings: PairSettings, generator: EncoderDecoder, centre: torch.Tensor | None) -> None:
     """See that a generator can follow the settings.
 

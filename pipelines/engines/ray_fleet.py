@@ -27,6 +27,7 @@ from typing import Any, Final
 from pipelines.engines.local import MAX_TRIES, count_loss
 from pipelines.errors import EngineError, MissingExtra
 from pipelines.places import attach, attached
+from pipelines.untrusted import first_line
 
 _LOG: Final = logging.getLogger(__name__)
 _PATIENCE_S: Final = 60
@@ -64,7 +65,7 @@ def joined(address: str | None) -> Iterator[Any]:
         Exception
     ) as fault:  # Ray raises bare ones: another version, a machine too busy to start within 30 s
         raise EngineError(
-            f"the Ray cluster at {address or 'this machine'} cannot be used: {_first_line(fault)}"
+            f"the Ray cluster at {address or 'this machine'} cannot be used: {first_line(fault)}"
         ) from fault
     try:
         yield ray
@@ -249,7 +250,7 @@ class Fleet:
         try:
             said: Answer = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as fault:
-            how = _first_line(fault)
+            how = first_line(fault)
             if number is not None:
                 self._count_loss(number, how)
             else:
@@ -293,7 +294,3 @@ class Fleet:
         if all(number is None for _, number in self._busy.values()):
             free = self._ray.available_resources()
             _LOG.warning("waiting for the Ray cluster to give a worker its place; free there: %s", free)
-
-
-def _first_line(fault: Exception) -> str:
-    return (str(fault).strip().splitlines() or [type(fault).__name__])[0]

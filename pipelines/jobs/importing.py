@@ -20,7 +20,8 @@ from typing import Any, Final
 import pandas as pd
 
 from pipelines.dataset.job import Job
-from pipelines.dataset.settings import PairSettings, choose_device
+from pipelines.dataset.settings import PairSettings
+from pipelines.devices import choose_device
 from pipelines.errors import FairFaceNotFound, LabelColumnError, PhotoError, SettingError
 from pipelines.generators.kinds import about_kind, slug
 from pipelines.jobs.generation import PairsSummary, run_job

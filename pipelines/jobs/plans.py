@@ -16,7 +16,8 @@ from torch import Tensor
 
 from pipelines.dataset.job import Job
 from pipelines.dataset.manifest import MANIFEST, OK, read_manifest, read_provenance
-from pipelines.dataset.settings import PairSettings, check_generator, choose_device
+from pipelines.dataset.settings import PairSettings, check_generator
+from pipelines.devices import choose_device
 from pipelines.errors import PairsNotFound, PhotoError, SelectionError, SettingError
 from pipelines.faces.align import FFHQ, TIGHT
 from pipelines.generators import latents

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from pipelines.dataset.job import claimed, load_job
-from pipelines.dataset.settings import choose_device
+from pipelines.devices import choose_device
 from pipelines.errors import CheckpointFormatError, PairsNotFound, SelectionError, SettingError
 from pipelines.generators.psp.config import PSPConfig
 from pipelines.generators.small import SMALL_WEIGHTS
