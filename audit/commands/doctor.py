@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +86,17 @@ def _packages() -> None:
             state = f"absent: pip install -e '.[{extra}]'" if module in absent else metadata.version(name)
             print(f"  {name} {state}")
     print(f"foreign model files (ONNX, TorchScript, .pt2): {describe()}")
-    print(f"Chromium (for --pdf): {shutil.which('chromium') or shutil.which('google-chrome') or 'absent'}")
+    print(f"Chromium (for --pdf): {_browser()}")
+
+
+def _browser() -> str:
+    from reports.errors import ChromiumNotFound
+    from reports.pages.pdf import find_browser
+
+    try:
+        return find_browser()
+    except ChromiumNotFound:
+        return "absent"
 
 
 def _devices() -> None:

@@ -18,6 +18,7 @@ import typer
 from audit.cli import app, main
 from audit.commands.run_options import GATES
 from audit.judge.gates import FailOn
+from reports.pages.pdf import BROWSERS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -200,6 +201,20 @@ PANELS = {
     "Detectors": ["train", "sweep", "experiments", "score", "check", "explain", "serve"],
     "Inspect": ["demo", "doctor", "verify", "sign", "schema"],
 }
+
+
+def test_doctor_finds_the_browser_that_prints_pdfs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    browser = tmp_path / BROWSERS[-1]
+    browser.write_text("#!/bin/sh\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _, out, _ = ended(capsys, "doctor")
+    assert f"Chromium (for --pdf): {browser}\n" in out
+    browser.unlink()
+    _, out, _ = ended(capsys, "doctor")
+    assert "Chromium (for --pdf): absent\n" in out
 
 
 def test_commands_stand_in_groups(capsys: pytest.CaptureFixture[str]):
