@@ -70,7 +70,7 @@ def darker_is_faker(network: Callable[[Tensor], Tensor]) -> Callable[[Tensor], T
 def made_run(folder: Path) -> Path:
     """A run folder of rendered faces and of "acme", with its report."""
     faces = render_population(folder / "faces", n_train=560, n_val=60, seed=11)
-    pairs = pipelines.generate_pairs(faces, folder / "pairs", show_progress=True).out_dir
+    pairs = pipelines.generate_pairs(faces, folder / "pairs", progress=True).out_dir
     trained = detectors.train(
         "spectrum", pairs, folder / "spectrum.pt", epochs=12, learning_rate=0.005, fractions=(0.25, 0.1, 0.65)
     )

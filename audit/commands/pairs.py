@@ -191,7 +191,7 @@ def generate_pairs(
     if dry_run:
         _print_plan(plan_pairs(job, workers))
     else:
-        _print_summary(run_job(job, engine, workers, ray_address, show_progress=not quiet), known, quiet)
+        _print_summary(run_job(job, engine, workers, ray_address, progress=not quiet), known, quiet)
 
 
 def import_pairs(
@@ -221,7 +221,7 @@ def import_pairs(
 
     made = run(
         real, fake, labels, out, generator_name=name, size_px=size_px, any_labels=any_labels,
-        device=device, workers=workers, show_progress=not quiet,
+        device=device, workers=workers, progress=not quiet,
     )  # fmt: skip
     _print_summary(made, quiet=quiet)
 

@@ -85,7 +85,7 @@ class PairsPlan:
 
 
 def generate_pairs(
-    fairface_dir: str | Path | None = None,
+    fairface: str | Path | None = None,
     out_dir: str | Path = "pairs",
     generator: str | Path | Sequence[str | Path] = "small",
     *,
@@ -108,12 +108,12 @@ def generate_pairs(
     engine: str = "local",
     workers: int | None = None,
     ray_address: str | None = None,
-    show_progress: bool = False,
+    progress: bool = True,
 ) -> PairsSummary:
     """Make matched real and fake faces from labelled photos, or continue an earlier call.
 
     Args:
-        fairface_dir: photos and labels in FairFace's layout.
+        fairface: photos and labels in FairFace's layout.
         out_dir: the dataset's folder; new, empty, or holding the same run.
         generator: one or several kinds of fake: "small" for the embedded network, a pSp checkpoint, "swap",
             "self-blend", "vae:FOLDER", "module:factory".
@@ -140,7 +140,7 @@ def generate_pairs(
         engine: "local" or "ray".
         workers: worker processes; None for one a core, or four a GPU. Never changes a byte.
         ray_address: the Ray cluster's address; None to start one on this machine.
-        show_progress: draw a progress bar.
+        progress: draw a progress bar.
 
     Returns:
         What was made.
@@ -148,7 +148,7 @@ def generate_pairs(
     Raises:
         ExpectedError: one of the package's errors, for everything a user can put right.
     """
-    sources = (fairface_dir, utkface, photos, from_latents)
+    sources = (fairface, utkface, photos, from_latents)
     folder, faces, table, latents = (None if each is None else local(each) for each in sources)
     job = pairs_job(
         labelled_photos(folder, faces, table, columns), local(out_dir), generator,
@@ -157,7 +157,7 @@ def generate_pairs(
         precision=precision, compiled=compiled, truncation=truncation, style_mix=style_mix, finish=finish,
         elsewhere=engine == "ray",
     )  # fmt: skip
-    return run_job(job, engine, workers, ray_address, show_progress)
+    return run_job(job, engine, workers, ray_address, progress)
 
 
 def plan_pairs(job: Job, workers: int | None = None) -> PairsPlan:
@@ -223,7 +223,7 @@ def run_job(
     engine: str = "local",
     workers: int | None = None,
     ray_address: str | None = None,
-    show_progress: bool = False,
+    progress: bool = False,
 ) -> PairsSummary:
     """Make what is missing of a job, put the dataset together and sum it up.
 
@@ -232,7 +232,7 @@ def run_job(
         engine: "local" or "ray".
         workers: as in `generate_pairs`.
         ray_address: as in `generate_pairs`.
-        show_progress: draw a progress bar.
+        progress: draw a progress bar.
 
     Returns:
         What was made.
@@ -248,7 +248,7 @@ def run_job(
     with claimed(job):
         drop_changed(job)
         missing = job.missing_shards()
-        with progress_bar(len(job.plan) * len(job.kinds), _finished(job, missing), show_progress) as listen:
+        with progress_bar(len(job.plan) * len(job.kinds), _finished(job, missing), progress) as listen:
             if engine == "ray":
                 run_ray(job, missing, listen, workers, ray_address)
             else:

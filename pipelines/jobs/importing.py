@@ -47,7 +47,7 @@ def import_pairs(
     any_labels: bool = False,
     device: str = "auto",
     workers: int | None = None,
-    show_progress: bool = False,
+    progress: bool = True,
 ) -> PairsSummary:
     """Import pairs, or continue where an earlier call stopped.
 
@@ -62,7 +62,7 @@ def import_pairs(
         any_labels: accept other words than FairFace's.
         device: for the face detector: "auto", "cpu" or "cuda".
         workers: as in `generate.generate_pairs`.
-        show_progress: draw a progress bar.
+        progress: draw a progress bar.
 
     Returns:
         What was imported; pairs that fail a check are rows with a reason.
@@ -76,7 +76,7 @@ def import_pairs(
         local(real_dir), local(fake_dir), local(labels), local(out_dir),
         generator_name=generator_name, size_px=size_px, any_labels=any_labels, device=device,
     )  # fmt: skip
-    return run_job(job, workers=workers, show_progress=show_progress)
+    return run_job(job, workers=workers, progress=progress)
 
 
 def plan_import(

@@ -366,7 +366,7 @@ def spoil(path):
 
 
 def as_clean(photos, job, kinds, tree, tmp_path):
-    run_job(job, workers=1, show_progress=False)
+    run_job(job, workers=1, progress=False)
     clean = tmp_path / "clean"
     generate_pairs(photos, clean, kinds, limit=24, **(OPTIONS | {"shard_size": 6}))
     return tree(job.out_dir) == tree(clean)
@@ -406,7 +406,7 @@ def test_faces_that_were_lent_are_borrowed_anew(drawn, tree, tmp_path, caplog):
 
 def test_photos_as_they_were_are_not_worked_on_again(drawn, tiny_generator, tmp_path, caplog):
     job, _ = begun(drawn, tmp_path / "pairs", tiny_generator)
-    run_job(job, workers=1, show_progress=False)
+    run_job(job, workers=1, progress=False)
     assert "worked on" not in caplog.text
 
 
@@ -415,7 +415,7 @@ def test_a_damaged_plan_of_an_unfinished_run_is_one_line(drawn, tiny_generator, 
     job, _ = begun(drawn, tmp_path / "pairs", tiny_generator)
     (job.work_dir / "run.json").write_text(text)
     with pytest.raises(OutputHoldsAnotherRun, match=r"run\.json .*; delete \S+\.unfinished to begin anew$"):
-        run_job(job, workers=1, show_progress=False)
+        run_job(job, workers=1, progress=False)
 
 
 @pytest.mark.parametrize(
