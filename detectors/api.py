@@ -30,6 +30,8 @@ from detectors.scoring.dataset_scores import score_files
 from detectors.scoring.engine import forward
 from detectors.scoring.options import Options
 from detectors.scoring.score_table import OK, with_reasons
+from pipelines.place_urls import is_url
+from pipelines.places import local
 
 if TYPE_CHECKING:
     from detectors.training.train_detector import Say
@@ -155,7 +157,8 @@ def loaded(
         return source.detector
     if isinstance(source, Detector):
         return source
-    return load_detector(source, arch=arch, options=settings, device=device, trust=trust)
+    here = local(source) if is_url(source) else source
+    return load_detector(here, arch=arch, options=settings, device=device, trust=trust)
 
 
 def train(
@@ -202,12 +205,14 @@ def train(
     from detectors.training.train_detector import train as train_once
 
     _refuse_unknown(settings, [field.name for field in fields(Settings)])
-    chosen, target = Settings(**settings), Path(out or f"{arch}.pt")
+    chosen, target = Settings(**settings), local(out or f"{arch}.pt")
     chosen.check(arch)
     pick_device(device)
     refuse_existing(target, overwrite)
     rule = parse_group_by(group_by) if group_by else None
     sets = [data] if isinstance(data, str | Path) else data
+    if not isinstance(sets, LabelledImages):
+        sets = [local(one) if is_url(one) else one for one in sets]
     images = sets if isinstance(sets, LabelledImages) else read_sets(sets, group_by=rule)
     if augment_data:
         images = with_added(images, augment_data, chosen)

@@ -138,6 +138,16 @@ def test_train_and_its_settings(pairs_dir: Path, tmp_path: Path):
     assert json.loads((tmp_path / "s.training.json").read_text())["settings"]["epochs"] == 1
 
 
+def test_training_and_loading_take_addresses(memory, pairs_dir: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    memory.put(str(pairs_dir), "/work/pairs", recursive=True)
+    detectors.train(
+        "simplenet", "memory://work/pairs", "memory://work/net.pt", epochs=1, size_px=32, progress=False
+    )
+    assert memory.exists("/work/net.pt") and not list(tmp_path.iterdir())
+    assert detectors.load("memory://work/net.pt").detector.arch == "simplenet"
+
+
 def test_images_to_an_audit_in_memory_and_on_disk(checkpoint: Path, pairs_dir: Path, tmp_path: Path):
     said: list[str] = []
     found = audit.audit_images(
