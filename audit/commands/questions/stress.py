@@ -106,7 +106,8 @@ def stress(
     from detectors.models.loading import load_detectors
     from detectors.models.sidecar import parse_options
     from pipelines.visible import visible
-    from reports.pages.stress_page import headline, write_stress_page
+    from reports.pages.stress_page import write_stress_page
+    from reports.text.stress_text import headline
 
     require_folder(out)
     cluster = cluster_from(context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker)
