@@ -8,11 +8,13 @@ damage curve). One question a transformation, attribute and rate, all in one fam
 transformations does not make a detector look worse to somebody.
 
 The rules, delta being the tolerance:
-    disparity: some pair of groups is proven to be harmed unequally (permutation test of that pair, corrected
-        for all
-        pairs by Bonferroni and for all questions by Holm), and by more than delta as seen.
+    disparity: some pair of groups is proven to be harmed unequally (permutation test of that pair that
+        deals whole units, corrected for all pairs by Bonferroni and for all questions by Holm), and by more
+        than delta as seen.
     within tolerance: every interval of a difference, holding for all pairs and questions together, lies
     inside +-delta. insufficient evidence: neither.
+A group of fewer images than the audit's smallest, or worth fewer than ten units of equal size, has its curve
+and is never compared.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from audit.config import AuditConfig
 from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping, whole
 from audit.data.score_table import ScoreTable
+from audit.data.unit_totals import alike_units, enough_units, unit_totals
+from audit.inference.clusters import worth
 from audit.inference.damage_test import GroupChanges, pair_differences
 from audit.inference.equality_test import holm
 from audit.inference.proportion_intervals import wilson, z_value
@@ -50,7 +54,7 @@ class Stressed:
         table: The untouched images.
         threshold: Its operating point.
         variants: (transformation, severity) to float64 [N], scores in the order of `table`.
-        unit: int64 [N], the source photo of each image; images of one source count as one.
+        unit: int64 [N], what is independent: the person, video or source photo of each image.
     """
 
     name: str
@@ -83,8 +87,9 @@ def points(stressed: Stressed, config: AuditConfig) -> list[StressPoint]:
             score = table.score if severity == 0 else stressed.variants[transformation, severity]
             for grouping in (whole(len(table.cells)), *stressed.groupings()):
                 group = grouping.of_cell[table.cell]
+                tells = _worth(stressed, score, group, len(grouping))
                 for number, name in enumerate(grouping.names):
-                    numbers = _rates(stressed, score, group == number, z)
+                    numbers = _rates(stressed, score, group == number, z, [float(n[number]) for n in tells])
                     found.append(
                         StressPoint(
                             detector=stressed.name,
@@ -98,12 +103,22 @@ def points(stressed: Stressed, config: AuditConfig) -> list[StressPoint]:
     return found
 
 
-def _rates(stressed: Stressed, score: Floats, chosen: NDArray[np.bool_], z: float) -> dict[str, Any]:
+def _worth(stressed: Stressed, score: Floats, group: NDArray[np.integer], k: int) -> list[Floats]:
+    """float64 [k] for each rate, the independent images that a group's own are worth."""
+    fake, unit = stressed.table.fake, stressed.unit
+    if len(np.unique(unit * 2 + fake)) == len(unit):
+        return [np.bincount(group[of_class], minlength=k).astype(np.float64) for of_class in (~fake, fake)]
+    moments = unit_totals(unit, group, k, fake, stressed.wrong(score), None).moments()
+    return [worth(moments, rate).n for rate in RATES]
+
+
+def _rates(
+    stressed: Stressed, score: Floats, chosen: NDArray[np.bool_], z: float, tells: Sequence[float]
+) -> dict[str, Any]:
     fake, wrong = stressed.table.fake[chosen], stressed.wrong(score)[chosen]
     numbers: dict[str, Any] = {"n_real": int((~fake).sum()), "n_fake": int(fake.sum())}
-    for rate, of_class in (("fpr", ~fake), ("fnr", fake)):
-        n = int(of_class.sum())
-        value = float(wrong[of_class].mean()) if n else math.nan
+    for rate, of_class, n in zip(RATES, (~fake, fake), tells, strict=True):
+        value = float(wrong[of_class].mean()) if of_class.any() else math.nan
         numbers[rate], numbers[f"{rate}_interval"] = value, tuple(map(float, wilson(value, n, z)))
     return numbers | _ranking(score[chosen], fake)
 
@@ -172,19 +187,17 @@ def _changes(stressed: Stressed, transformation: str) -> Floats:
 def _counted(
     stressed: Stressed, grouping: Grouping, rate: RateName, changes: Floats, min_n: int
 ) -> tuple[GroupChanges, list[str]]:
-    """The changes of the groups large enough; images of one source count as one, with their mean."""
+    """The changes of the groups that are large enough, in images and in units of equal size."""
     table = stressed.table
     rows = np.flatnonzero(table.fake == (rate == "fnr"))
-    _, first, unit = np.unique(stressed.unit[rows], return_index=True, return_inverse=True)
-    unit = unit.reshape(-1)
-    mean = np.bincount(unit, changes[rows]) / np.bincount(unit)
-    group = grouping.of_cell[table.cell[rows[first]]]
+    group, unit = grouping.of_cell[table.cell[rows]], stressed.unit[rows]
     images = np.bincount(group, minlength=len(grouping))
-    large = np.flatnonzero((images >= min_n) & grouping.known)
+    enough = enough_units(alike_units(unit, group, len(grouping), None), min_n)
+    large = np.flatnonzero((images >= min_n) & enough & grouping.known)
     place = np.full(len(grouping), -1, dtype=np.int32)
     place[large] = np.arange(len(large), dtype=np.int32)
     taken = place[group] >= 0
-    counted = GroupChanges.of(np.round(mean[taken], 9), place[group][taken], len(large))
+    counted = GroupChanges.of(changes[rows][taken], place[group][taken], len(large), unit[taken])
     return counted, [grouping.names[number] for number in large]
 
 

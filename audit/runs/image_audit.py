@@ -362,6 +362,20 @@ def _with_quality(table: pd.DataFrame, manifest: pd.DataFrame | None, config: Au
     )
 
 
+def with_unit_column(images: LabelledImages, config: AuditConfig) -> LabelledImages:
+    """The images with the column of their units, from the manifest where their table lacks it.
+
+    Args:
+        images: A data set, read.
+        config: Options in the data set's own spelling.
+    """
+    name, manifest = config.unit_column, manifest_of(images.root)
+    if name is None or manifest is None or name in images.table:
+        return images
+    of_pair = manifest.drop_duplicates("pair_id").set_index("pair_id")[name]
+    return replace(images, table=images.table.assign(**{name: images.table["pair_id"].map(of_pair)}))
+
+
 def manifest_of(folder: Path) -> pd.DataFrame | None:
     """The manifest of a pairs dataset; None for other image sets."""
     return read_manifest(folder) if (folder / MANIFEST).exists() else None

@@ -17,10 +17,12 @@ from pydantic import ValidationError
 
 from audit.config import AuditConfig, parse_rule
 from audit.data.counts import Ints
+from audit.data.sampling_units import refuse_hidden_units, units_note, with_source_units
 from audit.data.score_table import score_table
-from audit.errors import ConfigError, ScoreTableError
+from audit.errors import ConfigError, MissingColumnError, ScoreTableError
 from audit.judge.damage import Stressed, damage, points
 from audit.metrics.operating_point import calibration_rows, operating_point
+from audit.runs.image_audit import check_request, with_unit_column
 from audit.schema.result import Provenance
 from audit.schema.stress import STRESS_FILE, TABLE_FILE, StressedDetector, StressKind, StressResult
 from audit.task import task_named
@@ -30,13 +32,10 @@ from pipelines.places import name_of
 from pipelines.storage import write_text
 from pipelines.untrusted import read_json
 
-SOURCE = "source_photo"
-"""Column of the source photo, where a photo has several fakes."""
-
 if TYPE_CHECKING:
     from detectors.data.labelled_images import LabelledImages
     from detectors.models.detector import Detector
-    from detectors.scoring.options import RayCluster
+    from detectors.scoring.options import Options, RayCluster
     from detectors.scoring.stress_scores import StressScores
 
 
@@ -61,7 +60,7 @@ def stress(
         detectors: One or more, of different names.
         images: Labelled images with at least one attribute.
         out_dir: The folder; an interrupted run continues there.
-        config: Attributes, threshold, confidence, tolerance, smallest group, seed.
+        config: Attributes, column of units, threshold, confidence, tolerance, smallest group, seed.
         transformations: Keys of `TRANSFORMATIONS`; all where empty.
         batch_size: Images a network sees at once.
         workers: Threads that decode and transform.
@@ -73,6 +72,7 @@ def stress(
 
     Raises:
         ConfigError: An unknown transformation, detectors of one name, or no attributes.
+        UnitError: A column says that images are not independent, and nobody has said what it means.
         ExpectedError: Of the images, the scores or the folder.
     """
     from detectors.data.transformations import TRANSFORMATIONS
@@ -87,7 +87,9 @@ def stress(
     attributes = config.attributes or images.attributes
     if not attributes:
         raise ConfigError(f"{images.root} has no attribute columns; name one with --attribute")
-    config = replace(config, attributes=tuple(attributes))
+    config = check_request(images, replace(config, attributes=tuple(attributes)))
+    images = with_unit_column(images, config)
+    score_table(*_with_units(images.table.assign(score=0.5), config))  # refuses what it can before scoring
     abouts = [
         Provenance(command=command, detector=describe(d), data={"path": name_of(images.root)})
         for d in detectors
@@ -97,11 +99,13 @@ def stress(
     wanted = pd.concat([part.table["image_id"] for part, _ in kept]).unique()
     together = images.only(images.table["image_id"].isin(wanted))
     options = Options(batch_size, workers, out / ".scoring", progress, cluster=cluster)
+    notes = _independent(detectors, [part for part, _ in kept], together, config, options)
     scored = stress_scores(detectors, together, names, config.seed, options)
     described, all_points, all_damage, all_verdicts = [], [], [], []
     for detector, about, (part, n_seen), every in zip(detectors, abouts, kept, scored, strict=True):
         own = every.of(part.table["image_id"])
         stressed = stressed_of(detector.name, own, config)
+        notes += units_note(_with_units(own.table, config)[1], stressed.table.unit)
         all_points += points(stressed, config)
         harmed, verdicts = damage(stressed, config)
         all_damage += harmed
@@ -120,8 +124,8 @@ def stress(
     kinds = [TRANSFORMATIONS[name] for name in names]
     result = StressResult(
         confidence=config.confidence, tolerance=config.tolerance, min_n=config.min_n, seed=config.seed,
-        attributes=list(attributes), detectors=described, points=all_points, damage=all_damage,
-        verdicts=all_verdicts,
+        attributes=list(config.attributes), unit_column=config.unit_column, detectors=described,
+        points=all_points, damage=all_damage, verdicts=all_verdicts, notes=list(dict.fromkeys(notes)),
         kinds=[StressKind(name=k.name, label=k.label, unit=k.unit, levels=list(k.levels)) for k in kinds],
     )  # fmt: skip
     return write_stress(result, out, overwrite)
@@ -138,10 +142,9 @@ def stressed_of(name: str, scored: StressScores, config: AuditConfig) -> Stresse
         raise ScoreTableError("no image has a score; run `audit check` on the detector first")
     scores = scored.scores[usable]
     frame = scored.table[usable].reset_index(drop=True).assign(score=scores[:, 0])
-    unit = _units(frame)
-    if frame.dropna(subset="pair_id").duplicated(["pair_id", "label"]).any():  # several fakes of a photo
-        frame, config = frame.assign(**{SOURCE: unit.astype(str)}), replace(config, unit_column=SOURCE)
+    frame, config = _with_units(frame, config)
     table = score_table(frame, config)
+    unit = _sources(frame) if table.unit is None else table.unit
     threshold, audited = operating_point(
         table, parse_rule(config.threshold), config.calibration_share, config.seed, task_named(config.task)
     )
@@ -152,10 +155,64 @@ def stressed_of(name: str, scored: StressScores, config: AuditConfig) -> Stresse
     return Stressed(name, audited, threshold, variants, unit)
 
 
-def _units(frame: pd.DataFrame) -> Ints:
-    """int64 [N], the source photo of each image: its pair, or itself."""
-    names = frame["pair_id"].fillna(frame["image_id"]).astype(str)
-    return pd.factorize(names)[0].astype(np.int64)
+def _with_units(frame: pd.DataFrame, config: AuditConfig) -> tuple[pd.DataFrame, AuditConfig]:
+    """The images and options, with the column of units: the one named, or the source photo of several fakes.
+
+    An image without a value belongs to its source photo, as it would without a column.
+    """
+    config = with_source_units(frame, with_source_units(frame, config), "source")
+    name = config.unit_column
+    if name is None:
+        return frame, config
+    if name not in frame:
+        raise MissingColumnError(
+            f"the images have no column {name!r}; they have {', '.join(map(repr, frame.columns))}"
+        )
+    own = frame[name].astype(object)
+    return frame.assign(**{name: own.where(own.notna(), _source_names(frame))}), config
+
+
+def _source_names(frame: pd.DataFrame) -> pd.Series:
+    """The source photo of each image: its pair, or itself."""
+    return frame["pair_id"].fillna(frame["image_id"]).astype(str)
+
+
+def _sources(frame: pd.DataFrame) -> Ints:
+    """int64 [N], the number of the source photo of each image."""
+    return pd.factorize(_source_names(frame))[0].astype(np.int64)
+
+
+def _independent(
+    detectors: Sequence[Detector],
+    parts: Sequence[LabelledImages],
+    images: LabelledImages,
+    config: AuditConfig,
+    options: Options,
+) -> list[str]:
+    """See that no column of which nobody has spoken says that images share a person or video.
+
+    Scores tell of such a column, and those of the untouched images are enough: a refusal must not come after
+    all the others.
+
+    Returns:
+        Sentences for the record.
+
+    Raises:
+        UnitError: Naming the column and what to do.
+    """
+    from detectors.scoring.engine import score_images
+
+    columns = [name for name in (*images.attributes, *images.others) if name not in config.attributes]
+    if config.unit_column is not None or not columns:
+        return []
+    notes = []
+    for part, scored in zip(parts, score_images(detectors, images, options), strict=True):
+        own = scored["image_id"].isin(part.table["image_id"]) & (scored["status"] == "ok")
+        frame, sourced = _with_units(scored[own].reset_index(drop=True), config)
+        if len(frame):
+            unspoken = (frame[name] for name in columns)
+            notes += refuse_hidden_units(score_table(frame, sourced), unspoken, sourced)
+    return notes
 
 
 def checked(asked: Sequence[str]) -> list[str]:
@@ -197,8 +254,8 @@ def _refuse_other_request(
         [one.provenance.model_dump(mode="json") for one in there.detectors]
         == [one.model_dump(mode="json") for one in abouts]
         and [kind.name for kind in there.kinds] == list(names)
-        and (there.confidence, there.tolerance, there.min_n, there.seed)
-        == (config.confidence, config.tolerance, config.min_n, config.seed)
+        and (there.confidence, there.tolerance, there.min_n, there.seed, there.unit_column)
+        == (config.confidence, config.tolerance, config.min_n, config.seed, config.unit_column)
     )
     if not same:
         raise ConfigError(_OTHER.format(out))

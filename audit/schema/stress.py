@@ -11,7 +11,7 @@ from pydantic import Field
 from audit.schema.nullable import Interval, Rate, Record
 from audit.schema.result import Provenance, RateName, VerdictWord
 
-STRESS_VERSION = "1.0"
+STRESS_VERSION = "1.1"
 STRESS_FILE = "stress.json"
 TABLE_FILE = "stress.csv"
 
@@ -48,7 +48,7 @@ class StressPoint(Record):
 
 
 class Damage(Record):
-    """By how much one group's error rate rises, on average over the five severities."""
+    """By how much one group's error rate rises, on average over the five severities; of compared groups."""
 
     detector: str
     transformation: str
@@ -56,10 +56,11 @@ class Damage(Record):
     group: str
     rate: RateName
     n: int
+    """Images."""
     damage: Rate
     interval: Interval
     first_severity_beyond: int | None
-    """The mildest severity at which the rate, as seen, has risen by more than the tolerance."""
+    """The mildest severity at which the rate, as seen, has risen by more than the tolerance; not tested."""
 
 
 class StressVerdict(Record):
@@ -99,12 +100,15 @@ class StressResult(Record):
     min_n: int
     seed: int
     attributes: list[str]
+    unit_column: str | None = None
+    """Column of the person, video or source photo that was taken for independent, if one was named."""
     detectors: list[StressedDetector]
     kinds: list[StressKind]
     points: list[StressPoint]
     damage: list[Damage]
     verdicts: list[StressVerdict]
     notes: list[str] = Field(default_factory=list)
+    """What the reader must know of what was taken for independent."""
 
     def to_json(self) -> str:
         """The bytes of `stress.json`."""

@@ -20,6 +20,7 @@ from reports.figures.shortcut_plots import families_figure
 from reports.pages import shortcuts_page, stress_page
 from reports.pages.attribute_parts import Figures, show
 from reports.text import shortcuts_text as words
+from reports.text import stress_text
 from reports.text.legible import legible
 
 STRESS, SHORTCUTS = "stress", "shortcuts"
@@ -59,15 +60,12 @@ def _stress(folder: Path, result: AuditResult, book: Figures) -> dict[str, Any] 
     if not own:
         return {"other": ", ".join(d.name for d in record.detectors)}
     record = _of_detector(record, own[0])
-    unequal = [v for v in record.verdicts if v.verdict == "disparity"]
-    worst = sorted(unequal, key=lambda v: -v.difference)[:MAX_SENTENCES]
+    unequal = stress_text.unequal(record)
     return {
         "other": None,
         "record": record,
-        "headline": stress_page.headline(record),
-        "unequal": [
-            (v, stress_page.label(record, v.transformation), stress_page.sentence(record, v)) for v in worst
-        ],
+        "headline": stress_text.headline(record),
+        "unequal": [stress_text.finding(record, v) for v in unequal[:MAX_SENTENCES]],
         "n_unequal": len(unequal),
         "figures": stress_page.figures(record, book, MAX_FIGURES, "stress"),
         "overview": stress_page.overview_table(record, own[0]),

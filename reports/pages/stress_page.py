@@ -11,10 +11,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from audit.schema.result import OVERALL
-from audit.schema.stress import STRESS_FILE, StressPoint, StressResult, StressVerdict
-from audit.task import FAKE_FACE
-from audit.wording.numbers import NO_DATA, p_value, point_interval, points
-from audit.wording.verdict_text import group_label, title
+from audit.schema.stress import STRESS_FILE, StressPoint, StressResult
+from audit.wording.numbers import NO_DATA
+from audit.wording.verdict_text import title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
 from reports.figures.damage_curves import damage_curves
@@ -22,6 +21,7 @@ from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
 from reports.tables.table import Column, Table
 from reports.text.legible import legible
+from reports.text.stress_text import RATES, compared, finding, headline, label, sentence, unequal
 
 MAX_FIGURES = 12
 WORDS = {
@@ -29,7 +29,6 @@ WORDS = {
     "within tolerance": "Equal within tolerance",
     "insufficient evidence": "Inconclusive",
 }
-RATES = {rate: FAKE_FACE.rate_name(rate).lower() for rate in ("fpr", "fnr")}
 RANKING_LOST = 0.5
 """Share of the new errors that no threshold undoes, from which on the ranking is said to have broken."""
 
@@ -48,35 +47,6 @@ def load_stress(folder: str | Path) -> StressResult:
         return StressResult.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
     except ValidationError as error:
         raise RecordFormatError(f"{path} is not a stress test: {error.errors()[0]['msg']}") from error
-
-
-def headline(record: StressResult) -> str:
-    """The answer in one sentence, never stronger than the verdicts."""
-    unequal = [v for v in record.verdicts if v.verdict == "disparity"]
-    if unequal:
-        worst = max(unequal, key=lambda v: v.difference)
-        who = f"{group_label(worst.attribute, str(worst.worse_group))} most"
-        return f"{label(record, worst.transformation)} does not harm everybody alike: {who}."
-    if all(v.verdict == "within tolerance" for v in record.verdicts):
-        return "Every transformation harms all groups alike, within the tolerance."
-    return "Inconclusive: no transformation is shown to harm one group more than another, or all alike."
-
-
-def sentence(record: StressResult, verdict: StressVerdict) -> str:
-    """What one verdict saw."""
-    if verdict.worse_group is None or verdict.better_group is None:
-        return f"Fewer than two groups have {record.min_n} images."
-    worse, better = (group_label(verdict.attribute, g) for g in (verdict.worse_group, verdict.better_group))
-    return (
-        f"{RATES[verdict.rate].capitalize()}: the rate rises by {points(verdict.difference)} more for "
-        f"{worse} than for {better} ({point_interval(verdict.interval)}; corrected p "
-        f"{p_value(verdict.p_value)})."
-    )
-
-
-def label(record: StressResult, transformation: str) -> str:
-    """A transformation as readers know it."""
-    return next(kind.label for kind in record.kinds if kind.name == transformation)
 
 
 def overview_table(record: StressResult, detector: str) -> Table:
@@ -121,7 +91,8 @@ def verdicts_table(record: StressResult, detector: str) -> Table:
         Column("verdict", "Answer"), Column("worse", "Harmed more"), Column("better", "Harmed less"),
         Column("difference", "Difference, points", "points"),
         Column("interval", "Interval, all together", "points interval", "interval"),
-        Column("p", "p, corrected", "p", "holm"), Column("first", "Leaves the tolerance at"),
+        Column("p", "p, corrected", "p", "holm"),
+        Column("first", "Leaves the tolerance at (as seen, not tested)"),
     ]  # fmt: skip
     first = {
         (d.transformation, d.attribute, d.rate, d.group): d.first_severity_beyond
@@ -182,12 +153,12 @@ def write_stress_page(folder: str | Path) -> Path:
     """
     record, book = legible(load_stress(folder)), Figures()
     names = [detector.name for detector in record.detectors]
-    unequal = [v for v in record.verdicts if v.verdict == "disparity"]
     context = {
         "record": record,
         "names": names,
         "headline": headline(record),
-        "unequal": [(v, label(record, v.transformation), sentence(record, v)) for v in unequal],
+        "unequal": [finding(record, v) for v in unequal(record)],
+        "compared": compared(record),
         "n_within": sum(v.verdict == "within tolerance" for v in record.verdicts),
         "overviews": [overview_table(record, name) for name in names],
         "verdicts": [verdicts_table(record, name) for name in names],

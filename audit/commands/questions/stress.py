@@ -24,6 +24,7 @@ from audit.commands.common import (
     refuse_typed,
     require_detectors,
     require_folder,
+    say,
     show,
 )
 from audit.commands.score import TRUST_HELP, Arch, Set
@@ -55,6 +56,8 @@ def stress(
             rich_help_panel=of.DATA,
         ),
     ] = None,
+    unit_column: of.UnitColumn = None,
+    independent: of.Independent = False,
     arch: Arch = None,
     set_: Set = None,
     trust: Annotated[
@@ -106,13 +109,14 @@ def stress(
     from detectors.models.loading import load_detectors
     from detectors.models.sidecar import parse_options
     from pipelines.visible import visible
-    from reports.pages.stress_page import headline, write_stress_page
+    from reports.pages.stress_page import write_stress_page
+    from reports.text.stress_text import headline
 
     require_folder(out)
     cluster = cluster_from(context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker)
     config = AuditConfig(
         attributes=tuple(attribute or ()), threshold=threshold, confidence=confidence, tolerance=tolerance,
-        min_n=min_n, seed=seed,
+        min_n=min_n, seed=seed, unit_column=unit_column, independent=independent,
     ).check()  # fmt: skip
     labelled = read_images(images or find_pairs(pairs))
     loaded = load_detectors(
@@ -133,5 +137,7 @@ def stress(
     for one in result.detectors:
         for reason, n in one.n_left_out.items():
             console.print(f"Left out: {n:,}, {visible(reason)}.", markup=False)
+    for note in result.notes:
+        say(note)
     if not quiet:
         show(f"{headline(result)}\npage: {page}")

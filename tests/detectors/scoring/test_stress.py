@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from PIL import Image
 
 from audit.cli import main
 from audit.config import AuditConfig
-from audit.errors import ConfigError
+from audit.data import sampling_units
+from audit.errors import ConfigError, MissingColumnError, UnitError
 from audit.runs.stress_run import stress, stressed_of
 from detectors import load_detector
 from detectors.data.datasets import read_images
@@ -61,8 +63,6 @@ def test_what_cannot_be_scored_is_a_row_with_a_reason(checkpoint, pairs_factory)
 
 
 def test_a_detector_without_a_number_for_some_variant_is_a_reason(checkpoint, pairs_factory):
-    from dataclasses import replace
-
     detector = load_detector(checkpoint)
     network = detector.network
 
@@ -85,8 +85,6 @@ def test_a_detector_without_a_number_for_some_variant_is_a_reason(checkpoint, pa
 def test_several_detectors_decode_each_file_once_and_get_their_own_scores(
     checkpoint, pairs_factory, monkeypatch
 ):
-    from dataclasses import replace
-
     from detectors.scoring import variant_scores as module
 
     one, images = load_detector(checkpoint), read_images(pairs_factory(3, 13))
@@ -214,8 +212,6 @@ def test_a_rule_fixes_the_threshold_on_images_that_are_not_judged(checkpoint, pa
 
 
 def test_several_fakes_of_a_photo_count_as_one_source(checkpoint, pairs_factory):
-    from dataclasses import replace
-
     images = read_images(pairs_factory(8, 16))
     fakes = images.table[images.table["label"] == 1]
     more = fakes.assign(image_id="again-" + fakes["image_id"], kind="other")
@@ -259,3 +255,113 @@ def test_a_page_needs_its_record(tmp_path):
     (tmp_path / "stress.json").write_text("{}")
     with pytest.raises(RecordFormatError, match=r"stress\.json is not a stress test"):
         write_stress_page(tmp_path)
+
+
+@pytest.fixture
+def photos_of_persons(pairs_factory, tmp_path):
+    """A table of labelled images of twelve pairs, three of each person."""
+    folder = pairs_factory(12, 21)
+    table = read_images(folder).table
+    person = "p" + (table["pair_id"].factorize()[0] // 3).astype(str).astype(object)
+    race = np.where(table["pair_id"].factorize()[0] // 3 % 2, "A", "B")
+    rows = pd.DataFrame(
+        {"image": table["path"], "label": table["label"], "pair_id": table["pair_id"], "race": race}
+    )
+    rows.assign(person=person).to_csv(tmp_path / "images.csv", index=False)
+    return tmp_path / "images.csv"
+
+
+def test_images_of_a_named_person_are_one_unit(checkpoint, photos_of_persons):
+    images = read_images(photos_of_persons)
+    images = replace(images, table=images.table.assign(person=images.table["person"].replace("p3", None)))
+    found = stress_scores([load_detector(checkpoint)], images, ["jpeg"], 0, QUIET)[0]
+    stressed = stressed_of("d", found, AuditConfig(attributes=("race",), unit_column="person"))
+    assert len(set(stressed.unit)) == 3 + 3, "without a name an image belongs to its pair"
+    assert stressed.table.unit is not None
+    by_photo = stressed_of("d", found, AuditConfig(attributes=("race",)))
+    assert len(set(by_photo.unit)) == 12
+    with pytest.raises(MissingColumnError, match="the images have no column 'video'; they have 'image_id'"):
+        stressed_of("d", found, AuditConfig(attributes=("race",), unit_column="video"))
+
+
+def _stress(checkpoint, images, out, *more):
+    with pytest.raises(SystemExit, match=r"^(0|2|None)$") as ended:
+        main(["stress", "--detector", str(checkpoint), "--images", str(images), "--out", str(out), "--min-n",
+              "3", "--attribute", "race", "--transform", "jpeg", "--include-seen", *more])  # fmt: skip
+    return ended.value.code
+
+
+def test_persons_that_nobody_has_named_are_refused_before_their_versions_are_scored(
+    checkpoint, photos_of_persons, tmp_path, capsys, monkeypatch
+):
+    from detectors.scoring import engine, stress_scores
+
+    monkeypatch.setattr(stress_scores, "variant_scores", None)
+    assert _stress(checkpoint, photos_of_persons, tmp_path / "out") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "24 images share 4 values of 'person'" in said and "name it with --unit-column person" in said
+    images = read_images(photos_of_persons)
+    monkeypatch.setattr(engine, "score_images", None)
+    with pytest.raises(UnitError, match="24 images share 4 values of 'person'"):
+        stress(
+            [load_detector(checkpoint)], replace(images, attributes=("race",), others=("person",)),
+            tmp_path / "out", include_seen=True, progress=False,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "unit", "note"),
+    [
+        (("--unit-column", "person"), "person", "24 images of 4 values of person (up to 6 each): all images"),
+        (("--independent",), None, "they are taken as independent, as --independent says."),
+    ],
+    ids=["unit column", "independent"],
+)
+def test_what_was_taken_for_independent_is_recorded_and_shown(
+    checkpoint, photos_of_persons, tmp_path, option, unit, note
+):
+    out = tmp_path / "out"
+    assert _stress(checkpoint, photos_of_persons, out, "--quiet", *option) in (0, None)
+    record = json.loads((out / "stress.json").read_text())
+    assert record["unit_column"] == unit and len(record["notes"]) == 1 and note in record["notes"][0]
+    page = " ".join((out / "stress.html").read_text().split())
+    assert note in page and ("permuting its own values of person" in page) == (unit is not None)
+    assert _stress(checkpoint, photos_of_persons, out, "--unit-column", "pair_id") == 2
+
+
+def test_a_column_that_only_scores_betray_is_refused_before_all_versions_are_scored(
+    checkpoint, photos_of_persons, tmp_path, monkeypatch
+):
+    """Its name says nothing, so the untouched scores must be seen."""
+    from detectors.scoring import stress_scores as module
+
+    table = pd.read_csv(photos_of_persons).rename(columns={"person": "code"})
+    table.to_csv(photos_of_persons, index=False)
+    monkeypatch.setattr(sampling_units, "_names_units", lambda column, table: len(set(table.score)) > 1)
+    monkeypatch.setattr(module, "variant_scores", None)
+    with pytest.raises(UnitError, match=r"24 images share 4 values of 'code'.*--unit-column code"):
+        stress(
+            [load_detector(checkpoint)], read_images(photos_of_persons), tmp_path / "out",
+            AuditConfig(attributes=("race",), min_n=3), transformations=["jpeg"], include_seen=True,
+            progress=False,
+        )  # fmt: skip
+
+
+def test_the_unit_may_be_a_column_of_the_manifest(checkpoint, pairs_dir, tmp_path):
+    found = stress(
+        [load_detector(checkpoint)], read_images(pairs_dir), tmp_path / "out",
+        AuditConfig(min_n=3, unit_column="reconstruction_L1"), transformations=["jpeg"], include_seen=True,
+        progress=False,
+    )  # fmt: skip
+    assert found.unit_column == "reconstruction_l1" and "values of reconstruction_l1" in found.notes[0]
+    with pytest.raises(MissingColumnError, match=r"has no column 'person'; it has 'pair_id', 'source'"):
+        stress(
+            [load_detector(checkpoint)], read_images(pairs_dir), tmp_path / "other",
+            AuditConfig(min_n=3, unit_column="person"),
+        )  # fmt: skip
+    with pytest.raises(UnitError, match="all 80 images have the same seed: none is independent"):
+        stress(
+            [load_detector(checkpoint)], read_images(pairs_dir), tmp_path / "other",
+            AuditConfig(min_n=3, unit_column="seed"),
+        )  # fmt: skip
+    assert not (tmp_path / "other").exists()
