@@ -24,7 +24,7 @@ from audit.config import AuditConfig, Columns, parse_rule
 from audit.data import table_words as words
 from audit.data.columns import FEW_VALUES, find_attributes, known_ids, resolved, word_groups
 from audit.data.groups import coded
-from audit.data.spans import gathered, tallied
+from audit.data.spans import gathered, rows_where, tallied
 from audit.errors import GroupError, LabelError, ScoreValueError
 
 HOW_READ = "How the table was read:"
@@ -665,6 +665,24 @@ def _without_words(column: pd.Series, missing: Sequence[str]) -> tuple[pd.Series
     return pd.Series(words_left, column.index, name=column.name), found
 
 
+def _row(row: int, reading: Reading) -> str:
+    """Where a row stands in the file, before any was left out."""
+    return f"row {row + 1}{' below the header' if reading.separator else ''}"
+
+
+def _refuse_endless(numbers: pd.Series, reading: Reading) -> None:
+    """Refuse infinite scores while the rows are still those of the file."""
+    values = numbers.to_numpy()
+    if values.dtype.kind != "f":
+        return
+    rows = rows_where(len(values), lambda part: np.isinf(values[part]))
+    if len(rows):
+        raise ScoreValueError(
+            f"{len(rows):,} of {len(values):,} scores in column '{numbers.name}' are not finite, the first "
+            f"({values[rows[0]]}) in {_row(int(rows[0]), reading)}; score those images again or leave them out"
+        )
+
+
 def _scores(column: pd.Series, reading: Reading) -> pd.Series:
     """Scores as numbers, higher for fakes, percentages as shares."""
     if pd.api.types.is_numeric_dtype(column):
@@ -679,16 +697,17 @@ def _scores(column: pd.Series, reading: Reading) -> pd.Series:
             row = int(np.argmax(bad))
             raise ScoreValueError(
                 f"column '{column.name}' is not numeric: {int(bad.sum())} of {len(bad)} values are no "
-                f"numbers, the first ({column.iloc[row]!r}) in row {row}; correct them, or say "
+                f"numbers, the first ({column.iloc[row]!r}) in {_row(row, reading)}; correct them, or say "
                 "--read missing=WORD"
             )
+    _refuse_endless(numbers, reading)
     if reading.percent:
         outside = ((numbers < 0) | (numbers > 100)).to_numpy(dtype=bool, na_value=False)
         if outside.any():
             raise ScoreValueError(
                 f"scores in column '{column.name}' were taken for percentages, but {int(outside.sum())} are "
-                f"beyond 0-100, the first ({numbers.iloc[int(np.argmax(outside))]}) in row "
-                f"{int(np.argmax(outside))}; say --read percent=no if they are none"
+                f"beyond 0-100, the first ({numbers.iloc[int(np.argmax(outside))]}) in "
+                f"{_row(int(np.argmax(outside)), reading)}; say --read percent=no if they are none"
             )
         numbers = numbers / 100
     if not reading.higher_is_real:

@@ -325,6 +325,15 @@ def test_a_title_above_the_names_is_to_be_taken_out(tmp_path):
         read_scores(tmp_path / "s.csv", CONFIG)
 
 
+def test_titles_filled_up_with_separators_are_to_be_taken_out(tmp_path):
+    """The advice was to name a score column among 'Unnamed: 1' to 'Unnamed: 8'."""
+    (tmp_path / "s.csv").write_text(
+        "Report;;\nConfidential;;\n;;\nlabel;score;race\nreal;0,1;a\nfake;0,9;a\n"
+    )
+    with pytest.raises(ScoreFileError, match=r"line 4 looks like the header; delete the lines above it$"):
+        read_scores(tmp_path / "s.csv", CONFIG)
+
+
 @pytest.mark.parametrize("written_as", ["1,234.5", "1.234,5", "1 234,5", "1'234.5", "12,345,678"])
 def test_thousands_set_apart_are_named(tmp_path, written_as):
     table = canonical().assign(score=written_as)
@@ -406,12 +415,32 @@ def test_a_contradiction_far_down_is_an_error_with_its_row(tmp_path, monkeypatch
     rows = [f"{i % 2},{score},{'xy'[i % 2]}" for i, score in enumerate([10, 90, 20, 80, 30, 250])]
     (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows]) + "\n")
     with pytest.raises(
-        ScoreValueError, match=r"beyond 0-100, the first \(250\) in row 5; say --read percent=no"
+        ScoreValueError,
+        match=r"beyond 0-100, the first \(250\) in row 6 below the header; say --read percent=no",
     ):
         read_scores(tmp_path / "s.csv", CONFIG)
     (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows[:5], "1,high,x"]) + "\n")
-    with pytest.raises(ScoreValueError, match=r"1 of 6 values are no numbers, the first \('high'\) in row 5"):
+    with pytest.raises(
+        ScoreValueError, match=r"1 of 6 values are no numbers, the first \('high'\) in row 6 below the header"
+    ):
         read_scores(tmp_path / "s.csv", CONFIG)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_score_without_end_is_named_by_its_row_in_the_file(tmp_path, suffix):
+    """Rows without a label came before it and were not counted."""
+    frame = pd.DataFrame(
+        {
+            "label": ["0", None, "1", "0", "1", "1"],
+            "score": [0.1, 0.2, 0.3, 0.4, np.inf, 0.5],
+            "race": list("xyxyxy"),
+        }
+    )
+    path = tmp_path / f"s{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    where = "row 5 below the header;" if suffix == ".csv" else "row 5;"
+    with pytest.raises(ScoreValueError, match=rf"1 of 6 scores in column 'score' .* \(inf\) in {where}"):
+        read_scores(path, CONFIG)
 
 
 def test_na_is_a_continent_among_codes_and_nothing_among_words(tmp_path):
