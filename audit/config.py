@@ -42,7 +42,8 @@ READ_AS = {
     "percent": "yes: scores are percentages; no",
     "higher": "fake or real (of trials: same or different): what a higher score means",
     "real": "the label that means real; all others are fakes",
-    "missing": "words that mean no value, separated by commas",
+    "missing": "more words that mean no value, separated by commas; a comma first: these alone",
+    "case": "keep: groups whose names differ only in capitals stay apart; merge",
 }
 """What can be said about the way a score file is written."""
 
@@ -323,6 +324,7 @@ def _reading_rule(key: str, value: str) -> tuple[bool, str]:
     allowed = {
         "decimal": (".", ","),
         "percent": ("yes", "no"),
+        "case": ("keep", "merge"),
         "higher": ("fake", "real", "same", "different"),
     }.get(key)
     if key == "encoding":

@@ -37,6 +37,8 @@ MAX_RECORD_BYTES = 256 << 20
 """A record of many groups with all its curves has some megabytes."""
 MAX_NESTING = 64
 """Levels of a record: ours have under ten."""
+MAX_TITLE_LINES = 30
+"""Lines among which a header is looked for below a title."""
 MAX_COLUMNS = 4096
 MAX_LINE_CHARS = 1 << 20
 """Of a CSV table."""
@@ -263,6 +265,7 @@ def _shape(path: Path, lines: Iterator[tuple[int, str]], separator: str, quoted:
     first = next(lines, None)
     if first is None:
         raise UnreadableFile(f"{path} is empty: a table begins with a line of column names")
+    lines = _refuse_titles(path, first, lines, separator, quoted)
     names = _fields(path, *first, separator) if quoted else first[1].split(separator)
     if len(names) > MAX_COLUMNS:
         raise UnreadableFile(f"{path} has {len(names):,} columns; the limit is {MAX_COLUMNS:,}")
@@ -281,6 +284,29 @@ def _shape(path: Path, lines: Iterator[tuple[int, str]], separator: str, quoted:
             )
         n_rows += 1
     return CsvShape(names, n_rows)
+
+
+def _refuse_titles(
+    path: Path, first: tuple[int, str], lines: Iterator[tuple[int, str]], separator: str, quoted: bool
+) -> Iterator[tuple[int, str]]:
+    """Refuse a title above the header, its line filled up with separators as spreadsheets write it.
+
+    Returns:
+        The lines after the first, of which some were looked at.
+    """
+
+    def named(line: tuple[int, str]) -> int:
+        fields = _fields(path, *line, separator) if quoted else line[1].split(separator)
+        return sum(bool(field.strip()) for field in fields)
+
+    n_fields = first[1].count(separator) + 1
+    if n_fields < 3 or named(first) > 1:
+        return lines
+    looked = list(islice(lines, MAX_TITLE_LINES))
+    header = next((line for line in looked if named(line) > 1), None)
+    if header is not None and 2 * named(header) > n_fields:
+        raise UnreadableFile(f"{path} line {header[0]} looks like the header; delete the lines above it")
+    return chain(looked, lines)
 
 
 def _fields(path: Path, number: int, line: str, separator: str) -> list[str]:

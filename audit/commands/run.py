@@ -309,13 +309,16 @@ def edges(given: list[str]) -> dict[str, list[float]]:
 
 
 def ways_of_reading(given: list[str]) -> dict[str, str]:
-    """How a table is written, as typed: separator=; decimal=, percent=no."""
+    """How a table is written, as typed: separator=; decimal=, percent=no; the words of missing= add up."""
     told: dict[str, str] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals:
             raise typer.BadParameter(f"--read {text}: write KEY=VALUE, such as separator=;")
-        told[key.strip()] = value if value in ("\t", " ") else value.strip()
+        key, value = key.strip(), value if value in ("\t", " ") else value.strip()
+        if key in told and key != "missing" and told[key] != value:
+            raise typer.BadParameter(f"--read {key}= is given twice: {told[key]} and {value}")
+        told[key] = f"{told[key]},{value}" if key in told else value
     return told
 
 

@@ -225,7 +225,8 @@ Read = Annotated[
     typer.Option(
         "--read",
         help="With --scores: how the table is written, where it is not guessed rightly: separator, decimal, "
-        "encoding, percent=no, higher=real, real=LABEL, missing=WORD,WORD; repeat.",
+        "encoding, percent=no, higher=real, real=LABEL, missing=WORD,WORD (more words for no value), "
+        "case=keep; repeat.",
         metavar="KEY=VALUE", rich_help_panel=DATA,
     ),
 ]  # fmt: skip

@@ -262,6 +262,21 @@ def find_attributes(frame: TableColumns, config: AuditConfig) -> list[str]:
     return found
 
 
+def word_groups(frame: TableColumns, config: AuditConfig) -> tuple[str, ...]:
+    """The columns that are audited by their words and not by bins, as far as they can be told.
+
+    Args:
+        frame: The table, or its first rows.
+        config: Options in the table's own spelling.
+    """
+    try:
+        found = find_attributes(frame, config)
+    except GroupError:
+        return ()
+    others = {*config.bins, *config.controls, config.columns.label, config.columns.score}
+    return tuple(name for name in found if name in frame.columns and name not in others)
+
+
 def unaudited(
     frame: pd.DataFrame, config: AuditConfig, attributes: Sequence[str], whole: bool = True
 ) -> str | None:

@@ -11,6 +11,7 @@ what an audit holds is a few such columns. Nothing is sampled or rounded: all nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,7 +25,16 @@ from numpy.typing import NDArray
 from audit.data.columns import preferred
 from audit.data.id_numbers import numbered
 from audit.data.spans import gathered
-from audit.data.table_reading import Reading, id_columns, missing_guess, tidied_column
+from audit.data.table_reading import (
+    Guess,
+    Merged,
+    Reading,
+    id_columns,
+    labels_guess,
+    missing_guess,
+    spelling_guesses,
+    tidied_column,
+)
 from pipelines.storage import replace_file
 from pipelines.untrusted import open_parquet
 
@@ -155,13 +165,16 @@ class FileColumns:
         roles = self.reading.config.columns
         seen: dict[str, list[str]] = {}
         keep = np.ones(self._n_rows, dtype=bool)
-        whole = {}
+        whole, labels = {}, None
+        guesses: list[Guess] = []
         for name in self.columns:
-            if not self._is_tidied(name) and name != roles.label:
+            if not self._is_tidied(name):
                 continue
-            column, found = self._tidied(name)
+            column, found, merged = self._tidied(name)
+            guesses += spelling_guesses(name, merged)
             for word, n in found.items():
                 seen.setdefault(word, []).append(f"{name} {n:,}")
+            labels = column if name == roles.label and not _are_names(column) else labels
             if name in (roles.label, roles.score):
                 whole[name] = column.notna().to_numpy()
         for name, reason in ((roles.label, "no label in the table"), (roles.score, "no score in the table")):
@@ -171,18 +184,22 @@ class FileColumns:
                 if empty.any():
                     self.left_out[reason] = int(np.count_nonzero(empty))
         self._keep = None if keep.all() else keep
-        self.reading = missing_guess(seen, self.reading)
+        told = replace(self.reading, guesses=(*self.reading.guesses, *guesses))
+        self.reading = missing_guess(seen, told)
+        if labels is not None:
+            self.reading = labels_guess(labels, self.reading)
 
-    def _tidied(self, name: str) -> tuple[pd.Series, dict[str, int]]:
-        """A column without the words for "no value", if it is one that has any taken out; and those words."""
+    def _tidied(self, name: str) -> tuple[pd.Series, dict[str, int], Merged]:
+        """A column as it is audited, if it is one of those; the words taken out; and the spellings merged."""
         column = self._read(name)
-        return tidied_column(column, self.reading) if self._is_tidied(name) else (column, {})
+        return tidied_column(column, self.reading) if self._is_tidied(name) else (column, {}, {})
 
     def _is_tidied(self, name: str) -> bool:
-        """Scores and groups are; other text is taken as it stands, as of a small Parquet file."""
+        """Labels, scores and groups are; other text is taken as it stands, as of a small Parquet file."""
         config = self.reading.config
-        groups = {*config.attributes, *preferred(self.columns)} - set(config.controls)
-        return name == config.columns.score or name in groups or pa.types.is_dictionary(self._kind(name))
+        groups = {*config.attributes, *preferred(self.columns), *self.reading.groups} - set(config.controls)
+        roles = (config.columns.label, config.columns.score)
+        return name in roles or name in groups or pa.types.is_dictionary(self._kind(name))
 
     def _kind(self, name: str) -> pa.DataType:
         return self._schema.field(name).type

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -28,14 +29,15 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from audit.config import AuditConfig
-from audit.data.columns import OWN_COLUMNS, TableColumns
+from audit.data.columns import FEW_VALUES, OWN_COLUMNS, TableColumns
 from audit.data.counts import Floats, Ints
 from audit.data.groups import coded
 from audit.data.score_table import ScoreTable, labels_of, n_repeated
+from audit.data.table_words import few as quoted
 from audit.data.unit_totals import unit_codes
 from audit.errors import MissingColumnError, UnitError
 from audit.schema.result import CROSSED
-from audit.task import task_named
+from audit.task import Task, task_named
 
 NAMES = frozenset(
     {"person", "people", "subject", "identity", "individual", "participant", "volunteer", "speaker", "actor"}
@@ -57,6 +59,9 @@ PER_GROUP = 2
 
 PURE, LEANING = 0.5, 0.3
 """Agreement of the groups within a value, beyond chance: of an unnamed column, of one with a telling name."""
+
+LOOKED = 10_000
+"""Rows by which a column is passed over that has too many values to be one of several models."""
 
 OWN = frozenset(OWN_COLUMNS) - {"source"}
 """Columns of this program's own tables that mean no unit. A source photo is one."""
@@ -100,19 +105,54 @@ def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config:
     task = task_named(config.task)
     if config.unit_column is not None:
         return []
+    few: list[pd.Series] = []
+    columns = iter(columns)
     for column in columns:
+        if 1 < column.head(LOOKED).nunique() <= FEW_VALUES:
+            few.append(column)
         if spoken_of(str(column.name), table, config) or not _names_units(column, table):
             continue
-        n_values = column.nunique()
-        told = f"{int(column.notna().sum()):,} {task.items} share {n_values:,} values of '{column.name}'"
+        n_values, (item, items) = column.nunique(), _counted(str(column.name), task)
+        told = f"{int(column.notna().sum()):,} {items} share {n_values:,} values of '{column.name}'"
         if config.independent:
             return [f"{told}; they are taken as independent, as --independent says."]
+        others = [] if _words_of(column) & NAMES else chain(few, columns)
+        crossing = next((one for one in others if _crosses(one, column, table)), None)
+        if crossing is not None:
+            values = [str(value) for value in crossing.dropna().unique()]
+            raise UnitError(
+                f"{told}: column '{crossing.name}' has {len(values)} values ({quoted(values)}) and each "
+                f"{column.name} occurs once in each: audit each by itself, with a table of the rows of one "
+                f"{crossing.name} alone; or audit them mixed with --unit-column {column.name}"
+            )
         raise UnitError(
-            f"{told}: {task.items} of one {column.name} are not independent, and counting them as if they "
+            f"{told}: {items} of one {column.name} are not independent, and counting them as if they "
             f"were makes chance look like disparity; name it with --unit-column {column.name}, or say with "
-            f"--independent that each {task.item} stands for itself"
+            f"--independent that each {item} stands for itself"
         )
     return []
+
+
+def _counted(name: str, task: Task) -> tuple[str, str]:
+    """What is counted, one and several: not "images" where several of them are of one image."""
+    return ("row", "rows") if name.lower() in (task.item, task.items) else (task.item, task.items)
+
+
+def _crosses(column: pd.Series, unit: pd.Series, table: ScoreTable) -> bool:
+    """Whether each unit occurs once in each of a few values of a column, always as real or always as fake.
+
+    As where several models scored the same images: within a model nothing repeats.
+    """
+    if column.name == unit.name or not 2 <= column.nunique() <= FEW_VALUES or column.isna().any():
+        return False
+    of_value, values = coded(column)
+    of_unit, units = coded(unit)
+    if (of_unit < 0).any() or len(column) != len(values) * len(units):
+        return False
+    of_unit = of_unit.astype(np.int64)
+    once = len(np.unique(of_unit * len(values) + of_value)) == len(column)
+    classes = np.unique(table.as_here(of_unit) * 2 + table.fake)
+    return once and len(classes) == len(units)
 
 
 def units_note(config: AuditConfig, unit: Ints | None) -> list[str]:
@@ -123,12 +163,13 @@ def units_note(config: AuditConfig, unit: Ints | None) -> list[str]:
     sizes = np.bincount(unit)
     sizes = sizes[sizes > 0]
     name = config.unit_column
+    item, items = _counted(name, task)
     if sizes.max(initial=0) == 1:
-        return [f"Every {name} has one {task.item}: naming it with --unit-column changes nothing."]
+        return [f"Every {name} has one {item}: naming it with --unit-column changes nothing."]
     return [
-        f"{int(sizes.sum()):,} {task.items} of {len(sizes):,} values of {name} (up to {int(sizes.max()):,} "
-        f"each): all {task.items} count, and every interval, test and verdict takes the {name}, not the "
-        f"{task.item}, for independent."
+        f"{int(sizes.sum()):,} {items} of {len(sizes):,} values of {name} (up to {int(sizes.max()):,} "
+        f"each): all {items} count, and every interval, test and verdict takes the {name}, not the "
+        f"{item}, for independent."
     ]
 
 
@@ -181,7 +222,7 @@ def spoken_of(name: str, table: ScoreTable, config: AuditConfig) -> bool:
 
 def _names_units(column: pd.Series, table: ScoreTable) -> bool:
     """Whether the column's values repeat and look like persons, videos or source photos."""
-    words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(column.name)).lower()))
+    words = _words_of(column)
     if words & AGES or _is_fraction(column):
         return False
     codes, values = coded(column)
@@ -200,6 +241,11 @@ def _names_units(column: pd.Series, table: ScoreTable) -> bool:
     if n_values < max(MANY, PER_GROUP * most) or not agreement:
         return False
     return float(np.median(agreement)) >= PURE and _alike(key, at, table) > ALIKE
+
+
+def _words_of(column: pd.Series) -> set[str]:
+    """The words of a column's name, in lower case."""
+    return set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(column.name)).lower()))
 
 
 def _is_fraction(column: pd.Series) -> bool:

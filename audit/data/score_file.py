@@ -310,11 +310,8 @@ def _parquet_head(path: Path) -> pd.DataFrame:
 
 def _read_parquet(look: Look, wanted: list[str]) -> pd.DataFrame:
     config = look.reading.config
-    texts = [
-        name
-        for name in wanted
-        if name in {*config.attributes, *preferred(wanted)} and name not in config.controls
-    ]
+    groups = {*config.attributes, *preferred(wanted), *look.reading.groups, config.columns.label}
+    texts = [name for name in wanted if name in groups - {*config.controls}]
     table = open_parquet(look.path, read_dictionary=texts).read(columns=wanted)
     return to_frame(look.path, table, self_destruct=True, split_blocks=True)
 
@@ -326,7 +323,7 @@ def _kinds(look: Look, wanted: Collection[str]) -> dict[str, str]:
     measured = {config.columns.score, *config.bins, config.weight_column}
     if look.reading.decimal == ",":
         measured |= set(config.controls)
-    groups = {*config.attributes, *preferred(wanted), config.columns.label}
+    groups = {*config.attributes, *preferred(wanted), *look.reading.groups, config.columns.label}
     groups |= {name for name in wanted if head[name].nunique() <= FEW_WORDS and len(head) > FEW_WORDS}
     if _signed(look):
         measured.discard(config.columns.score)

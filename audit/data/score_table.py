@@ -320,7 +320,8 @@ def _check_duplicates(frame: TableColumns, name: str, task: Task) -> None:
     if repeated:
         raise DuplicateImageError(
             f"{task.item} '{_shown(frame, name, _first_repeated(codes, len(values)))}' stands on more than "
-            f"one row ({repeated} repeated rows); give each {task.item} once"
+            f"one row ({repeated} repeated rows); give each {task.item} once, and each of several "
+            "models its own table"
         )
 
 

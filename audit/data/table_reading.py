@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig, Columns, parse_rule
 from audit.data import table_words as words
-from audit.data.columns import FEW_VALUES, find_attributes, known_ids, resolved
+from audit.data.columns import FEW_VALUES, find_attributes, known_ids, resolved, word_groups
+from audit.data.groups import coded
+from audit.data.spans import gathered, rows_where, tallied
 from audit.errors import GroupError, LabelError, ScoreValueError
 
 HOW_READ = "How the table was read:"
@@ -30,6 +32,8 @@ HOW_READ = "How the table was read:"
 NUMERIC_SHARE = 0.95
 """Share of a column's values that must be numbers for it to be guessed as the scores."""
 MAX_LABELS = 50
+MAX_MERGED = 6
+"""Spellings of one column that are named in a note; the rest are counted."""
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3})+(\.\d+)?|(\.\d{3})+(,\d+)?|([ '’]\d{3})+([.,]\d+)?)")
 """Numbers such as 1,234.5 and 1.234,5."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+ ?%?")
@@ -37,6 +41,8 @@ _NOT_SCORES = frozenset(
     {"confidence", "age", "year", "weight", "quality", "sharpness", "blur", "brightness", "width", "height"}
     | {"size", "id", "index", "row"}
 )
+NEITHER = "--read missing=WORD leaves out what is neither"
+"""What can be said of labels where several words mean one thing."""
 STANDARD = {"0": False, "1": True, "real": False, "fake": True}
 
 
@@ -82,6 +88,7 @@ class Reading:
         higher_is_real: Whether a higher score means more real.
         labels: What each label of the first rows means, True for fake.
         missing: Column to the words that mean "no value" in it.
+        groups: Columns of words that are audited: names that differ only in capitals are one group.
         guesses: What was not told.
         problems: What has to be.
     """
@@ -95,6 +102,7 @@ class Reading:
     higher_is_real: bool = False
     labels: Mapping[str, bool] = field(default_factory=dict)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
     guesses: tuple[Guess, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -152,7 +160,7 @@ def judged(
         found.guesses = [one for one in found.guesses if one.name != key or key not in asked]
     return Reading(
         told, tuple(map(str, head.columns)), encoding, separator, found.decimal, percent, turned, labels,
-        missing, tuple(found.guesses), tuple(found.problems),
+        missing, word_groups(head, told), tuple(found.guesses), tuple(found.problems),
     )  # fmt: skip
 
 
@@ -232,6 +240,9 @@ class _Found:
         if named:
             same = [name for name in named if self._same_labels(named[0], name)]
             return named[:1] if len(same) == len(named) else named
+        partly = self._named(words.LABEL_NAMES, self._means_labels_in_part)
+        if partly:
+            return partly
         return [
             name
             for name in self.names
@@ -250,8 +261,17 @@ class _Found:
         by_name = {words.normal(name): name for name in reversed(self.names)}
         return [by_name[name] for name in usual if name in by_name and fits(by_name[name])]
 
+    def _labels_of(self, name: str) -> list[str]:
+        return self.values(name, words.with_told(words.NUMBER_MISSING, self._told_missing))
+
+    def _means_labels_in_part(self, name: str) -> bool:
+        """Whether a column holds words for real and words for fake, beside others."""
+        values = self._labels_of(name)
+        sure = [text for text in values if words.all_label_words([text])]
+        return len(values) <= MAX_LABELS and len({words.folded(text) in words.FAKE for text in sure}) == 2
+
     def _means_labels(self, name: str) -> bool:
-        values = self.values(name)
+        values = self._labels_of(name)
         if not values or len(values) > MAX_LABELS:
             return False
         try:
@@ -265,13 +285,13 @@ class _Found:
 
     def _fake(self, name: str) -> pd.Series:
         meanings = words.label_meanings(
-            self.values(name), name, self.config.positive, self.config.read_as.get("real")
+            self._labels_of(name), name, self.config.positive, self.config.read_as.get("real")
         )
         return self.head[name].map(lambda value: meanings.get(words.as_text(value)))
 
     def numbers(self, name: str) -> tuple[NDArray[np.float64], list[str]]:
         """The different numbers of a column, and the words in it that are none."""
-        values = self.values(name, self._told_missing() or words.NUMBER_MISSING)
+        values = self.values(name, words.with_told(words.NUMBER_MISSING, self._told_missing))
         numbers = as_numbers(pd.Series(values, dtype=object), self.decimal)
         bad = numbers.isna()
         return numbers[~bad].to_numpy(dtype=float), [v for v, b in zip(values, bad, strict=True) if b]
@@ -300,7 +320,7 @@ class _Found:
 
     def labels(self, name: str) -> dict[str, bool]:
         """What the labels mean, said where they are not simply real and fake or 0 and 1."""
-        values = self.values(name, self._told_missing() or words.NUMBER_MISSING)
+        values = self._labels_of(name)
         if len(values) > MAX_LABELS:
             self.ask(f"column '{name}' holds {len(values)} different values and cannot say real or fake",
                      "--label-column NAME")  # fmt: skip
@@ -312,7 +332,10 @@ class _Found:
             self.ask(text, option)
             return {}
         told = self.config.positive is not None or "real" in self.config.read_as
-        if not told and any(STANDARD.get(text) != fake for text, fake in found.items()):
+        shared = words.shared_meaning(found)
+        if shared is not None:
+            self.guess("labels", shared, NEITHER)
+        elif not told and any(STANDARD.get(text) != fake for text, fake in found.items()):
             shown = ", ".join(f"{text} is {'fake' if fake else 'real'}" for text, fake in found.items())
             self.guess("labels", shown, "--positive LABEL")
         return found
@@ -365,20 +388,22 @@ class _Found:
         rule = parse_rule(self.config.threshold)
         return rule.value if rule.kind == "fixed" else None
 
-    def _told_missing(self) -> tuple[str, ...] | None:
-        told = self.config.read_as.get("missing")
-        return None if told is None else ("", *(word.strip() for word in told.split(",")))
+    @property
+    def _told_missing(self) -> str | None:
+        return self.config.read_as.get("missing")
 
     def missing_words(self, name: str, config: AuditConfig) -> tuple[str, ...]:
-        told = self._told_missing()
-        if told is not None:
-            return told
+        return words.with_told(self._usual_missing(name, config), self._told_missing)
+
+    def _usual_missing(self, name: str, config: AuditConfig) -> tuple[str, ...]:
         measured = {config.columns.label, config.columns.score, config.weight_column, *config.bins}
         if name in measured:
             return words.NUMBER_MISSING
         texts = list(self.texts(name).index[:1000])
         found = words.missing_ids(texts) if name in id_columns(config) else words.missing_words(texts)
-        if "NA" not in found and "NA" in self.texts(name).index and name != config.columns.image_id:
+        told = words.with_told((), self._told_missing)
+        known = "NA" in (*found, *told) or name == config.columns.image_id
+        if not known and "NA" in self.texts(name).index:
             self.guess("missing", f"NA in '{name}' is a group like its other codes", "--read missing=NA")
         return found
 
@@ -456,15 +481,20 @@ def tidied(frame: pd.DataFrame, reading: Reading) -> Tidied:
     roles = reading.config.columns
     changed: dict[str, pd.Series] = {}
     seen: dict[str, list[str]] = {}
+    guesses: list[Guess] = []
     for name in map(str, frame.columns):
-        column, found = tidied_column(frame[name], reading)
+        column, found, merged = tidied_column(frame[name], reading)
         if column is not frame[name]:
             changed[name] = column
+        guesses += spelling_guesses(name, merged)
         for word, n in found.items():
             seen.setdefault(word, []).append(f"{name} {n:,}")
     frame = frame.assign(**changed) if changed else frame
+    reading = missing_guess(seen, replace(reading, guesses=(*reading.guesses, *guesses)))
+    if roles.label in frame.columns:
+        reading = labels_guess(frame[roles.label], reading)
     frame, left_out = _complete(frame, [roles.label, roles.score])
-    return Tidied(frame, left_out, missing_guess(seen, reading))
+    return Tidied(frame, left_out, reading)
 
 
 def id_columns(config: AuditConfig) -> set[str | None]:
@@ -472,19 +502,106 @@ def id_columns(config: AuditConfig) -> set[str | None]:
     return {config.columns.image_id, config.columns.pair_id, config.unit_column}
 
 
-def tidied_column(column: pd.Series, reading: Reading) -> tuple[pd.Series, dict[str, int]]:
-    """A column as it is audited, and how often each word that means "no value" stood there.
+Merged = dict[str, tuple[str, int]]
+"""A spelling to the one that it is read as, and how often it stood there."""
+
+
+def tidied_column(column: pd.Series, reading: Reading) -> tuple[pd.Series, dict[str, int], Merged]:
+    """A column as it is audited, how often each word for "no value" stood there, and what was merged.
 
     Raises:
         ScoreValueError: as `tidied`.
     """
     name = str(column.name)
     found: dict[str, int] = {}
+    merged: Merged = {}
     if isinstance(column.dtype, pd.CategoricalDtype):
         column, found = _without_words(column, reading.missing.get(name, ("",)))
     elif name in id_columns(reading.config):
         column = known_ids(column, reading.missing.get(name, ("",)))
-    return (_scores(column, reading) if name == reading.config.columns.score else column), found
+    if name in reading.groups and reading.config.read_as.get("case") != "keep":
+        column, merged = one_spelling(column)
+    return (_scores(column, reading) if name == reading.config.columns.score else column), found, merged
+
+
+def one_spelling(column: pd.Series) -> tuple[pd.Series, Merged]:
+    """A column of words in which names that differ only in capitals are one name, the most frequent of them.
+
+    Args:
+        column: Blanks around words do not count; numbers and mixed columns stay as they are.
+
+    >>> column, merged = one_spelling(pd.Series(["White", "white", "White", "Black"]))
+    >>> list(column), merged
+    (['White', 'White', 'White', 'Black'], {'white': ('White', 1)})
+    """
+    if pd.api.types.is_numeric_dtype(column):
+        return column, {}
+    codes, values = coded(column)
+    texts = [value.strip() if isinstance(value, str) else None for value in values]
+    alike: dict[str, list[int]] = {}
+    for number, text in enumerate(texts):
+        if text:
+            alike.setdefault(text.lower(), []).append(number)
+    alike = {key: numbers for key, numbers in alike.items() if len({texts[one] for one in numbers}) > 1}
+    if not alike:
+        return column, {}
+    counts = tallied(len(codes), len(values) + 1, lambda part: codes[part].astype(np.int64) + 1)[1:]
+    place, merged = np.arange(len(values) + 1), Merged()
+    place[-1] = -1
+    for numbers in alike.values():
+        n: dict[str, int] = {}
+        for one in numbers:
+            n[str(texts[one])] = n.get(str(texts[one]), 0) + int(counts[one])
+        most = [one for one in numbers if n[str(texts[one])] == max(n.values())]
+        kept = most[0] if len(most) == 1 else min(most, key=lambda one: int(np.argmax(codes == one)))
+        place[numbers] = kept
+        merged |= {text: (str(texts[kept]), n[text]) for text in n if text != texts[kept]}
+    used = np.unique(place[:-1])
+    names = pd.Index([texts[one] if texts[one] is not None else values[one] for one in used])
+    return _spelled(column, codes, np.append(np.searchsorted(used, place[:-1]), -1), names), merged
+
+
+def _spelled(
+    column: pd.Series, codes: NDArray[np.integer], place: NDArray[np.integer], names: pd.Index
+) -> pd.Series:
+    """The column with other names, as categories; blanks may make two of one, which are then merged."""
+    unique = pd.Index(dict.fromkeys(names))
+    of_code = np.append(unique.get_indexer(names)[place[:-1]], -1)
+    kind = np.int8 if len(unique) < 2**7 else np.int16 if len(unique) < 2**15 else np.int64
+    words_left = pd.Categorical.from_codes(gathered(of_code.astype(kind), codes), unique)
+    return pd.Series(words_left, column.index, name=column.name, copy=False)
+
+
+def with_one_spelling(frame: pd.DataFrame, config: AuditConfig) -> tuple[pd.DataFrame, list[str]]:
+    """A table in which groups whose names differ only in capitals are one, and a sentence on it, or none.
+
+    Args:
+        frame: One row an image.
+        config: Options in the table's own spelling.
+    """
+    if config.read_as.get("case") == "keep":
+        return frame, []
+    guesses: list[Guess] = []
+    changed: dict[str, pd.Series] = {}
+    for name in word_groups(frame, config):
+        column, merged = one_spelling(frame[name])
+        if merged:
+            changed[name] = column
+            guesses += spelling_guesses(name, merged)
+    said = Reading(config, (), guesses=tuple(guesses)).sentence()
+    return (frame.assign(**changed) if changed else frame), [said] if said else []
+
+
+def spelling_guesses(name: str, merged: Merged) -> list[Guess]:
+    """What is said of a column in which spellings were merged."""
+    if not merged:
+        return []
+    told = [
+        f"'{text}' is read as '{kept}' ({n:,} row{'' if n == 1 else 's'})"
+        for text, (kept, n) in sorted(merged.items())
+    ]
+    more = f" and {len(told) - MAX_MERGED} more" if len(told) > MAX_MERGED else ""
+    return [Guess(f"groups of {name}", ", ".join(told[:MAX_MERGED]) + more, "--read case=keep")]
 
 
 def missing_guess(seen: Mapping[str, Sequence[str]], reading: Reading) -> Reading:
@@ -494,11 +611,39 @@ def missing_guess(seen: Mapping[str, Sequence[str]], reading: Reading) -> Readin
         seen: Such a word to the columns where it stood and how often, as text.
         reading: As the first rows were understood.
     """
-    if not seen or "missing" in reading.config.read_as:
+    told = words.with_told((), reading.config.read_as.get("missing"))
+    text = ", ".join(f"'{word}' ({', '.join(where)})" for word, where in seen.items() if word not in told)
+    if not text:
         return reading
-    text = ", ".join(f"'{word}' ({', '.join(where)})" for word, where in seen.items())
-    guess = Guess("missing", f"where it says {text}", "--read missing=WORD,WORD")
+    guess = Guess("missing", f"where it says {text}", "--read missing=")
     return replace(reading, guesses=(*reading.guesses, guess))
+
+
+def labels_guess(column: pd.Series, reading: Reading) -> Reading:
+    """The reading with what the labels of the whole table mean, said where several words mean one thing.
+
+    Args:
+        column: Labels, tidied.
+        reading: As the first rows were understood.
+    """
+    config = reading.config
+    categories = isinstance(column.dtype, pd.CategoricalDtype)
+    values = coded(column)[1] if categories else column.unique()
+    further = sorted({words.as_text(value) for value in values if not pd.isna(value)} - {*reading.labels})
+    if not further or len(further) > MAX_LABELS:
+        return reading
+    try:
+        labels = words.label_meanings(
+            [*reading.labels, *further], config.columns.label, config.positive, config.read_as.get("real")
+        )
+    except LabelError:  # of a word further down; `score_table` refuses it
+        return reading
+    text = words.shared_meaning(labels)
+    if text is None:
+        return replace(reading, labels=labels)
+    guess = Guess("labels", text, NEITHER)
+    others = tuple(one for one in reading.guesses if one.name != "labels")
+    return replace(reading, labels=labels, guesses=(*others, guess))
 
 
 def _without_words(column: pd.Series, missing: Sequence[str]) -> tuple[pd.Series, dict[str, int]]:
@@ -520,6 +665,24 @@ def _without_words(column: pd.Series, missing: Sequence[str]) -> tuple[pd.Series
     return pd.Series(words_left, column.index, name=column.name), found
 
 
+def _row(row: int, reading: Reading) -> str:
+    """Where a row stands in the file, before any was left out."""
+    return f"row {row + 1}{' below the header' if reading.separator else ''}"
+
+
+def _refuse_endless(numbers: pd.Series, reading: Reading) -> None:
+    """Refuse infinite scores while the rows are still those of the file."""
+    values = numbers.to_numpy()
+    if values.dtype.kind != "f":
+        return
+    rows = rows_where(len(values), lambda part: np.isinf(values[part]))
+    if len(rows):
+        raise ScoreValueError(
+            f"{len(rows):,} of {len(values):,} scores in column '{numbers.name}' are not finite, the first "
+            f"({values[rows[0]]}) in {_row(int(rows[0]), reading)}; score those images again or leave them out"
+        )
+
+
 def _scores(column: pd.Series, reading: Reading) -> pd.Series:
     """Scores as numbers, higher for fakes, percentages as shares."""
     if pd.api.types.is_numeric_dtype(column):
@@ -534,16 +697,17 @@ def _scores(column: pd.Series, reading: Reading) -> pd.Series:
             row = int(np.argmax(bad))
             raise ScoreValueError(
                 f"column '{column.name}' is not numeric: {int(bad.sum())} of {len(bad)} values are no "
-                f"numbers, the first ({column.iloc[row]!r}) in row {row}; correct them, or say "
+                f"numbers, the first ({column.iloc[row]!r}) in {_row(row, reading)}; correct them, or say "
                 "--read missing=WORD"
             )
+    _refuse_endless(numbers, reading)
     if reading.percent:
         outside = ((numbers < 0) | (numbers > 100)).to_numpy(dtype=bool, na_value=False)
         if outside.any():
             raise ScoreValueError(
                 f"scores in column '{column.name}' were taken for percentages, but {int(outside.sum())} are "
-                f"beyond 0-100, the first ({numbers.iloc[int(np.argmax(outside))]}) in row "
-                f"{int(np.argmax(outside))}; say --read percent=no if they are none"
+                f"beyond 0-100, the first ({numbers.iloc[int(np.argmax(outside))]}) in "
+                f"{_row(int(np.argmax(outside)), reading)}; say --read percent=no if they are none"
             )
         numbers = numbers / 100
     if not reading.higher_is_real:

@@ -10,8 +10,9 @@ are groups in real tables.
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -153,6 +154,22 @@ def missing_words(texts: Collection[str]) -> tuple[str, ...]:
     return tuple(word for word in GROUP_MISSING if not (codes and word == "NA"))
 
 
+def with_told(usual: Sequence[str], told: str | None) -> tuple[str, ...]:
+    """Words that mean "no value": the usual ones and those that were told, or the latter alone.
+
+    Args:
+        usual: Without being told.
+        told: Words between commas; what begins with a comma, or is empty, takes the place of the usual ones.
+
+    >>> with_told(("", "NA"), "unsure, none"), with_told(("", "NA"), ",unsure"), with_told(("", "NA"), "")
+    (('', 'NA', 'unsure', 'none'), ('', 'unsure'), ('',))
+    """
+    if told is None:
+        return tuple(usual)
+    asked = [word.strip() for word in told.split(",")]
+    return tuple(dict.fromkeys([*(("",) if not asked[0] else usual), *asked]))
+
+
 def missing_ids(texts: Collection[str]) -> tuple[str, ...]:
     """The words that mean "no name" among names of images, pairs and persons: "none" is one of them here.
 
@@ -198,7 +215,34 @@ def label_meanings(
     raise LabelError(
         f"column '{column}' holds {few(strange)}; expected 1 for fake and 0 for real, or such words: say "
         "with --positive LABEL which label means fake, or with --read real=LABEL which one means real"
+        + (f"; leave out what is neither with {_neither(strange, known)}" if len(texts) > 2 else "")
     )
+
+
+def _neither(strange: Sequence[str], known: Mapping[str, bool]) -> str:
+    """How to say that labels mean neither real nor fake; named where the others mean both."""
+    if len(set(known.values())) < 2 or len(strange) > 3:
+        return "--read missing=WORD"
+    return "--read " + shlex.quote("missing=" + ",".join(strange))
+
+
+def shared_meaning(labels: Mapping[str, bool]) -> str | None:
+    """What labels mean where several different words mean one thing; None where none do.
+
+    >>> shared_meaning({"Genuine": False, "Spoof": True, "unsure": True})
+    'Genuine is real; Spoof and unsure count as fake'
+    >>> shared_meaning({"real": False, "Real": False, "fake": True}) is None
+    True
+    """
+    sides = [[text for text in labels if labels[text] == fake] for fake in (False, True)]
+    if all(len({folded(text) for text in side}) < 2 for side in sides):
+        return None
+    told = []
+    for side, meaning in zip(sides, ("real", "fake"), strict=True):
+        if side:
+            shown = ", ".join(side[:-1]) + " and " + side[-1] if len(side) > 1 else side[0]
+            told.append(f"{shown} {'count as' if len(side) > 1 else 'is'} {meaning}")
+    return "; ".join(told)
 
 
 def _told(texts: Sequence[str], column: str, positive: str | None, real: str | None) -> dict[str, bool]:
@@ -213,7 +257,8 @@ def _told(texts: Sequence[str], column: str, positive: str | None, real: str | N
     if len(set(texts)) > 2 or named is None:
         raise LabelError(
             f"column '{column}' holds {few(texts)}; --positive {positive} needs at most two labels, one of "
-            "them that; of several kinds of fake, say which label means real: --read real=LABEL"
+            "them that; of several kinds of fake, say which label means real: --read real=LABEL; of labels "
+            "that are neither real nor fake, leave out the rows: --read missing=WORD"
         )
     return {text: text == named for text in texts}
 

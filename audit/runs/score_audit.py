@@ -44,7 +44,7 @@ from audit.data.sampling_units import (
 )
 from audit.data.score_file import ScoreFile, read_scores, read_trials
 from audit.data.score_table import ScoreTable, labels_of, score_table
-from audit.data.table_reading import HOW_READ
+from audit.data.table_reading import HOW_READ, with_one_spelling
 from audit.data.trials import Trials, as_trials
 from audit.data.unit_totals import IMAGES
 from audit.inference.attack_kinds import kind_rates
@@ -167,6 +167,8 @@ def audit_table(
         return _audited_trials(as_trials(frame, config), extras)
     config = resolved(config, frame.columns)
     frame = with_known_ids(frame, config)
+    frame, merged = with_one_spelling(frame, config)
+    extras = replace(extras, notes=[*extras.notes, *merged])
     config = with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
     independent = refuse_hidden_units(table, _unspoken(frame, table, config), config)

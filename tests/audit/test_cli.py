@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from audit.cli import app, main
+from audit.commands.run import ways_of_reading
 from audit.commands.run_options import GATES
 from audit.judge.gates import FailOn
 from reports.pages.pdf import BROWSERS
@@ -428,3 +429,12 @@ def test_the_detector_behind_a_table_can_be_named(
         assert blank in signoff
     code, _, err = ended(capsys, "run", "--detector", "x.pt", *named)
     assert code == 2 and "go with --scores, not with a detector on images" in err
+
+
+def test_words_for_no_value_add_up_and_nothing_else_is_said_twice():
+    assert ways_of_reading(["missing=a", "percent=no", "missing=b, c"]) == {
+        "missing": "a,b, c",
+        "percent": "no",
+    }
+    with pytest.raises(typer.BadParameter, match=r"--read percent= is given twice: no and yes"):
+        ways_of_reading(["percent=no", "percent=yes"])

@@ -48,6 +48,17 @@ def test_one_string_is_one_attribute(found: audit.Audit, frame: pd.DataFrame):
     assert AuditConfig(attributes="race", controls="blur").controls == ("blur",)
 
 
+def test_spellings_of_a_group_are_one_and_said(found: audit.Audit, frame: pd.DataFrame):
+    small = frame.assign(race=frame["race"].where(frame.index % 5 > 0, frame["race"].str.lower()))
+    merged = audit.audit_scores(small, "race", **FAST)
+    assert [one.group for one in merged.record.groups] == [one.group for one in found.record.groups]
+    assert any(
+        "'a' is read as 'A' (80 rows), 'b' is read as 'B' (80 rows)" in note for note in merged.record.notes
+    )
+    kept = audit.audit_scores(small, "race", read_as={"case": "keep"}, **FAST)
+    assert {"a", "A"} <= {one.group for one in kept.record.groups}
+
+
 def test_capitals_are_forgiven(found: audit.Audit, frame: pd.DataFrame):
     again = audit.audit_scores(frame, "Race", references={"RACE": "A"}, **FAST).record
     assert again.config.attributes == ["race"] and again.config.references == {"race": "A"}

@@ -54,6 +54,44 @@ def test_frames_of_a_person_are_not_taken_for_persons_unasked():
         audit_scores(frame, replace(CONFIG, independent=True))
 
 
+def of_models(n=300):
+    """The same images scored by three models, one row each."""
+    rng = np.random.default_rng(2)
+    label, race = np.arange(n) % 2, rng.choice(["A", "B"], n)
+    ease = rng.normal(size=n)
+    one = pd.DataFrame({"image": [f"{i}.jpg" for i in range(n)], "label": label, "race": race})
+    scores = [0.5 + 0.2 * label + 0.2 * ease + 0.05 * rng.normal(size=n) for _ in range(3)]
+    return pd.concat(
+        [
+            one.assign(model=name, score=score)
+            for name, score in zip(("Alpha", "Beta", "Gamma"), scores, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("suffix", ["", ".csv"])
+def test_a_table_of_several_models_is_to_be_audited_by_model(tmp_path, suffix):
+    """It was told to name the image as the unit, and got one audit of all models mixed."""
+    wanted = (
+        r"900 rows share 300 values of 'image': column 'model' has 3 values \('Alpha', 'Beta', 'Gamma'\) and "
+        "each image occurs once in each: audit each by itself, with a table of the rows of one model alone"
+    )
+    frame = of_models()[["image", "model", "label", "race", "score"]]
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    with pytest.raises(UnitError, match=wanted):
+        audit_score_file(tmp_path / "s.csv", FREE) if suffix else audit_scores(frame, FREE)
+    [note] = [
+        one for one in audit_scores(frame, replace(FREE, unit_column="image")).notes if "up to 3" in one
+    ]
+    assert note.endswith("verdict takes the image, not the row, for independent.")
+
+
+def test_frames_of_a_person_are_no_models():
+    frame = clustered(120, 0).assign(camera=lambda table: np.tile(list("abcdefghij"), 120))
+    with pytest.raises(UnitError, match=r"1,200 images share .* images of one person are not independent"):
+        audit_scores(frame, FREE)
+
+
 def test_equal_groups_of_persons_are_not_called_unequal():
     frames = [clustered(120, seed, rates=(0.1, 0.1)) for seed in range(20)]
     assert disparities(frames, CONFIG) <= 0.1

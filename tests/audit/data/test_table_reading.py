@@ -164,9 +164,91 @@ def test_what_was_guessed_is_said_with_the_option_that_says_otherwise(tmp_path):
         "label": ("column 'truth'", "--label-column NAME"),
         "labels": ("REAL is real, FAKE is fake", "--positive LABEL"),
         "score": ("'p_fake' in percent", "--read percent=no"),
-        "missing": ("where it says 'n/a' (race 2)", "--read missing=WORD,WORD"),
+        "missing": ("where it says 'n/a' (race 2)", "--read missing="),
     }
     assert reading.record()["labels"] == {"REAL": "real", "FAKE": "fake"}
+
+
+def three_words(tmp_path: Path, n: int = 30) -> Path:
+    """A table in which a reviewer was unsure of every fifth image."""
+    words = [("Genuine", "Spoof", "Genuine", "Spoof", "unsure")[i % 5] for i in range(n)]
+    rows = [f"{word},0.{i + 10},{'xy'[i % 2]}" for i, word in enumerate(words)]
+    (tmp_path / "s.csv").write_text("\n".join(["truth,score,race", *rows]) + "\n")
+    return tmp_path / "s.csv"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--read real=LABEL which one means real; leave out what is neither with --read missing=unsure$"),
+        ({"positive": "Spoof"}, "at most two labels.*leave out the rows: --read missing=WORD"),
+    ],
+)
+def test_a_third_label_may_be_neither_real_nor_fake(tmp_path, options, message):
+    with pytest.raises(UnclearTableError, match=message):
+        read_scores(three_words(tmp_path), AuditConfig(**options))
+
+
+def test_several_words_for_one_class_are_said(tmp_path):
+    """'unsure' counted as a fake without a word: every FNR was wrong."""
+    path = three_words(tmp_path)
+    told = read_scores(path, AuditConfig(read_as={"real": "Genuine"})).reading
+    [said] = [one for one in told.guesses if one.name == "labels"]
+    assert (
+        said.text == "Genuine is real; Spoof and unsure count as fake"
+        and "--read missing=WORD" in said.option
+    )
+    for options in (
+        {"read_as": {"missing": "unsure"}},
+        {"read_as": {"missing": "unsure"}, "positive": "Spoof"},
+    ):
+        read = read_scores(path, AuditConfig(**options))
+        assert read.left_out == {"no label in the table": 6} and "unsure" not in read.reading.labels
+        assert "count as" not in (read.reading.sentence() or "")
+
+
+def test_a_word_far_down_is_said_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("audit.data.score_file.HEAD_ROWS", 4)
+    reading = read_scores(three_words(tmp_path), AuditConfig(read_as={"real": "Genuine"})).reading
+    assert reading.labels == {"Genuine": False, "Spoof": True, "unsure": True}
+    assert "labels Genuine is real; Spoof and unsure count as fake" in (reading.sentence() or "")
+
+
+def test_words_for_no_value_are_added_to_the_usual_ones(tmp_path):
+    rows = [f"{i % 2},0.{i + 10},{('x', 'y', '-', 'refused')[i % 4]}" for i in range(40)]
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows]) + "\n")
+
+    def groups(**told: str) -> list[str]:
+        read = read_scores(tmp_path / "s.csv", AuditConfig(read_as=told).check())
+        return score_table(read.frame, read.config).cells.levels[0]
+
+    assert groups(missing="refused") == ["x", "y", "(missing)"]
+    assert groups(missing="") == ["-", "refused", "x", "y"]
+    assert groups(missing=",refused") == ["-", "x", "y", "(missing)"]
+
+
+def spelt(tmp_path: Path, races: list[str], **options: object) -> tuple[list[str], list[str]]:
+    """The groups of a table whose rows have these races, and what was said of their spelling."""
+    rows = [f"{i % 2},0.{i + 10},{race}" for i, race in enumerate(races)]
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows]) + "\n")
+    read = read_scores(tmp_path / "s.csv", AuditConfig(**options).check())  # type: ignore[arg-type]
+    said = [f"{one.name}: {one.text} {one.option}" for one in read.reading.guesses if "groups" in one.name]
+    return score_table(read.frame, read.config).cells.levels[0], said
+
+
+def test_spellings_that_differ_only_in_capitals_are_one_group(tmp_path):
+    races = ["white", "White", "White ", "WHITE", "Black", "Black"] * 3
+    names, said = spelt(tmp_path, races)
+    assert names == ["Black", "White"]
+    assert said == [
+        "groups of race: 'WHITE' is read as 'White' (3 rows), 'white' is read as 'White' (3 rows) "
+        "--read case=keep"
+    ]
+    assert spelt(tmp_path, races, read_as={"case": "keep"}) == (["Black", "WHITE", "White", "white"], [])
+    assert spelt(tmp_path, ["white", "White", "Black"] * 2)[0] == ["Black", "white"]  # the first seen
+    assert spelt(tmp_path, ["White", "white", "Black"] * 2)[0] == ["Black", "White"]
+    with pytest.raises(ConfigError, match="case is 'lower'; it must be keep or merge"):
+        AuditConfig(read_as={"case": "lower"}).check()
 
 
 @pytest.mark.parametrize(
@@ -240,6 +322,15 @@ def test_a_title_above_the_names_is_to_be_taken_out(tmp_path):
     with pytest.raises(
         ScoreFileError, match=r"line 3 has 3 fields, its header 1: take out what stands above"
     ):
+        read_scores(tmp_path / "s.csv", CONFIG)
+
+
+def test_titles_filled_up_with_separators_are_to_be_taken_out(tmp_path):
+    """The advice was to name a score column among 'Unnamed: 1' to 'Unnamed: 8'."""
+    (tmp_path / "s.csv").write_text(
+        "Report;;\nConfidential;;\n;;\nlabel;score;race\nreal;0,1;a\nfake;0,9;a\n"
+    )
+    with pytest.raises(ScoreFileError, match=r"line 4 looks like the header; delete the lines above it$"):
         read_scores(tmp_path / "s.csv", CONFIG)
 
 
@@ -324,12 +415,32 @@ def test_a_contradiction_far_down_is_an_error_with_its_row(tmp_path, monkeypatch
     rows = [f"{i % 2},{score},{'xy'[i % 2]}" for i, score in enumerate([10, 90, 20, 80, 30, 250])]
     (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows]) + "\n")
     with pytest.raises(
-        ScoreValueError, match=r"beyond 0-100, the first \(250\) in row 5; say --read percent=no"
+        ScoreValueError,
+        match=r"beyond 0-100, the first \(250\) in row 6 below the header; say --read percent=no",
     ):
         read_scores(tmp_path / "s.csv", CONFIG)
     (tmp_path / "s.csv").write_text("\n".join(["label,score,race", *rows[:5], "1,high,x"]) + "\n")
-    with pytest.raises(ScoreValueError, match=r"1 of 6 values are no numbers, the first \('high'\) in row 5"):
+    with pytest.raises(
+        ScoreValueError, match=r"1 of 6 values are no numbers, the first \('high'\) in row 6 below the header"
+    ):
         read_scores(tmp_path / "s.csv", CONFIG)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_score_without_end_is_named_by_its_row_in_the_file(tmp_path, suffix):
+    """Rows without a label came before it and were not counted."""
+    frame = pd.DataFrame(
+        {
+            "label": ["0", None, "1", "0", "1", "1"],
+            "score": [0.1, 0.2, 0.3, 0.4, np.inf, 0.5],
+            "race": list("xyxyxy"),
+        }
+    )
+    path = tmp_path / f"s{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    where = "row 5 below the header;" if suffix == ".csv" else "row 5;"
+    with pytest.raises(ScoreValueError, match=rf"1 of 6 scores in column 'score' .* \(inf\) in {where}"):
+        read_scores(path, CONFIG)
 
 
 def test_na_is_a_continent_among_codes_and_nothing_among_words(tmp_path):
