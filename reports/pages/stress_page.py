@@ -6,12 +6,14 @@ Enters: a folder with `stress.json`. Leaves: `stress.html`, in the report's desi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from audit.schema.result import OVERALL
 from audit.schema.stress import STRESS_FILE, StressPoint, StressResult
+from audit.task import FAKE_FACE
 from audit.wording.numbers import NO_DATA
 from audit.wording.verdict_text import title
 from pipelines.storage import write_text
@@ -21,9 +23,20 @@ from reports.pages.attribute_parts import Figures, Shown, show
 from reports.pages.html_page import render
 from reports.tables.table import Column, Table
 from reports.text.legible import legible
-from reports.text.stress_text import RATES, compared, finding, headline, label, sentence, unequal
+from reports.text.stress_text import (
+    RATES,
+    breaks,
+    broken_sentences,
+    compared,
+    finding,
+    headline,
+    label,
+    sentence,
+    unequal,
+)
 
 MAX_FIGURES = 12
+MAX_BROKEN = 4
 WORDS = {
     "disparity": "Unequal harm",
     "within tolerance": "Equal within tolerance",
@@ -50,14 +63,14 @@ def load_stress(folder: str | Path) -> StressResult:
 
 
 def overview_table(record: StressResult, detector: str) -> Table:
-    """What every transformation does to all images together, at severities 3 and 5."""
+    """What every transformation does to all images together: the highest rate, and at which severity."""
     columns = [
         Column("what", "Transformation"),
-        Column("fpr0", "FPR untouched", "percent", "fpr"), Column("fpr3", "at 3", "percent"),
-        Column("fpr5", "at 5", "percent"), Column("fnr0", "FNR untouched", "percent", "fnr"),
-        Column("fnr3", "at 3", "percent"), Column("fnr5", "at 5", "percent"),
-        Column("auc0", "AUC untouched", "number", "auc"), Column("auc5", "at 5", "number"),
-        Column("broke", "What broke at 5"),
+        Column("fpr", "FPR untouched", "percent", "fpr"), Column("fpr_worst", "highest", "percent"),
+        Column("fpr_at", "at severity"), Column("fnr", "FNR untouched", "percent", "fnr"),
+        Column("fnr_worst", "highest", "percent"), Column("fnr_at", "at severity"),
+        Column("auc", "AUC untouched", "number", "auc"), Column("auc_worst", "lowest", "number"),
+        Column("auc_at", "at severity"), Column("broke", "What broke"),
     ]  # fmt: skip
     rows = []
     for kind in record.kinds:
@@ -66,11 +79,29 @@ def overview_table(record: StressResult, detector: str) -> Table:
             for p in record.points
             if (p.detector, p.transformation, p.attribute) == (detector, kind.name, OVERALL)
         }
-        rows.append(
-            {"what": kind.label, "auc0": at[0].auc, "auc5": at[5].auc, "broke": what_broke(at[0], at[5])}
-            | {f"{rate}{s}": getattr(at[s], rate) for rate in ("fpr", "fnr") for s in (0, 3, 5)}
-        )
+        row: dict[str, object] = {"what": kind.label, "broke": what_broke(at[0], _worst(at, _mean_error))}
+        for name, badness in _BADNESS.items():
+            worst = _worst(at, badness)
+            row |= {name: getattr(at[0], name), f"{name}_worst": getattr(worst, name)}
+            row[f"{name}_at"] = str(worst.severity) if math.isfinite(badness(worst)) else NO_DATA
+        rows.append(row)
     return Table(f"overview-{detector}", f"All images together: {detector}", columns, rows)
+
+
+def _mean_error(point: StressPoint) -> float:
+    return (point.fpr + point.fnr) / 2
+
+
+_BADNESS: dict[str, Callable[[StressPoint], float]] = {
+    "fpr": lambda point: point.fpr, "fnr": lambda point: point.fnr, "auc": lambda point: -point.auc,
+}  # fmt: skip
+"""What is worse the higher it is."""
+
+
+def _worst(at: dict[int, StressPoint], badness: Callable[[StressPoint], float]) -> StressPoint:
+    """Of the severities that were tried the worst, of equal ones the mildest."""
+    tried = [at[s] for s in sorted(at) if s > 0]
+    return max(tried, key=lambda point: -math.inf if math.isnan(badness(point)) else badness(point))
 
 
 def what_broke(before: StressPoint, after: StressPoint) -> str:
@@ -157,6 +188,8 @@ def write_stress_page(folder: str | Path) -> Path:
         "record": record,
         "names": names,
         "headline": headline(record),
+        "broken": broken_sentences(record)[:MAX_BROKEN],
+        "n_broken": len(breaks(record)),
         "unequal": [finding(record, v) for v in unequal(record)],
         "compared": compared(record),
         "n_within": sum(v.verdict == "within tolerance" for v in record.verdicts),

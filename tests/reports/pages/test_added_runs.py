@@ -24,7 +24,8 @@ from audit.schema.stress import Damage, StressedDetector, StressKind, StressPoin
 from reports.errors import RecordFormatError
 from reports.pages.report_page import write_report
 from reports.pages.shortcuts_page import write_shortcuts_page
-from reports.pages.stress_page import write_stress_page
+from reports.pages.stress_page import overview_table, write_stress_page
+from reports.text.stress_text import broken_sentences, headline
 
 OWN = {"name": "resnet50", "sha256": "ab" * 32}
 FOREIGN = {"name": "other", "sha256": "99" * 32}
@@ -115,6 +116,34 @@ def run_dir(result, tmp_path) -> Path:
 def shown(run_dir: Path) -> str:
     page = write_report(run_dir).read_text(encoding="utf-8")
     return re.sub(r"\s+", " ", re.sub(r"<script.*?</script>|<style.*?</style>", "", page, flags=re.S))
+
+
+def broken_at(record: StressResult, severity: int, **update) -> StressResult:
+    """The record with other numbers of all images at one severity, and of the untouched ones no miss."""
+    points = []
+    for p in record.points:
+        if p.attribute == "overall" and p.severity == severity:
+            p = p.model_copy(update=update)
+        elif p.attribute == "overall":
+            p = p.model_copy(update={"fpr": 0.0, "fpr_interval": (0.0, 0.06), "fnr_interval": (0.05, 0.2)})
+        points.append(p)
+    return record.model_copy(update={"points": points, "verdicts": []})
+
+
+def test_a_collapse_at_any_severity_is_the_answer():
+    record = broken_at(
+        stress(OWN), 4, fnr=0.954, fnr_interval=(0.873, 0.984), fpr=0.0, fpr_interval=(0, 0.06)
+    )
+    said = "JPEG at severity 4: fakes let through 95.4% (87.3–98.4%), untouched 10.0% (5.0–20.0%)."
+    assert headline(record).startswith(said)
+    assert broken_sentences(record) == []
+    [row] = overview_table(record, record.detectors[0].name).rows
+    assert (row["fnr_worst"], row["fnr_at"]) == (0.954, "4")
+
+
+def test_a_rate_whose_interval_meets_the_untouched_one_breaks_nothing():
+    record = broken_at(stress(OWN), 4, fnr=0.3, fnr_interval=(0.19, 0.4), fpr=0.0, fpr_interval=(0, 0.06))
+    assert headline(record).startswith("Nothing tried is shown to break it.")
 
 
 def test_without_further_runs_the_report_has_no_such_sections(run_dir):
