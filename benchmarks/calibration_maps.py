@@ -43,7 +43,7 @@ ONE = (200,) + (12,) * 6
 STUDIES = [
     *[
         Study("Maps, any group said to rest on another part although none does", case, AROUND_5,
-              partial(map_named, sizes, spread, skewed, 0.0), 300)
+              partial(map_named, sizes, spread, skewed, 0.0), 1_000)
         for case, sizes, spread, skewed in (
             ("200 and 6 x 12", ONE, (1,) * 7, False),
             ("200 and 6 x 12, the small ones three times as spread", ONE, (1,) + (3,) * 6, False),

@@ -64,7 +64,7 @@ def test_a_p_value_is_never_below_welchs_own():
         [d.p_value for d in map_differences(shares, two, n_permutations=9_999) if d.group == name]
         for name in "ab"
     )
-    assert a == pytest.approx(b) and min(a) == pytest.approx(max(1 / 10_000, 7 * welch.min()), rel=0.3)
+    assert a == pytest.approx(b) and 7 * welch.min() <= min(a) < 14 * welch.min()
 
 
 def test_a_planted_difference_is_found_and_its_side_told():
