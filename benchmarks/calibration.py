@@ -17,6 +17,7 @@ from functools import partial
 
 import calibration_audits
 import calibration_criteria
+import calibration_maps
 import calibration_scores
 import calibration_trials
 import numpy as np
@@ -48,6 +49,7 @@ from audit.inference.pairwise import pair_critical
 from audit.inference.proportion_intervals import newcombe, ratio_score, wilson, z_value
 from audit.inference.sample_size import images_if_as_seen
 from audit.inference.two_proportions import difference_limits, difference_z, ratio_z
+from audit.judge.adjusted_gaps import shared_z
 from audit.judge.rate_limits import rate_limits
 from audit.judge.reference_group import reference_limits
 from audit.judge.usefulness import usefulness
@@ -530,6 +532,25 @@ def control_inseparable(
 ) -> float:
     """How often the answer is "cannot be separated"."""
     return float(np.mean([isinstance(standardised(n, shift, shape, 0.0, rng), str) for _ in range(n_sim)]))
+
+
+def control_told(
+    what: str, n: tuple[int, int], setting: tuple[float, str, float], gaps: int, n_sim: int,
+    rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """How often anything is said of any adjusted gap of an audit that has `gaps` of them: that one is left at
+    equal quality ("gap", of either sign), or that quality has a part in it ("part", of either sign).
+    """
+    z, said = shared_z(2, gaps, ALPHA), 0
+    for _ in range(n_sim):
+        found = [standardised(n, *setting, rng) for _ in range(gaps)]
+        limits = [
+            one.interval(z) if what == "gap" else one.part_interval(z)
+            for one in found
+            if isinstance(one, Standardised)
+        ]
+        said += any(low > 0 or high < 0 for low, high in limits)
+    return said / n_sim
 
 
 def unit_share(
@@ -1046,6 +1067,26 @@ STUDIES = [
             ("7 groups of 105 to 213, rate 0.05", [213, 148, 143, 140, 140, 111, 105], 0.05),
         )
     ],
+    *[
+        Study(what, f"{gaps} {'gap' if gaps == 1 else 'gaps'}, {case}", aim,
+              partial(control_told, of, n, setting, gaps), sims)
+        for what, aim, of, cases in (
+            ("Any adjusted gap said to remain or to turn although 0", AT_MOST, "gap", (
+                ("700 and 700, confounded", 6, (700, 700), (0.3, "smooth", 0.0), 200),
+            )),
+            ("Any column said to have a part in a gap although it has none", AT_MOST, "part", (
+                ("150 and 150, 1.5 SD apart, 8 points", 6, (150, 150), (1.5, "none", 0.08), 200),
+                ("400 and 400, 1.5 SD apart, 7 points", 6, (400, 400), (1.5, "none", 0.07), 200),
+                ("2,000 and 700, 0.5 SD apart, 3 points", 6, (2000, 700), (0.5, "none", 0.03), 200),
+            )),
+            ("A column said to have a part in a gap where true", REPORT, "part", (
+                ("400 and 400, two thirds of 18 points", 1, (400, 400), (0.8, "smooth", 0.06), 200),
+                ("400 and 400, all of 12 points", 1, (400, 400), (0.8, "smooth", 0.0), 200),
+                ("1,000 and 1,000, all of 12 points", 1, (1000, 1000), (0.8, "smooth", 0.0), 200),
+            )),
+        )
+        for case, gaps, n, setting, sims in cases
+    ],
 ]  # fmt: skip
 
 
@@ -1055,6 +1096,7 @@ SEEDED = [
     *enumerate(calibration_criteria.STUDIES, 20_000),
     *enumerate(calibration_audits.STUDIES, 30_000),
     *enumerate(calibration_trials.STUDIES, 40_000),
+    *enumerate(calibration_maps.STUDIES, 50_000),
 ]
 """Every row with its seed."""
 

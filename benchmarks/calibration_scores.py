@@ -141,6 +141,33 @@ def _probabilities(
     return expit(place + off), fake
 
 
+def sure_coverage(
+    what: str, sizes: tuple[int, ...], apart: float, fpr: float, fnr: float, each: int, n_sim: int,
+    rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """How often the intervals of all groups hold at once. All scores lie `apart` from 0 or 1, so that a group
+    in which nobody erred by luck shows nothing of what its errors would cost; half of each group is fake.
+    Images of one person, `each` of them, are of one class and right or wrong together.
+    """
+    hits, low, high = 0, apart, 1 - apart
+    unit = np.arange(sum(sizes)) // each
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    fake = unit % 2 == 1
+    mean = (low * (1 - fpr) + high * fpr) / 2, (low * fnr + high * (1 - fnr)) / 2  # by class
+    if what == "ECE":
+        passed = (low * (1 - fpr) + (low - 1) * fnr) / 2
+        truth = abs(passed) + abs(sum(mean) - 0.5 - passed)
+    else:
+        truth = sum(mean) - 0.5
+    for _ in range(n_sim):
+        wrong = (rng.random(len(unit)) < np.where(fake, fnr, fpr))[unit * each]
+        table = table_of(np.where(wrong != fake, high, low), fake, group, unit if each > 1 else None)
+        [_, *records], _ = calibrations(table, table.cells.groupings(), CONFIG)
+        limits = [one.ece_interval if what == "ECE" else one.difference_interval for one in records]
+        hits += all(below - 1e-9 <= truth <= above + 1e-9 for below, above in limits)
+    return hits / n_sim
+
+
 _TRUTHS: dict[tuple[str, int, float], float] = {}
 
 
@@ -432,5 +459,19 @@ STUDIES = [
             ("40 persons of ten pairs, AUC 0.86", 400, 1.5, 0.5, 10),
         )
         for at in (0.01, 0.1, 0.5)
+    ],
+    *[
+        Study(f"Calibration of a sure detector, all groups at once: {what}", case, AT_LEAST,
+              partial(sure_coverage, what, sizes, apart, fpr, fnr, each), 1_000)
+        for what in ("in the large", "ECE")
+        for case, sizes, apart, fpr, fnr, each in (
+            ("2,000 and 6 x 200, scores 1e-5, FNR 1 %", (2_000,) + (200,) * 6, 1e-5, 0.002, 0.01, 1),
+            ("2,000 and 6 x 200, scores 1e-5, FNR 4 %", (2_000,) + (200,) * 6, 1e-5, 0.002, 0.04, 1),
+            ("7 x 200, scores 1e-5, FNR 1 %", (200,) * 7, 1e-5, 0.002, 0.01, 1),
+            ("7 x 200, scores 1e-5, FPR and FNR 3 %", (200,) * 7, 1e-5, 0.03, 0.03, 1),
+            ("7 x 200, scores 0.001, FNR 1 %", (200,) * 7, 0.001, 0.002, 0.01, 1),
+            ("7 x 30, scores 1e-5, FNR 5 %", (30,) * 7, 1e-5, 0.002, 0.05, 1),
+            ("7 x 60 persons of ten, scores 1e-5, FNR 5 %", (600,) * 7, 1e-5, 0.002, 0.05, 10),
+        )
     ],
 ]  # fmt: skip

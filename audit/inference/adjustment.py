@@ -23,6 +23,9 @@ Why Wilson's limits of both rates are combined (MOVER) and not z times a standar
 one group the latter's interval lies too low. The variances and the covariance are those of the sums of
 influences, of all four steps, over independent units.
 
+What goes with the columns is the raw difference minus the standardised one. Both are of the same images, so
+its variance is that of the difference of their influences; two intervals side by side say much less.
+
 Sources: Robins 1986, Mathematical Modelling 7:1393-1512 (g-computation); Li, Morgan & Zaslavsky 2018, JASA
 113:390-400 (overlap weights); Robins, Sued, Lei-Gomez & Rotnitzky 2007, Statistical Science 22:544-559
 (weighted regression is doubly robust); Zou & Donner 2008, Statistics in Medicine 27:1693-1702 (MOVER);
@@ -70,12 +73,16 @@ class Standardised:
         variances: Of the rates.
         covariance: Between them, through the columns and through units that have images in both groups.
         worth: Images that those in the overlap are worth in each group (Kish's effective number).
+        part: Raw difference of the same images minus the standardised one: what goes with the columns.
+        part_variance: Of it.
     """
 
     rates: tuple[float, float]
     variances: tuple[float, float]
     covariance: float
     worth: tuple[float, float]
+    part: float = math.nan
+    part_variance: float = math.nan
 
     @property
     def difference(self) -> float:
@@ -103,6 +110,11 @@ class Standardised:
         down = (p - low1) ** 2 - 2 * r * (p - low1) * (high2 - q) + (high2 - q) ** 2
         up = (high1 - p) ** 2 - 2 * r * (high1 - p) * (q - low2) + (q - low2) ** 2
         return p - q - math.sqrt(max(down, 0.0)), p - q + math.sqrt(max(up, 0.0))
+
+    def part_interval(self, z: float) -> tuple[float, float]:
+        """Limits of `part`, at the quantiles of `interval`; NaN where it is not known."""
+        reach = -float(stdtrit(self.degrees_of_freedom, ndtr(-z))) * math.sqrt(self.part_variance)
+        return self.part - reach, self.part + reach
 
     def _wilson(self, z: float) -> list[tuple[float, float]]:
         """Limits of both rates; of one without variance, 0 or 1, those of as many images as it is worth."""
@@ -217,6 +229,7 @@ def _standardised(
     weights = given * np.where(first, 1 - chance, chance)
     error_influence = (x * (weights * residual)[:, None] + group_influence @ passed.T) @ of_error.inverse
     rates, influences = [], []
+    raw, raw_influence = _raw_difference(wrong, first, given)
     for member in (1.0, 0.0):
         as_member = x.copy()
         as_member[:, 1] = member
@@ -227,12 +240,27 @@ def _standardised(
         own = target * (predicted - rate)
         influences.append((own + error_influence @ by_error + group_influence @ by_group) / target.sum())
         rates.append(rate)
-    sums = [one if unit is None else np.bincount(unit, weights=one) for one in influences]
+    of_part = raw_influence - (influences[0] - influences[1])
+    sums = [one if unit is None else np.bincount(unit, weights=one) for one in (*influences, of_part)]
     n = len(sums[0]) if unit is None else int((np.bincount(unit) > 0).sum())
     scale = n / (n - x.shape[1]) if n > x.shape[1] else math.nan
-    pairs = ((sums[0], sums[0]), (sums[1], sums[1]), sums)
-    v1, v2, both_ways = (float(scale * (a * b).sum()) for a, b in pairs)
-    return Standardised((rates[0], rates[1]), (v1, v2), both_ways, worth)
+    pairs = ((0, 0), (1, 1), (0, 1), (2, 2))
+    v1, v2, both_ways, of_both = (float(scale * (sums[a] * sums[b]).sum()) for a, b in pairs)
+    part = raw - (rates[0] - rates[1])
+    return Standardised((rates[0], rates[1]), (v1, v2), both_ways, worth, part, of_both)
+
+
+def _raw_difference(
+    wrong: NDArray[np.bool_], first: NDArray[np.bool_], given: Floats
+) -> tuple[float, Floats]:
+    """The rate of the first group minus that of the second, and every image's influence on it."""
+    difference, influence = 0.0, np.zeros(len(wrong))
+    for member, sign in ((first, 1.0), (~first, -1.0)):
+        weights = given * member / given[member].sum()
+        rate = float((weights * wrong).sum())
+        difference += sign * rate
+        influence += sign * weights * (wrong - rate)
+    return difference, influence
 
 
 def _error_regression(

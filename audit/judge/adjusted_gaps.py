@@ -6,8 +6,12 @@ two groups, computed again at equal value of each column, and of all of them at 
 words) of a column stand beside it as a picture; nothing is computed from them.
 
 Why the pair of the verdict and no other: the question is whether *that* accusation stands. The pair was
-chosen because it lies far apart, so both intervals are wide enough to hold for all pairs of groups of the
+chosen because it lies far apart, so all intervals are wide enough to hold for all pairs of groups of the
 attribute at once (Tukey's range); no verdict is drawn from them.
+
+Why the adjusted gaps share one error: each of them, and what of the gap goes with the column, is told in a
+sentence. So that any sentence is wrong in at most 1 - confidence of audits, both intervals of all of them
+hold together (Bonferroni over all attributes, rates and columns with an interval, twice).
 
 Why this never replaces the raw gap: a column can be a consequence of the very thing that is judged. Photos of
 one group may be "of low quality" to a face finder that sees the group badly; holding that constant hides it.
@@ -145,8 +149,8 @@ def adjusted_gaps(
     """
     if not controls:
         return []
+    found: list[tuple[AdjustedGap, Standardised | str, int]] = []
     held = {control.column: plain(columns[control.column]) for control in controls}
-    found = []
     for verdict in verdicts:
         if verdict.worst_group is None or verdict.attribute not in table.cells.attributes:
             continue
@@ -157,8 +161,27 @@ def adjusted_gaps(
             if verdict.rate in control.rates and control.column != verdict.attribute
         ]
         sets = [[part] for part in parts] + ([parts] if len(parts) > 1 else [])
-        found += [_adjusted(verdict, rows, some, config) for some in sets]
-    return found
+        found += [(*_adjusted(verdict, rows, some, config), verdict.n_groups) for some in sets]
+    n_told = sum(isinstance(told, Standardised) for _, told, _ in found)
+    return [
+        gap if isinstance(told, str) else _with_intervals(gap, told, shared_z(n, n_told, config.alpha))
+        for gap, told, n in found
+    ]
+
+
+def shared_z(n_groups: int, n_gaps: int, alpha: float) -> float:
+    """Critical value of both intervals of an adjusted gap.
+
+    Args:
+        n_groups: Of the attribute; the pair was picked among them.
+        n_gaps: Adjusted gaps of the audit that have intervals.
+        alpha: 1 - confidence, of all of them together.
+    """
+    return range_critical(max(n_groups, 2), alpha / (2 * n_gaps))
+
+
+def _with_intervals(gap: AdjustedGap, told: Standardised, z: float) -> AdjustedGap:
+    return gap.model_copy(update={"interval": told.interval(z), "part_interval": told.part_interval(z)})
 
 
 def _rows(table: ScoreTable, threshold: float, verdict: Verdict) -> _Rows:
@@ -176,7 +199,8 @@ def _rows(table: ScoreTable, threshold: float, verdict: Verdict) -> _Rows:
 
 def _adjusted(
     verdict: Verdict, rows: _Rows, columns: Sequence[pd.Series], config: AuditConfig
-) -> AdjustedGap:
+) -> tuple[AdjustedGap, Standardised | str]:
+    """The record without its intervals, which depend on how many there are, and what they follow from."""
     z = range_critical(max(verdict.n_groups, 2), config.alpha)
     rates, n = rows.rates(np.ones(len(rows.at), dtype=bool))
     raw_limits = newcombe(rates[0], n[0], rates[1], n[1], z)
@@ -185,7 +209,7 @@ def _adjusted(
     nothing = _nothing_to_hold(known, columns)
     found = nothing or _standardised(rows, taking, columns, config)
     strata = cut(columns[0]) if len(columns) == 1 else None
-    return AdjustedGap(
+    record = AdjustedGap(
         attribute=verdict.attribute,
         rate=verdict.rate,
         column=" and ".join(str(column.name) for column in columns),
@@ -197,7 +221,7 @@ def _adjusted(
         raw_interval=(float(raw_limits[0]), float(raw_limits[1])),
         raw_taking_part=_raw(rows, taking),
         adjusted=math.nan if isinstance(found, str) else found.difference,
-        interval=None if isinstance(found, str) else found.interval(z),
+        interval=None,
         reason=found if isinstance(found, str) else None,
         separable=bool(nothing) or not isinstance(found, str),
         n_images=len(rows.at),
@@ -205,6 +229,7 @@ def _adjusted(
         n_missing=int((~known).sum()),
         strata=[] if strata is None else _strata(strata, *rows.counts(strata.of_row, len(strata.names))),
     )
+    return record, found
 
 
 def _nothing_to_hold(known: NDArray[np.bool_], columns: Sequence[pd.Series]) -> str | None:

@@ -15,11 +15,16 @@ from the units, or from the pairs, which keep what their halves share. The first
 second grows with noise and is 0 only where all ten sums are, so its interval is that of
 `audit.inference.convex_limits`: its lower limit is 0 wherever a calibrated detector could have shown as much.
 
+Why a real image and a fake judged wrongly are added to the variance, and the limits are moved outwards where
+they are most of it: a detector whose scores lie near 0 and 1 shows no variance in a group in which it made no
+mistake by luck, and a limit there would be certainty. Sums of rare mistakes are skewed: the shift is
+Johnson's. Among persons or videos it is a person all of whose images of one class are judged wrongly.
+
 What holds at 1 - confidence: the intervals of all groups of all single attributes together, of each of the
 two numbers (Sidak); that of all images alone.
 
 Sources: Steyerberg 2009, Clinical Prediction Models (calibration in the large); Naeini, Cooper & Hauskrecht
-2015, AAAI (expected calibration error).
+2015, AAAI (expected calibration error); Johnson 1978, JASA 73:536-544 (t limits of a skewed mean).
 """
 
 from __future__ import annotations
@@ -63,6 +68,7 @@ class Calibrated:
         share_fake: Weighted, in 0-1.
         excess: float64 [N_RANGES], sums of score minus label over the group's weight, by range of score.
         covariance: float64 [N_RANGES, N_RANGES], of `excess`.
+        mistake: What a unit adds to the sum of `excess` if all its images of one class are judged wrongly.
     """
 
     n_images: int
@@ -71,6 +77,7 @@ class Calibrated:
     share_fake: float
     excess: Floats
     covariance: Floats
+    mistake: float
 
     @property
     def error(self) -> float:
@@ -80,15 +87,19 @@ class Calibrated:
     def limits(self, alpha: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
         """(of the mean score minus the share of fakes, of the expected calibration error)."""
         t = float(student.isf(alpha / 2, max(self.n_units - 1, 1)))
-        difference = float(self.excess.sum())
-        reach = t * math.sqrt(max(float(self.covariance.sum()), 0.0))
-        values, vectors = np.linalg.eigh(self.covariance)
+        difference, covariance = float(self.excess.sum()), self.covariance.copy()
+        covariance[[0, -1], [0, -1]] += self.mistake**2  # a fake scored 0 and a real image scored 1
+        variance = max(float(covariance.sum()), 2 * self.mistake**2)
+        shift = (1 + 2 * t**2) / 6 * self.mistake**3 / (variance - self.mistake**2)
+        reach = t * math.sqrt(variance) + shift
+        values, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         drawn = rng.standard_normal((DRAWS, N_RANGES)) @ root.T * (t / float(norm.isf(alpha / 2)))
-        errors = sublinear_limits(self.error, np.abs(drawn).sum(axis=1), drawn @ np.sign(self.excess), alpha)
+        along = drawn @ np.where(self.excess < 0, -1.0, 1.0)
+        low, high = sublinear_limits(self.error, np.abs(drawn).sum(axis=1), along, alpha)
         return (max(-1.0, difference - reach), min(1.0, difference + reach)), (
-            errors[0],
-            min(1.0, errors[1]),
+            max(0.0, low - shift),
+            min(1.0, high + shift),
         )
 
 
@@ -154,15 +165,16 @@ def calibrated(table: ScoreTable, grouping: Grouping, of_cells: CellSums) -> lis
     k = len(grouping)
     sums = of_cells.merge(grouping.of_cell, k)
     if table.unit is not None:
-        products, mixed, squares = _moments_of_units(table, grouping)
+        products, mixed, squares, largest = _moments_of_units(table, grouping)
     else:
         products, mixed, squares = sums.products, sums.mixed, sums.squares
+        largest = np.ones(k)
     return [
         _calibrated(
             (int(sums.n_images[g]), *sums.totals[g].tolist()),
             sums.excess[g],
             sums.least[g],
-            (products[g], mixed[g], float(squares[g])),
+            (products[g], mixed[g], float(squares[g]), float(largest[g])),
         )
         for g in range(k)
     ]
@@ -253,7 +265,7 @@ def _calibrated(
     counted: tuple[int, float, float, float],
     sums: Floats,
     least: Floats,
-    moments: tuple[Floats, Floats, float],
+    moments: tuple[Floats, Floats, float, float],
 ) -> Calibrated:
     """With the linearised covariance of the ten sums over the group's weight.
 
@@ -262,20 +274,22 @@ def _calibrated(
     n_images, total, scores, fakes = counted
     if total <= 0:
         nothing = np.full(N_RANGES, math.nan)
-        return Calibrated(n_images, 0, math.nan, math.nan, nothing, np.full((N_RANGES, N_RANGES), math.nan))
-    excess, (products, mixed, squares) = sums / total, moments
+        spread = np.full((N_RANGES, N_RANGES), math.nan)
+        return Calibrated(n_images, 0, math.nan, math.nan, nothing, spread, math.nan)
+    excess, (products, mixed, squares, largest) = sums / total, moments
     n_units = total**2 / squares
     covariance = products - np.outer(excess, mixed) - np.outer(mixed, excess)
     covariance = (covariance + squares * np.outer(excess, excess)) / total**2
     covariance *= n_units / max(n_units - 1, 1.0)
     missing = np.maximum(least / total**2 - np.diag(covariance), 0.0)
     covariance = covariance + np.diag(missing)
-    return Calibrated(n_images, n_units, scores / total, fakes / total, excess, covariance)
+    return Calibrated(n_images, n_units, scores / total, fakes / total, excess, covariance, largest / total)
 
 
-Sums = tuple[Floats, Floats, Floats]
-"""Over the units of each group: products of their ten sums [k, r, r], of the sums and the weight [k, r], and
-squared weights [k]."""
+Sums = tuple[Floats, Floats, Floats, Floats]
+"""Over the units of each group: products of their ten sums [k, r, r], of the sums and the weight [k, r],
+squared weights [k], and what a unit's images of one class weigh, the larger class of each, large units for
+more [k]."""
 
 
 def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
@@ -288,13 +302,17 @@ def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
     key, row = np.unique(group * n_most + table.unit, return_inverse=True)
     row = row.reshape(-1)
     sums = csr_matrix((apart, (row, column)), shape=(len(key), N_RANGES))
+    fakes = np.bincount(row, weights=weight * table.fake)
     weights = np.bincount(row, weights=weight)
+    most = np.maximum(fakes, weights - fakes)
     edges = np.searchsorted(key, np.arange(k + 1) * n_most)
     products, mixed = np.zeros((k, N_RANGES, N_RANGES)), np.zeros((k, N_RANGES))
-    squares = np.zeros(k)
+    squares, largest = np.zeros((2, k))
     for g in range(k):
         part, own = sums[edges[g] : edges[g + 1]], weights[edges[g] : edges[g + 1]]
         products[g] = (part.T @ part).toarray()
         mixed[g] = part.T @ own
         squares[g] = float(own @ own)
-    return products, mixed, squares
+        one = most[edges[g] : edges[g + 1]]
+        largest[g] = float(one @ one) / max(float(one.sum()), 1e-300)
+    return products, mixed, squares, largest

@@ -328,7 +328,12 @@ class AdjustedGap(Record):
     """Standardised difference by logistic regression, overlap-weighted (`audit.inference.adjustment`); in
     records before 1.2 Mantel and Haenszel's over the strata."""
     interval: Interval | None
-    """Of the standardised difference, simultaneous as above."""
+    """Of the standardised difference, simultaneous over all pairs of groups and, with `part_interval`, over
+    all adjusted gaps of the audit; in older records over all pairs alone."""
+    part_interval: Interval | None = None
+    """Of `raw_taking_part` minus `adjusted`, which is what of the gap goes with the columns: paired, and
+    simultaneous as `interval`. Where it holds 0, it cannot be told whether they have a part in the gap. Null
+    where `interval` is, and in older records."""
     reason: str | None = None
     """Why there is no interval, or no adjusted gap."""
     separable: bool = True

@@ -3,7 +3,9 @@
 Enters: the adjusted gaps of an `AuditResult`. Leaves: a line under each verdict, and the tables behind it.
 
 Why the words follow the interval and not the two numbers: an adjusted gap is less certain than a raw one, and
-"it is explained" is what a vendor would most like to read. What is inconclusive is called so.
+"it is explained" is what a vendor would most like to read. What is inconclusive is called so. That a part of
+the gap goes with a column is said only where the interval of that part excludes 0: a raw and an adjusted gap
+differ beside a column that has nothing to do with the errors too.
 """
 
 from __future__ import annotations
@@ -82,25 +84,42 @@ def meaning(gap: AdjustedGap) -> str:
     low, high = gap.interval
     if high < 0:
         return f"Among {alike(gap)}, the other group fares worse."
-    if low <= 0:
-        return _unproven(gap, what)
     kept = gap.adjusted / gap.raw_taking_part if gap.raw_taking_part > 0 else math.inf
-    if kept > 1 + ABOUT_EQUAL:
-        return f"The gap is not explained by {what}; differences in it hid part of the gap."
-    if kept >= 1 - ABOUT_EQUAL:
+    if low <= 0:
+        return _unproven(gap, what, kept)
+    if _goes_with(gap, kept):
+        return f"{_share(gap, kept)} goes with {what}; the rest remains."
+    if 1 - ABOUT_EQUAL <= kept <= 1 + ABOUT_EQUAL:
         return f"The gap is not explained by {what}: among images alike in it, it remains."
-    return f"About {percent(1 - kept, 0)} of the gap goes with {what}; the rest remains."
+    if gap.part_interval is not None and gap.part_interval[1] < 0:
+        return f"The gap is not explained by {what}; differences in it hid part of the gap."
+    return (
+        f"The gap is not explained by {what} alone: among images alike in it, one remains. Whether it has a "
+        "part in the gap cannot be told."
+    )
 
 
-def _unproven(gap: AdjustedGap, what: str) -> str:
+def _unproven(gap: AdjustedGap, what: str, kept: float) -> str:
     if gap.raw_interval[0] <= 0:
         return "Neither the raw nor the adjusted gap is shown to differ from zero."
-    if abs(gap.adjusted) <= gap.raw_taking_part / 2:
+    if _goes_with(gap, kept):
         return (
-            f"Most of the gap goes with {what}: among images alike in it, a gap is neither shown nor ruled "
-            "out."
+            f"{_share(gap, kept)} goes with {what}; among images alike in it, a gap is neither shown nor "
+            "ruled out."
         )
-    return f"Inconclusive: too few {alike(gap)} to say whether the gap remains."
+    return (
+        f"Inconclusive: too few {alike(gap)} to say whether the gap remains, or whether a part of it goes "
+        f"with {what}."
+    )
+
+
+def _goes_with(gap: AdjustedGap, kept: float) -> bool:
+    """Whether a part of the gap is shown to go with the columns, and one worth telling."""
+    return gap.part_interval is not None and gap.part_interval[0] > 0 and kept < 1 - ABOUT_EQUAL
+
+
+def _share(gap: AdjustedGap, kept: float) -> str:
+    return f"About {percent(min(1 - kept, 1.0), 0)} of the gap ({point_interval(gap.part_interval)} points)"
 
 
 def _took_part(gap: AdjustedGap) -> str:
@@ -130,6 +149,7 @@ def held_table(result: AuditResult) -> Table:
         Column("raw_interval", "Its interval", "points interval", "simultaneous"),
         Column("adjusted", "Adjusted gap", "points", "adjusted"),
         Column("interval", "Its interval", "points interval", "simultaneous"),
+        Column("part_interval", "Goes with it", "points interval", "simultaneous"),
         Column("n_taking_part", "Images used", "count"),
         Column("n_images", "Of images", "count"),
         Column("meaning", "What it says"),
@@ -201,8 +221,8 @@ def lines(result: AuditResult) -> dict[tuple[str, str], Held]:
 
 
 def doubts(result: AuditResult) -> list[str]:
-    """For the first screen: disparities of which less than half is left at equal value, or that cannot be
-    told from what another column does.
+    """For the first screen: disparities of which less than half is left at equal value, where a part is shown
+    to be gone, or that cannot be told from what another column does.
     """
     disparities = {(v.attribute, v.rate) for v in result.verdicts if v.verdict == DISPARITY}
     inseparable = [
@@ -216,7 +236,8 @@ def doubts(result: AuditResult) -> list[str]:
         f"{points(gap.adjusted)} ({point_interval(gap.interval)}) remain among {alike(gap)}."
         for gap in result.adjusted_gaps
         if (gap.attribute, gap.rate) in disparities
-        and gap.interval is not None
+        and gap.part_interval is not None
+        and gap.part_interval[0] > 0
         and gap.adjusted < gap.raw_taking_part / 2
     ]
 

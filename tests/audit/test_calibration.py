@@ -31,6 +31,8 @@ QUICK = {
     "Score shift, all groups at once": 0.06,
     "Calibration: in the large": 0.06,
     "Calibration: ECE": 0.06,
+    "Calibration of a sure detector, all groups at once: in the large": 0.06,
+    "Calibration of a sure detector, all groups at once: ECE": 0.06,
     "FNR of a group at a fixed FPR": 0.03,
     "Band of a ROC curve, at one FPR": 0.03,
     "Spread of rates: GARBE": 0.1,

@@ -213,3 +213,32 @@ def test_one_group_alone_is_not_separated_from_anything(alone):
         np.arange(n),
     )
     assert told == "the groups do not overlap in q: the two cannot be separated"
+
+
+@pytest.mark.parametrize("shift", [0.3, 1.0])
+def test_what_goes_with_a_column_varies_as_its_influences_say(shift):
+    rng = np.random.default_rng(9)
+    found = [compared(*confounded(rng, (500, 400), shift, 0.05)) for _ in range(150)]
+    told = [one for one in found if isinstance(one, Standardised)]
+    seen = np.std([one.part for one in told])
+    assert np.sqrt(np.mean([one.part_variance for one in told])) == pytest.approx(seen, rel=0.2)
+
+
+def test_what_goes_with_a_column_is_of_units_and_weights():
+    wrong, side, quality = confounded(np.random.default_rng(10), (400, 300), effect=0.05)
+    one = compared(wrong, side, quality)
+    again = [np.repeat(part, 5) for part in (wrong, side, quality)]
+    unit = np.repeat(np.arange(700), 5)
+    copies = compared(*again, unit=unit)
+    assert copies.part == pytest.approx(one.part, rel=1e-3)  # the ranks of ties differ
+    assert copies.part_variance == pytest.approx(one.part_variance, rel=0.02)  # and not a fifth of it
+    weight = np.where(quality < -0.5, 3.0, 1.0)
+    weighted = compared(wrong, side, quality, weight=weight)
+    kept = in_common(side, [pd.Series(quality)])
+    rates = [np.average(wrong[kept & (side == one)], weights=weight[kept & (side == one)]) for one in (0, 1)]
+    assert weighted.part == pytest.approx(rates[0] - rates[1] - weighted.difference)
+    thrice = weight.astype(int)  # a weight of three is three copies of one unit
+    again = [np.repeat(part, thrice) for part in (wrong, side, quality)]
+    copies = compared(*again, unit=np.repeat(np.arange(700), thrice))
+    assert weighted.part == pytest.approx(copies.part, abs=0.01)
+    assert weighted.part_variance == pytest.approx(copies.part_variance, rel=0.1)

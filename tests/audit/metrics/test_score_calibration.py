@@ -79,3 +79,15 @@ def test_a_weight_of_zero_leaves_an_image_out():
     both = pd.concat([frame.assign(w=1.0), extra.assign(w=0.0)], ignore_index=True)
     record = audit_scores(both, AuditConfig(attributes=("race",), n_boot=100, weight_column="w"))
     assert of(record, "overall").ece == pytest.approx(of(audit_scores(frame, CONFIG), "overall").ece)
+
+
+@pytest.mark.parametrize("each", [1, 10])
+def test_a_group_without_an_error_is_not_certain(each):
+    """Of 100 fakes of which none is missed, as many as 3 % can be missed in truth (rule of three)."""
+    label = np.tile([0, 1], 100).repeat(each)
+    frame = pd.DataFrame({"label": label, "score": np.where(label == 1, 1 - 1e-5, 1e-5), "race": "A"})
+    config = AuditConfig(attributes=("race",), n_boot=100, unit_column="person" if each > 1 else None)
+    one = of(audit_scores(frame.assign(person=np.arange(200).repeat(each)), config), "A")
+    assert one.difference_interval[0] < -3 / 200 < 3 / 200 < one.difference_interval[1]
+    assert one.ece_interval[0] == 0 and one.ece_interval[1] > 3 / 200
+    assert one.ece_interval[1] < 6 / 200

@@ -24,7 +24,10 @@ STRATA = [
 ]
 
 
-def gap(raw=0.174, raw_interval=(0.12, 0.22), adjusted=0.12, interval=(0.091, 0.149), among=None, **more):
+def gap(
+    raw=0.174, raw_interval=(0.12, 0.22), adjusted=0.12, interval=(0.091, 0.149), among=None,
+    part=(0.02, 0.088), **more,
+):  # fmt: skip
     return AdjustedGap(
         **dict(
             attribute="race",
@@ -38,6 +41,7 @@ def gap(raw=0.174, raw_interval=(0.12, 0.22), adjusted=0.12, interval=(0.091, 0.
             raw_taking_part=raw if among is None else among,
             adjusted=adjusted,
             interval=interval,
+            part_interval=part,
             n_images=250,
             n_taking_part=250,
             n_missing=0,
@@ -59,17 +63,30 @@ def test_the_numbers_stand_beside_each_other(result):
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ({}, "About 31% of the gap goes with the quality of the fake"),
-        ({"adjusted": 0.17, "interval": (0.11, 0.23)}, "is not explained by the quality"),
-        ({"adjusted": 0.25, "interval": (0.2, 0.3)}, "differences in it hid part"),
-        ({"adjusted": 0.02, "interval": (-0.02, 0.06)}, "a gap is neither shown nor ruled out"),
+        ({}, "About 31% of the gap (2 to 8.8 points) goes with the quality of the fake (MS-SSIM); the rest"),
+        ({"part": (-0.01, 0.1)}, "one remains. Whether it has a part in the gap cannot be told."),
+        ({"part": None}, "one remains. Whether it has a part in the gap cannot be told."),
+        ({"adjusted": 0.17, "interval": (0.11, 0.23), "part": (-0.03, 0.03)}, "not explained by the quality"),
+        ({"adjusted": 0.25, "interval": (0.2, 0.3), "part": (-0.1, -0.03)}, "differences in it hid part"),
+        ({"adjusted": 0.25, "interval": (0.2, 0.3), "part": (-0.16, 0.01)}, "Whether it has a part"),
         (
-            {"adjusted": 0.15, "interval": (-0.02, 0.32)},
+            {"adjusted": 0.02, "interval": (-0.02, 0.06), "part": (0.05, 0.25)},
+            "About 89% of the gap (5 to 25 points) goes with the quality of the fake (MS-SSIM); among images "
+            "alike in it, a gap is neither shown nor ruled out.",
+        ),
+        ({"adjusted": -0.02, "interval": (-0.06, 0.02), "part": (0.05, 0.3)}, "About 100% of the gap"),
+        (
+            {"adjusted": 0.02, "interval": (-0.02, 0.06), "part": (-0.01, 0.31)},
+            "Inconclusive: too few fakes of equal quality (MS-SSIM) to say whether the gap remains, or "
+            "whether a part of it goes with the quality of the fake (MS-SSIM).",
+        ),
+        (
+            {"adjusted": 0.15, "interval": (-0.02, 0.32), "part": (0.01, 0.03)},
             "too few fakes of equal quality (MS-SSIM) to say whether the gap remains",
         ),
         ({"adjusted": -0.1, "interval": (-0.14, -0.06)}, "the other group fares worse"),
         ({"raw_interval": (-0.01, 0.3), "interval": (-0.1, 0.3)}, "is shown to differ from zero"),
-        ({"among": -0.01}, "differences in it hid part"),
+        ({"among": -0.01, "part": (-0.2, -0.05)}, "differences in it hid part"),
         ({"interval": None}, "the adjustment says nothing"),
         (
             {"adjusted": math.nan, "interval": None, "reason": "no image has a value"},
@@ -154,6 +171,8 @@ def test_a_disparity_that_mostly_goes_away_is_doubted_on_the_first_screen(result
     found = judge(result, ("race", "fnr", "disparity"), ("gender", "fnr", "within tolerance"))
     gone = gap(adjusted=0.03, interval=(-0.01, 0.07))
     record = found.model_copy(update={"adjusted_gaps": [gone, gap(), gap(attribute="gender", adjusted=0.01)]})
+    unsure = gone.model_copy(update={"part_interval": (-0.01, 0.3)})
+    assert doubts(found.model_copy(update={"adjusted_gaps": [unsure]})) == []
     [text] = doubts(record)
     assert text.startswith("Fakes let through, by race: of the gap of 17.4 points, 3 points (−1 to 7) remain")
     answer = build(write(record), record, {}, images=False).split('id="affected"')[0]
