@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_hashable
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
-from audit.data.table_words import all_label_words, missing_ids, normal
+from audit.data.table_words import NUMBER_MISSING, all_label_words, missing_ids, normal, words_of
 from audit.errors import GroupError, ScoreTableError, UnitError, WeightError
 
 ALSO_CALLED = {"gender": "sex", "race": "ethnicity"}
@@ -317,11 +317,20 @@ def _restates_label(column: pd.Series) -> bool:
     return all_label_words([str(value) for value in column.dropna().unique()])
 
 
+def bins_hint(name: str) -> str:
+    """The option that cuts a column of numbers into groups, with usual edges where it holds ages.
+
+    >>> bins_hint("Age"), bins_hint("sharpness")
+    ('--bins Age=18,40,65', '--bins sharpness=EDGE,EDGE')
+    """
+    return f"--bins {name}={'18,40,65' if 'age' in words_of(name) else 'EDGE,EDGE'}"
+
+
 def _values(column: pd.Series, whole: bool) -> str:
     n = column.nunique()
     told = f"{n:,} value{'' if n == 1 else 's'}" + ("" if whole else " or more")
     if _measured(column):
-        return f"{told}; give it bin edges: --bins {column.name}=EDGE,EDGE"
+        return f"{told}; give it bin edges: {bins_hint(str(column.name))}"
     return f"{told}; to audit it: --attribute {column.name}" if 2 <= n <= FEW_VALUES else told
 
 
@@ -337,8 +346,10 @@ def _identifies(column: pd.Series) -> bool:
 
 
 def _measured(column: pd.Series) -> bool:
-    """Whether it is a number of many values, such as an age in years."""
+    """Whether it is a number of many values, such as an age in years; words for no value aside."""
     values = pd.Series(column.dropna().unique())
+    if not pd.api.types.is_numeric_dtype(values):
+        values = values[~values.astype(str).str.strip().isin(NUMBER_MISSING)]
     if len(values) <= FEW_VALUES:
         return False
     return bool(pd.to_numeric(values[:1000].astype(str), errors="coerce").notna().all())

@@ -17,6 +17,7 @@ Why ':' in a value is refused: "a:b" is how groups of an intersection are named,
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -26,9 +27,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audit.data.columns import TableColumns
+from audit.data.columns import FEW_VALUES, TableColumns, bins_hint
 from audit.data.spans import gathered, spans, tallied
 from audit.data.table_words import as_text
+from audit.data.table_words import few as quoted
 from audit.errors import GroupError
 from audit.schema.result import CROSSED, MISSING, OVERALL, UNCOMPARED
 
@@ -241,6 +243,30 @@ def edge_texts(edges: Sequence[float]) -> list[str]:
     ]
 
 
+def _no_numbers(column: pd.Series) -> str:
+    """What a column holds beside numbers, and what to do about it."""
+    texts = dict.fromkeys(as_text(value) for value in column.dropna().unique())
+    bad = [text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce"))]
+    if not bad:
+        return f"holds {column.dtype}, no numbers; give plain ones"
+    told = shlex.quote("missing=" + ",".join(bad[:3]))
+    return f"holds {quoted(bad)}, no numbers; correct them, or say --read {told} where they mean no value"
+
+
+def many_numbers(cells: Cells, bins: Collection[str]) -> list[str]:
+    """A sentence for each attribute of many different numbers that has no bins, such as an age in years."""
+    found = []
+    for name, levels in zip(cells.attributes, cells.levels, strict=True):
+        known = [level for level in levels if level not in UNCOMPARED]
+        numbers = pd.to_numeric(pd.Series(known, dtype=object), errors="coerce")
+        if name not in bins and len(known) > FEW_VALUES and numbers.notna().all():
+            found.append(
+                f"{name} holds {len(known)} different numbers, each a group: give ranges with "
+                f"{bins_hint(name)}."
+            )
+    return found
+
+
 def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[str], NDArray[np.integer]]:
     """Groups "<18", "18 to <40", ">=40" of a numeric column, in the order of the edges."""
     numeric = pd.api.types.is_numeric_dtype(column)
@@ -248,8 +274,8 @@ def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[
     try:
         known = column.mask(crossed) if crossed.any() else column
         values = pd.to_numeric(known).to_numpy(dtype=float, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise GroupError(f"attribute '{name}' has bin edges but is not numeric: {error}") from error
+    except (ValueError, TypeError):
+        raise GroupError(f"attribute '{name}' has bin edges but {_no_numbers(known)}") from None
     texts = edge_texts(edges)
     inner = [f"{low} to <{high}" for low, high in pairwise(texts)]
     names = [f"<{texts[0]}", *inner, f">={texts[-1]}"]

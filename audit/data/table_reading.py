@@ -679,8 +679,8 @@ def _refuse_endless(numbers: pd.Series, reading: Reading) -> None:
     if len(rows):
         raise ScoreValueError(
             f"{len(rows):,} of {len(values):,} scores in column '{numbers.name}' are not finite, the first "
-            f"({values[rows[0]]}) in {_row(int(rows[0]), reading)}; score those images again or leave them "
-            "out"
+            f"({values[rows[0]]}) in {_row(int(rows[0]), reading)}; score those images again or leave "
+            "them out"
         )
 
 

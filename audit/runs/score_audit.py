@@ -33,7 +33,7 @@ from audit.data.columns import (
 )
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
-from audit.data.groups import Grouping, coded, whole
+from audit.data.groups import Grouping, coded, many_numbers, whole
 from audit.data.sampling_units import (
     refuse_hidden_units,
     spoken_of,
@@ -255,6 +255,7 @@ def _audited(
     notes = [
         *units_note(config, table.unit),
         *weights_note(config),
+        *many_numbers(table.cells, config.bins),
         *independent,
         *extras.notes,
         *([left] if left else []),

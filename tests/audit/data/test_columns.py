@@ -11,7 +11,7 @@ from audit.data.columns import find_attributes, unaudited
 from audit.data.score_file import read_scores
 from audit.data.score_table import score_table
 from audit.errors import GroupError, MissingColumnError, UnitError, WeightError
-from audit.runs.score_audit import audit_file, audit_scores, audit_table
+from audit.runs.score_audit import audit_file, audit_score_file, audit_scores, audit_table
 
 CONFIG = AuditConfig(n_boot=100)
 
@@ -36,7 +36,7 @@ def frame() -> pd.DataFrame:
 
 
 SAID = (
-    "Columns not audited: Age ({} values; give it bin edges: --bins Age=EDGE,EDGE), camera (2 values; to "
+    "Columns not audited: Age ({} values; give it bin edges: --bins Age=18,40,65), camera (2 values; to "
     "audit it: --attribute camera), town (50 values)."
 )
 
@@ -69,6 +69,19 @@ def test_bins_make_a_number_an_attribute_whatever_the_capitals(frame, tmp_path):
     assert dict(zip(table.cells.attributes, table.cells.levels, strict=True))["Age"] == [
         "<18", "18 to <65", ">=65",
     ]  # fmt: skip
+
+
+def test_words_for_no_value_do_not_make_groups_of_years(frame, tmp_path):
+    person = np.arange(len(frame)) // 2
+    frame = frame.assign(Age=np.where(person % 9 == 0, "n/a", (18 + person % 40).astype(str)))
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    audited = audit_score_file(tmp_path / "s.csv", AuditConfig(n_boot=100)).result
+    assert "Age" not in audited.config.attributes
+    assert any("give it bin edges: --bins Age=18,40,65" in note for note in audited.notes)
+    with pytest.raises(
+        GroupError, match=r"^attribute 'Age' has bin edges but holds 'n/a', no numbers; .*missing=n/a "
+    ):
+        audit_scores(frame, AuditConfig(n_boot=100, bins={"Age": (30,)}))
 
 
 def test_bins_of_any_column_audit_it(frame):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.data.groups import MISSING, cells_of, natural_key, whole
+from audit.data.groups import MISSING, cells_of, many_numbers, natural_key, whole
 from audit.errors import GroupError
 
 
@@ -57,8 +57,21 @@ def test_numbers_with_edges():
     names = cells.grouping([0]).names
     assert names == ["<18", "18 to <40", ">=40", MISSING]
     assert [names[c] for c in cell] == ["<18", "18 to <40", "18 to <40", ">=40", ">=40", MISSING]
-    with pytest.raises(GroupError, match="'age' has bin edges but is not numeric"):
+    with pytest.raises(
+        GroupError,
+        match=r"^attribute 'age' has bin edges but holds .*, no numbers; correct them, or say --read ",
+    ):
         cells_of(pd.DataFrame({"age": ["old"]}), ["age"], {"age": [18]})
+
+
+def test_ages_in_years_are_said_to_be_many_groups():
+    """63 groups of one age each were audited without a hint."""
+    ages = pd.DataFrame({"age": np.arange(63) + 18, "race": np.tile(list("abc"), 21)})
+    cells = cells_of(ages, ["age", "race"], {})[0]
+    assert many_numbers(cells, {}) == [
+        "age holds 63 different numbers, each a group: give ranges with --bins age=18,40,65."
+    ]
+    assert many_numbers(cells_of(ages, ["age", "race"], {"age": (40,)})[0], {"age": (40,)}) == []
 
 
 def test_whole_numbers_do_not_get_a_decimal_point():
