@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from audit.schema.result import OVERALL
 from audit.schema.stress import STRESS_FILE, StressPoint, StressResult
 from audit.task import FAKE_FACE
-from audit.wording.numbers import NO_DATA
+from audit.wording.numbers import NO_DATA, percent
 from audit.wording.verdict_text import title
 from pipelines.storage import write_text
 from reports.errors import RecordFormatError, RunNotFound
@@ -66,11 +66,10 @@ def overview_table(record: StressResult, detector: str) -> Table:
     """What every transformation does to all images together: the highest rate, and at which severity."""
     columns = [
         Column("what", "Transformation"),
-        Column("fpr", "FPR untouched", "percent", "fpr"), Column("fpr_worst", "highest", "percent"),
-        Column("fpr_at", "at severity"), Column("fnr", "FNR untouched", "percent", "fnr"),
-        Column("fnr_worst", "highest", "percent"), Column("fnr_at", "at severity"),
-        Column("auc", "AUC untouched", "number", "auc"), Column("auc_worst", "lowest", "number"),
-        Column("auc_at", "at severity"), Column("broke", "What broke"),
+        Column("fpr", "FPR untouched", "percent", "fpr"), Column("fpr_worst", "highest, at severity"),
+        Column("fnr", "FNR untouched", "percent", "fnr"), Column("fnr_worst", "highest, at severity"),
+        Column("auc", "AUC untouched", "number", "auc"), Column("auc_worst", "lowest, at severity"),
+        Column("broke", "What broke"),
     ]  # fmt: skip
     rows = []
     for kind in record.kinds:
@@ -82,8 +81,10 @@ def overview_table(record: StressResult, detector: str) -> Table:
         row: dict[str, object] = {"what": kind.label, "broke": what_broke(at[0], _worst(at, _mean_error))}
         for name, badness in _BADNESS.items():
             worst = _worst(at, badness)
-            row |= {name: getattr(at[0], name), f"{name}_worst": getattr(worst, name)}
-            row[f"{name}_at"] = str(worst.severity) if math.isfinite(badness(worst)) else NO_DATA
+            value = getattr(worst, name)
+            spelled = f"{value:.3f}" if name == "auc" else percent(value)
+            row |= {name: getattr(at[0], name)}
+            row[f"{name}_worst"] = f"{spelled}, {worst.severity}" if math.isfinite(value) else NO_DATA
         rows.append(row)
     return Table(f"overview-{detector}", f"All images together: {detector}", columns, rows)
 
