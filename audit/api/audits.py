@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import pandas as pd
 
-from audit.api.options import AuditOptions, config_from
+from audit.api.options import AuditOptions, config_from, named_for_python
 from audit.api.outcome import Audit
 from audit.config import AuditConfig
 from audit.errors import ConfigError, ScoreTableError
@@ -93,12 +93,13 @@ def audit_scores(
     about = {"name": str(detector)} if isinstance(detector, str | Path) else dict(detector or {})
     if out is not None:
         refuse_other_request(out, asked, Provenance(command=command, detector=about), overwrite)
-    if isinstance(scores, pd.DataFrame):
-        of_data = {"source": dict(source)} if source else {}
-        provenance = Provenance(command=command, data={"kind": "scores", **of_data}, detector=about)
-        audited = audit_table(scores, asked, Extras(provenance))
-    else:
-        audited = audit_score_file(local(scores), asked, command, about, source)
+    with named_for_python(said=not command):
+        if isinstance(scores, pd.DataFrame):
+            of_data = {"source": dict(source)} if source else {}
+            provenance = Provenance(command=command, data={"kind": "scores", **of_data}, detector=about)
+            audited = audit_table(scores, asked, Extras(provenance))
+        else:
+            audited = audit_score_file(local(scores), asked, command, about, source)
     found = Audit(audited.result, scored=audited)
     if out is not None:
         found.write(out, overwrite)

@@ -8,7 +8,9 @@ knows them in a call. A test holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, TypedDict
@@ -16,7 +18,7 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from audit.config import AuditConfig, Columns, CriterionName
-from audit.errors import ConfigError
+from audit.errors import ConfigError, ExpectedError
 from audit.task import TaskName
 
 ROLES = {f"{field.name}_column": field.name for field in fields(Columns)}
@@ -81,6 +83,29 @@ def config_from(
     if named:
         others["attributes"] = named
     return replace(config, columns=replace(config.columns, **roles), **others).check()
+
+
+_CALLED = {"attribute": "attributes", "control": "controls", "reference": "references", "read": "read_as"}
+"""An option of the command line to its name in Python, where that is not the same with underscores."""
+
+
+@contextmanager
+def named_for_python(said: bool = True) -> Iterator[None]:
+    """Within this context an expected error that names options of the command line names Python's, too.
+
+    Args:
+        said: Whether to, which a command does not.
+    """
+    try:
+        yield
+    except ExpectedError as error:
+        names = [text.replace("-", "_") for text in re.findall(r"--([a-z]+(?:-[a-z]+)*)", str(error))]
+        known = {*(f.name for f in fields(AuditConfig)), *ROLES}
+        called = dict.fromkeys(_CALLED.get(name, name) for name in names)
+        own = [f"{name}=" for name in called if name in known]
+        if said and own and len(error.args) == 1:
+            error.args = (f"{error} (in Python: {', '.join(own)})",)
+        raise
 
 
 def refuse_unknown(given: Iterable[str], allowed: Sequence[str]) -> None:

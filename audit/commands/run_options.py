@@ -198,6 +198,32 @@ def points(text: str | float) -> float:
     Raises:
         typer.BadParameter: No number, or no tolerance.
     """
+    share = _share(text)
+    if share is None:
+        raise typer.BadParameter(
+            f"'{text}' is no tolerance: write 0.02 or 2 for 2 points, the gap between two rates that nobody "
+            "minds"
+        )
+    return share
+
+
+def limit(text: str | float) -> float:
+    """The highest rate that is allowed, as typed: a share below 1, or percent.
+
+    >>> limit("0.05"), limit("5"), limit("20%")
+    (0.05, 0.05, 0.2)
+
+    Raises:
+        typer.BadParameter: No number, or no rate.
+    """
+    share = _share(text)
+    if share is None:
+        raise typer.BadParameter(f"'{text}' is no limit of a rate: write 0.05, 5 or 5% for 5 percent")
+    return share
+
+
+def _share(text: str | float) -> float | None:
+    """A share, or points from 1 on; None where it is neither."""
     found = re.fullmatch(r"([0-9.]+)\s*(%|points?|pp|pts?)?", str(text).strip().lower())
     try:
         number = float(found[1]) if found else math.nan
@@ -205,12 +231,7 @@ def points(text: str | float) -> float:
         number = math.nan
     in_points = found is not None and (found[2] is not None or number >= 1)
     share = round(number / 100, 12) if in_points else number
-    if not 0 < share < 1:
-        raise typer.BadParameter(
-            f"'{text}' is no tolerance: write 0.02 or 2 for 2 points, the gap between two rates that nobody "
-            "minds"
-        )
-    return share
+    return share if 0 < share < 1 else None
 
 
 Tolerance = Annotated[
@@ -283,16 +304,17 @@ MaxFpr = Annotated[
     typer.Option(
         "--max-fpr", "--max-fmr",
         help="Exit with 1 unless the FPR (FMR of a verifier) is shown to be at most this, overall and in "
-        "every group of an audited attribute: 0.05 is 5 %.",
-        metavar="SHARE", rich_help_panel=GATE,
+        "every group of an audited attribute: 0.05, 5 or 5%.",
+        metavar="SHARE|PERCENT", rich_help_panel=GATE, parser=limit,
     ),
 ]  # fmt: skip
 MaxFnr = Annotated[
     float | None,
     typer.Option(
-        "--max-fnr", "--max-fnmr", help="The same for the FNR (FNMR).", metavar="SHARE", rich_help_panel=GATE
+        "--max-fnr", "--max-fnmr", help="The same for the FNR (FNMR).", metavar="SHARE|PERCENT",
+        rich_help_panel=GATE, parser=limit,
     ),
-]
+]  # fmt: skip
 Junit = Annotated[
     Path | None,
     typer.Option(

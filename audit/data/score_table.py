@@ -22,7 +22,7 @@ from audit.data.columns import TableColumns, find_attributes, kind_column, resol
 from audit.data.file_columns import FileColumns
 from audit.data.groups import Cells, cells_of, coded
 from audit.data.spans import gathered, row_dtype, rows_where, spans
-from audit.data.table_words import as_text, label_meanings
+from audit.data.table_words import LABEL_NAMES, SCORE_NAMES, as_text, label_meanings, normal, says_real
 from audit.data.trials import PARTNER, SPEAKER
 from audit.data.unit_totals import unit_codes, unit_codes_of_two
 from audit.errors import (
@@ -270,8 +270,22 @@ def _require(frame: TableColumns, names: Sequence[str]) -> None:
     if missing:
         raise MissingColumnError(
             f"the score table has no column {', '.join(repr(name) for name in missing)}; "
-            f"it has {', '.join(map(repr, frame.columns))}"
+            f"it has {', '.join(map(repr, frame.columns))}{_named_by(missing, frame)}"
         )
+
+
+def _named_by(missing: Sequence[str], frame: TableColumns) -> str:
+    """The options that name a column of labels or scores, with the likely one of the table."""
+    by_name = {normal(str(name)): str(name) for name in frame.columns}
+    told = []
+    for role, usual in (("label", LABEL_NAMES), ("score", SCORE_NAMES)):
+        if role in missing:
+            likely = next((by_name[name] for name in usual if name in by_name), "NAME")
+            turned = " once it is turned round, as a higher score must mean more fake"
+            told.append(
+                f"--{role}-column {likely}" + (turned if role == "score" and says_real(likely) else "")
+            )
+    return f"; say {' and '.join(told)}" if told else ""
 
 
 def labels_of(column: pd.Series, positive: str | None, real: str | None = None) -> NDArray[np.bool_]:

@@ -17,8 +17,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.config import AuditConfig, parse_rule
+from audit.data.score_file import look_at
 from audit.data.score_table import ScoreTable, score_table
-from audit.errors import ComparisonError
+from audit.data.table_words import normal
+from audit.errors import ComparisonError, ExpectedError
 from audit.metrics.curves_by_group import SortedScores
 from audit.metrics.operating_point import audited_rows
 from audit.runs.run_folder import SCORES_FILE
@@ -26,6 +28,12 @@ from audit.schema.json_schema import load_result
 from audit.schema.result import AuditResult
 from pipelines.errors import UnreadableFile
 from pipelines.untrusted import read_parquet
+
+IMAGE_NAMES = (
+    "image", "image_path", "image_name", "image_file", "file_name", "filename", "file", "path", "img", "id",
+    "bild", "datei", "dateiname",
+)  # fmt: skip
+"""Usual names of a column that names images, the likelier first."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,10 @@ def _audited(folder: Path, result: AuditResult) -> pd.DataFrame:
     except UnreadableFile as error:
         raise ComparisonError(str(error)) from None
     if "image_id" not in frame.columns:
-        raise ComparisonError(f"{path} has no column image_id; without it images cannot be matched")
+        raise ComparisonError(
+            f"{path} has no column image_id; without it images cannot be matched: audit again with "
+            f"--image-id-column {_likely_name(result) or 'NAME, the column that names each image once'}"
+        )
     config = config_of(result)
     if parse_rule(config.threshold).kind != "fixed":
         table = score_table(frame, config)
@@ -140,6 +151,17 @@ def _audited(folder: Path, result: AuditResult) -> pd.DataFrame:
     if frame.index.has_duplicates:
         raise ComparisonError(f"{path} holds an image_id twice; images cannot be matched")
     return frame
+
+
+def _likely_name(result: AuditResult) -> str | None:
+    """The column of the audited file that seems to name each image; None where it is gone or none does."""
+    try:
+        head = look_at(str(result.provenance.data.get("path", "")), AuditConfig()).head
+    except ExpectedError:
+        return None
+    by_name = {normal(str(name)): str(name) for name in head.columns}
+    names = [by_name[name] for name in IMAGE_NAMES if name in by_name]
+    return next((name for name in names if head[name].notna().all() and head[name].is_unique), None)
 
 
 def _check_same(tables: Sequence[ScoreTable], folders: Sequence[Path]) -> None:

@@ -164,7 +164,8 @@ def _layout(path: Path, frame: pd.DataFrame, layout: str | Path | TableLayout | 
         which = "image" if image is None else "label"
         raise DatasetLayoutError(
             f"{path}: which column is the {which}? It has {', '.join(map(str, frame.columns))}; "
-            f"say so in {path.with_suffix('.toml').name} beside it, or by option"
+            f"say so in a file {path.with_suffix('.toml').name} beside it, of two lines: "
+            f'image = "{image or "COLUMN"}" and label = "{label or "COLUMN"}"'
         )
     return TableLayout(image, label, pair=lower.get("pair_id"), kind=lower.get("kind"))
 

@@ -17,7 +17,7 @@ import typer
 
 from audit.cli import app, main
 from audit.commands.run import ways_of_reading
-from audit.commands.run_options import GATES
+from audit.commands.run_options import GATES, limit, points
 from audit.judge.gates import FailOn
 from reports.pages.pdf import BROWSERS
 
@@ -239,7 +239,9 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
         (["run", "--scores", "s.csv", "--fail-on", "disparty"],
          "error: Invalid value for '--fail-on': 'disparty' is none of proven, disparity, insufficient; did "
          "you mean disparity? (see audit run --help)"),
-        (["run", "--scores", "s.csv", "--max-fpr", "5"], "error: max_fpr 5.0 is not between 0 and 1"),
+        (["run", "--scores", "s.csv", "--max-fpr", "500"],
+         "error: Invalid value for '--max-fpr' / '--max-fmr': '500' is no limit of a rate: write 0.05, 5 or "
+         "5% for 5 percent (see audit run --help)"),
         (["run", "--scores", "s.csv", "--criterion", "ratios"],
          "error: Invalid value for '--criterion': 'ratios' is none of difference, ratio, four-fifths; did "
          "you mean ratio? (see audit run --help)"),
@@ -276,7 +278,7 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
          "gap between two rates that nobody minds (see audit run --help)"),
         (["run", "--scores", "s.csv", "--read", "sep=;"],
          "error: no way of reading is called 'sep'; there are separator, decimal, encoding, percent, higher, "
-         "real, missing"),
+         "real, missing, case"),
         (["run", "--scores", "s.csv", "--read", "percent"],
          "error: Invalid value: --read percent: write KEY=VALUE, such as separator=; (see audit run --help)"),
         (["run", "--scores", "s.csv", "--bins", "age"],
@@ -429,6 +431,16 @@ def test_the_detector_behind_a_table_can_be_named(
         assert blank in signoff
     code, _, err = ended(capsys, "run", "--detector", "x.pt", *named)
     assert code == 2 and "go with --scores, not with a detector on images" in err
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("5", 0.05), ("0.05", 0.05), ("20%", 0.2), ("20 %", 0.2)])
+def test_limits_and_tolerances_are_typed_alike(text: str, wanted: float):
+    assert limit(text) == points(text) == wanted
+    for bad in ("five", "0", "120%"):
+        with pytest.raises(
+            typer.BadParameter, match=f"'{bad}' is no limit of a rate: write 0.05, 5 or 5% for 5"
+        ):
+            limit(bad)
 
 
 def test_words_for_no_value_add_up_and_nothing_else_is_said_twice():

@@ -21,6 +21,7 @@ from audit.errors import (
     ResultFormatError,
     RunFolderError,
     UnclearTableError,
+    UnitError,
 )
 from audit.schema.result import GroupResult, Verdict
 
@@ -82,6 +83,15 @@ def test_what_no_option_can_be_is_named(frame: pd.DataFrame, options: dict, mess
 def test_options_and_configuration_are_the_same_list():
     of_config = {f.name for f in fields(AuditConfig)} - {"attributes", "columns"}
     assert set(AuditOptions.__annotations__) == of_config | {f"{f.name}_column" for f in fields(Columns)}
+
+
+def test_options_are_called_as_in_python(frame: pd.DataFrame):
+    named = r"; say --score-column liveness once it is turned round, .* \(in Python: score_column=\)$"
+    with pytest.raises(MissingColumnError, match=named):
+        audit.audit_scores(frame.rename(columns={"score": "liveness"}), "race", **FAST)
+    people = frame.assign(person=frame.index // 8)
+    with pytest.raises(UnitError, match=r"--independent .* \(in Python: unit_column=, independent=\)$"):
+        audit.audit_scores(people, "race", **FAST)
 
 
 @pytest.mark.parametrize("in_file", [True, False])

@@ -202,7 +202,12 @@ def change(frame, **columns):
         (lambda f: f.assign(label=1 - f["label"]), {}, "800 shared images are real in one"),
         (lambda f: f.assign(race=f["race"].replace({"A": "Z"})), {}, "carry different groups"),
         (lambda f: f.assign(pair_id=f["image_id"]), {}, "paired differently"),
-        (lambda f: f.drop(columns="image_id"), {}, "no column image_id"),
+        (lambda f: f.drop(columns="image_id"), {}, r"no column image_id.*--image-id-column NAME, "),
+        (
+            lambda f: f.rename(columns={"image_id": "Image"}),
+            {},
+            r"no column image_id.*--image-id-column Image$",
+        ),
         (lambda f: f.assign(camera=f["race"]), {"attributes": ["camera"]}, "audits camera, .* race"),
     ],
 )

@@ -193,7 +193,12 @@ def test_an_image_without_an_origin_stays_with_its_pair(tmp_path):
     ("rows", "layout", "message"),
     [
         ([{"a": 1}], None, "which column is the image"),
-        ([{"image": "x"}], None, r"which column is the label.*a\.toml beside it"),
+        (
+            [{"image": "x"}],
+            None,
+            r"which column is the label.*a\.toml beside it, of two lines: "
+            r'image = "image" and label = "COLUMN"$',
+        ),
         ([{"image": "x", "label": "maybe"}], None, "row 2: label is 'maybe'; fake is one of 1, fake"),
         ([{"image": "x", "label": 1}] * 2, None, "names the image 'x' more than once"),
         (
