@@ -44,8 +44,6 @@ from pipelines.untrusted import read_parquet
 from pipelines.visible import isolated
 
 REPORT_FILE = "report.html"
-UNANSWERED = "Not answerable"
-"""Instead of a verdict, where the detector is not shown to be better than guessing."""
 
 
 class Audit:
@@ -263,11 +261,12 @@ def verdict_columns(record: AuditResult) -> tuple[str, ...]:
 def verdict_row(record: AuditResult, v: Verdict) -> tuple[str, ...]:
     """One verdict in five cells of text, for a terminal or a notebook; names are as strangers gave them."""
     from audit.wording.criterion_text import headline_of
-    from audit.wording.verdict_text import gap_line, group_label
+    from audit.wording.verdict_text import UNANSWERED, gap_line, group_label
     from reports.text.answer import is_answerable
 
     word = headline_of(record, v.verdict) if is_answerable(record) else UNANSWERED
-    ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
+    between = (v.worst_group, v.best_group) if word != UNANSWERED else ()
+    ends = [group_label(v.attribute, g) for g in between if g]
     name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v)
     for what in ("gap ", "ratio of shares passed ", "ratio "):
         gap = gap.removeprefix(what)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from audit.judge.usefulness import unanswered
 from audit.schema.result import CROSSED, AuditResult, GroupResult, RateName, Verdict
 from audit.wording.criterion_text import in_ratios
 from audit.wording.numbers import count, percent, percent_interval, point_interval, points
@@ -161,8 +162,9 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
     """
     groups = worst_first([g for g in result.groups if g.attribute == attribute and _may_err(g, rate)], rate)
     reference, apart = differences(verdict) if verdict else (None, {})
-    decisive = deciding(result, verdict).group if verdict else None
-    proven = verdict is not None and deciding_pair(result, verdict) is not None
+    answered = verdict is not None and not unanswered(result)
+    decisive = deciding(result, verdict).group if verdict is not None and answered else None
+    proven = verdict is not None and answered and deciding_pair(result, verdict) is not None
     rows = [_row(result, g, rate, reference, apart, decisive, proven) for g in groups[:MAX_ROWS]]
     marks = [r.rate_mark for r in rows if r.rate_mark and r.taken]
     offsets = [r.difference_mark for r in rows if r.difference_mark]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audit.judge.usefulness import unanswered
 from audit.schema.gates import Reason
 from audit.schema.result import AuditResult, Verdict
 from audit.task import Task
@@ -27,7 +28,7 @@ from audit.wording.verdict_text import (
     standing,
 )
 from reports.text import threshold_text as threshold
-from reports.text.answer import is_weak, rendered, unanswered
+from reports.text.answer import is_weak, rendered
 from reports.text.photo_pool import Pool, pool_of, provable_gap
 
 
@@ -42,10 +43,13 @@ class Step:
     """The link's words."""
 
 
-def _first(reason: Reason, task: Task) -> str:
+def _first(reason: Reason, result: AuditResult) -> str:
     """The one thing to do before any verdict is read."""
+    task = result.task
+    if result.overall.auc_interval[1] < 0.5:  # NaN where a class is lacking
+        reason = "reversed"
     told: dict[Reason, str] = {
-        "reversed": task.check_first,
+        "reversed": _turn_round(result),
         "threshold": (
             f"Set the threshold at which this {task.system} is used, in the units of its scores, or a rule "
             "such as --threshold eer, and audit again."
@@ -60,6 +64,16 @@ def _first(reason: Reason, task: Task) -> str:
         ),
     }
     return told[reason]
+
+
+def _turn_round(result: AuditResult) -> str:
+    """What to do where scores run the wrong way: of a table first the option that turns them round."""
+    data, task = result.provenance.data, result.task
+    if data.get("kind") != "scores" or not task.makes_pairs:  # of trials the task's own words name it
+        return task.check_first
+    word = "fake" if data.get("read_as", {}).get("higher") == "real" else "real"
+    turn = f"If a high score in this table means {word}, audit again with --read higher={word}."
+    return f"{turn} {task.check_first}"
 
 
 def _confirm(task: Task) -> str:
@@ -151,7 +165,7 @@ def next_steps(result: AuditResult) -> list[Step]:
     """Two to six steps, cheapest first; only one where the verdicts cannot be read yet."""
     task = result.task
     if (reason := unanswered(result)) is not None:
-        return [Step(_first(reason, result.task))]
+        return [Step(_first(reason, result))]
     steps = []
     if is_weak(result):
         steps.append(

@@ -4,9 +4,10 @@ import pytest
 
 from audit.config import AuditConfig
 from audit.runs.kinds_of_fake import mixture_note
-from audit.runs.score_audit import audit_scores
+from audit.runs.score_audit import audit_score_file, audit_scores
 from pipelines.jobs.plans import SMALL_NOTE
 from reports.text import answer
+from reports.text import threshold_text as threshold
 from reports.text.next_steps import next_steps
 
 D, W, T = "disparity", "within tolerance", "insufficient evidence"  # too thin
@@ -231,6 +232,21 @@ def test_a_fault_of_the_scores_comes_before_every_verdict(score_frame, change, h
     assert [step in s.text for s in next_steps(found)] == [True]
     old = found.model_copy(update={"notes": ["Else."]})
     assert answer.notes(old) == [found.notes[0], "Else."]
+
+
+def test_the_cure_of_a_table_that_runs_the_wrong_way_is_the_option_that_turns_it(score_frame, tmp_path):
+    frame = score_frame({"race": ["White", "Black"]}, 600, {"Black": 1.5}, 2.4)
+    frame.assign(score=1 - frame.score).to_csv(tmp_path / "scores.csv")
+    found = audit_score_file(tmp_path / "scores.csv", AuditConfig(n_boot=200)).result
+    first = next_steps(found)[0].text
+    assert first.startswith("If a high score in this table means real, audit again with --read higher=real.")
+    assert threshold.answer(found).startswith("No threshold answers for these scores.")
+    config = AuditConfig(n_boot=200, read_as={"higher": "real"})
+    turned = audit_score_file(tmp_path / "scores.csv", config).result
+    assert answer.is_answerable(turned)
+    frame.to_csv(tmp_path / "scores.csv")
+    twice = audit_score_file(tmp_path / "scores.csv", config).result
+    assert "--read higher=fake" in next_steps(twice)[0].text
 
 
 def test_how_a_table_was_read_is_an_aside_and_no_warning():
