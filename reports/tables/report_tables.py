@@ -12,7 +12,7 @@ from pathlib import Path
 from audit.judge.usefulness import unanswered
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
-from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures
+from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures, Verdict
 from audit.task import Task
 from audit.wording.criterion_text import headline_of, in_ratios
 from audit.wording.verdict_text import (

@@ -325,6 +325,10 @@ def overall_sentence(result: AuditResult) -> str:
     m = result.overall
     flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} {task.negatives}"
     missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} {task.positives}"
+    if m.n_fake == 0:
+        return f"Overall it {task.flags} {flagged}; there are no {task.positives}."
+    if m.n_real == 0:
+        return f"Overall it {task.misses} {missed}; there are no {task.negatives}."
     return f"Overall it {task.flags} {flagged} and {task.misses} {missed}."
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.judge.usefulness import unanswered
+from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.gates import Reason
 from audit.schema.result import AuditResult, Verdict
 from audit.task import Task
@@ -101,7 +101,8 @@ def _other_threshold(result: AuditResult) -> list[Step]:
                 "Compare",
             )
         ]
-    if result.sweep and _of(result, DISPARITY):
+    both = result.overall.n_real > 0 and result.overall.n_fake > 0  # else nobody can tell what it costs
+    if result.sweep and both and _of(result, DISPARITY):
         text = "See whether another threshold narrows the gap, and what that costs."
         return [Step(text, "thresholds", "Compare")]
     return []
@@ -180,6 +181,8 @@ def next_steps(result: AuditResult) -> list[Step]:
         steps.append(Step(f"It was wrong about none of these {task.items}: audit it on {task.harder}."))
     if rendered(result):
         steps.append(Step(task.repeat))
+    if usefulness_in(result).reason == "one class":
+        steps.append(Step(_first("one class", result)))
     if _of(result, DISPARITY):
         steps += _when_disparate(result)
     if _of(result, INSUFFICIENT):

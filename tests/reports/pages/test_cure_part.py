@@ -32,5 +32,5 @@ def test_scores_that_run_the_wrong_way_have_no_cure_whatever_was_found_once(scor
     assert "disparity" in [v.verdict for v in found.verdicts] and not is_disparate(found)
     (tmp_path / "mitigation.json").write_text("{}")  # would be refused if it were read
     assert cure_of(tmp_path, found) is None
-    with pytest.raises(MitigationError, match="no threshold helps here. Scores or labels look reversed"):
+    with pytest.raises(MitigationError, match=r"no threshold helps here\. Scores or labels look reversed"):
         mitigate_table(found, frame)

@@ -1,9 +1,12 @@
 """The first screen: headline, paragraphs, sureness, next steps."""
 
+import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
+from audit.errors import MitigationError
 from audit.runs.kinds_of_fake import mixture_note
+from audit.runs.mitigate_run import mitigate_table
 from audit.runs.score_audit import audit_score_file, audit_scores
 from pipelines.jobs.plans import SMALL_NOTE
 from reports.text import answer
@@ -260,3 +263,15 @@ def test_how_a_table_was_read_is_an_aside_and_no_warning():
 def test_the_day_of_the_run_is_told_where_it_is_known():
     assert answer.audited_on({"started": "2026-03-01T12:00:00Z"}) == "1 March 2026"
     assert answer.audited_on({}) == answer.audited_on({"started": "yesterday"}) == ""
+
+
+def test_a_table_of_real_images_alone_says_that_there_are_no_fakes(build):
+    found = build({"race": ["White", "Black"]}, n=1500, shift={"Black": 2.0}, keep="real")
+    assert "disparity" in [v.verdict for v in found.verdicts]
+    told = answer.overall_sentence(found)
+    assert told.endswith("; there are no fakes.") and "no data" not in told
+    steps = [step.text for step in next_steps(found)]
+    assert steps[0].startswith("Audit real images and fakes together")
+    assert not any("another threshold" in step for step in steps)
+    with pytest.raises(MitigationError, match=r"All images are real.*audit real images and fakes together"):
+        mitigate_table(found, pd.DataFrame())
