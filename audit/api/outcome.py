@@ -8,6 +8,7 @@ lists that reports read; frames, files and HTML are ways to look at it, and none
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -44,8 +45,10 @@ from pipelines.untrusted import read_parquet
 from pipelines.visible import isolated
 
 REPORT_FILE = "report.html"
-UNANSWERED = "Not answerable"
-"""Instead of a verdict, where the detector is not shown to be better than guessing."""
+OF_ALL_GROUPS = {"gap": "range", "gap_low": "range_low", "gap_high": "range_high"}
+"""Numbers of a verdict that hold over all pairs of groups, by what the frame calls them."""
+DECIDED = ["gap", "gap_low", "gap_high", "ratio", "ratio_low", "ratio_high"]
+"""Those of the pair that decided it."""
 
 
 class Audit:
@@ -74,9 +77,19 @@ class Audit:
 
     @property
     def verdicts(self) -> pd.DataFrame:
-        """One row an attribute and rate: verdict, gap with its interval (0-1), p-values, who is worse off."""
+        """One row an attribute and rate: verdict, gap with its interval (0-1), p-values, who is worse off.
+
+        `gap`, `ratio` and their limits are those that every sentence quotes: of the pair that decided.
+        `range` is the largest minus the smallest rate of all groups, `gap_interval` of the record its limits.
+        """
         worse = pd.Series([[g.group for g in v.worse_groups] for v in self.record.verdicts], dtype=object)
-        return frame_of(self.record.verdicts, Verdict).assign(worse_groups=worse).drop(columns="differences")
+        found = frame_of(self.record.verdicts, Verdict).rename(columns=OF_ALL_GROUPS)
+        found = found.assign(worse_groups=worse).drop(
+            columns=["differences", "ratio", "ratio_low", "ratio_high"]
+        )
+        numbers = pd.DataFrame([_decided(self.record, v) for v in self.record.verdicts], columns=DECIDED)
+        place = found.columns.get_loc("range")
+        return pd.concat([found.iloc[:, :place], numbers, found.iloc[:, place:]], axis=1)
 
     @property
     def differences(self) -> pd.DataFrame:
@@ -248,6 +261,20 @@ class Audit:
         )
 
 
+def _decided(record: AuditResult, v: Verdict) -> list[float]:
+    """`DECIDED` of one verdict; the ratio is that of the pair proven unequal, where the verdict has none."""
+    from audit.wording.verdict_text import deciding, deciding_pair
+
+    found, pair = deciding(record, v), deciding_pair(record, v)
+    ratio, limits = v.ratio, v.ratio_interval
+    if limits is None and pair is not None:
+        rates = {g.group: getattr(g, v.rate) for g in record.groups if g.attribute == v.attribute}
+        low = rates.get(pair.than, math.nan)
+        ratio, limits = (rates.get(pair.group, math.nan) / low if low else math.inf), pair.ratio_interval
+    ends = [end for interval in (found.interval, limits) for end in (interval or (math.nan, math.nan))]
+    return [found.gap, *ends[:2], ratio, *ends[2:]]
+
+
 def _single(record: AuditResult) -> list[Verdict]:
     """Verdicts on single attributes."""
     return [v for v in record.verdicts if ":" not in v.attribute]
@@ -263,11 +290,12 @@ def verdict_columns(record: AuditResult) -> tuple[str, ...]:
 def verdict_row(record: AuditResult, v: Verdict) -> tuple[str, ...]:
     """One verdict in five cells of text, for a terminal or a notebook; names are as strangers gave them."""
     from audit.wording.criterion_text import headline_of
-    from audit.wording.verdict_text import gap_line, group_label
+    from audit.wording.verdict_text import UNANSWERED, gap_line, group_label
     from reports.text.answer import is_answerable
 
     word = headline_of(record, v.verdict) if is_answerable(record) else UNANSWERED
-    ends = [group_label(v.attribute, g) for g in (v.worst_group, v.best_group) if g]
+    between = (v.worst_group, v.best_group) if word != UNANSWERED else ()
+    ends = [group_label(v.attribute, g) for g in between if g]
     name, gap = isolated(v.attribute.replace(":", " × ")), gap_line(record, v)
     for what in ("gap ", "ratio of shares passed ", "ratio "):
         gap = gap.removeprefix(what)

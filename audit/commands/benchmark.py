@@ -100,7 +100,11 @@ def benchmark(
 
 
 def _line(cell: BenchmarkCell) -> str:
-    m, own = cell.measures, " (trained on another part of it)" if cell.seen_in_training else ""
+    from audit.schema.benchmark import of_training
+
+    m, known = cell.measures, of_training(cell)
+    known = "trained on another part of it" if cell.seen_in_training else known
+    own = f" ({known})" if known else ""
     return (
         f"{cell.detector} on {cell.dataset}{own}: accuracy {m.accuracy:.3f}, AUC {m.auc:.3f} "
         f"[{m.auc_interval[0]:.3f}, {m.auc_interval[1]:.3f}], EER {m.eer:.3f}, "

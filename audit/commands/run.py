@@ -240,7 +240,7 @@ def _look_for_a_cure(found: Audit) -> None:
     from reports.pages.mitigation_page import write_mitigation_page
 
     if found.folder is None or not found.record.task.finds_cures or not is_disparate(found.record):
-        return
+        return  # nor where the question is not answerable: what would help a reversed score is to turn it
     if found.record.data.n_images > LOOKS_UP_TO:
         say(f"What would help takes a while for so many images: audit mitigate {found.folder}")
         return

@@ -85,7 +85,8 @@ def check(
     """Try a detector on a handful of labelled images, with a tick or a cross for each thing looked for.
 
     Input size, readable images, AUC, orientation (are fakes higher?), constant and saturated scores, and what
-    had to be assumed about a foreign detector. Up to 16 real and 16 fake images are scored.
+    had to be assumed about a foreign detector. Up to 16 real and 16 fake images are scored. Exit code 1
+    where anything has a cross.
     """
     require_detectors("audit check", [detector], arch, set_)
     from detectors.api import loaded
@@ -97,8 +98,9 @@ def check(
     found = check_detector(loaded(detector, options, arch=arch, device=device, trust=trust), labelled)
     if as_json:
         print(json.dumps({"detector": visible(detector), **found.as_dict()}, indent=2))
-        return
-    if not quiet:
+    elif not quiet:
         show("\n".join([*found.lines, *map(str, found.findings)]))
-    for warning in found.warnings:
+    for warning in [] if as_json else found.warnings:
         say(f"warning: {warning}")
+    if found.failed:
+        raise typer.Exit(1)

@@ -87,7 +87,8 @@ def _tables(result: AuditResult) -> Iterator[tuple[str, Table]]:
 
 
 def _cells(result: AuditResult, v: Verdict) -> list[Text]:
-    from audit.api.outcome import UNANSWERED, verdict_row
+    from audit.api.outcome import verdict_row
+    from audit.wording.verdict_text import UNANSWERED
 
     name, _, word, gap, _ = verdict_row(result, v)
     style = "yellow" if word == UNANSWERED else STYLES[v.verdict]

@@ -3,7 +3,8 @@
 Enters: an `AuditResult`, and the gate asked for. Leaves: `Failure`s, in the order in which they matter.
 
 Why a detector that is not shown to work fails every gate: one that flags nothing, everything or at random
-treats all groups alike, and would pass. It has an exit code of its own, since no group is to blame.
+treats all groups alike, and would pass. It has an exit code of its own, since no group is to blame, and none
+is named: where scores run the wrong way, it would be the wrong one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from audit.judge.usefulness import usefulness_in
+from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.gates import RateLimit
 from audit.schema.result import CROSSED, OVERALL, AuditResult, Verdict
 from audit.task import Task
@@ -45,7 +46,12 @@ def failing(result: AuditResult, fail_on: FailOn | None) -> list[Verdict]:
         fail_on: "proven": gaps proven to exceed the tolerance. "disparity": also groups proven unequal whose
             gap exceeds it as seen, and in truth perhaps not. "insufficient": also what could not be decided.
             None fails nothing.
+
+    Returns:
+        None where the question is not answerable: the gate itself fails then.
     """
+    if unanswered(result):
+        return []
     if fail_on == "proven":
         return [verdict for verdict in result.verdicts if verdict.beyond_tolerance_proven]
     words: dict[FailOn | None, set[str]] = {
@@ -90,12 +96,12 @@ def gate_failures(result: AuditResult, fail_on: FailOn | None) -> list[Failure]:
     if fail_on is None and not result.rate_limits:
         return []
     useful = usefulness_in(result)
-    unanswered = (
-        [] if useful.answerable else [Failure("not answerable", f"not answerable: {useful.sentence}")]
-    )
+    stop = [] if useful.answerable else [Failure("not answerable", f"not answerable: {useful.sentence}")]
+    if unanswered(result) not in (None, "one class"):  # the rates of one class are what they are
+        return stop
     verdicts = [Failure("verdict", _verdict_line(v, result.task)) for v in failing(result, fail_on)]
     return [
-        *unanswered,
+        *stop,
         *verdicts,
         *(Failure("limit", limit_line(one, result.task)) for one in broken_limits(result)),
     ]

@@ -117,8 +117,7 @@ def sentences(overall: Measures, threshold: float, rule: str, task: Task) -> lis
         "reversed": (
             f"Scores or labels look reversed: {task.negatives} score higher than {task.positives} "
             f"({auc}; guessing gives 0.5). {task.must_mean} Put that right and audit again: until "
-            "then errors count as right decisions, and the wrong "
-            "groups are named."
+            "then errors count as right decisions, and any group that was named would be the wrong one."
         ),
         "threshold": (
             f"The threshold does not fit these scores: at {threshold:.4g} decisions are hardly better than "

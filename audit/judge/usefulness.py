@@ -54,6 +54,16 @@ def usefulness_in(result: AuditResult) -> Usefulness:
     )
 
 
+def unanswered(result: AuditResult) -> Reason | None:
+    """Why verdicts may not be read as an answer; None where they may.
+
+    A disparity among images of one class is one whatever the detector does on the other.
+    """
+    reason = usefulness_in(result).reason
+    disparity = any(v.verdict == "disparity" for v in result.verdicts)
+    return None if reason == "one class" and disparity else reason
+
+
 def baselines(share: float) -> list[Baseline]:
     """Flagging nothing, everything, and this share of all images at random."""
     chance, share = {"balanced_accuracy": 0.5, "auc": 0.5}, math.nan if math.isnan(share) else share

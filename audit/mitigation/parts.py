@@ -130,6 +130,7 @@ def _most_compared(parts: Parts, position: int, min_n: int) -> int:
 
 
 def _refuse_one_class(part: pd.DataFrame, fake: NDArray[np.bool_]) -> None:
+    """Of a table of one class `audit.runs.mitigate_run` says so before."""
     if len(part) == 0 or fake.all() or not fake.any():
         raise MitigationError(
             "the table is too small to split: a cure is fitted on one part and judged on another, and both "

@@ -213,7 +213,7 @@ def _cell(
     return BenchmarkCell(
         detector=name,
         dataset=set_name,
-        seen_in_training=SEEN in left_out.index,
+        seen_in_training=SEEN in left_out.index and _is_own(detector, images),
         n_left_out=dict(images.n_left_out) | {str(k): int(v) for k, v in left_out.items()} | others,
         measures=measures,
         by_kind=by_kind(usable, config),
@@ -222,6 +222,17 @@ def _cell(
         n_misclassified=len(wrong),
         misclassified=wrong[:MAX_SHOWN],
     )
+
+
+def _is_own(detector: Detector, images: LabelledImages) -> bool:
+    """Whether a set is the very one that a detector was trained on, and not one with some of its photos."""
+    from detectors.data.labelled_images import fingerprint
+
+    data = detector.provenance.get("data")
+    if not isinstance(data, dict):
+        return False
+    known = data.get("fingerprint")
+    return known == fingerprint(images) if known else data.get("name") == images.root.name
 
 
 def one_fake_a_photo(usable: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, int]:

@@ -3,8 +3,8 @@
 Enters: an `AuditResult`. Leaves: XML with one test case for each.
 
 Why insufficient evidence is "skipped" in JUnit unless it fails the build: it is the word that format has for
-a test that could not be decided. Verdicts on a detector that is not shown to work are skipped for the same
-reason; the case "detector better than guessing" fails.
+a test that could not be decided. Verdicts and limits of a detector that is not shown to work are skipped for
+the same reason; the case "detector better than guessing" fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from audit.judge.gates import FailOn, failing, limit_line
-from audit.judge.usefulness import usefulness_in
+from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.result import OVERALL, AuditResult
 from pipelines.storage import write_text
 from pipelines.visible import END_ISOLATE, ISOLATE, visible
@@ -53,6 +53,7 @@ def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
     """Verdicts in classes "audit.fpr" and "audit.fnr", then "audit.detector", then "audit.max_fpr" ..."""
     task = result.task
     useful, failed = usefulness_in(result), failing(result, fail_on)
+    not_answerable = f"not answerable: {useful.sentence}"
     found = []
     for v in result.verdicts:
         text = v.explanation
@@ -60,7 +61,7 @@ def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
         if v in failed:
             state = "failed"
         elif not useful.answerable:
-            state, text = "skipped", f"not answerable: {useful.sentence}"
+            state, text = "skipped", not_answerable
         elif v.verdict == "insufficient evidence":
             state = "skipped"
         found.append(Case(task.rate(v.rate).lower(), v.attribute, state, v.verdict, text))
@@ -68,7 +69,9 @@ def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
     found.append(Case(task.system, f"{task.system} {USEFUL}", state, "not answerable", useful.sentence))
     for one in result.rate_limits:
         name = OVERALL if one.attribute == OVERALL else f"{one.attribute}: {one.group}"
-        if one.holds is None:
+        if unanswered(result) not in (None, "one class"):
+            found.append(Case(f"max_{task.rate(one.rate).lower()}", name, "skipped", "limit", not_answerable))
+        elif one.holds is None:
             text = f"too few {task.items} to judge ({one.images})"
             found.append(Case(f"max_{task.rate(one.rate).lower()}", name, "skipped", "limit", text))
         else:

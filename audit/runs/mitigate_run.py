@@ -19,6 +19,7 @@ import pandas as pd
 
 from audit.config import AuditConfig
 from audit.errors import MitigationError
+from audit.judge.usefulness import usefulness_in
 from audit.mitigation.parts import Plan
 from audit.mitigation.search import find_cure
 from audit.runs.align_runs import config_of
@@ -96,6 +97,15 @@ def _check(result: AuditResult, plan: Plan) -> None:
     if not math.isfinite(result.config.threshold):
         raise MitigationError(
             "the run has no threshold, so there is nothing to cure; audit again with --threshold"
+        )
+    useful = usefulness_in(result)
+    if useful.reason in ("reversed", "guessing"):
+        raise MitigationError(f"no threshold helps here. {useful.sentence}")
+    if useful.reason == "one class":
+        task = result.task
+        raise MitigationError(
+            f"{useful.sentence} Nor can be told what another threshold would cost: audit {task.negatives} "
+            f"and {task.positives} together"
         )
     if plan.fit_share < result.config.calibration_share:
         raise MitigationError(

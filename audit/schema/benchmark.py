@@ -18,6 +18,8 @@ from audit.schema.shortcuts import Finding
 BENCHMARK_VERSION = "1.0"
 BENCHMARK_FILE = "benchmark.json"
 TABLE_FILE = "benchmark.csv"
+IN_TRAINING = "in the detector's training data"
+"""Reason of images whose photo a detector was trained on, or that chose its epoch."""
 OTHER_FAKES = "another fake of the same photo, which counts under its own kind alone"
 """Why a fake is in no number of the whole set: intervals need images that do not depend on each other."""
 
@@ -102,6 +104,14 @@ class BenchmarkCell(Record):
     """The most confident ones first, up to `MAX_SHOWN`."""
     harm: list[Harm] = Field(default_factory=list)
     """Of the transformations that `audit benchmark --stress` tried."""
+
+
+def of_training(cell: BenchmarkCell) -> str:
+    """What a detector knows of a set: "own set", "12 images it was trained on left out", or nothing."""
+    if cell.seen_in_training:
+        return "own set"
+    n = cell.n_left_out.get(IN_TRAINING, 0)
+    return f"{n:,} images of photos it was trained on left out" if n else ""
 
 
 class BenchmarkResult(Record):

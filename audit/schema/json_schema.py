@@ -36,6 +36,8 @@ def load_result(path: str | Path) -> AuditResult:
     """
     path = Path(path)
     folder, path = path, path / "audit.json" if path.is_dir() else path
+    if path.suffix.lower() == ".html":
+        raise ResultFormatError(f"{path} is a report; give the folder that holds it, {path.parent}")
     if not path.is_file():
         raise ResultFormatError(f"no audit.json at {folder}; give the folder that `audit run` wrote")
     try:

@@ -257,7 +257,9 @@ class Verdict(Record):
     """Largest minus smallest rate among groups of at least min_n."""
     gap_interval: Interval | None
     """Simultaneous over all pairs of groups of the attribute, and wide enough for all statements of the audit
-    that an attribute is within tolerance to hold together."""
+    that an attribute is within tolerance to hold together. Not the interval that sentences quote: that is the
+    `difference_interval` of the named pair in `worse_groups`, which decides and allows for all comparisons of
+    the audit; where no pair is proven unequal, the `interval` of `worst_group` in `differences`."""
     gap_corrected: Rate = math.nan
     """Estimate of the largest true gap: the largest of many observed ones is too large on average."""
     beyond_tolerance_proven: bool = False
@@ -267,7 +269,8 @@ class Verdict(Record):
     ratio: Rate = math.nan
     """For the criterion "ratio": the higher over the lower rate, of the pair that is proven unequal, else of
     the two furthest apart. For "four-fifths": the lower over the higher share of reals that pass. Undefined
-    for the criterion "difference"; a null ratio beside an interval is one to a rate of 0."""
+    for the criterion "difference": its sentences quote the ratio of the named pair in `worse_groups`. A null
+    ratio beside an interval is one to a rate of 0."""
     ratio_interval: Interval | None = None
     """At the level of the verdict, as that of the difference."""
     worst_group: str | None

@@ -202,9 +202,8 @@ class Looker:
         judged = [await self._judged(face) for face in seen]
         picture = await self._run(self._decoding, lambda: _jpeg(decoded))
         height, width = decoded.pixels.shape[:2]
-        return Look(
-            upload.name, width, height, judged, len(faces), decoded.note, decoded.credentials, picture
-        )
+        n_found = len(faces) if len(seen) == len(chosen) else len(seen)  # one, where the image is its crop
+        return Look(upload.name, width, height, judged, n_found, decoded.note, decoded.credentials, picture)
 
     async def _judged(self, seen: SeenFace) -> JudgedFace:
         preprocessing = self.detector.preprocessing

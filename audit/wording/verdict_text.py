@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.data.unit_totals import LEAST_UNITS
+from audit.judge.usefulness import unanswered
 from audit.schema.result import OVERALL, AuditResult, Config, GroupResult, RateName, Verdict, WorseGroup
 from audit.wording.criterion_text import (
     by_four_fifths,
@@ -31,6 +32,8 @@ from pipelines.visible import isolated
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
 UNEQUAL = "unequal, size open"
 """Insufficient evidence on the size of a gap whose existence is proven."""
+UNANSWERED = "Not answerable"
+"""Instead of a verdict, where the detector is not shown to be better than guessing."""
 _ORDER = {DISPARITY: 0, INSUFFICIENT: 1, WITHIN: 2}
 MOST_NAMED = 5
 """Groups listed by name before the rest are counted."""
@@ -44,7 +47,7 @@ class Finding:
 
     verdict: Verdict
     headline: str
-    """'Disparity', 'Within tolerance', 'Inconclusive'."""
+    """'Disparity', 'Within tolerance', 'Inconclusive', 'Not answerable'."""
     short: str
     """A line for the table of verdicts."""
     claim: str
@@ -361,7 +364,11 @@ def _short(result: AuditResult, v: Verdict) -> str:
 
 
 def finding(result: AuditResult, v: Verdict) -> Finding:
-    """Say one verdict in words."""
+    """Say one verdict in words; without naming anybody where the question is not answerable."""
+    if unanswered(result):
+        line = gap_line(result, v)
+        what = f"{result.task.rate_name(v.rate)}, {by(v.attribute)}:"
+        return Finding(v, UNANSWERED, line, what, f"not answerable; {line}.")
     tell = {DISPARITY: _disparity, WITHIN: _within, INSUFFICIENT: _insufficient}[v.verdict]
     claim, evidence = tell(result, v)
     word = headline_of(result, v.verdict)
@@ -376,6 +383,8 @@ def explained(result: AuditResult) -> AuditResult:
 
 def _explanation(result: AuditResult, v: Verdict) -> str:
     told = [finding(result, v).sentence]
+    if unanswered(result):
+        return told[0]
     if v.images_needed:
         told.append(f"To settle it, audit {images_needed(result, [v])}.")
     if v.n_small_groups and v.gap == v.gap:

@@ -65,6 +65,11 @@ class Check:
     findings: list[Finding]
     """What was looked for, one by one."""
 
+    @property
+    def failed(self) -> bool:
+        """Whether anything has a cross."""
+        return any(one.ok is False for one in self.findings)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; NaN as None."""
         rows = self.scores[["image_id", "label", "score", "status"]].to_dict("records")
@@ -105,11 +110,14 @@ def findings_of(detector: Detector, table: pd.DataFrame) -> list[Finding]:
         detector: The detector.
         table: Its score table of the images tried.
     """
-    scored = table[table["status"] == OK]
+    number = np.isfinite(table["score"].to_numpy(dtype=float))
+    scored = table[(table["status"] == OK) & number]
     values, labels = scored["score"].to_numpy(dtype=float), scored["label"].to_numpy()
     reasons = table.loc[table["status"] != OK, "status"].value_counts()
     why = "".join(f"; {n} {reason}" for reason, n in reasons.items())
-    readable = Finding("readable images", reasons.empty, f"{len(scored)} of {len(table)} were scored{why}")
+    silent = int(((table["status"] == OK) & ~number).sum())
+    why += f"; {silent} have a score that is no number" if silent else ""
+    readable = Finding("readable images", not why, f"{len(scored)} of {len(table)} were scored{why}")
     return [_size(detector), readable, *_on_scores(values, labels)]
 
 
@@ -233,11 +241,13 @@ def _inverted(values: np.ndarray, labels: np.ndarray) -> list[str]:
 
 
 def _saturated(values: np.ndarray) -> list[str]:
-    share = float(np.mean((values < SATURATED) | (values > 1 - SATURATED)))
+    ends = {"0": values < SATURATED, "1": values > 1 - SATURATED}
+    share = float(np.mean(ends["0"] | ends["1"]))
     if share <= 0.5:
         return []
+    which = " or ".join(end for end, there in ends.items() if there.any())
     return [
-        f"{share:.0%} of the scores are 0 or 1: saturated; an output of probabilities read as logits, or "
+        f"{share:.0%} of the scores are {which}: saturated; an output of probabilities read as logits, or "
         "pixels in a wrong range (mean, std)?"
     ]
 

@@ -116,7 +116,9 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise OutputExists(f"{folder} is a file, so {out} cannot be written: choose another name")
     if out.exists() and not overwrite:
-        raise OutputExists(f"{out} exists: choose another name, or say that it may be overwritten")
+        raise OutputExists(
+            f"{out} exists: choose another name, or overwrite it: --overwrite, in Python overwrite=True"
+        )
 
 
 def training_record_path(out: str | Path) -> Path:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from audit.judge.usefulness import unanswered
 from audit.schema.result import CROSSED, AuditResult, GroupResult, RateName, Verdict
 from audit.wording.criterion_text import in_ratios
 from audit.wording.numbers import count, percent, percent_interval, point_interval, points
@@ -79,7 +80,7 @@ class GapRow:
     decides: bool
     """Whether its difference is the one that the verdict rests on."""
     proven: bool
-    """Whether that difference is proven; only then is it drawn in the colour of a disparity."""
+    """Whether its difference is proven above 0; only then is it drawn in the colour of a disparity."""
     rate_mark: Mark | None
     difference_mark: Mark | None
 
@@ -139,6 +140,17 @@ def axis_over(values: Sequence[float]) -> Axis:
     return Axis(ticks[0], ticks[-1], ticks)
 
 
+def proven_unequal(result: AuditResult, verdict: Verdict) -> set[str]:
+    """The groups proven to err more often than the one that all are compared with.
+
+    Within a tolerance of points none is coloured: there they differ by little.
+    """
+    if deciding_pair(result, verdict) is None:
+        return set()
+    reference, _ = differences(verdict)
+    return {one.group for one in verdict.worse_groups if one.than == reference}
+
+
 def _may_err(group: GroupResult, rate: RateName) -> bool:
     """Whether a group can have images of this class: one person never has two groups."""
     return group.group != CROSSED or math.isfinite(getattr(group, rate))
@@ -161,18 +173,21 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
     """
     groups = worst_first([g for g in result.groups if g.attribute == attribute and _may_err(g, rate)], rate)
     reference, apart = differences(verdict) if verdict else (None, {})
-    decisive = deciding(result, verdict).group if verdict else None
-    proven = verdict is not None and deciding_pair(result, verdict) is not None
+    answered = verdict is not None and not unanswered(result)
+    decisive = deciding(result, verdict).group if verdict is not None and answered else None
+    proven = proven_unequal(result, verdict) if verdict is not None and answered else set()
     rows = [_row(result, g, rate, reference, apart, decisive, proven) for g in groups[:MAX_ROWS]]
-    marks = [r.rate_mark for r in rows if r.rate_mark and r.taken]
+    judged = [r.rate_mark.high for r in rows if r.rate_mark and r.taken]
+    seen = [r.rate_mark.value if judged else r.rate_mark.high for r in rows if r.rate_mark]
+    overall = getattr(result.overall, rate)
     offsets = [r.difference_mark for r in rows if r.difference_mark]
     return GapPlot(
         name=f"{attribute}-{result.task.rate_name(rate)}".lower().replace(" ", "-").replace(":", "-"),
         title=f"{result.task.rate_name(rate)}, by {attribute.replace(':', ' × ')}",
         attribute=attribute,
         reference=None if reference is None or not offsets else group_label(attribute, reference),
-        overall=getattr(result.overall, rate),
-        rates=axis_over([m.high for m in marks]),
+        overall=overall,
+        rates=axis_over([*judged, *seen, overall]),
         differences=axis_over([v for m in offsets for v in (m.low, m.high)] + [result.config.tolerance]),
         tolerance=0.0 if in_ratios(result) else result.config.tolerance,
         rows=rows,
@@ -187,7 +202,7 @@ def _row(
     reference: str | None,
     apart: dict[str, tuple[float, tuple[float, float]]],
     decisive: str | None,
-    proven: bool,
+    proven: set[str],
 ) -> GapRow:
     value, interval = getattr(group, rate), getattr(group, f"{rate}_interval")
     errors = group.confusion.fp if rate == "fpr" else group.confusion.fn
@@ -203,7 +218,7 @@ def _row(
         difference=_signed(difference) if found else "lowest" if taken and group.group == reference else "",
         difference_interval=point_interval(limits) if found else "",
         decides=decisive is not None and group.group == decisive,
-        proven=proven and group.group == decisive,
+        proven=group.group in proven,
         rate_mark=_mark(value, interval),
         difference_mark=found,
     )

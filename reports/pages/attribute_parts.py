@@ -11,6 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from audit.judge.usefulness import unanswered
 from audit.schema.result import OVERALL, AuditResult, Curve, Histogram
 from audit.wording import verdict_text as words
 from reports.figures import curves as curve_figures
@@ -117,7 +118,7 @@ def attribute_part(
         measures=tables.gaps_table(result, name),
         rest=tables.rest_table(result, name),
         reference=references.reference_table(result, name),
-        reference_claims=references.reference_claims(result, name),
+        reference_claims=[] if unanswered(result) else references.reference_claims(result, name),
         quality=tables.quality_table(result, name),
         scores=[one for one in _score_tables(result, name) if len(one.rows) > 1],
     )

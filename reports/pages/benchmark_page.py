@@ -16,7 +16,14 @@ from typing import Any
 import plotly.graph_objects as go
 from pydantic import ValidationError
 
-from audit.schema.benchmark import BENCHMARK_FILE, OTHER_FAKES, BenchmarkCell, BenchmarkResult, flat
+from audit.schema.benchmark import (
+    BENCHMARK_FILE,
+    OTHER_FAKES,
+    BenchmarkCell,
+    BenchmarkResult,
+    flat,
+    of_training,
+)
 from audit.schema.result import Curve
 from audit.task import FAKE_FACE
 from audit.wording.numbers import count, number, number_interval, percent, percent_interval
@@ -51,7 +58,8 @@ class GridCell:
     n: str
     shade: int | None
     """0 (worst) to N_SHADES - 1 (best) between guessing and perfect; None without a number."""
-    seen: bool
+    known: str
+    """What the detector knows of the set from its training."""
 
 
 def load_benchmark(folder: str | Path) -> BenchmarkResult:
@@ -77,7 +85,7 @@ def _goodness(measure: str, value: float) -> float:
 
 def _grid_cell(cell: BenchmarkCell | None, measure: str) -> GridCell:
     if cell is None:
-        return GridCell("no data", "", "", None, False)
+        return GridCell("no data", "", "", None, "")
     m = cell.measures
     value, interval = getattr(m, measure), getattr(m, f"{measure}_interval", None)
     plain = measure == "auc"
@@ -85,7 +93,7 @@ def _grid_cell(cell: BenchmarkCell | None, measure: str) -> GridCell:
     shown = (number_interval(interval) if plain else percent_interval(interval)) if interval else ""
     good = _goodness(measure, value) if math.isfinite(value) else math.nan
     shade = max(0, min(N_SHADES - 1, int(N_SHADES * good))) if math.isfinite(good) else None
-    return GridCell(text, shown, count(m.n_real + m.n_fake), shade, cell.seen_in_training)
+    return GridCell(text, shown, count(m.n_real + m.n_fake), shade, of_training(cell))
 
 
 def grid(result: BenchmarkResult, measure: str) -> list[tuple[str, str, list[GridCell]]]:
@@ -248,11 +256,23 @@ def measure_dots(result: BenchmarkResult, measure: str) -> go.Figure:
     return interval_dots(dots, ".2~f" if plain else ".0%")
 
 
+def _unlike_sizes(result: BenchmarkResult) -> str:
+    """What a chart says where detectors were not tried on the same number of images of a set."""
+    sizes: dict[str, set[int]] = {}
+    for cell in result.cells:
+        sizes.setdefault(cell.dataset, set()).add(cell.measures.n_real + cell.measures.n_fake)
+    unlike = [name for name, found in sizes.items() if len(found) > 1]
+    if not unlike:
+        return ""
+    return f"; not the same images for every detector on {', '.join(unlike)}: see the numbers of images"
+
+
 def _dots(book: Figures, result: BenchmarkResult) -> list[Shown]:
     """AUC and accuracy, the two measures that have intervals everywhere."""
     shown = []
     for measure, name in (("auc", "AUC"), ("accuracy", "Accuracy")):
         caption = f"{name} with its {percent(result.confidence, 0)} interval, by data set and detector"
+        caption += _unlike_sizes(result)
         figure = measure_dots(result, measure)
         shown.append(show(book, f"dots-{measure}", figure, caption, f"{caption}. Numbers in the table."))
     return shown

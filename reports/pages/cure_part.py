@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from audit.judge.usefulness import unanswered
 from audit.runs.mitigate_run import sha256_of
 from audit.schema.mitigation import MITIGATION_FILE, load_mitigation
 from audit.schema.result import AuditResult
@@ -36,12 +37,14 @@ class CurePart:
 
 
 def is_disparate(result: AuditResult) -> bool:
-    """Whether a single attribute has a disparity."""
+    """Whether a single attribute has a disparity that may be read as one."""
+    if unanswered(result):
+        return False
     return any(v.verdict == DISPARITY and ":" not in v.attribute for v in result.verdicts)
 
 
 def cure_of(run_dir: Path, result: AuditResult) -> CurePart | None:
-    """The section, where `mitigation.json` belongs to this very record.
+    """The section, where `mitigation.json` belongs to this very record, and there is anything to answer.
 
     Args:
         run_dir: The run folder.
@@ -50,7 +53,7 @@ def cure_of(run_dir: Path, result: AuditResult) -> CurePart | None:
     Raises:
         ResultFormatError: `mitigation.json` is there and cannot be read.
     """
-    if not (run_dir / MITIGATION_FILE).is_file():
+    if unanswered(result) or not (run_dir / MITIGATION_FILE).is_file():
         return None
     record = load_mitigation(run_dir)
     if record.audit_sha256 != sha256_of(result):

@@ -13,11 +13,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from audit.judge.usefulness import unanswered
 from audit.schema.result import AuditResult, Verdict
 from audit.task import Task
 from audit.wording.criterion_text import headline_of, in_ratios, ratio_number, ratio_span
 from audit.wording.numbers import NO_DATA, percent, point_interval, points
-from audit.wording.verdict_text import deciding
+from audit.wording.verdict_text import UNANSWERED, deciding
 
 
 @dataclass(frozen=True)
@@ -88,24 +89,32 @@ def _row(
 
 
 def rows(result: AuditResult, names: Sequence[str]) -> list[Row]:
-    """The table's rows; none where the record judges no other threshold.
+    """The table's rows; none where the record judges no other threshold, or the scores answer at none.
 
     Args:
         result: The record.
         names: Attributes in the order of the page.
     """
-    if not result.other_thresholds:
+    reason = unanswered(result)
+    if not result.other_thresholds or reason not in (None, "threshold"):
         return []
     m = result.overall
     rates = (m.fpr, m.fnr)
     own = replace(
         _row(result, result.config.threshold, "audited", rates, result.verdicts, names), audited=True
     )
+    if reason is not None:
+        own = replace(own, lines=[_unread(line) for line in own.lines])
     others = [
         _row(result, o.threshold, _reason(o.rule, result.task), (o.fpr, o.fnr), o.verdicts, names)
         for o in result.other_thresholds
     ]
     return sorted([own, *others], key=lambda row: -row.fpr)
+
+
+def _unread(line: Line) -> Line:
+    """A line of a threshold at which the question is not answerable."""
+    return replace(line, cells=[one and replace(one, headline=UNANSWERED) for one in line.cells])
 
 
 def n_compared(result: AuditResult) -> int:

@@ -9,13 +9,15 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from audit.judge.usefulness import unanswered
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
-from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures
+from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures, Verdict
 from audit.task import Task
 from audit.wording.criterion_text import headline_of, in_ratios
 from audit.wording.verdict_text import (
     DISPARITY,
+    UNANSWERED,
     beyond_proven,
     deciding,
     group_label,
@@ -151,16 +153,22 @@ def verdicts_table(result: AuditResult) -> Table:
         | {
             "attribute": title(v.attribute),
             "rate": result.task.rate_name(v.rate),
-            "verdict": headline_of(result, v.verdict),
+            "verdict": UNANSWERED if unanswered(result) else headline_of(result, v.verdict),
         }
         | {
             "gap": (found := deciding(result, v)).gap,
             "gap_interval": found.interval,
         }
-        | {"proven": ("yes" if beyond_proven(result, v) else "no") if v.verdict == DISPARITY else ""}
+        | {"proven": _size_proven(result, v)}
         for v in result.verdicts
     ]
     return Table("verdicts", "All comparisons made", columns, rows)
+
+
+def _size_proven(result: AuditResult, v: Verdict) -> str:
+    if v.verdict != DISPARITY or unanswered(result):
+        return ""
+    return "yes" if beyond_proven(result, v) else "no"
 
 
 def gaps_table(result: AuditResult, attribute: str) -> Table:

@@ -16,7 +16,7 @@ from audit.data.columns import NOT_AUDITED
 from audit.data.table_reading import HOW_READ
 from audit.judge.kinds_agreement import IT_IS_OPEN, OF_EVERY_KIND
 from audit.judge.sanity_checks import fault_in, sentences
-from audit.judge.usefulness import usefulness_in
+from audit.judge.usefulness import unanswered, usefulness_in
 from audit.runs.kinds_of_fake import KINDS_HELD
 from audit.schema.gates import Reason
 from audit.schema.result import UNCOMPARED, AuditResult, Verdict
@@ -227,7 +227,7 @@ def sureness(result: AuditResult) -> list[str]:
         told.append(f"p-values are corrected for {every} comparisons made (Holm’s method).")
         told += _within_together(result)
     tests = [_p_of_pair(v) for v in result.verdicts if v.verdict == DISPARITY]
-    if tests:
+    if tests and is_answerable(result):
         shown = p_value(max(tests))
         told.append(
             "If all groups were treated alike, a gap as clear as the disparity named would have a chance of "
@@ -239,7 +239,7 @@ def sureness(result: AuditResult) -> list[str]:
 def _within_together(result: AuditResult) -> list[str]:
     """How many attributes are said to be within tolerance, and how sure all of that is together."""
     said = [v for v in result.verdicts if v.verdict == WITHIN]
-    if not said:
+    if not said or not is_answerable(result):
         return []
     level = percent(result.config.confidence, 0)
     word = headline_of(result, WITHIN)
@@ -286,16 +286,6 @@ def is_weak(result: AuditResult) -> bool:
     return fault_in(result) == "weak"
 
 
-def unanswered(result: AuditResult) -> Reason | None:
-    """Why verdicts may not be read as an answer; None where they may.
-
-    A disparity among images of one class is one whatever the detector does on the other.
-    """
-    reason = usefulness_in(result).reason
-    disparity = any(v.verdict == DISPARITY for v in result.verdicts)
-    return None if reason == "one class" and disparity else reason
-
-
 def is_answerable(result: AuditResult) -> bool:
     """Whether verdicts may be read as an answer."""
     return unanswered(result) is None
@@ -335,6 +325,10 @@ def overall_sentence(result: AuditResult) -> str:
     m = result.overall
     flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} {task.negatives}"
     missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} {task.positives}"
+    if m.n_fake == 0:
+        return f"Overall it {task.flags} {flagged}; there are no {task.positives}."
+    if m.n_real == 0:
+        return f"Overall it {task.misses} {missed}; there are no {task.negatives}."
     return f"Overall it {task.flags} {flagged} and {task.misses} {missed}."
 
 

@@ -8,6 +8,7 @@ reader must decide what weighs more.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from audit.schema.comparison import AucDifference, Comparison, ErrorDifference, GapChange
@@ -48,6 +49,9 @@ def tell_auc(d: AucDifference, record: Comparison) -> Told:
     values = [f"AUC {number(d.auc_first)}", f"AUC {number(d.auc_second)}"]
     apart = f"difference {number(d.difference)} ({number_interval(d.interval)})"
     question = f"Which separates {record.words.negative_word} from {record.words.positive_word} better?"
+    if d.interval is None:
+        few = f"{count(d.n_real)} {record.words.negatives} and {count(d.n_fake)} {record.words.positives}"
+        return Told(question, OPEN, None, f"Too few to compare: {few} in common.")
     return _told(question, d, record, values, apart, first_wins=d.difference > 0)
 
 
@@ -58,6 +62,9 @@ def tell_error(d: ErrorDifference, record: Comparison) -> Told:
     question = f"Which has fewer {what}?"
     if not d.n:
         return Told(question, OPEN, None, f"Nothing can be compared: no {record.words.of_rate(d.rate)}.")
+    if d.interval is None:
+        few = f"Too few to compare: {count(d.n)} {record.words.of_rate(d.rate)} in common."
+        return Told(question, OPEN, None, few)
     values = [percent(first / d.n), percent(second / d.n)]
     apart = f"difference {points(d.difference)} ({point_interval(d.interval)})"
     return _told(question, d, record, values, apart, first_wins=d.difference < 0)
@@ -108,8 +115,17 @@ def told(record: Comparison) -> list[tuple[str, list[Told]]]:
     return answers
 
 
+def nothing_tested(record: Comparison) -> bool:
+    """Whether the runs share too few images for a single test."""
+    return all(math.isnan(d.p_value) for d in [*record.auc, *record.errors, *record.gaps])
+
+
 def headline(record: Comparison) -> str:
     """Which is better and which is fairer, for two detectors; a count of proven differences for more."""
+    if nothing_tested(record):
+        every = [count(record.n_images + record.n_left_out.get(run.name, 0)) for run in record.runs]
+        shared = f"{count(record.n_images)} {record.words.items}"
+        return f"Only {shared} in common (of {listing(every)}): too few to compare."
     gaps = [d for d in record.gaps if ":" not in d.attribute and proven(d, record)]
     overall = [d for d in record.auc if d.attribute == OVERALL and proven(d, record)]
     if len(record.runs) > 2:
@@ -141,7 +157,9 @@ def headline(record: Comparison) -> str:
 
 
 def corrected(record: Comparison) -> str:
-    """What the answers on the first screen are corrected for."""
+    """What the answers on the first screen are corrected for; nothing where there was no test."""
+    if nothing_tested(record):
+        return ""
     sizes = {family.name: family.n_tests for family in record.families}
     if "headline" not in sizes:
         return (
@@ -155,6 +173,8 @@ def corrected(record: Comparison) -> str:
 
 def families(record: Comparison) -> list[str]:
     """Which tests were corrected together, a sentence a family."""
+    if nothing_tested(record):
+        return ["Nothing was tested: the runs share too few images."]
     task = record.words
     if not record.families:
         return [f"{count(record.n_tests)} tests were made and corrected together."]
@@ -169,7 +189,7 @@ def families(record: Comparison) -> list[str]:
         "groups": "{} tests look at single groups; they are exploratory in the same way.",
     }
     level = percent(1 - record.confidence, 0)
-    return [told[name].format(size, level) for name, size in sizes.items()]
+    return [told[name].format(size, level) for name, size in sizes.items() if size != "0"]
 
 
 def _where(record: Comparison, winner: str) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.gates import Reason
 from audit.schema.result import AuditResult, Verdict
 from audit.task import Task
@@ -27,7 +28,7 @@ from audit.wording.verdict_text import (
     standing,
 )
 from reports.text import threshold_text as threshold
-from reports.text.answer import is_weak, rendered, unanswered
+from reports.text.answer import is_weak, rendered
 from reports.text.photo_pool import Pool, pool_of, provable_gap
 
 
@@ -42,10 +43,13 @@ class Step:
     """The link's words."""
 
 
-def _first(reason: Reason, task: Task) -> str:
+def _first(reason: Reason, result: AuditResult) -> str:
     """The one thing to do before any verdict is read."""
+    task = result.task
+    if result.overall.auc_interval[1] < 0.5:  # NaN where a class is lacking
+        reason = "reversed"
     told: dict[Reason, str] = {
-        "reversed": task.check_first,
+        "reversed": _turn_round(result),
         "threshold": (
             f"Set the threshold at which this {task.system} is used, in the units of its scores, or a rule "
             "such as --threshold eer, and audit again."
@@ -60,6 +64,16 @@ def _first(reason: Reason, task: Task) -> str:
         ),
     }
     return told[reason]
+
+
+def _turn_round(result: AuditResult) -> str:
+    """What to do where scores run the wrong way: of a table first the option that turns them round."""
+    data, task = result.provenance.data, result.task
+    if data.get("kind") != "scores" or not task.makes_pairs:  # of trials the task's own words name it
+        return task.check_first
+    word = "fake" if data.get("read_as", {}).get("higher") == "real" else "real"
+    turn = f"If a high score in this table means {word}, audit again with --read higher={word}."
+    return f"{turn} {task.check_first}"
 
 
 def _confirm(task: Task) -> str:
@@ -87,7 +101,8 @@ def _other_threshold(result: AuditResult) -> list[Step]:
                 "Compare",
             )
         ]
-    if result.sweep and _of(result, DISPARITY):
+    both = result.overall.n_real > 0 and result.overall.n_fake > 0  # else nobody can tell what it costs
+    if result.sweep and both and _of(result, DISPARITY):
         text = "See whether another threshold narrows the gap, and what that costs."
         return [Step(text, "thresholds", "Compare")]
     return []
@@ -151,7 +166,7 @@ def next_steps(result: AuditResult) -> list[Step]:
     """Two to six steps, cheapest first; only one where the verdicts cannot be read yet."""
     task = result.task
     if (reason := unanswered(result)) is not None:
-        return [Step(_first(reason, result.task))]
+        return [Step(_first(reason, result))]
     steps = []
     if is_weak(result):
         steps.append(
@@ -166,6 +181,8 @@ def next_steps(result: AuditResult) -> list[Step]:
         steps.append(Step(f"It was wrong about none of these {task.items}: audit it on {task.harder}."))
     if rendered(result):
         steps.append(Step(task.repeat))
+    if usefulness_in(result).reason == "one class":
+        steps.append(Step(_first("one class", result)))
     if _of(result, DISPARITY):
         steps += _when_disparate(result)
     if _of(result, INSUFFICIENT):

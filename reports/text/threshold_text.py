@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 
+from audit.judge.usefulness import unanswered
 from audit.schema.result import AuditResult, OtherThreshold
 from audit.task import Task
 from audit.wording.numbers import percent
@@ -96,6 +97,9 @@ def answer(result: AuditResult) -> str:
         return (
             f"Only one kind of {task.item} was audited, so nothing can be said about the threshold of {at}."
         )
+    if unanswered(result) in ("reversed", "guessing"):
+        now = task.at_threshold.format(fpr=percent(m.fpr), fnr=percent(m.fnr))
+        return f"No threshold answers for these scores. At {at} {now}."
     if other := better(result):
         return f"Probably not. {both_errors(result, other)}"
     now = f"At {at} {task.at_threshold.format(fpr=percent(m.fpr), fnr=percent(m.fnr))}"

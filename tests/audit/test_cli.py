@@ -293,7 +293,7 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
         (["train", "--fractions", "1"],
          "error: Invalid value: '1' is not three numbers such as 0.6,0.1,0.3 (see audit train --help)"),
         (["train", "--arch", "simplenet", "--out", "s.csv"],
-         "error: s.csv exists: choose another name, or say that it may be overwritten"),
+         "error: s.csv exists: choose another name, or overwrite it: --overwrite, in Python overwrite=True"),
         (["train", "--arch", "simplenet", "--out", "s.csv/x.pt"],
          "error: {here}/s.csv is a file, and {here}/s.csv is to be a folder: name another place"),
         (["explain", "a.png", "--detector", "x.pt", "--method", "gradcam"],

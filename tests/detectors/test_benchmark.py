@@ -16,7 +16,7 @@ from audit.data.score_table import score_table
 from audit.errors import ConfigError
 from audit.runs.detector_benchmark import _scores_name, benchmark, measure, misclassified, unique_names
 from audit.runs.kinds_of_fake import mixture
-from audit.schema.benchmark import OTHER_FAKES, BenchmarkResult
+from audit.schema.benchmark import IN_TRAINING, OTHER_FAKES, BenchmarkResult, of_training
 from detectors.data.datasets import read_images
 from detectors.data.preprocessing import Preprocessing
 from detectors.models.detector import Detector, Output
@@ -106,6 +106,16 @@ def test_training_photos_are_left_out_of_the_diagonal_alone(result):
     assert own.seen_in_training and own.n_left_out == {"no face found": 1, SEEN: 56}
     assert not other.seen_in_training and other.n_left_out == {}
     assert result.cell("brightness", "pairs").measures.n_real == 40 and own.measures.n_real == 12
+
+
+def test_a_set_with_some_of_its_training_photos_is_not_a_detector_s_own(checkpoint, pairs_dir, tmp_path):
+    """Half of the pairs, as another data set would hold them."""
+    images = read_images(pairs_dir)
+    half = images.only(images.table["pair_id"].isin(images.table["pair_id"].unique()[::2]))
+    [cell] = benchmark([checkpoint], [half], tmp_path / "half", progress=False).cells
+    assert not cell.seen_in_training and 0 < cell.n_left_out[SEEN] < 56
+    assert of_training(cell) == f"{cell.n_left_out[SEEN]} images of photos it was trained on left out"
+    assert SEEN == IN_TRAINING
 
 
 def test_by_kind_and_by_group(result):

@@ -51,7 +51,7 @@ def test_a_foreign_detector_is_told_what_it_needs(pairs_dir, tmp_path, capsys, m
         "std=1,1,1",
     ]
     code, out, err = typed(capsys, "check", "--detector", "theirs:make", *options, pairs_dir)
-    assert code == 0 and out.startswith("first real images score 0.") and "warning" not in err
+    assert code == 1 and out.startswith("first real images score 0.") and "warning" not in err
     assert "✓ input size" in out and "✗ AUC" in out
     _, out, _ = typed(capsys, "check", "--detector", "theirs:make", *options, "--json", pairs_dir)
     states = {one["name"]: one["ok"] for one in json.loads(out)["findings"]}

@@ -24,6 +24,7 @@ from audit.errors import (
     UnitError,
 )
 from audit.schema.result import GroupResult, Verdict
+from audit.wording.numbers import point_interval, points, times
 
 FAST = {"n_boot": 200}
 
@@ -134,7 +135,7 @@ def test_verdicts_gaps_and_curves_are_frames(found: audit.Audit):
     assert first[["attribute", "rate", "group"]].tolist() == ["race", "fpr", ours.group]
     assert first[["difference", "low", "high"]].tolist() == [ours.difference, *ours.interval]
     row = verdicts.loc[("race", "fpr")]
-    assert (row.verdict, row.gap, row.gap_low) == ("disparity", expected.gap, expected.gap_interval[0])
+    assert (row.verdict, row.range, row.range_low) == ("disparity", expected.gap, expected.gap_interval[0])
     assert row.worse_groups == ["B"]
     gaps = found.gaps.set_index("measure")
     assert gaps.loc["fpr_difference", "value"] == expected.gap
@@ -257,3 +258,22 @@ def test_no_public_name_is_shadowed_by_a_module(package: str):
     assert dir(module) == sorted(module.__all__)
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+def test_the_frame_of_verdicts_holds_the_numbers_that_sentences_quote(found: audit.Audit):
+    """One gap had two 95 % intervals, and no ratio where the text named one."""
+    told = 0
+    for row, v in zip(found.verdicts.itertuples(), found.record.verdicts, strict=True):
+        gap = f"{points(row.gap)} (95% interval {point_interval((row.gap_low, row.gap_high))}"
+        if row.gap == row.gap:
+            assert gap in v.explanation, v.explanation
+        if "times as often" in v.explanation.split(":")[0]:
+            assert times(row.ratio, (row.ratio_low, row.ratio_high)) in v.explanation
+            told += 1
+    assert told
+
+
+def test_a_report_given_in_place_of_its_run_is_answered_with_the_folder(tmp_path):
+    (tmp_path / "report.html").write_text("<html>")
+    with pytest.raises(ResultFormatError, match=r"report.html is a report; give the folder that holds it"):
+        audit.load_result(tmp_path / "report.html")

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from audit import audit_scores
-from audit.judge.gates import exit_code, gate_failures
+from audit.judge.gates import exit_code, failing, gate_failures
 from audit.schema.result import AuditResult
 
 FEW = dict(n_boot=100, attributes="race")
@@ -117,3 +117,16 @@ def test_baselines_stand_beside_every_figure(frame):
         "always fake": (1, 0),
         "random": pytest.approx((found.record.overall.positive_rate, 1 - found.record.overall.positive_rate)),
     }
+
+
+def test_scores_that_run_the_wrong_way_blame_nobody(simulate):
+    """A disparity in numbers that are upside down: one line, no group, in every gate and sentence."""
+    frame = simulate(1500, shift=1.5).replace({"race": {"A": "Amber", "B": "Birch", "C": "Cedar"}})
+    found = audit_scores(frame.assign(score=expit(-2 * frame.score)), max_fpr=0.5, **FEW)
+    record = found.record
+    assert record.usefulness.reason == "reversed" and "disparity" in [v.verdict for v in record.verdicts]
+    for fail_on in ("proven", "disparity", "insufficient", None):
+        assert [one.kind for one in gate_failures(record, fail_on)] == ["not answerable"]
+        assert failing(record, fail_on) == []
+    told = " ".join([found.summary, found._repr_html_(), *(v.explanation for v in record.verdicts)])
+    assert not any(name in told for name in ("Amber", "Birch", "Cedar"))

@@ -105,3 +105,16 @@ def test_limits_of_rates_are_cases_of_their_own(simulate, tmp_path):
         ["system-out"], ["system-out"], ["failure"], ["skipped"]
     ]  # fmt: skip
     assert "FPR of race B may be up to" in of_limits[2][0].text
+
+
+def test_scores_that_run_the_wrong_way_fail_no_group(simulate, tmp_path):
+    frame = simulate(1500, shift=1.5)
+    config = AuditConfig(n_boot=200, threshold=0.0, attributes=["race"], max_fpr=0.3)
+    result = audit_scores(frame.assign(score=-frame.score), config)
+    assert "disparity" in [v.verdict for v in result.verdicts]
+    path = write_junit(result, tmp_path / "junit.xml")
+    [suite] = ElementTree.parse(path).getroot()
+    [failure] = suite.findall("testcase/failure")
+    assert failure.get("type") == "not answerable"
+    assert suite.get("skipped") == str(len(result.verdicts) + len(result.rate_limits))
+    assert "labelled" not in path.read_text()

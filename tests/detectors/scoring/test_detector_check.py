@@ -108,3 +108,14 @@ def test_images_of_one_class_cannot_tell_which_way_is_up(pairs_dir, checkpoint):
 def test_nearly_constant_scores_are_warned_of():
     close = pd.Series(np.where(LABELS == 1, 0.512, 0.508))
     assert judge(close, LABELS)[0].startswith("all scores lie between 0.5080 and 0.5120: nearly constant")
+
+
+def test_scores_that_are_no_numbers_are_not_said_to_be_scored():
+    readable = found(lambda y, r: np.full(len(y), np.nan))["readable images"]
+    assert readable.ok is False
+    assert readable.text == "0 of 32 were scored; 32 have a score that is no number"
+
+
+def test_saturation_names_the_end_that_is_there():
+    low = found(lambda y, r: np.where(np.arange(len(y)) < 22, 0.0, 0.4))["saturation"]
+    assert low.text.startswith("69% of the scores are 0: saturated")

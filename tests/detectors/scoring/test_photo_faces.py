@@ -56,6 +56,15 @@ def test_small_faces_and_several_are_cut_out(photo):
     assert level.pixels.shape == (64, 64, 3)
 
 
+def test_a_crop_is_shown_whole_though_its_landmarks_are_off_and_its_background_looks_like_a_face(photo):
+    large, beside = face_at(120, 62, 122), face_at(180, 10, 12)
+    for from_pairs in (True, False):
+        (seen,) = seen_faces(photo, [beside, large], Preprocessing(64), from_pairs)
+        assert seen.pixels is photo and seen.box == large.box and "as it is" in seen.shown
+    cut = seen_faces(photo, [beside, large], Preprocessing(64, face="level"))
+    assert len(cut) == 2 and all("cut out" in each.shown for each in cut)
+
+
 def test_light_changes_are_light_and_the_same_every_time(photo):
     smooth = np.repeat(np.linspace(0, 255, 200)[:, None, None], 200, 1).repeat(3, 2).astype(np.uint8)
     first, again = light_changes(smooth), light_changes(smooth)

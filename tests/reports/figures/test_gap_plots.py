@@ -49,6 +49,24 @@ def test_every_interval_lies_on_its_axis(result):
                     assert axis.low - 1e-9 <= mark.low <= mark.value <= mark.high <= axis.high + 1e-9
 
 
+def test_where_no_group_is_judged_every_rate_lies_on_the_axis_all_the_same(build):
+    few = build({"race": ["a", "b", "c"]}, n=60, min_n=1000)
+    for rate in ("fpr", "fnr"):
+        plot, _ = drawn(few, "race", rate)
+        assert not any(row.taken for row in plot.rows)
+        assert plot.rates.high >= max(plot.overall, *(row.rate_mark.high for row in plot.rows))
+
+
+def test_every_group_proven_worse_is_coloured_and_no_other(build):
+    two = build({"race": ["a", "b", "c", "d"]}, n=4000, shift={"b": 2.0, "c": 2.0}, skill=2.4)
+    plot, verdict = drawn(two)
+    named = {worse.group for worse in verdict.worse_groups}
+    assert len(named) >= 2
+    assert {row.group for row in plot.rows if row.proven} == named
+    for row in plot.rows:
+        assert ("decides" in plot.difference_track(row)) == (row.group in named)
+
+
 def test_an_axis_starts_and_ends_at_a_tick_and_holds_zero():
     axis = axis_over([-0.013, 0.041])
     assert axis.ticks[0] == axis.low <= -0.013 and axis.ticks[-1] == axis.high >= 0.041

@@ -23,6 +23,14 @@ SKILL = {
 }
 
 
+def test_photos_of_its_training_in_another_set_are_counted_and_not_called_its_own(record):
+    copied = record.model_copy(
+        update={"cells": [c.model_copy(update={"seen_in_training": False}) for c in record.cells]}
+    )
+    _, _, [known, *_] = page.grid(copied, "auc")[0]
+    assert known.known == "40 images of photos it was trained on left out"
+
+
 def cell(frame, detector, dataset):
     """One detector on one set, as `audit benchmark` computes it."""
     config = AuditConfig(attributes=list(GROUPS))
@@ -78,7 +86,7 @@ def test_the_grid_shows_every_cell_with_interval_n_and_shade(record):
     rows = page.grid(record, "auc")
     assert [name for name, _, _ in rows] == ["resnet50", "vgg10"]
     strong, weak = rows[0][2]
-    assert strong.seen and not weak.seen
+    assert strong.known == "own set" and weak.known == ""
     assert strong.shade > weak.shade
     assert strong.n == "1,400"
     low, high = record.cell("resnet50", "own").measures.auc_interval

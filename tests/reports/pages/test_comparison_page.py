@@ -5,6 +5,7 @@ import io
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
@@ -192,3 +193,19 @@ def test_the_plot_of_differences_carries_the_interval_of_each(record):
     assert len(wanted) >= 2
     for found, right in zip(sorted(drawn), sorted(wanted), strict=True):
         assert found == pytest.approx(right)
+
+
+def test_runs_that_hardly_overlap_are_told_to_share_too_few_images(score_file, tmp_path):
+    config = AuditConfig(attributes=list(GROUPS), n_boot=200)
+    for name, part in (("a", slice(0, 200)), ("b", slice(190, 300))):
+        table = pd.read_csv(score_file(GROUPS, 300, {}, 2.4, tmp_path / f"{name}.csv"))
+        kept = table["pair_id"].isin(table["pair_id"].unique()[part])
+        table[kept].to_csv(tmp_path / f"{name}.csv", index=False)
+        audit_file(tmp_path / f"{name}.csv", tmp_path / name, config)
+    few = compare_runs([tmp_path / "a", tmp_path / "b"])
+    assert headline(few) == "Only 20 images in common (of 400 and 220): too few to compare."
+    write_record(few, tmp_path / "c")
+    page = write_comparison_page(tmp_path / "c").read_text()
+    document = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.S)
+    assert "no interval" not in document and "p = no data" not in document and "all 0 tests" not in document
+    assert "Too few to compare: 10 real images and 10 fakes in common." in document

@@ -208,7 +208,7 @@ def test_reversed_scores_accuse_nobody_on_the_first_screen(score_frame, write):
     first = page[page.index('<section id="answer"') : page.index('<section id="affected"')]
     assert "scores or labels look reversed" in first and "Scores or labels look reversed" in first
     assert "Black" not in first and 'class="chip' not in first
-    assert "Do not read these verdicts as an answer" in page
+    assert "No group is named here." in page[page.index('<section id="affected"') :]
 
 
 def test_what_depends_on_the_share_of_fakes_is_said_beside_it(build, write):
@@ -218,3 +218,15 @@ def test_what_depends_on_the_share_of_fakes_is_said_beside_it(build, write):
     assert "depend on the share of fakes among the images, 50% here" in performance
     disparities = page[page.index("Disparity measures: demographic parity") :]
     assert "each group’s share of fakes in this data set, 50% over all" in disparities
+
+
+def test_a_report_of_reversed_scores_blames_nobody_and_advises_no_threshold(score_frame, write):
+    frame = score_frame({"race": ["White", "Black"]}, 600, {"Black": 1.5}, 2.4)
+    found = audit_scores(frame.assign(score=1 - frame.score), AuditConfig(n_boot=200))
+    assert "disparity" in [v.verdict for v in found.verdicts]
+    page = write_report(write(found)).read_text(encoding="utf-8")
+    document = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.S)
+    assert "people labelled Black are" not in document and 'class="chip bad"' not in document
+    assert document.count("Not answerable</span>") >= 2
+    assert 'id="elsewhere"' not in document and "audit mitigate" not in document
+    assert "the disparity named" not in document

@@ -1,12 +1,16 @@
 """The first screen: headline, paragraphs, sureness, next steps."""
 
+import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
+from audit.errors import MitigationError
 from audit.runs.kinds_of_fake import mixture_note
-from audit.runs.score_audit import audit_scores
+from audit.runs.mitigate_run import mitigate_table
+from audit.runs.score_audit import audit_score_file, audit_scores
 from pipelines.jobs.plans import SMALL_NOTE
 from reports.text import answer
+from reports.text import threshold_text as threshold
 from reports.text.next_steps import next_steps
 
 D, W, T = "disparity", "within tolerance", "insufficient evidence"  # too thin
@@ -233,6 +237,21 @@ def test_a_fault_of_the_scores_comes_before_every_verdict(score_frame, change, h
     assert answer.notes(old) == [found.notes[0], "Else."]
 
 
+def test_the_cure_of_a_table_that_runs_the_wrong_way_is_the_option_that_turns_it(score_frame, tmp_path):
+    frame = score_frame({"race": ["White", "Black"]}, 600, {"Black": 1.5}, 2.4)
+    frame.assign(score=1 - frame.score).to_csv(tmp_path / "scores.csv")
+    found = audit_score_file(tmp_path / "scores.csv", AuditConfig(n_boot=200)).result
+    first = next_steps(found)[0].text
+    assert first.startswith("If a high score in this table means real, audit again with --read higher=real.")
+    assert threshold.answer(found).startswith("No threshold answers for these scores.")
+    config = AuditConfig(n_boot=200, read_as={"higher": "real"})
+    turned = audit_score_file(tmp_path / "scores.csv", config).result
+    assert answer.is_answerable(turned)
+    frame.to_csv(tmp_path / "scores.csv")
+    twice = audit_score_file(tmp_path / "scores.csv", config).result
+    assert "--read higher=fake" in next_steps(twice)[0].text
+
+
 def test_how_a_table_was_read_is_an_aside_and_no_warning():
     assert answer.is_aside("How the table was read: separator ';'.")
     assert answer.is_aside("Columns not audited: camera (2 values; to audit it: --attribute camera).")
@@ -244,3 +263,15 @@ def test_how_a_table_was_read_is_an_aside_and_no_warning():
 def test_the_day_of_the_run_is_told_where_it_is_known():
     assert answer.audited_on({"started": "2026-03-01T12:00:00Z"}) == "1 March 2026"
     assert answer.audited_on({}) == answer.audited_on({"started": "yesterday"}) == ""
+
+
+def test_a_table_of_real_images_alone_says_that_there_are_no_fakes(build):
+    found = build({"race": ["White", "Black"]}, n=1500, shift={"Black": 2.0}, keep="real")
+    assert "disparity" in [v.verdict for v in found.verdicts]
+    told = answer.overall_sentence(found)
+    assert told.endswith("; there are no fakes.") and "no data" not in told
+    steps = [step.text for step in next_steps(found)]
+    assert steps[0].startswith("Audit real images and fakes together")
+    assert not any("another threshold" in step for step in steps)
+    with pytest.raises(MitigationError, match=r"All images are real.*audit real images and fakes together"):
+        mitigate_table(found, pd.DataFrame())
