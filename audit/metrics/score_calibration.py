@@ -18,7 +18,8 @@ second grows with noise and is 0 only where all ten sums are, so its interval is
 Why a real image and a fake judged wrongly are added to the variance, and the limits are moved outwards where
 they are most of it: a detector whose scores lie near 0 and 1 shows no variance in a group in which it made no
 mistake by luck, and a limit there would be certainty. Sums of rare mistakes are skewed: the shift is
-Johnson's. Among persons or videos it is a person all of whose images of one class are judged wrongly.
+Johnson's. Among persons or videos it is a person all of whose images of one class are judged wrongly, and the
+less of one the more the errors seen show that images of a person do not go together.
 
 What holds at 1 - confidence: the intervals of all groups of all single attributes together, of each of the
 two numbers (Sidak); that of all images alone.
@@ -68,7 +69,7 @@ class Calibrated:
         share_fake: Weighted, in 0-1.
         excess: float64 [N_RANGES], sums of score minus label over the group's weight, by range of score.
         covariance: float64 [N_RANGES, N_RANGES], of `excess`.
-        mistake: What a unit adds to the sum of `excess` if all its images of one class are judged wrongly.
+        mistake: What one more unit judged wrongly adds to the sum of `excess`.
     """
 
     n_images: int
@@ -165,16 +166,17 @@ def calibrated(table: ScoreTable, grouping: Grouping, of_cells: CellSums) -> lis
     k = len(grouping)
     sums = of_cells.merge(grouping.of_cell, k)
     if table.unit is not None:
-        products, mixed, squares, largest = _moments_of_units(table, grouping)
+        products, mixed, squares, of_one = _moments_of_units(table, grouping)
     else:
         products, mixed, squares = sums.products, sums.mixed, sums.squares
-        largest = np.ones(k)
+        of_one = np.ones((k, 2))
     return [
         _calibrated(
             (int(sums.n_images[g]), *sums.totals[g].tolist()),
             sums.excess[g],
             sums.least[g],
-            (products[g], mixed[g], float(squares[g]), float(largest[g])),
+            (products[g], mixed[g], float(squares[g])),
+            (*of_one[g].tolist(), float(np.trace(sums.products[g]))),
         )
         for g in range(k)
     ]
@@ -265,7 +267,8 @@ def _calibrated(
     counted: tuple[int, float, float, float],
     sums: Floats,
     least: Floats,
-    moments: tuple[Floats, Floats, float, float],
+    moments: tuple[Floats, Floats, float],
+    mistake: tuple[float, float, float],
 ) -> Calibrated:
     """With the linearised covariance of the ten sums over the group's weight.
 
@@ -276,20 +279,33 @@ def _calibrated(
         nothing = np.full(N_RANGES, math.nan)
         spread = np.full((N_RANGES, N_RANGES), math.nan)
         return Calibrated(n_images, 0, math.nan, math.nan, nothing, spread, math.nan)
-    excess, (products, mixed, squares, largest) = sums / total, moments
+    excess, (products, mixed, squares) = sums / total, moments
     n_units = total**2 / squares
     covariance = products - np.outer(excess, mixed) - np.outer(mixed, excess)
     covariance = (covariance + squares * np.outer(excess, excess)) / total**2
     covariance *= n_units / max(n_units - 1, 1.0)
     missing = np.maximum(least / total**2 - np.diag(covariance), 0.0)
     covariance = covariance + np.diag(missing)
-    return Calibrated(n_images, n_units, scores / total, fakes / total, excess, covariance, largest / total)
+    one = _mistake(*mistake, float(covariance.sum()) * total**2) / total
+    return Calibrated(n_images, n_units, scores / total, fakes / total, excess, covariance, one)
+
+
+def _mistake(unit: float, image: float, alone: float, together: float) -> float:
+    """Standard deviation of the sum that one more unit adds whose images of one class may be judged wrongly.
+
+    Args:
+        unit: Weight of a unit's images of one class.
+        image: Weight of an image.
+        alone: Variance of the group's sum, were its images independent.
+        together: As its units show it; few errors teach little, so a unit judged wholly wrongly is added.
+    """
+    correlated = (together + unit**2) / (alone + unit * image)
+    return math.sqrt(unit * image * min(max(correlated, 1.0), max(unit / image, 1.0)))
 
 
 Sums = tuple[Floats, Floats, Floats, Floats]
 """Over the units of each group: products of their ten sums [k, r, r], of the sums and the weight [k, r],
-squared weights [k], and what a unit's images of one class weigh, the larger class of each, large units for
-more [k]."""
+squared weights [k], and what a unit's images of one class and an image weigh, by weight [k, 2]."""
 
 
 def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
@@ -307,12 +323,14 @@ def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
     most = np.maximum(fakes, weights - fakes)
     edges = np.searchsorted(key, np.arange(k + 1) * n_most)
     products, mixed = np.zeros((k, N_RANGES, N_RANGES)), np.zeros((k, N_RANGES))
-    squares, largest = np.zeros((2, k))
+    squares, of_one = np.zeros(k), np.ones((k, 2))
+    images = [np.bincount(group, weight**power, k) for power in (1, 2)]
     for g in range(k):
         part, own = sums[edges[g] : edges[g + 1]], weights[edges[g] : edges[g + 1]]
         products[g] = (part.T @ part).toarray()
         mixed[g] = part.T @ own
         squares[g] = float(own @ own)
         one = most[edges[g] : edges[g + 1]]
-        largest[g] = float(one @ one) / max(float(one.sum()), 1e-300)
-    return products, mixed, squares, largest
+        if images[0][g] > 0:
+            of_one[g] = (one @ one) / one.sum(), images[1][g] / images[0][g]
+    return products, mixed, squares, of_one
