@@ -417,17 +417,32 @@ def to_frame(path: Path, table: "pa.Table | pa.RecordBatch", **options: Any) -> 
         options: Of `to_pandas`.
 
     Raises:
-        UnreadableFile: What pandas wrote beside the schema, which is read with every table and believed, is
-            damaged.
+        UnreadableFile: Values are not what the schema says, such as text that is not UTF-8; or what pandas
+            wrote beside the schema, which is read with every table and believed, is damaged.
     """
     import pyarrow as pa
 
+    refuse_bad_values(path, table)
     try:
         return table.to_pandas(**options)
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError, pa.ArrowException) as fault:
         raise UnreadableFile(
             f"{path} is not a readable Parquet file: its record for pandas is damaged ({first_line(fault)})"
         ) from None
+
+
+def refuse_bad_values(path: Path, values: "pa.Table | pa.RecordBatch | pa.Array") -> None:
+    """Refuse what a Parquet file calls text and is not UTF-8, or indices beyond a dictionary.
+
+    Raises:
+        UnreadableFile: There are such values.
+    """
+    import pyarrow as pa
+
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid as fault:
+        raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
 
 
 def flat_columns(file: "pa.parquet.ParquetFile") -> list[str]:

@@ -36,7 +36,7 @@ from audit.data.table_reading import (
     tidied_column,
 )
 from pipelines.storage import replace_file
-from pipelines.untrusted import open_parquet
+from pipelines.untrusted import open_parquet, refuse_bad_values
 
 BATCH_ROWS = 1 << 18
 """Rows read at a time."""
@@ -147,6 +147,7 @@ class FileColumns:
                 arrays = {}
                 for name in names:
                     part = batch.column(name)
+                    refuse_bad_values(self.path, part)
                     if name in plain:
                         tidied = pa.array(plain[name].iloc[low : low + len(batch)], from_pandas=True)
                         part = tidied.cast(part.type) if pa.types.is_floating(part.type) else tidied
@@ -250,6 +251,7 @@ class FileColumns:
 
     def _batches(self, name: str) -> Iterator[pa.Array]:
         for batch in open_parquet(self.path).iter_batches(BATCH_ROWS, columns=[name]):
+            refuse_bad_values(self.path, batch.column(0))
             yield self._known(name, batch.column(0))
 
     def _known(self, name: str, batch: pa.Array) -> pa.Array:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +16,9 @@ from audit.api.outcome import Audit
 from audit.config import AuditConfig
 from audit.data import file_columns, score_file
 from audit.data.id_numbers import NameHash, numbered
-from audit.errors import DuplicateImageError, PairError, ScoreFileError
-from audit.runs.score_audit import audit_score_file
+from audit.data.score_file import read_scores
+from audit.errors import DuplicateImageError, ExpectedError, PairError, ScoreFileError
+from audit.runs.score_audit import audit_score_file, audit_scores
 
 QUICK = {"threshold": 0.0, "n_boot": 100}
 
@@ -159,3 +161,25 @@ def test_a_hash_is_the_multilinear_one_of_the_published_form():
         total = row[0] + row[1] * 7 + sum(m * word for m, word in zip(row[2:], words, strict=False))
         wanted.append((total % 2**64) >> 32)
     assert int(first[0]) == (wanted[0] << 32) | wanted[1] and int(second[0]) == wanted[2]
+
+
+@pytest.mark.parametrize("large", [10**9, 0])
+@pytest.mark.parametrize("column", ["race", "note", "label"])
+def test_text_that_is_not_utf8_is_one_line(tmp_path, monkeypatch, large, column):
+    monkeypatch.setattr(score_file, "LARGE_ROWS", large)
+    n = 6_000
+    columns = {
+        "label": pa.array(["real", "fake"] * (n // 2)),
+        "score": pa.array(np.linspace(0, 1, n)),
+        "race": pa.array(["x", "y"] * (n // 2)),
+        "note": pa.array(["a", "b"] * (n // 2)),
+    }
+    bad = [b"a", b"b"] * (n // 2)
+    bad[-1] = b"\x82\xff"
+    columns[column] = pa.array(bad, type=pa.binary()).view(pa.string())
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    config = AuditConfig(attributes=("race",), **QUICK)
+    with pytest.raises(ExpectedError, match=r"s\.parquet.* Parquet file: .*[Ii]nvalid UTF-?8"):
+        file = read_scores(tmp_path / "s.parquet", config)
+        list(file.other_columns())
+        audit_scores(file.frame, file.config)
