@@ -70,7 +70,7 @@ class AuditConfig:
         calibration_share: Share of the pairs (in 0-1) on which a rule fixes the threshold. They are left out
             of the audit.
         confidence: 1 - alpha of every interval and verdict, in 0.5-1.
-        tolerance: Gap between two rates that nobody minds, a difference of proportions in 0-1.
+        tolerance: Largest acceptable gap between two rates, a difference of proportions in 0-1.
         ratio_tolerance: The same for a ratio of rates: (low <= 1, high >= 1).
         criterion: What verdicts judge: "difference" of two rates against `tolerance`, their "ratio" against
             `ratio_tolerance`, or "four-fifths": the ratio of the shares of reals that pass against 0.8.

@@ -66,7 +66,7 @@ def experiments(
         _show_by_held_out_set(table)
     elif not quiet:
         show(table.to_string(float_format=lambda value: f"{value:.4g}"))
-        if table.loc["held_out_set"].nunique() > 1 if "held_out_set" in table.index else False:
+        if "held_out_set" in table.index and table.loc["held_out_set"].nunique() > 1:
             say("warning: the held-out images differ, so these accuracies do not rank the detectors")
     if csv is not None:
         write_text(csv, frame_text(table, index=not listing))

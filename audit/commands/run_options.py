@@ -201,8 +201,8 @@ def points(text: str | float) -> float:
     share = _share(text)
     if share is None:
         raise typer.BadParameter(
-            f"'{text}' is no tolerance: write 0.02 or 2 for 2 points, the gap between two rates that nobody "
-            "minds"
+            f"'{text}' is no tolerance: write 0.02 or 2 for 2 points, the largest acceptable gap between two "
+            "rates"
         )
     return share
 
@@ -237,7 +237,7 @@ def _share(text: str | float) -> float | None:
 Tolerance = Annotated[
     float,
     typer.Option(
-        help="Gap between two rates that nobody minds: 0.02, or 2, is 2 points.", metavar="SHARE|POINTS",
+        help="Largest acceptable gap between two rates: 0.02, or 2, is 2 points.", metavar="SHARE|POINTS",
         rich_help_panel=STATISTICS, parser=points,
     ),
 ]  # fmt: skip
@@ -254,7 +254,7 @@ Read = Annotated[
 RatioTolerance = Annotated[
     tuple[float, float],
     typer.Option(
-        help="Ratio of two rates that nobody minds: from, to.", metavar="LOW HIGH", rich_help_panel=STATISTICS
+        help="Acceptable ratios of two rates: from, to.", metavar="LOW HIGH", rich_help_panel=STATISTICS
     ),
 ]
 Criterion = Annotated[

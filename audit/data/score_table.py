@@ -144,9 +144,7 @@ def _sort_by_score(arrays: dict[str, Any]) -> None:
         arrays[name] = gathered(place, arrays[name])
     del place
     for name in ("score", "fake", "cell", "key", "unit", "weight", "partner", "partner_key"):
-        if arrays[name] is not None and arrays[name].strides != (
-            0,
-        ):  # keys that take no memory are all alike
+        if arrays[name] is not None and arrays[name].strides != (0,):  # a broadcast value has no order
             arrays[name] = gathered(arrays[name], order)
     arrays["row"], arrays["ascending"] = order, True
 

@@ -70,11 +70,8 @@ class GroupChanges:
             n_groups: k.
             unit: int64 [N]; None where each image is one.
         """
-        sums, sizes, of_unit = (
-            np.asarray(change, dtype=np.float64),
-            np.ones(len(change)),
-            group.astype(np.int64),
-        )
+        sums, sizes = np.asarray(change, dtype=np.float64), np.ones(len(change))
+        of_unit = group.astype(np.int64)
         if unit is not None:
             key, row = np.unique(unit * n_groups + group, return_inverse=True)
             row, of_unit = row.reshape(-1), key % n_groups
@@ -126,8 +123,7 @@ def pair_differences(
         changes: Of k groups, all with images.
         alpha: 1 - confidence.
         n_questions: Questions in the family; the p-values can be as small as it asks for, and the intervals
-            hold for
-            all pairs and questions together.
+            hold for all pairs and questions together.
         rng: Draws the permutations.
     """
     pairs = list(combinations(range(len(changes.counts)), 2))

@@ -48,7 +48,7 @@ def failing(result: AuditResult, fail_on: FailOn | None) -> list[Verdict]:
             None fails nothing.
 
     Returns:
-        None where the question is not answerable: the gate itself fails then.
+        Empty where the question is not answerable: the gate itself fails then.
     """
     if unanswered(result):
         return []

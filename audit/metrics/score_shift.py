@@ -13,7 +13,7 @@ which is DeLong's for the AUC), summed within units before squaring and weighted
 critical value is Student's with the degrees of freedom of those variances; near 0 and 1 the interval is that
 of the AUC. A limit excludes 0.5 only where Wilcoxon's test of equality, with its variance for ties, does too:
 a small group whose scores are all the same shows no variance of its own. Of equal groups, one of 20,000 and
-six of 40 with 95 % of the scores at 0, some were called shifted in 78 of 100 audits; now in none of 100.
+six of 40 with 95 % of the scores at 0, some were called shifted in 78 of 100 audits; now in none of 300.
 
 Why images that stand for themselves are counted and not placed one by one: between two images of the group
 all others have the same share of the group below them. So the group's own images, and how many of the class

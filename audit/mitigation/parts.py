@@ -5,7 +5,8 @@ Enters: a table and the share to fit on. Leaves: two checked tables that share n
 Why the same hash as for threshold rules (`audit.metrics.operating_point.calibration_rows`): images on which a
 rule fixed the threshold then lie in the fitting part, so that the judging part has chosen nothing at all.
 
-Why one real and one fake image of each unit: paired tests have no form for units yet, as in `audit compare`.
+Why one real and one fake image of each unit: the paired tests of `audit.mitigation.trial` take images for
+independent. Those of `audit compare` have a form for units.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def choose_and_judge(
     config: AuditConfig,
     verdicts: bool = True,
 ) -> tuple[list[Candidate], Trial | None]:
-    """What was tried on the fitting part, and the chosen one before the court; None where none was chosen.
+    """What was tried on the fitting part, and the chosen one judged on the other; None where none was chosen.
 
     Args:
         parts: Of one table.
@@ -137,7 +137,7 @@ def choose_and_judge(
 def judge_bound(
     parts: Parts, targets: Sequence[Target], threshold: float, plan: Plan, config: AuditConfig
 ) -> Trial | None:
-    """Group-aware thresholds before the same court; None where they cannot be fitted."""
+    """Group-aware thresholds judged in the same way; None where they cannot be fitted."""
     aware = group_thresholds(parts.fit, _aim(parts, targets, threshold, plan, config))
     if aware is None:
         return None

@@ -1,4 +1,4 @@
-"""A cure before the court: the same images decided twice, before and after, on the part that chose nothing.
+"""A cure judged: the same images decided twice, before and after, on the part that chose nothing.
 
 Enters: the judging part, decisions before and after, and the gaps the cure was meant for. Leaves: a `Trial`.
 

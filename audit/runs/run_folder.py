@@ -94,7 +94,8 @@ _FOLLOWS = (
     "mitigation.json", "mitigation.html", "report.html", "report.pdf", "model_card.md", "run.json", "tables",
     "kinds", "explanations", THUMBNAILS, SUMS_FILE, f"{SUMS_FILE}.sig",
 )  # fmt: skip
-"""What is made of a record, its scores and its detector: made of others, it would pass for this run's."""
+"""What is derived from a record, its scores and its detector: left by another run, it would pass for this
+one's."""
 
 
 def clear_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) -> None:

@@ -61,7 +61,7 @@ class Config(Record):
     confidence: float = 0.95
     """1 - alpha of every interval and of the verdicts."""
     tolerance: float = 0.02
-    """delta: a gap between two rates that nobody minds, as a difference of proportions."""
+    """delta: the largest acceptable gap between two rates, as a difference of proportions."""
     ratio_tolerance: tuple[float, float] = (0.8, 1.25)
     """The same for a ratio of rates."""
     min_n: int = 30

@@ -1,7 +1,7 @@
 """Other people's networks in this process: a plain state_dict, a Python factory, and what fits them in.
 
 Enters: weights, or `module:factory`, and what its `Sidecar` says. Leaves: a `Detector` like any other, tried
-once on an empty batch, so that whatever does not fit is said before the first image is read.
+once on two blank images, so that whatever does not fit is said before the first image is read.
 
 Why a factory needs to be named: it is the one way that runs somebody's Python, in this process and with all
 its rights. A file never does (`foreign_files`).

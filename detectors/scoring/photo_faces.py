@@ -31,10 +31,11 @@ WHOLE_SHARE = 0.45
 pairs' crops have 0.6 to 1; a portrait of head and shoulders has 0.2 to 0.4."""
 FRAME_SIZE, FRAME_AWAY = 1.2, 0.1
 """How far a photo's frame may be from a crop's to count as it: ratio of sides, and share of the side."""
-COVERED = 0.75
-"""Share of an image from which on the pairs' frame of its face covers nearly all of it."""
+COVERED, COVERED_BEYOND = 0.75, 0.6
+"""Share of an image from which on the pairs' frame of its face covers nearly all of it; and where that frame
+reaches beyond the image on two sides. A face in the corner of a photo reaches beyond two and covers less."""
 BEYOND, SIDES = 0.02, 2
-"""By which share of the image's side that frame must reach beyond it, on how many sides, to count the same.
+"""By which share of the image's side the frame must reach beyond it, and on how many sides, for the latter.
 Of 188 crops of pairs in which MTCNN found a face 95 % were taken for what they are by one of both, or by the
 frame; by the frame alone 33 %. Landmarks on crops this tight are off by a tenth of the side."""
 LIGHT = (("jpeg", 90.0, "saved as JPEG 90"), ("downscale", 0.9, "reduced to 0.9 and back"))
@@ -93,7 +94,8 @@ def is_crop(face: Face, shape: Sequence[int]) -> bool:
     reach = float(np.hypot(*half))
     away = np.array([*(reach - centre) / (width, height), *(centre + reach) / (width, height) - 1])
     inside = 1 - outside_share(np.empty((height, width)), face.landmarks, TIGHT)
-    return inside * (2 * reach) ** 2 >= COVERED * width * height or int((away > BEYOND).sum()) >= SIDES
+    covered = inside * (2 * reach) ** 2 / (width * height)
+    return covered >= (COVERED_BEYOND if int((away > BEYOND).sum()) >= SIDES else COVERED)
 
 
 def fills(face: Face, shape: Sequence[int]) -> bool:

@@ -61,7 +61,7 @@ def import_pairs(
         size_px: bring both halves to this square; None keeps each pair's own size.
         any_labels: accept other words than FairFace's.
         device: for the face detector: "auto", "cpu" or "cuda".
-        workers: as in `generate.generate_pairs`.
+        workers: as in `pipelines.generate_pairs`.
         progress: draw a progress bar.
 
     Returns:
@@ -70,7 +70,7 @@ def import_pairs(
     Raises:
         FairFaceNotFound: a folder or the label table is not there.
         LabelColumnError: a label table that cannot be used.
-        ExpectedError: as `generate.generate_pairs`.
+        ExpectedError: as `pipelines.generate_pairs`.
     """
     job = plan_import(
         local(real_dir), local(fake_dir), local(labels), local(out_dir),

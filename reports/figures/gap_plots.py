@@ -1,15 +1,12 @@
 """Each group's error rate, and beside it its difference to one group with the interval that decides.
 
 Enters: one verdict of an `AuditResult`. Leaves: rows of text and small drawings for the page, and the same
-as one
-SVG file to be saved.
+as one SVG file to be saved.
 
 Why differences stand beside the rates: two intervals of rates may overlap where their difference is proven,
-and
-stay apart where, among many groups, it is not. Only the difference says which groups are unequal.
+and stay apart where, among many groups, it is not. Only the difference says which groups are unequal.
 Why a table and not a drawn figure: its numbers can be read aloud, copied and printed; it needs no script,
-fits any
-width, and no label is ever cut off.
+fits any width, and no label is ever cut off.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """How many photos of each group there are to be had, and what auditing all of them could prove.
 
 Enters: an `AuditResult`. Leaves: for an attribute, the pool its photos came from, and the smallest gap that
-the
-whole pool would show.
+the whole pool would show.
 
 Why this stands beside every number of images needed: "31,958 per group" is no advice where the largest public
 collection holds 960 people of a group. A reader must see at once whether a plan can be carried out.

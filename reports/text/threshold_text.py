@@ -1,12 +1,10 @@
 """Is the threshold right? In words.
 
 Enters: an `AuditResult`. Leaves: one sentence for the first screen where another threshold would be better
-in both
-ways or nearly so, and the answer that stands above the table of thresholds.
+in both ways or nearly so, and the answer that stands above the table of thresholds.
 
 Why a threshold is named before more data: moving it costs nothing. Why each sentence asks for new images:
-it was
-found by looking at these.
+it was found by looking at these.
 """
 
 from __future__ import annotations

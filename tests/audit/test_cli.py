@@ -275,7 +275,7 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
          "--attribute NAME"),
         (["run", "--scores", "s.csv", "--tolerance", "200"],
          "error: Invalid value for '--tolerance': '200' is no tolerance: write 0.02 or 2 for 2 points, the "
-         "gap between two rates that nobody minds (see audit run --help)"),
+         "largest acceptable gap between two rates (see audit run --help)"),
         (["run", "--scores", "s.csv", "--read", "sep=;"],
          "error: no way of reading is called 'sep'; there are separator, decimal, encoding, percent, higher, "
          "real, missing, case"),

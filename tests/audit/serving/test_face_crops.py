@@ -87,3 +87,16 @@ def test_the_same_crop_in_a_larger_photo_is_cut_out(looker, crops):
         photo[side : 2 * side, side : 2 * side] = crop
         look = looked(looker, photo)
         assert look.faces and all("cut out of the photo" in face.shown for face in look.faces)
+
+
+def test_a_face_at_the_corner_of_a_photo_hides_nobody(looker, crops):
+    """A face cut off by two edges, and one in full beside it: both are cut out, and nobody is left out."""
+    for first, second in zip(crops[::2], crops[1::2], strict=False):
+        photo = np.full((2 * second.shape[0], 4 * second.shape[1], 3), 127, np.uint8)
+        corner = first[first.shape[0] // 8 :, first.shape[1] // 8 :]
+        photo[: corner.shape[0], : corner.shape[1]] = corner
+        below, beside = second.shape[0] // 2, 2 * second.shape[1]
+        photo[below : below + second.shape[0], beside : beside + second.shape[1]] = second
+        look = looked(looker, photo)
+        assert len(look.faces) == look.n_found >= 1
+        assert all("cut out" in face.shown for face in look.faces)
