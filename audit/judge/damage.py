@@ -36,11 +36,12 @@ from audit.data.unit_totals import alike_units, enough_units, unit_totals
 from audit.inference.clusters import worth
 from audit.inference.damage_test import GroupChanges, pair_differences
 from audit.inference.equality_test import holm
-from audit.inference.proportion_intervals import wilson, z_value
+from audit.inference.proportion_intervals import exact, wilson, z_value
 from audit.metrics.auc import auc_influence
 from audit.metrics.error_curves import error_curve
+from audit.schema.nullable import Interval
 from audit.schema.result import RateName
-from audit.schema.stress import Damage, StressPoint, StressVerdict
+from audit.schema.stress import Broken, Damage, StressPoint, StressVerdict
 
 RATES: tuple[RateName, RateName] = ("fpr", "fnr")
 
@@ -101,6 +102,45 @@ def points(stressed: Stressed, config: AuditConfig) -> list[StressPoint]:
                         )
                     )
     return found
+
+
+def broken(stressed: Stressed, config: AuditConfig) -> list[Broken]:
+    """Which transformations raise an error rate of all images: shown, and by more than the tolerance as seen.
+
+    The rate's interval lies above that of the untouched images. Both are exact (Clopper & Pearson) and hold
+    for all transformations, severities and rates together (Bonferroni), so that the worst severity may be
+    picked: where nothing changes a rate, something is named in at most 1 - confidence of stress tests.
+
+    Args:
+        stressed: One detector's scores.
+        config: Confidence and tolerance.
+
+    Returns:
+        One record for each transformation and rate, at its worst severity; the largest rise first.
+    """
+    table = stressed.table
+    every = {("", 0): table.score, **stressed.variants}
+    everybody = np.zeros(len(table), dtype=np.int64)
+    alpha = config.alpha / (len(RATES) * len(every))
+    worst: dict[tuple[str, str], tuple[float, Broken]] = {}
+    seen: dict[tuple[str, int], dict[RateName, tuple[float, Interval]]] = {}
+    for key, score in every.items():
+        wrong, tells = stressed.wrong(score), _worth(stressed, score, everybody, 1)
+        seen[key] = {}
+        for rate, of_class, n in zip(RATES, (~table.fake, table.fake), tells, strict=True):
+            value = float(wrong[of_class].mean()) if of_class.any() else math.nan
+            low, high = exact(value, float(n[0]), alpha)
+            seen[key][rate] = value, (float(low), float(high))
+    for name, severity in stressed.variants:
+        for rate in RATES:
+            (value, interval), (before, earlier) = seen[name, severity][rate], seen["", 0][rate]
+            rise = value - before
+            if interval[0] > earlier[1] and rise > max(config.tolerance, worst.get((name, rate), (0.0,))[0]):
+                worst[name, rate] = rise, Broken(
+                    detector=stressed.name, transformation=name, severity=severity, rate=rate, value=value,
+                    interval=interval, untouched=before, untouched_interval=earlier,
+                )  # fmt: skip
+    return [one for _, one in sorted(worst.values(), key=lambda pair: -pair[0])]
 
 
 def _worth(stressed: Stressed, score: Floats, group: NDArray[np.integer], k: int) -> list[Floats]:

@@ -20,7 +20,7 @@ from audit.data.counts import Ints
 from audit.data.sampling_units import refuse_hidden_units, units_note, with_source_units
 from audit.data.score_table import score_table
 from audit.errors import ConfigError, MissingColumnError, ScoreTableError
-from audit.judge.damage import Stressed, damage, points
+from audit.judge.damage import Stressed, broken, damage, points
 from audit.metrics.operating_point import calibration_rows, operating_point
 from audit.runs.image_audit import check_request, with_unit_column
 from audit.schema.result import Provenance
@@ -101,12 +101,13 @@ def stress(
     options = Options(batch_size, workers, out / ".scoring", progress, cluster=cluster)
     notes = _independent(detectors, [part for part, _ in kept], together, config, options)
     scored = stress_scores(detectors, together, names, config.seed, options)
-    described, all_points, all_damage, all_verdicts = [], [], [], []
+    described, all_points, all_broken, all_damage, all_verdicts = [], [], [], [], []
     for detector, about, (part, n_seen), every in zip(detectors, abouts, kept, scored, strict=True):
         own = every.of(part.table["image_id"])
         stressed = stressed_of(detector.name, own, config)
         notes += units_note(_with_units(own.table, config)[1], stressed.table.unit)
         all_points += points(stressed, config)
+        all_broken += broken(stressed, config)
         harmed, verdicts = damage(stressed, config)
         all_damage += harmed
         all_verdicts += verdicts
@@ -125,7 +126,8 @@ def stress(
     result = StressResult(
         confidence=config.confidence, tolerance=config.tolerance, min_n=config.min_n, seed=config.seed,
         attributes=list(config.attributes), unit_column=config.unit_column, detectors=described,
-        points=all_points, damage=all_damage, verdicts=all_verdicts, notes=list(dict.fromkeys(notes)),
+        points=all_points, broken=all_broken, damage=all_damage, verdicts=all_verdicts,
+        notes=list(dict.fromkeys(notes)),
         kinds=[StressKind(name=k.name, label=k.label, unit=k.unit, levels=list(k.levels)) for k in kinds],
     )  # fmt: skip
     return write_stress(result, out, overwrite)

@@ -47,6 +47,21 @@ class StressPoint(Record):
     """
 
 
+class Broken(Record):
+    """An error rate of all images that a transformation is shown to raise, at its worst severity."""
+
+    detector: str
+    transformation: str
+    severity: int
+    rate: RateName
+    value: Rate
+    interval: Interval
+    """Holds together with those of all transformations, severities and rates of this detector."""
+    untouched: Rate
+    untouched_interval: Interval
+    """In the same way."""
+
+
 class Damage(Record):
     """By how much one group's error rate rises, on average over the five severities; of compared groups."""
 
@@ -105,6 +120,8 @@ class StressResult(Record):
     detectors: list[StressedDetector]
     kinds: list[StressKind]
     points: list[StressPoint]
+    broken: list[Broken] | None = None
+    """What breaks a detector, the largest rise first; null in records before 1.1."""
     damage: list[Damage]
     verdicts: list[StressVerdict]
     notes: list[str] = Field(default_factory=list)

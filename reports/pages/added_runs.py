@@ -73,8 +73,12 @@ def _stress(folder: Path, result: AuditResult, book: Figures) -> dict[str, Any] 
 
 
 def _of_detector(record: StressResult, name: str) -> StressResult:
-    parts = ("points", "damage", "verdicts")
-    kept = {part: [row for row in getattr(record, part) if row.detector == name] for part in parts}
+    parts = ("points", "broken", "damage", "verdicts")
+    rows = {part: getattr(record, part) for part in parts}
+    kept = {
+        part: None if every is None else [row for row in every if row.detector == name]
+        for part, every in rows.items()
+    }
     return record.model_copy(update=kept | {"detectors": [d for d in record.detectors if d.name == name]})
 
 

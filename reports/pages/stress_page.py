@@ -25,7 +25,6 @@ from reports.tables.table import Column, Table
 from reports.text.legible import legible
 from reports.text.stress_text import (
     RATES,
-    breaks,
     broken_sentences,
     compared,
     finding,
@@ -190,7 +189,7 @@ def write_stress_page(folder: str | Path) -> Path:
         "names": names,
         "headline": headline(record),
         "broken": broken_sentences(record)[:MAX_BROKEN],
-        "n_broken": len(breaks(record)),
+        "n_broken": len(record.broken or []),
         "unequal": [finding(record, v) for v in unequal(record)],
         "compared": compared(record),
         "n_within": sum(v.verdict == "within tolerance" for v in record.verdicts),

@@ -2,11 +2,6 @@
 
 Enters: a `StressResult`. Leaves: sentences for the page, the report and the terminal.
 
-Why "breaks" needs intervals apart: what is said to break a detector raises an error rate of all images
-together to an interval that lies above that of the untouched images, and by more than the tolerance. The
-worst of all is picked afterwards, so its rate is somewhat too high; the intervals, of the same images before
-and after, are wider than the change needs.
-
 Why a headline names two groups and not the one that is harmed "most": a test proves that one group is harmed
 more than another. A third, too small for anything to be proven of it, may be harmed more than both.
 """
@@ -16,8 +11,8 @@ from __future__ import annotations
 from typing import get_args
 
 from audit.data.unit_totals import LEAST_UNITS
-from audit.schema.result import OVERALL, RateName
-from audit.schema.stress import StressPoint, StressResult, StressVerdict
+from audit.schema.result import RateName
+from audit.schema.stress import Broken, StressResult, StressVerdict
 from audit.task import FAKE_FACE
 from audit.wording.numbers import p_value, percent, percent_interval, point_interval, points
 from audit.wording.verdict_text import group_label
@@ -28,55 +23,32 @@ RATES: dict[RateName, str] = {rate: FAKE_FACE.rate_name(rate).lower() for rate i
 
 def headline(record: StressResult) -> str:
     """The answer in two sentences: what breaks the detector most, and whom more than others."""
-    broken = breaks(record)
+    if record.broken is None:  # of an older record
+        return harmed_unlike(record)
     worst = "Nothing tried is shown to break it."
-    if broken:
-        point, rate = broken[0]
-        does = "flags {} of real images" if rate == "fpr" else "lets {} of fakes through"
+    if record.broken:
+        one = max(record.broken, key=_rise)
+        does = "flags {} of real images" if one.rate == "fpr" else "lets {} of fakes through"
         worst = (
-            f"{label(record, point.transformation)} at severity {point.severity} "
-            f"{does.format(percent(getattr(point, rate)))}{_whose(record, point.detector)}, "
-            f"{percent(getattr(_untouched(record, point), rate))} untouched."
+            f"{label(record, one.transformation)} at severity {one.severity} "
+            f"{does.format(percent(one.value))}{_whose(record, one.detector)}, {percent(one.untouched)} "
+            "untouched."
         )
     return f"{worst} {harmed_unlike(record)}"
 
 
-def breaks(record: StressResult) -> list[tuple[StressPoint, RateName]]:
-    """What breaks which detector in which error rate, at its worst severity; the largest rise first."""
-    of_all = [p for p in record.points if p.attribute == OVERALL]
-    untouched = {(p.detector, p.transformation): p for p in of_all if p.severity == 0}
-    worst: dict[tuple[str, str, RateName], tuple[float, StressPoint]] = {}
-    for point in of_all:
-        before = untouched[point.detector, point.transformation]
-        for rate in RATES:
-            rise = getattr(point, rate) - getattr(before, rate)
-            apart = getattr(point, f"{rate}_interval")[0] > getattr(before, f"{rate}_interval")[1]
-            key = (point.detector, point.transformation, rate)
-            if apart and rise > record.tolerance and rise > worst.get(key, (0.0, point))[0]:
-                worst[key] = (rise, point)
-    ranked = sorted(worst.items(), key=lambda item: -item[1][0])
-    return [(point, rate) for (_, _, rate), (_, point) in ranked]
-
-
 def broken_sentences(record: StressResult) -> list[str]:
-    """'JPEG at severity 4: fakes let through 95.4% (87.3-98.4%), untouched 0% (0-5.6%).'"""
-    told = []
-    for point, rate in breaks(record):
-        shown, earlier = (
-            f"{percent(getattr(p, rate))} ({percent_interval(getattr(p, f'{rate}_interval'))})"
-            for p in (point, _untouched(record, point))
-        )
-        told.append(
-            f"{label(record, point.transformation)} at severity {point.severity}"
-            f"{_whose(record, point.detector)}: {RATES[rate]} {shown}, untouched {earlier}."
-        )
-    return told
+    """'JPEG at severity 4: fakes let through 95.4% (87.3-98.4%), untouched 0% (0-5.6%).', the worst first."""
+    return [
+        f"{label(record, one.transformation)} at severity {one.severity}{_whose(record, one.detector)}: "
+        f"{RATES[one.rate]} {percent(one.value)} ({percent_interval(one.interval)}), untouched "
+        f"{percent(one.untouched)} ({percent_interval(one.untouched_interval)})."
+        for one in sorted(record.broken or [], key=_rise, reverse=True)
+    ]
 
 
-def _untouched(record: StressResult, point: StressPoint) -> StressPoint:
-    """All images of the same detector as they are."""
-    same = (point.detector, point.transformation, OVERALL, 0)
-    return next(p for p in record.points if (p.detector, p.transformation, p.attribute, p.severity) == same)
+def _rise(one: Broken) -> float:
+    return one.value - one.untouched
 
 
 def _whose(record: StressResult, detector: str) -> str:
