@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import threading
 import time
@@ -63,8 +64,12 @@ def test_killed_at_random_moments(drawn, tiny_generator, tmp_path, undisturbed, 
         code = wait(child)
         assert code in (0, -signal.SIGKILL)
         kills += code != 0
-        if code == 0:
+        if code == 0 and kills:
             break
+        if code == 0:
+            # done before it was to die: the machine was busier when the undisturbed run was timed
+            shutil.rmtree(out)
+            seconds /= 3
     else:
         generate_pairs(drawn, out, tiny_generator, workers=1, **OPTIONS)
     assert kills >= 1

@@ -315,9 +315,10 @@ def test_sigterm_answers_what_is_under_way_and_ends_with_0(start_server, face_jp
     ending = threading.Thread(target=lambda: codes.append(server.stop()))
     codes: list[int] = []
     ending.start()
-    time.sleep(0.5)
     with pytest.raises(ConnectionRefusedError, match="refused"):
-        server.ask("GET", "/healthz")
+        for _ in range(200):
+            server.ask("GET", "/healthz")
+            time.sleep(0.1)
     connection.send(face_jpeg[50:])
     answer = connection.getresponse()
     assert answer.status == 200 and json.loads(answer.read())["threshold"] == 0.7

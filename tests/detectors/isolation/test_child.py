@@ -138,7 +138,7 @@ def test_ctrl_c_ends_an_endless_model(processes, onnx_file):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - started < 5 and not model.is_alive
+    assert time.monotonic() - started < 30 and not model.is_alive
     assert not Path(f"/proc/{model.pid}").exists()
 
 
@@ -192,7 +192,7 @@ SAY = (
 def test_a_process_that_is_not_what_it_should_be(monkeypatch, onnx_file, code, error, message):
     fake(monkeypatch, code)
     with pytest.raises(error, match=message):
-        IsolatedModel([onnx_file], [ONNX], limits=Limits(load_s=1))
+        IsolatedModel([onnx_file], [ONNX], limits=Limits(load_s=1 if error is DetectorTooSlow else 60))
 
 
 LIES = [
