@@ -13,6 +13,7 @@ from study import AT_LEAST, AT_MOST, Study
 
 from audit.config import AuditConfig
 from audit.errors import UnitError
+from audit.judge.attrition import no_scores
 from audit.judge.kinds_agreement import DEPENDS, OPEN, kinds_agreement
 from audit.runs.score_audit import audit_scores
 from reports.text.threshold_text import better
@@ -98,6 +99,36 @@ def uneven(sizes: list[int], together: float, shift: bool, n_sim: int, rng: np.r
         shifted = any(s.interval and not s.interval[0] <= 0.5 <= s.interval[1] for s in found.score_shifts)
         hits += shifted if shift else named
     return hits / n_sim
+
+
+def named_without_score(
+    sizes: list[int], lost: float, each: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often groups are said to differ in images without a score that lose the same share.
+
+    Args:
+        sizes: Images of each class by group, or persons of `each` images.
+        lost: Share of images; of a person's, correlated by 0.3 where there are several.
+        each: Images of a person.
+        n_sim: Simulated audits.
+        rng: Source of randomness.
+    """
+    said, group = 0, np.repeat(np.arange(len(sizes)), sizes).repeat(each)
+    config = AuditConfig(n_boot=300, unit_column="person" if each > 1 else None)
+    for _ in range(n_sim):
+        halves = []
+        for label in (0, 1):
+            chance = rng.beta(lost * (1 / 0.3 - 1), (1 - lost) * (1 / 0.3 - 1), sum(sizes))
+            share = np.repeat(chance, each) if each > 1 else np.full(len(group), lost)
+            person = np.repeat(np.arange(sum(sizes)), each)
+            halves.append(pd.DataFrame({
+                "label": label, "race": group.astype(str), "person": [f"{label}-{i}" for i in person],
+                "lost": rng.random(len(group)) < share,
+            }))  # fmt: skip
+        frame = pd.concat(halves, ignore_index=True)
+        found = no_scores(frame[~frame["lost"]], frame[frame["lost"]], ["race"], config)
+        said += any(one.more for one in found)
+    return said / n_sim
 
 
 def said_of_kinds(
@@ -257,6 +288,16 @@ STUDIES = [
         Study("Another threshold recommended at the balanced one", f"{n} + {n}", AT_MOST,
               partial(another_threshold_advised, n, 2.0), 400)
         for n in (40, 100, 1_000)
+    ],
+    *[
+        Study("No score, any group said to lack it more often although equal", case, AT_MOST,
+              partial(named_without_score, sizes, lost, each), 1_000)
+        for case, sizes, lost, each in (
+            ("5,000 and 6 x 40, 1 % lost", [5_000] + [40] * 6, 0.01, 1),
+            ("7 x 300, 10 % lost", [300] * 7, 0.1, 1),
+            ("400 and 12 x 30, 20 % lost", [400] + [30] * 12, 0.2, 1),
+            ("200 and 3 x 30 persons of five, 10 % lost", [200, 30, 30, 30], 0.1, 5),
+        )
     ],
     Study("Units, verdicts that differ by seed", "100 persons of ten, near the edge", NEVER,
           partial(seeds_disagree, 100, 10), 40),

@@ -26,6 +26,8 @@ from audit.data.columns import preferred
 from audit.data.id_numbers import numbered
 from audit.data.spans import gathered
 from audit.data.table_reading import (
+    NO_LABEL,
+    NO_SCORE,
     Guess,
     Merged,
     Reading,
@@ -60,6 +62,7 @@ class FileColumns:
         file = open_parquet(path)
         self._n_rows, self._schema = file.metadata.num_rows, file.schema_arrow
         self._keep: NDArray[np.bool_] | None = None
+        self._unscored: NDArray[np.bool_] | None = None
         self._kept: dict[str, pd.Series] = {}
         self._asked_again = {reading.config.columns.pair_id}
         self._look_through()
@@ -111,6 +114,15 @@ class FileColumns:
                 kept = batch.filter(pa.array(self._keep[low : low + len(batch)]))
             low += len(batch)
             yield kept.to_pandas()
+
+    def without_score(self, names: Sequence[str]) -> pd.DataFrame:
+        """Columns of the rows that have a label and no score, coded as those of the others are."""
+        if self._unscored is None:
+            return pd.DataFrame(columns=list(names))
+        read = {name: self._tidied(name)[0] if name in self.columns else self._read(name) for name in names}
+        return pd.DataFrame({name: column[self._unscored] for name, column in read.items()}).reset_index(
+            drop=True
+        )
 
     def load(self) -> pd.DataFrame:
         """All of it in memory, names too."""
@@ -178,12 +190,13 @@ class FileColumns:
             labels = column if name == roles.label and not _are_names(column) else labels
             if name in (roles.label, roles.score):
                 whole[name] = column.notna().to_numpy()
-        for name, reason in ((roles.label, "no label in the table"), (roles.score, "no score in the table")):
+        for name, reason in ((roles.label, NO_LABEL), (roles.score, NO_SCORE)):
             if name in whole:
                 empty = keep & ~whole[name]
                 keep &= whole[name]
                 if empty.any():
                     self.left_out[reason] = int(np.count_nonzero(empty))
+                    self._unscored = empty if name == roles.score else None
         self._keep = None if keep.all() else keep
         told = replace(self.reading, guesses=(*self.reading.guesses, *guesses))
         self.reading = missing_guess(seen, told)

@@ -82,11 +82,13 @@ class ScoreFile:
         frame: Rows that have a label and a score, and the columns an audit needs.
         look: What it was judged by, with what was found in the whole of it.
         left_out: Reason to number of rows without label or score.
+        unscored: Of a table in memory: rows that have a label and no score.
     """
 
     frame: pd.DataFrame | FileColumns
     look: Look
     left_out: dict[str, int]
+    unscored: pd.DataFrame | None = None
 
     @property
     def reading(self) -> Reading:
@@ -97,6 +99,17 @@ class ScoreFile:
     def config(self) -> AuditConfig:
         """The options, in the table's own spelling."""
         return self.look.reading.config
+
+    def without_score(self, names: Sequence[str]) -> pd.DataFrame:
+        """Columns of the rows that have a label and no score.
+
+        Raises:
+            ScoreFileError: If the file cannot be read.
+        """
+        if isinstance(self.frame, FileColumns):
+            with _readable(self.look.path):
+                return self.frame.without_score(names)
+        return pd.DataFrame(columns=list(names)) if self.unscored is None else self.unscored[list(names)]
 
     def unaudited(self, attributes: Sequence[str]) -> str | None:
         """What `audit.data.columns.unaudited` says of the file, judged by its first rows."""
@@ -193,7 +206,8 @@ def read_scores(path: str | Path, config: AuditConfig) -> ScoreFile:
                 else _read_csv(look, every, _kinds(look, every))
             )
         found = tidied(read, look.reading)
-    return ScoreFile(found.frame, Look(look.path, look.head, found.reading, look.shape), found.left_out)
+    look = Look(look.path, look.head, found.reading, look.shape)
+    return ScoreFile(found.frame, look, found.left_out, found.without_score)
 
 
 def read_trials(path: str | Path, config: AuditConfig) -> tuple[Trials, dict[str, Any]]:

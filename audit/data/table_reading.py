@@ -450,6 +450,10 @@ def as_numbers(column: pd.Series, decimal: str = ".") -> pd.Series:
     return pd.to_numeric(texts, errors="coerce")
 
 
+NO_LABEL, NO_SCORE = "no label in the table", "no score in the table"
+"""Why rows are left out."""
+
+
 @dataclass(frozen=True)
 class Tidied:
     """A table as it is audited.
@@ -458,11 +462,13 @@ class Tidied:
         frame: One row an image that has a label and a score.
         left_out: Reason to number of rows.
         reading: With what was found in the whole table.
+        without_score: Rows that have a label and no score, the same columns.
     """
 
     frame: pd.DataFrame
     left_out: dict[str, int]
     reading: Reading
+    without_score: pd.DataFrame
 
 
 def tidied(frame: pd.DataFrame, reading: Reading) -> Tidied:
@@ -493,8 +499,8 @@ def tidied(frame: pd.DataFrame, reading: Reading) -> Tidied:
     reading = missing_guess(seen, replace(reading, guesses=(*reading.guesses, *guesses)))
     if roles.label in frame.columns:
         reading = labels_guess(frame[roles.label], reading)
-    frame, left_out = _complete(frame, [roles.label, roles.score])
-    return Tidied(frame, left_out, reading)
+    frame, left_out, without_score = _complete(frame, roles.label, roles.score)
+    return Tidied(frame, left_out, reading, without_score)
 
 
 def id_columns(config: AuditConfig) -> set[str | None]:
@@ -717,14 +723,19 @@ def _scores(column: pd.Series, reading: Reading) -> pd.Series:
     return 1 - numbers if inside else -numbers
 
 
-def _complete(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The rows that have a label and a score, and how many have none."""
+def _complete(
+    frame: pd.DataFrame, label: str, score: str
+) -> tuple[pd.DataFrame, dict[str, int], pd.DataFrame]:
+    """The rows that have a label and a score, how many have none, and those that have a label alone."""
     left_out: dict[str, int] = {}
-    keep = np.ones(len(frame), dtype=bool)
-    for name, reason in zip(names, ("no label in the table", "no score in the table"), strict=True):
+    keep, unscored = np.ones(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
+    for name, reason in ((label, NO_LABEL), (score, NO_SCORE)):
         if name in frame.columns:
             empty = frame[name].isna().to_numpy() & keep
             keep &= ~empty
             if empty.any():
                 left_out[reason] = int(empty.sum())
-    return (frame if keep.all() else frame[keep].reset_index(drop=True)), left_out
+            if name == score:
+                unscored = empty
+    without_score = frame[unscored].reset_index(drop=True)
+    return (frame if keep.all() else frame[keep].reset_index(drop=True)), left_out, without_score

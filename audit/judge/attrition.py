@@ -1,20 +1,40 @@
-"""What became of the source photos of each group before the detector saw them.
+"""Whom an audit lost: source photos that became no pair, and images that got no score, by group.
 
-Enters: a pairs dataset's manifest. Leaves: one `Dropout` for each group of each attribute, and for the
-whole.
+Enters: a pairs dataset's manifest; images with a score and images without. Leaves: one `Dropout` for each
+group of each attribute, and for the whole; one `NoScores` for each attribute and class.
 
 Why beside the error rates: a face finder or a generator that fails more often, or worse, on one group changes
-which faces the detector is judged on. That gap is not the detector's, and the reader must see it first.
+which faces the detector is judged on. That gap is not the detector's, and the reader must see it first. A
+detector that gives no answer for one group's images is not measured on them at all.
+
+Why no score is judged as an error rate is: it is one, of another kind (failure to acquire, ISO/IEC 19795-10),
+of images that share units as the others do. The images are counted as reals that are flagged where they have
+no score, and the rules of `audit.judge.verdicts` are asked who is proven to have more of it. These questions
+are a family of their own beside that of the verdicts.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from audit.schema.result import OVERALL, Dropout
+from audit.config import AuditConfig
+from audit.data.columns import TableColumns
+from audit.data.counts import Counts, count
+from audit.data.groups import CellCodes, Cells, cells_of
+from audit.data.score_table import ScoreTable, Units, labels_of
+from audit.data.unit_totals import unit_codes
+from audit.inference.effective_sample_size import fpr_worth
+from audit.inference.proportion_intervals import exact
+from audit.judge.gap_records import eligible_by_class, question_of
+from audit.judge.verdicts import Question, judge
+from audit.schema.result import OVERALL, Dropout, NoScoreGroup, NoScores
 
 QUALITY = (
     "confidence",
@@ -23,6 +43,7 @@ QUALITY = (
     "reconstruction_ms_ssim",
 )
 """Manifest columns averaged over the pairs of a group."""
+LABELS: tuple[Literal["real", "fake"], ...] = ("real", "fake")
 FACE_FOUND = "fake_face_found"
 """Share of the pairs whose fake still shows a face, of those whose real half does."""
 
@@ -60,3 +81,73 @@ def _record(rows: pd.DataFrame, attribute: str, group: str) -> Dropout:
 
 def _mean(values: pd.Series) -> float:
     return float(values.mean()) if values.notna().any() else math.nan
+
+
+def no_scores(
+    scored: TableColumns, lost: pd.DataFrame, attributes: Sequence[str], config: AuditConfig
+) -> list[NoScores]:
+    """Count images without a score by group and class, and judge whether groups differ in that.
+
+    Args:
+        scored: Images with a score: label, attributes, and the unit column where there is one.
+        lost: Images with a label and no score, the same columns.
+        attributes: Columns to group by; each alone, not crossed.
+        config: Options in the table's own spelling. Weights are left aside: images are counted.
+
+    Returns:
+        One record for each attribute and class that has images without a score.
+    """
+    if not len(lost) or not attributes:
+        return []
+    config = replace(config, criterion="difference", references={}, weight_column=None)
+    names = list(dict.fromkeys([config.columns.label, *attributes, *filter(None, [config.unit_column])]))
+    every = pd.concat([scored[names], lost[names]], ignore_index=True)
+    without = np.arange(len(every)) >= len(scored)
+    fake = labels_of(every[config.columns.label], config.positive, config.read_as.get("real"))
+    unit = None if config.unit_column is None else unit_codes(every[config.unit_column])
+    records: list[NoScores] = []
+    questions: list[Question] = []
+    for label in LABELS:
+        here = fake == (label == "fake")
+        for attribute in attributes if without[here].any() else ():
+            cells, cell = cells_of(every.loc[here, [attribute]], [attribute], config.bins)
+            counts = _as_flagged(without[here], cells, cell, None if unit is None else unit[here])
+            grouping = cells.grouping([0])
+            counts = counts.merge(grouping.of_cell, len(grouping))
+            groups = _no_score_groups(grouping.names, counts, config.alpha)
+            records.append(NoScores(attribute=attribute, label=label, groups=groups))
+            by_class = eligible_by_class(grouping, counts, config)
+            questions.append(question_of(grouping, counts, by_class, "fpr"))
+    found = []
+    for record, verdict in zip(records, judge(questions, config), strict=True):
+        named = [one.group for one in verdict.worse_groups] if verdict.verdict == "disparity" else []
+        less = verdict.compared_with if named else None
+        update = {"adjusted_p_value": verdict.adjusted_p_value, "more": named, "less": less}
+        found.append(record.model_copy(update=update))
+    return found
+
+
+def _as_flagged(without: NDArray[np.bool_], cells: Cells, cell: CellCodes, unit: Units | None) -> Counts:
+    """Images counted as reals, those without a score as flagged; bool [N], int16 [N], int64 [N]."""
+    none, n = np.zeros(0, dtype=np.int64), len(without)
+    table = ScoreTable(
+        fake=np.zeros(n, dtype=bool), score=without.astype(np.float64), cells=cells, cell=cell, real_row=none,
+        fake_row=none, key=np.broadcast_to(np.uint64(0), (n,)), unit=unit,
+    )  # fmt: skip
+    return count(table, 0.5)
+
+
+def _no_score_groups(names: Sequence[str], counts: Counts, alpha: float) -> list[NoScoreGroup]:
+    n, n_without = counts.images[:, 0], counts.images[:, 1]
+    share = n_without / np.maximum(n, 1)
+    low, high = exact(share, n if counts.moments is None else fpr_worth(counts), alpha)
+    return [
+        NoScoreGroup(
+            group=name,
+            n=int(n[g]),
+            n_without=int(n_without[g]),
+            share=float(share[g]),
+            interval=(float(low[g]), float(high[g])) if np.isfinite([low[g], high[g]]).all() else None,
+        )
+        for g, name in enumerate(names)
+    ]

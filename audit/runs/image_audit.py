@@ -30,7 +30,7 @@ from audit.data.unit_totals import unit_codes
 from audit.errors import ConfigError, MissingColumnError
 from audit.inference.attack_kinds import kind_rates
 from audit.judge.adjusted_gaps import OF_PAIRS, merged, require_columns
-from audit.judge.attrition import dropout_by_group
+from audit.judge.attrition import dropout_by_group, no_scores
 from audit.judge.kinds_agreement import kinds_agreement
 from audit.judge.reference_group import check_references
 from audit.metrics.operating_point import check_promise
@@ -53,7 +53,7 @@ from audit.runs.run_folder import (
     write_scores,
 )
 from audit.runs.score_audit import Extras, audit_scores
-from audit.schema.result import AuditResult, Provenance, Sample
+from audit.schema.result import AuditResult, NoScores, Provenance, Sample
 from audit.task import task_named
 from pipelines.dataset.manifest import MANIFEST, read_manifest
 from pipelines.places import name_of, push
@@ -147,7 +147,7 @@ def audit_scored(
     notes = [mixture_note(kinds, config.seed)]
     part = replace(scored, table=mixed, n_left_out=_unreadable(scored))
     rows = rows_for(manifest, mixed)
-    main = _audit_one(part, out, config, command, overwrite, rows, notes, usable)
+    main = _audit_one(part, out, config, command, overwrite, rows, notes, scored.table)
     for kind in kinds:
         left = left_out_of(dict(scored.n_left_out), kind, kinds)
         part = replace(
@@ -211,17 +211,29 @@ def _audit_one(
     notes: Sequence[str] = (),
     all_kinds: pd.DataFrame | None = None,
 ) -> AuditResult:
-    """Audit images of which a photo has at most one fake, and write the run folder."""
+    """Audit images of which a photo has at most one fake, and write the run folder.
+
+    Args:
+        scored: Those images.
+        out: The run folder.
+        config: Options as asked for.
+        command: The command line, for the record.
+        overwrite: Replace another run.
+        manifest: Of a pairs dataset, one row a photo.
+        notes: To tell first.
+        all_kinds: Where these are a mixture: the images of all kinds, those without a score too.
+    """
     config = image_config(config, scored.table, scored.attributes, manifest)
     usable = scored.table[scored.table["status"] == "ok"].reset_index(drop=True)
     config = with_source_units(usable, with_source_units(usable, config), "source")
     fake = score_table(usable, config).fake
     extras = _extras(scored, config, command, manifest)
-    extras = replace(extras, notes=[*notes, *extras.notes])
+    lost = _no_scores(scored.table if all_kinds is None else all_kinds, manifest, config)
+    extras = replace(extras, notes=[*notes, *extras.notes], no_scores=lost)
     judged = _with_quality(usable, manifest, config)
     result = audit_scores(judged, config, extras)
     if all_kinds is not None:
-        result = _agreement(all_kinds, result, config, judged)
+        result = _agreement(all_kinds[all_kinds["status"] == "ok"], result, config, judged)
     samples = pick_samples(usable, manifest, result.config)
     pictures = Pictures(Path(scored.data["folder"]), out / THUMBNAILS, THUMBNAILS)
     told = scored.data.get("provenance") or {}
@@ -232,6 +244,18 @@ def _audit_one(
     write_scores(judged, config, fake, out)
     write_result(result, out, overwrite=overwrite)
     return result
+
+
+def _no_scores(table: pd.DataFrame, manifest: pd.DataFrame | None, config: AuditConfig) -> list[NoScores]:
+    """Images without a score, by group; the fakes of one photo, where there are several, are no strangers."""
+    lost = table["status"] != "ok"
+    attributes = [name for name in config.attributes if name in table]
+    if not lost.any() or not attributes:
+        return []
+    several = config.unit_column is None and bool(table.duplicated(["pair_id", "label"]).any())
+    config = replace(config, unit_column="pair_id") if several else config
+    every = _with_quality(table, manifest, config)
+    return no_scores(every[~lost], every[lost], attributes, config)
 
 
 def image_config(

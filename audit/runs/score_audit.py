@@ -44,7 +44,7 @@ from audit.data.sampling_units import (
 )
 from audit.data.score_file import ScoreFile, read_scores, read_trials
 from audit.data.score_table import ScoreTable, labels_of, score_table
-from audit.data.table_reading import HOW_READ, with_one_spelling
+from audit.data.table_reading import HOW_READ, NO_SCORE, with_one_spelling
 from audit.data.trials import Trials, as_trials
 from audit.data.unit_totals import IMAGES
 from audit.inference.attack_kinds import kind_rates
@@ -53,6 +53,7 @@ from audit.inference.effective_sample_size import fnr_worth, fpr_worth
 from audit.inference.equality_test import raised_note, replicates_for
 from audit.inference.proportion_intervals import z_value
 from audit.judge.adjusted_gaps import Control, adjusted_gaps, merged, require_columns
+from audit.judge.attrition import no_scores
 from audit.judge.gap_records import eligible_by_class, gap_results, judged_rates, n_comparisons, question_of
 from audit.judge.rate_limits import rate_limits
 from audit.judge.reference_group import check_references, n_reference_questions, reference_gaps
@@ -86,6 +87,7 @@ class Extras:
         dropout: What became of the source photos by group.
         samples: Pairs shown in the report.
         controls: Columns of the table to hold constant without being asked.
+        no_scores: Images without a score, by group.
     """
 
     provenance: record.Provenance = field(default_factory=record.Provenance)
@@ -94,6 +96,7 @@ class Extras:
     dropout: Sequence[record.Dropout] = ()
     samples: Sequence[record.Sample] = ()
     controls: Sequence[Control] = ()
+    no_scores: Sequence[record.NoScores] = ()
 
 
 @dataclass(frozen=True)
@@ -232,9 +235,21 @@ def audit_score_file(
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
     said = read.reading.sentence()
     extras = Extras(provenance, notes=[said] if said else [], left_out=read.left_out)
+    extras = replace(extras, no_scores=_no_scores(read, frame, table, config))
     table = _settled(table, frame, config, extras)
     left = read.unaudited(table.cells.attributes)
     return _audited(frame, table, config, extras, independent, left)
+
+
+def _no_scores(
+    read: ScoreFile, frame: TableColumns, table: ScoreTable, config: AuditConfig
+) -> list[record.NoScores]:
+    """Rows of a file that have no score, by the audited attributes."""
+    if NO_SCORE not in read.left_out:
+        return []
+    attributes = table.cells.attributes
+    names = dict.fromkeys([config.columns.label, *attributes, *filter(None, [config.unit_column])])
+    return no_scores(frame, read.without_score(list(names)), attributes, config)
 
 
 def _settled(table: ScoreTable, frame: TableColumns, config: AuditConfig, extras: Extras) -> ScoreTable:
@@ -381,6 +396,7 @@ def _audit(
         sweep_thresholds=axes.thresholds.tolist(),
         sweep=[sweep for one in series for sweep in one.sweep],
         dropout=list(extras.dropout),
+        no_scores=list(extras.no_scores),
         samples=list(extras.samples),
         n_tests=n_tests,
         cross_groups=across(audited, threshold) if across else [],

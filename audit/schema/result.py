@@ -24,7 +24,7 @@ from audit.schema.nullable import Interval, Rate, Record
 from audit.task import Task, TaskName, task_named
 from pipelines.visible import encodable
 
-SCHEMA_VERSION = "1.5"
+SCHEMA_VERSION = "1.6"
 """Bumped in the minor part when fields with defaults are added (older files still open as they are), in the
 major part when the meaning or the place of something changes."""
 
@@ -622,6 +622,36 @@ class WorstKind(Record):
     """Why there is none."""
 
 
+class NoScoreGroup(Record):
+    """How many images of one group and class got no score."""
+
+    group: str
+    n: int
+    """Images of the group and class, with a score and without."""
+    n_without: int
+    share: Rate
+    interval: Interval | None
+    """Of this share alone."""
+
+
+class NoScores(Record):
+    """Images of one class that got no score, by the groups of one attribute: nothing else says what of them.
+
+    ISO/IEC 19795-10 asks for such failures by group, beside the error rates.
+    """
+
+    attribute: str
+    label: Literal["real", "fake"]
+    groups: list[NoScoreGroup]
+    adjusted_p_value: Rate = math.nan
+    """That all groups with at least min_n images are alike: Holm, over the attributes and both classes."""
+    more: list[str] = []
+    """Groups proven to have a larger share without a score than `less`, the largest first; empty where no two
+    groups are proven to differ, or no difference as seen is beyond the tolerance."""
+    less: str | None = None
+    sentence: str = ""
+
+
 class CrossGroupRate(Record):
     """Impostor trials between two groups of one attribute, or within one: how many are accepted."""
 
@@ -668,6 +698,8 @@ class AuditResult(Record):
     sweep_thresholds: list[float] = []
     sweep: list[Sweep] = []
     dropout: list[Dropout] = []
+    no_scores: list[NoScores] = []
+    """Single attributes and classes in which images got no score."""
     realism: list[Realism] = []
     """By kind of fake, overall and by group; of pairs datasets that say so."""
     samples: list[Sample] = []

@@ -39,8 +39,8 @@ N_NAMED = 5
 NUMBERS = f"numbers of {RESULT_FILE}"
 OLD = "it is of another version of the format; the audit run again is not"
 _GIVEN = (
-    "schema_version", "provenance", "notes", "dropout", "samples", "kinds", "kind_rates", "worst_kinds",
-    "realism",
+    "schema_version", "provenance", "notes", "dropout", "no_scores", "samples", "kinds", "kind_rates",
+    "worst_kinds", "realism",
 )  # fmt: skip
 """Parts of a record that do not follow from its scores."""
 

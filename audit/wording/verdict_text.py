@@ -15,7 +15,16 @@ from dataclasses import dataclass
 
 from audit.data.unit_totals import LEAST_UNITS
 from audit.judge.usefulness import unanswered
-from audit.schema.result import OVERALL, AuditResult, Config, GroupResult, RateName, Verdict, WorseGroup
+from audit.schema.result import (
+    OVERALL,
+    AuditResult,
+    Config,
+    GroupResult,
+    NoScores,
+    RateName,
+    Verdict,
+    WorseGroup,
+)
 from audit.wording.criterion_text import (
     by_four_fifths,
     headline_of,
@@ -378,7 +387,35 @@ def finding(result: AuditResult, v: Verdict) -> Finding:
 def explained(result: AuditResult) -> AuditResult:
     """The record with every verdict's explanation: finding, what would settle it, and who took no part."""
     told = [v.model_copy(update={"explanation": _explanation(result, v)}) for v in result.verdicts]
-    return result.model_copy(update={"verdicts": told})
+    lost = [n.model_copy(update={"sentence": no_score_sentence(result, n)}) for n in result.no_scores]
+    notes = [*(n.sentence for n in lost if n.more), *result.notes]
+    return result.model_copy(update={"verdicts": told, "no_scores": lost, "notes": notes})
+
+
+def no_score_sentence(result: AuditResult, found: NoScores) -> str:
+    """Whether groups are proven to differ in how many of their images got no score, and which."""
+    task = result.task
+    items = task.negatives if found.label == "real" else task.positives
+    by_name = {group.group: group for group in found.groups}
+
+    def told(name: str) -> str:
+        group = by_name[name]
+        share = f"{percent(group.share)} ({count(group.n_without)} of {count(group.n)})"
+        return f"{group_label(found.attribute, name)} {share}"
+
+    if not found.more or found.less is None:
+        lost, n = (sum(getattr(g, key) for g in found.groups) for key in ("n_without", "n"))
+        return (
+            f"{count(lost)} of {count(n)} {items} got no score. {by(found.attribute).capitalize()}, no two "
+            "groups are proven to differ in that, and to lie further apart than is tolerated."
+        )
+    named = listing([told(name) for name in found.more[:MOST_NAMED]])
+    more = f" and {count(len(found.more) - MOST_NAMED)} more groups" if len(found.more) > MOST_NAMED else ""
+    return (
+        f"{by(found.attribute).capitalize()}, {items} of some groups got no score more often, proven "
+        f"({p_equals(found.adjusted_p_value)}): {named}{more} against {told(found.less)}. How those {items} "
+        "would have been judged, nothing here says."
+    )
 
 
 def _explanation(result: AuditResult, v: Verdict) -> str:

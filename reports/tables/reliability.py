@@ -14,7 +14,7 @@ from typing import Any
 from audit.schema.result import AuditResult, Dropout
 from audit.wording.numbers import count, percent
 from audit.wording.verdict_text import by
-from reports.tables.report_tables import dropout_table
+from reports.tables.report_tables import dropout_table, no_score_table
 from reports.tables.table import Table
 from reports.text.answer import rendered
 from reports.text.photo_pool import from_fairface
@@ -150,5 +150,6 @@ def context(result: AuditResult) -> dict[str, Any]:
         "not_measured": not_measured(result),
         "dropout": dropout,
         "dropout_sentence": dropout_sentence(list(result.dropout)) if result.dropout else "",
+        "no_scores": [(one.sentence, no_score_table(result, one)) for one in result.no_scores],
         "multiplicity": multiplicity(result),
     }

@@ -12,13 +12,23 @@ from pathlib import Path
 from audit.judge.usefulness import unanswered
 from audit.runs.checksums import enter
 from audit.schema.json_schema import load_result
-from audit.schema.result import OVERALL, AuditResult, Dropout, Gap, GroupResult, Measures, Verdict
+from audit.schema.result import (
+    OVERALL,
+    AuditResult,
+    Dropout,
+    Gap,
+    GroupResult,
+    Measures,
+    NoScores,
+    Verdict,
+)
 from audit.task import Task
 from audit.wording.criterion_text import headline_of, in_ratios
 from audit.wording.verdict_text import (
     DISPARITY,
     UNANSWERED,
     beyond_proven,
+    by,
     deciding,
     group_label,
     title,
@@ -257,6 +267,22 @@ def dropout_table(rows: Sequence[Dropout], attribute: str) -> Table:
     return Table(f"dropout-{attribute}", f"What became of the source photos, by {attribute}", columns, table)
 
 
+def no_score_table(result: AuditResult, found: NoScores) -> Table:
+    """Images of one class with and without a score, by the groups of one attribute."""
+    task, attribute = result.task, found.attribute
+    items = task.negatives if found.label == "real" else task.positives
+    columns = [
+        Column("group", title(attribute)),
+        Column("n", items.capitalize(), "count"),
+        Column("n_without", "Without a score", "count"),
+        Column("share", "Share", "percent"),
+        Column("interval", "Interval", "percent interval", "interval"),
+    ]
+    rows = [dict(one) | {"group": group_label(attribute, one.group)} for one in found.groups]
+    caption = f"{items.capitalize()} without a score, {by(attribute)}"
+    return Table(f"no-score-{attribute}-{found.label}", caption, columns, rows)
+
+
 def _plain(name: str, rows: Sequence[Row], intervals: Sequence[str] = ()) -> Table:
     """A table for a file alone: every key of the first row a column, under its own name."""
     keys = list(rows[0]) if rows else []
@@ -289,6 +315,15 @@ def _series_file(result: AuditResult, kind: str) -> Table:
         counts = zip(result.sweep_thresholds, s.fp, s.fn, strict=True)
         rows += [group | {"threshold": t, "fp": fp, "fn": fn} for t, fp, fn in counts]
     return _plain(kind, rows)
+
+
+def _no_scores_file(result: AuditResult) -> Table:
+    rows = [
+        {"attribute": one.attribute, "label": one.label, **dict(group)}
+        for one in result.no_scores
+        for group in one.groups
+    ]
+    return _plain("no_scores", rows, ["interval"])
 
 
 def _dropout_file(result: AuditResult) -> Table:
@@ -366,6 +401,7 @@ def write_tables(run_dir: str | Path) -> list[Path]:
         _series_file(result, "curves"),
         _series_file(result, "sweep"),
         _dropout_file(result),
+        _no_scores_file(result),
         _samples_file(result),
     ]
     folder = Path(run_dir)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from audit.judge.attrition import dropout_by_group
+from audit.config import AuditConfig
+from audit.judge.attrition import dropout_by_group, no_scores
 
 
 def manifest() -> pd.DataFrame:
@@ -37,3 +41,57 @@ def test_nothing_to_average_is_undefined():
 
 def test_an_attribute_the_manifest_lacks_is_passed_over():
     assert [d.attribute for d in dropout_by_group(manifest(), ["hat"])] == ["overall"]
+
+
+def images(n: int, lost_of: dict[str, float], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Images with a score, and without: of each race a share is lost, of both classes alike."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"label": np.arange(n) % 2, "race": rng.choice(list(lost_of), n)})
+    lost = rng.random(n) < frame["race"].map(lost_of)
+    return frame[~lost], frame[lost]
+
+
+def test_a_group_without_scores_is_named_in_both_classes():
+    scored, lost = images(3000, {"A": 0.02, "B": 0.02, "C": 0.2}, seed=1)
+    reals, fakes = no_scores(scored, lost, ["race"], AuditConfig())
+    assert [(one.attribute, one.label, one.more) for one in (reals, fakes)] == [
+        ("race", "real", ["C"]), ("race", "fake", ["C"]),
+    ]  # fmt: skip
+    assert reals.less in {"A", "B"} and reals.adjusted_p_value < 0.001
+    of_c = next(one for one in reals.groups if one.group == "C")
+    assert of_c.n == (pd.concat([scored, lost]).query("label == 0 and race == 'C'").shape[0])
+    assert of_c.n_without == lost.query("label == 0 and race == 'C'").shape[0]
+    assert of_c.interval[0] < of_c.share < of_c.interval[1]
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_images_with_and_without_add_up(data):
+    n = data.draw(st.integers(2, 60))
+    frame = pd.DataFrame({
+        "label": data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)),
+        "race": data.draw(st.lists(st.sampled_from(["A", "B", None]), min_size=n, max_size=n)),
+        "person": data.draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)),
+    })  # fmt: skip
+    gone = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    config = AuditConfig(unit_column=data.draw(st.sampled_from([None, "person"])), n_boot=100)
+    for one in no_scores(frame[~gone], frame[gone], ["race"], config):
+        here = frame["label"] == (one.label == "fake")
+        assert sum(group.n for group in one.groups) == here.sum()
+        assert sum(group.n_without for group in one.groups) == (here & gone).sum() > 0
+        assert not {"(missing)"} & {*one.more, one.less}
+
+
+def test_persons_who_lose_all_their_photos_are_few():
+    """Of 12 persons in C one lost all of 20 photos: as images 8 % against 0, as persons one of twelve."""
+    person = np.repeat(np.arange(24), 20)
+    frame = pd.DataFrame({"label": 0, "race": np.where(person < 12, "A", "C"), "person": person})
+    gone = person == 23
+    one = no_scores(frame[~gone], frame[gone], ["race"], AuditConfig(unit_column="person"))[0]
+    assert (one.more, one.less) == ([], None)
+    assert no_scores(frame[~gone], frame[gone], ["race"], AuditConfig())[0].more == ["C"]
+
+
+def test_nothing_lost_is_nothing_to_say():
+    scored, lost = images(50, {"A": 0.0, "B": 0.0}, seed=2)
+    assert no_scores(scored, lost, ["race"], AuditConfig()) == []

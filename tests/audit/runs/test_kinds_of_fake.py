@@ -133,3 +133,25 @@ def test_photos_of_one_person_are_one_for_kinds_too(scored, tmp_path, photos, ve
         assert found.apcer == one.apcer and found.interval[1] - found.interval[0] > (
             one.interval[1] - one.interval[0] - 0.02
         )
+
+
+def test_images_without_a_score_are_counted_of_all_kinds_and_by_photo(scored, tmp_path):
+    """Of White people's photos a third of the fakes of both kinds fail: the mixture tells of all of them."""
+    table = scored.table.copy()
+    number = table["pair_id"].str[-6:].astype(int)
+    lost = (table["label"] == 1) & (table["race"] == "White") & (number % 3 == 0)
+    table.loc[lost, ["score", "status"]] = [np.nan, "no score"]
+    config = AuditConfig(n_boot=100, attributes=("race",))
+    result = audit_scored(replace(scored, table=table), tmp_path / "run", config)
+    [told] = result.no_scores
+    assert (told.attribute, told.label, told.more, told.less) == ("race", "fake", ["White"], "Black")
+    by_name = {group.group: group for group in told.groups}
+    white = table[(table["label"] == 1) & (table["race"] == "White")]
+    assert (by_name["White"].n, by_name["White"].n_without) == (len(white), lost.sum())
+    assert result.notes.count(told.sentence) == 1
+    assert told.sentence.startswith(
+        "By race, fakes of some groups got no score more often, proven (p < 0.001): "
+    )
+    swap = AuditResult.load(tmp_path / "run" / "kinds" / "swap").no_scores[0]
+    n_swaps = int((lost & (table["kind"] == "swap")).sum())
+    assert {g.group: g.n_without for g in swap.groups} == {"Black": 0, "White": n_swaps}

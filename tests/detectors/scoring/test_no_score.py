@@ -119,6 +119,12 @@ def test_an_audit_counts_it_and_goes_on(with_black, tmp_path):
         detector(), with_black, "race", out=tmp_path / "run", n_boot=100, progress=False
     )
     assert found.record.data.n_left_out == {"no face found": 1, NO_SCORE: 3, "unreadable image": 1}
+    [fakes] = found.record.no_scores
+    assert fakes.label == "fake" and sum(group.n_without for group in fakes.groups) == 4
+    assert fakes.more == [] and fakes.sentence == (
+        "4 of 40 fakes got no score. By race, no two groups are proven to differ in that, and to lie further "
+        "apart than is tolerated."
+    )
     assert found.record.data.n_images == 76 and np.isfinite(found.scores["score"]).all()
 
 
