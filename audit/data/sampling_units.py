@@ -88,13 +88,19 @@ def with_source_units(frame: TableColumns, config: AuditConfig, column: str | No
     return config
 
 
-def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config: AuditConfig) -> list[str]:
+def refuse_hidden_units(
+    table: ScoreTable, columns: Iterable[pd.Series], config: AuditConfig, asked: AuditConfig
+) -> list[str]:
     """Stop where a column says that images are not independent and nobody has said what it means.
+
+    Where several fakes of a photo made the photo the unit, unasked (`with_source_units`), the question is
+    whether photos are independent: it is put to one real and one fake of each.
 
     Args:
         table: N checked images.
         columns: The other columns of the same N rows.
         config: Options in the table's spelling.
+        asked: The same before a unit was taken unasked.
 
     Returns:
         Sentences for the record: with `independent`, that it was said.
@@ -103,8 +109,10 @@ def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config:
         UnitError: Naming the column and what to do.
     """
     task = task_named(config.task)
-    if config.unit_column is not None:
+    if asked.unit_column is not None:
         return []
+    if config.unit_column is not None:
+        table, columns = _one_of_each_unit(table, columns)
     few: list[pd.Series] = []
     columns = iter(columns)
     for column in columns:
@@ -131,6 +139,18 @@ def refuse_hidden_units(table: ScoreTable, columns: Iterable[pd.Series], config:
             f"--independent that each {item} stands for itself"
         )
     return []
+
+
+def _one_of_each_unit(
+    table: ScoreTable, columns: Iterable[pd.Series]
+) -> tuple[ScoreTable, Iterable[pd.Series]]:
+    """One real and one fake image of every unit, and the columns of these images alone."""
+    assert table.unit is not None
+    keep = np.zeros(len(table), dtype=bool)
+    keep[np.unique(table.unit * 2 + table.fake, return_index=True)[1]] = True
+    rows = table.rows()[keep]
+    kept = replace(table.take(keep), ascending=False, row=None)  # in the order that the columns now have
+    return kept, (column.iloc[rows] for column in columns)
 
 
 def _counted(name: str, task: Task) -> tuple[str, str]:

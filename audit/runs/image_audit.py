@@ -322,9 +322,10 @@ def _refuse_named_units(images: LabelledImages, manifest: pd.DataFrame | None, c
     Equal scores tell of nothing, so that a column which only scores can betray is left to the audit itself.
     """
     frame = _with_quality(images.table.assign(score=0.5), manifest, config)
-    config = with_source_units(frame, with_source_units(frame, config), "source")
-    if config.unit_column is None and images.others:
-        refuse_hidden_units(score_table(frame, config), (frame[name] for name in images.others), config)
+    sourced = with_source_units(frame, with_source_units(frame, config), "source")
+    if images.others:
+        columns = (frame[name] for name in images.others)
+        refuse_hidden_units(score_table(frame, sourced), columns, sourced, config)
 
 
 def _require_own_columns(images: LabelledImages, manifest: pd.DataFrame | None, config: AuditConfig) -> None:

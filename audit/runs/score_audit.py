@@ -172,9 +172,9 @@ def audit_table(
     frame = with_known_ids(frame, config)
     frame, merged = with_one_spelling(frame, config)
     extras = replace(extras, notes=[*extras.notes, *merged])
-    config = with_source_units(frame, config)
+    asked, config = config, with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
-    independent = refuse_hidden_units(table, _unspoken(frame, table, config), config)
+    independent = refuse_hidden_units(table, _unspoken(frame, table, config), config, asked)
     table = _settled(table, frame, config, extras)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
     left = unaudited(frame, config, known)
@@ -224,7 +224,7 @@ def audit_score_file(
     read = read_scores(path, config)
     frame, config = read.frame, with_source_units(read.frame, read.config)
     table = score_table(frame, config, by_score=True)
-    independent = _refuse_hidden_units(read, table, config)
+    independent = _refuse_hidden_units(read, table, config, read.config)
     data = {
         "kind": "scores",
         "path": name_of(path),
@@ -438,12 +438,14 @@ def _part(
     )
 
 
-def _refuse_hidden_units(file: ScoreFile, table: ScoreTable, config: AuditConfig) -> list[str]:
+def _refuse_hidden_units(
+    file: ScoreFile, table: ScoreTable, config: AuditConfig, asked: AuditConfig
+) -> list[str]:
     """`refuse_hidden_units` of the columns that were read, then of those that were left in the file."""
-    if config.unit_column is not None:
+    if asked.unit_column is not None:
         return []
-    read = refuse_hidden_units(table, _unspoken(file.frame, table, config), config)
-    return read or refuse_hidden_units(table, file.other_columns(), config)
+    read = refuse_hidden_units(table, _unspoken(file.frame, table, config), config, asked)
+    return read or refuse_hidden_units(table, file.other_columns(), config, asked)
 
 
 def _unspoken(frame: TableColumns, table: ScoreTable, config: AuditConfig) -> Iterator[pd.Series]:

@@ -213,7 +213,7 @@ def _independent(
         frame, sourced = _with_units(scored[own].reset_index(drop=True), config)
         if len(frame):
             unspoken = (frame[name] for name in columns)
-            notes += refuse_hidden_units(score_table(frame, sourced), unspoken, sourced)
+            notes += refuse_hidden_units(score_table(frame, sourced), unspoken, sourced, config)
     return notes
 
 

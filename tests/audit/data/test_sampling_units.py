@@ -145,6 +145,31 @@ def test_several_fakes_of_a_photo_are_a_legal_pairs_table():
     assert np.mean(wrong) <= 0.14
 
 
+def three_fakes_of_each_photo(seed, photos=4):
+    """Persons with so many photos, each with a real image and three fakes; errors go with the person."""
+    halves = [clustered(60, seed, n_each=photos, rates=(0.2, 0.2), fake=fake) for fake in (False, True)]
+    for half in halves:
+        half["pair_id"] = [f"p{i}" for i in range(len(half))]
+    fakes = pd.concat([halves[1].assign(kind=kind) for kind in ("swap", "blend", "gan")])
+    return pd.concat([halves[0].assign(kind="real"), fakes], ignore_index=True)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_persons_are_seen_behind_photos_with_several_fakes(tmp_path, monkeypatch, large):
+    """The photo became the unit unasked, and nobody looked any further."""
+    monkeypatch.setattr(score_file, "LARGE_ROWS", 0 if large else 10**9)
+    frame = three_fakes_of_each_photo(0)
+    frame.to_parquet(tmp_path / "s.parquet")
+    told = r"480 images share 60 values of 'person': .*name it with --unit-column person"
+    with pytest.raises(UnitError, match=told):
+        audit_scores(frame, FREE)
+    with pytest.raises(UnitError, match=told):
+        audit_score_file(tmp_path / "s.parquet", FREE)
+    assert audit_scores(frame, replace(FREE, unit_column="person")).config.unit_column == "person"
+    alone = frame.assign(person=frame["pair_id"] + "x")
+    assert audit_scores(alone, FREE).config.unit_column == "pair_id"
+
+
 def named(frame, values, name):
     return frame.drop(columns="person").assign(**{name: values})
 
