@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audit.commands import run_options as of
 from audit.commands.common import (
     BatchSize,
     CpusPerWorker,
@@ -52,6 +53,8 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("benchmark"),
     threshold: Annotated[float, typer.Option(help="Fake if score >= this.", metavar="NUMBER")] = 0.5,
     confidence: Annotated[float, typer.Option(help="Of every interval.", metavar="SHARE")] = 0.95,
+    unit_column: of.UnitColumn = None,
+    independent: of.Independent = False,
     shortcuts: Annotated[
         bool,
         typer.Option("--shortcuts", help="Say how well files alone tell real from fake on each set."),
@@ -86,7 +89,9 @@ def benchmark(
 
     require_folder(out)
     cluster = cluster_from(context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker)
-    config = AuditConfig(threshold=threshold, confidence=confidence)
+    config = AuditConfig(
+        threshold=threshold, confidence=confidence, unit_column=unit_column, independent=independent
+    )
     result = run(
         detector, data, out, config, device=device, batch_size=batch_size, progress=not quiet,
         overwrite=overwrite, trust=trust or (), shortcuts=shortcuts, transformations=stress or (),

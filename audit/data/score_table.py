@@ -255,7 +255,8 @@ def _weights(frame: TableColumns, config: AuditConfig) -> NDArray[np.float64] | 
         row = int(np.argmax(bad))
         raise WeightError(
             f"{int(bad.sum())} of {len(weight)} weights in column '{name}' are negative, missing or not "
-            f"finite, the first ({frame[name].iloc[row]}) in row {row}; correct them or leave the images out"
+            f"finite, the first ({frame[name].iloc[row]}) in row {row + 1}; correct them or leave the images "
+            "out"
         )
     if not weight.any():
         raise WeightError(f"all {len(weight)} weights in column '{name}' are 0; give weights above 0")
@@ -300,7 +301,7 @@ def labels_of(column: pd.Series, positive: str | None, real: str | None = None) 
     codes, values = coded(column)
     texts = [as_text(value) for value in values]
     if (codes < 0).any():
-        raise LabelError(f"row {int(np.argmax(codes < 0))} of column '{column.name}' has no label")
+        raise LabelError(f"row {int(np.argmax(codes < 0)) + 1} of column '{column.name}' has no label")
     meanings = label_meanings(texts, str(column.name), positive, real)
     return gathered(np.array([meanings[text] for text in texts], dtype=bool), codes)
 
@@ -319,7 +320,7 @@ def _scores(column: pd.Series) -> NDArray[np.float64]:
         row = int(np.argmax(bad))
         raise ScoreValueError(
             f"{int(bad.sum())} of {len(score)} scores in column '{column.name}' are not finite, the first "
-            f"({score[row]}) in row {row}; score those images again or leave them out"
+            f"({score[row]}) in row {row + 1}; score those images again or leave them out"
         )
     return score
 

@@ -332,8 +332,8 @@ def _score(column: pd.Series, config: AuditConfig, decimal: str, told: list[Told
             row = int(np.argmax(bad))
             raise ScoreValueError(
                 f"column '{column.name}' is not numeric: {int(bad.sum())} of {len(bad)} values are no "
-                f"numbers, the first ({text.iloc[row]!r}) in row {row}; correct them, or name another with "
-                "--score-column NAME"
+                f"numbers, the first ({text.iloc[row]!r}) in row {row + 1}; correct them, or name another "
+                "with --score-column NAME"
             )
     asked, name = config.read_as.get("higher"), normal(str(column.name))
     distance = bool(DISTANCES & set(name.split("_")))

@@ -24,8 +24,9 @@ import pandas as pd
 from audit.config import AuditConfig
 from audit.data.counts import count
 from audit.data.groups import whole
+from audit.data.sampling_units import refuse_hidden_units
 from audit.data.score_table import ScoreTable, score_table
-from audit.errors import ConfigError, ScoreTableError
+from audit.errors import ConfigError, MissingColumnError, ScoreTableError
 from audit.inference.proportion_intervals import z_value
 from audit.judge.damage import overall_damage
 from audit.judge.file_shortcuts import finding
@@ -33,6 +34,7 @@ from audit.metrics.curves_by_group import SortedScores, score_measures
 from audit.metrics.group_measures import group_results, measures_of
 from audit.metrics.operating_point import as_scores_have_it
 from audit.metrics.plotted_series import axes_for, series_of
+from audit.runs.image_audit import with_unit_column
 from audit.runs.kinds_of_fake import mixture
 from audit.runs.shortcuts_run import files_alone
 from audit.runs.stress_run import checked, stressed_of
@@ -88,7 +90,8 @@ def benchmark(
         detectors: Detector files, `module:factory`, or detectors in memory.
         datasets: Whatever `detectors.data.datasets.read_images` reads, or images read before.
         out_dir: Where to; an interrupted benchmark continues there.
-        config: Threshold (a number), confidence, min_n; the attributes are those of each set.
+        config: Threshold (a number), confidence, min_n, the column of units and whether images that share
+            another are independent; the attributes are those of each set. A set without the column has none.
         device: "auto", "cpu" or "cuda".
         batch_size: Images per forward pass.
         progress: Show a bar for each set.
@@ -100,6 +103,8 @@ def benchmark(
 
     Raises:
         ConfigError: no detector, no set, a threshold that is a rule, or a folder that holds a benchmark.
+        MissingColumnError: no set has the column of units.
+        UnitError: images of a set share persons, videos or source photos, and nobody has said so.
         ExpectedError: of `detectors`, where a detector or a set cannot be read.
     """
     from detectors.data.datasets import read_images
@@ -112,23 +117,26 @@ def benchmark(
     _check(detectors, datasets, config, out, overwrite)
     names = checked(transformations) if transformations else []
     loaded = load_detectors(detectors, device="cpu" if cluster else device, trust=trust)
-    sets = [d if isinstance(d, LabelledImages) else read_images(d) for d in datasets]
+    sets = [
+        with_unit_column(d if isinstance(d, LabelledImages) else read_images(d), config) for d in datasets
+    ]
+    _require_units(sets, config)
     detector_names = unique_names([d.name for d in loaded], [str(d) for d in detectors])
     set_names = unique_names([s.root.stem for s in sets], [str(s.root) for s in sets])
     cells, described = [], []
     options = Options(batch_size, None, out / ".scoring", progress, cluster=cluster)
     with staying(cluster):
         for images, set_name in zip(sets, set_names, strict=True):
-            tables = _score_set(loaded, images, options)
+            tables, own = _score_set(loaded, images, options), _of_set(images, config)
             for detector, name, table in zip(loaded, detector_names, tables, strict=True):
-                cells.append(_cell(detector, name, images, set_name, table, config, out))
+                cells.append(_cell(detector, name, images, set_name, table, own, out))
             if names:
-                harm = _harm(loaded, images, tables, names, config, options)
+                harm = _harm(loaded, images, tables, names, own, options)
                 cells[-len(loaded) :] = [
                     cell.model_copy(update={"harm": rows})
                     for cell, rows in zip(cells[-len(loaded) :], harm, strict=True)
                 ]
-            described.append(_dataset(images, set_name, config, shortcuts, progress))
+            described.append(_dataset(images, set_name, own, shortcuts, progress))
     result = BenchmarkResult(
         threshold=float(config.threshold),
         confidence=config.confidence,
@@ -149,6 +157,25 @@ def _check(
         raise ConfigError(f"threshold {config.threshold!r}: a benchmark needs a number, the same for all")
     if (out / BENCHMARK_FILE).exists() and not overwrite:
         raise ConfigError(f"{out} holds a benchmark already: choose another folder, or overwrite it")
+
+
+def _require_units(sets: Sequence[LabelledImages], config: AuditConfig) -> None:
+    """Refuse, before anything is scored, a column of units that no set has."""
+    name = config.unit_column
+    if name is not None and not any(name in images.table for images in sets):
+        first = sets[0]
+        has = [*first.attributes, *first.others, *(["pair_id"] if "pair_id" in first.table else [])]
+        told = ", ".join(map(repr, has)) or "none to name"
+        raise MissingColumnError(f"no data set has a column {name!r}; {first.root} has {told}")
+
+
+def _of_set(images: LabelledImages, config: AuditConfig) -> AuditConfig:
+    """The options for one set: its attributes, and the column of units where it has it."""
+    return replace(
+        config,
+        attributes=images.attributes or _WHOLE,
+        unit_column=config.unit_column if config.unit_column in images.table else None,
+    )
 
 
 def unique_names(names: Sequence[str], longer: Sequence[str]) -> list[str]:
@@ -200,14 +227,11 @@ def _cell(
             f"{name} on {set_name}: real and fake images it has not learned from are both needed"
             f"{why if len(left_out) else ''}"
         )
-    config = AuditConfig(
-        attributes=images.attributes or _WHOLE,
-        threshold=config.threshold,
-        confidence=config.confidence,
-        min_n=config.min_n,
-    )
     single, n_others = one_fake_a_photo(usable, config.seed)
-    measures, groups, curve = measure(score_table(single, config), config)
+    judged = score_table(single, config)
+    columns = [name for name in images.others if name in single]
+    refuse_hidden_units(judged, (single[column] for column in columns), config, config)
+    measures, groups, curve = measure(judged, config)
     others = {OTHER_FAKES: n_others} if n_others else {}
     wrong = misclassified(usable, float(config.threshold), images.attributes)
     return BenchmarkCell(
@@ -318,7 +342,6 @@ def _harm(
     from detectors.scoring.score_table import OK
     from detectors.scoring.stress_scores import stress_scores
 
-    config = replace(config, attributes=images.attributes or _WHOLE)
     found = []
     for detector, table, scored in zip(
         detectors, tables, stress_scores(detectors, images, names, config.seed, options), strict=True
@@ -364,6 +387,7 @@ def _dataset(
         n_images=len(images.table),
         kinds=images.kinds,
         attributes=list(images.attributes),
+        unit_column=config.unit_column,
         files=files,
         files_reason=reason,
     )

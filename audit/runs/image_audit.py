@@ -395,7 +395,7 @@ def with_unit_column(images: LabelledImages, config: AuditConfig) -> LabelledIma
         config: Options in the data set's own spelling.
     """
     name, manifest = config.unit_column, manifest_of(images.root)
-    if name is None or manifest is None or name in images.table:
+    if name is None or manifest is None or name in images.table or name not in manifest:
         return images
     of_pair = manifest.drop_duplicates("pair_id").set_index("pair_id")[name]
     return replace(images, table=images.table.assign(**{name: images.table["pair_id"].map(of_pair)}))

@@ -65,6 +65,9 @@ class BenchmarkDataset(Record):
     kinds: list[str]
     """"real", then the kinds of fake."""
     attributes: list[str]
+    unit_column: str | None = None
+    """Of persons, videos or source photos that several images share; None where every image, or pair, stands
+    for itself."""
     files: FilesAlone | None = None
     """Where `audit benchmark --shortcuts` looked."""
     files_reason: str | None = None

@@ -87,11 +87,12 @@ class Decoders:
             self._free.put(decoder if decoder is not None and decoder.is_alive else None)
 
     def close(self) -> None:
-        """End all processes; nobody may be decoding."""
-        for _ in range(self._limits.decoders):
-            decoder = self._free.get()
+        """End all processes; nobody may be decoding. A second time it does nothing."""
+        decoders = [self._free.get() for _ in range(self._limits.decoders)]
+        for decoder in decoders:
             if decoder is not None:
                 decoder.close()
+            self._free.put(None)
 
 
 def refuse_disguised(data: bytes) -> None:

@@ -185,7 +185,7 @@ def _at_least(result: AuditResult, v: Verdict, worse: WorseGroup) -> str:
     far = v.verdict == WITHIN and ratio > result.config.ratio_tolerance[1]
     far = far or result.config.criterion == "ratio"
     more = f"{times(ratio)} as often" if far else f"{points(least)} more"
-    return f"{group_label(v.attribute, worse.group)} {rate} (at least {more})"
+    return f"{before_number(v.attribute, worse.group)} {rate} (at least {more})"
 
 
 def _compared(result: AuditResult, v: Verdict, pair: WorseGroup | None) -> tuple[str, str] | None:
@@ -228,11 +228,11 @@ def _disparity(result: AuditResult, v: Verdict) -> tuple[str, str]:
 
 
 def _observed(result: AuditResult, v: Verdict) -> str:
-    """'10 points (95% interval 0 to 37.7, p = 0.171): 60-69 5 of 30 (16.7%), 40-49 9 of 134 (6.7%)'."""
+    """'10 points (95% interval 0 to 37.7, p = 0.171): 60-69: 5 of 30 (16.7%) against 40-49: 9 of 134'."""
     decided, pair = deciding(result, v), deciding_pair(result, v)
     names = (pair.group, pair.than) if pair else (v.worst_group, v.best_group)
     ends = [find(result, v.attribute, g) for g in names if g]
-    told = [f"{group_label(v.attribute, g.group)} {counts(g, v.rate)}" for g in ends if g]
+    told = [f"{before_number(v.attribute, g.group)} {counts(g, v.rate)}" for g in ends if g]
     groups = f": {told[0]} against {told[1]}" if len(told) == 2 else ""
     if in_ratios(result):
         flagged = groups.replace(": ", ", flagged ", 1) if by_four_fifths(result) else groups
@@ -401,7 +401,7 @@ def no_score_sentence(result: AuditResult, found: NoScores) -> str:
     def told(name: str) -> str:
         group = by_name[name]
         share = f"{percent(group.share)} ({count(group.n_without)} of {count(group.n)})"
-        return f"{group_label(found.attribute, name)} {share}"
+        return f"{before_number(found.attribute, name)} {share}"
 
     if not found.more or found.less is None:
         lost, n = (sum(getattr(g, key) for g in found.groups) for key in ("n_without", "n"))
@@ -471,6 +471,12 @@ def findings(result: AuditResult) -> list[Finding]:
 def group_label(attribute: str, group: str, everything: str = "All images") -> str:
     """A group's name in tables and on axes."""
     return everything if attribute == OVERALL else isolated(group.replace(":", " · "))
+
+
+def before_number(attribute: str, group: str) -> str:
+    """A group's name where a number follows: '60-69: 5 of 30', 'White 5 of 30'."""
+    label = group_label(attribute, group)
+    return f"{label}:" if label[-1:].isdigit() else label
 
 
 def named_pair(v: Verdict) -> WorseGroup | None:

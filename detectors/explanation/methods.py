@@ -164,7 +164,8 @@ def explain(
 
     Raises:
         ExplanationError, ForeignDetectorError, MissingExtra: as `check_method`.
-        NoScoreError: the detector gives no number for the image, so there is no decision.
+        NoScoreError: the detector gives no number for the image, so there is no decision; or the method gives
+            none.
     """
     check_method(detector, method)
     batch = fit(to_unit(image)[None].to(detector.device), detector.preprocessing).detach().clone()
@@ -175,6 +176,12 @@ def explain(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         values = _COMPUTE[method](detector, batch, evidence_for(detector, answer))
+    n_bad = int((~values.isfinite()).sum())
+    if n_bad:
+        raise NoScoreError(
+            f"{METHODS[method].label} gives {n_bad} values of {values.numel()} that are no numbers, so there "
+            "is no map; try another method"
+        )
     found, is_flat, is_relative = _scaled(values.detach().double().cpu(), METHODS[method].is_signed)
     return Explanation(method, answer, score, found, is_flat, is_relative)
 

@@ -170,7 +170,7 @@ def _words(file: Path, table: pa.Table, name: str, classes: dict[str, list[str]]
     for row, value in enumerate(values):
         if value not in VOCABULARY[name]:
             raise LabelVocabularyError(
-                f"{file} row {row}: {name} is {value!r}, not one of: {', '.join(VOCABULARY[name])}"
+                f"{file} row {row + 1}: {name} is {value!r}, not one of: {', '.join(VOCABULARY[name])}"
             )
     return values
 

@@ -13,7 +13,7 @@ from sklearn import metrics
 import audit
 from audit.config import AuditConfig
 from audit.data.score_table import score_table
-from audit.errors import ConfigError
+from audit.errors import ConfigError, MissingColumnError, UnitError
 from audit.runs.detector_benchmark import _scores_name, benchmark, measure, misclassified, unique_names
 from audit.runs.kinds_of_fake import mixture
 from audit.schema.benchmark import IN_TRAINING, OTHER_FAKES, BenchmarkResult, of_training
@@ -21,6 +21,7 @@ from detectors.data.datasets import read_images
 from detectors.data.preprocessing import Preprocessing
 from detectors.models.detector import Detector, Output
 from detectors.scoring.dataset_scores import SEEN
+from reports.pages.benchmark_page import write_benchmark_page
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,31 @@ def test_several_fakes_of_a_photo_are_drawn_as_an_audit_draws_them(brightness, p
     scores = pd.read_parquet(next((tmp_path / "out" / "scores").iterdir()))
     drawn = mixture(scores, seed=0)
     assert cell.measures.fnr == (drawn.loc[drawn["label"] == 1, "score"] < 0.5).mean()
+
+
+def test_images_of_one_person_are_not_independent(brightness, pairs_factory, kinds, tmp_path):
+    """Intervals were those of 80 strangers, whatever a column called person said."""
+    images = read_images(pairs_factory(40, 21))
+    number = images.table["pair_id"].str[-6:].astype(int)
+    person = "p" + (number % 8).astype(str)  # of one group each: the factory's groups go by the number
+    shared = replace(images, table=images.table.assign(person=person), others=("person",))
+    options = {"progress": False, "transformations": ["darker"]}
+    with pytest.raises(UnitError, match=r"80 images share 8 values of 'person'.*with --unit-column person"):
+        benchmark([brightness], [shared], tmp_path / "a", progress=False)
+    alone = benchmark([brightness], [shared], tmp_path / "b", AuditConfig(independent=True), **options)
+    found = benchmark(
+        [brightness], [shared, kinds], tmp_path / "c", AuditConfig(unit_column="person"), **options
+    )
+    assert [s.unit_column for s in found.datasets] == ["person", None]
+    assert [s.unit_column for s in alone.datasets] == [None]
+    one, other = found.cells[0], alone.cells[0]
+    assert (one.measures.fpr, one.measures.fnr) == (other.measures.fpr, other.measures.fnr)
+    assert one.measures.fnr_interval != other.measures.fnr_interval
+    page = write_benchmark_page(tmp_path / "c").read_text()
+    assert page.count("every person, not every image, counts as independent") == 1
+    with pytest.raises(MissingColumnError, match=r"no data set has a column 'who'; .* has 'age'.*'person'"):
+        benchmark([brightness], [shared], tmp_path / "d", AuditConfig(unit_column="who"), progress=False)
+    assert not (tmp_path / "d").exists()
 
 
 def test_csv_has_a_row_for_every_kind(result, tmp_path):

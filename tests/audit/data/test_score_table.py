@@ -64,8 +64,8 @@ def test_labels_in_every_form(twelve_pairs, labels, positive):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"score": np.nan}, ScoreValueError, r"1 of 24 scores .* not finite, the first \(nan\) in row 5"),
-        ({"score": np.inf}, ScoreValueError, r"the first \(inf\) in row 5"),
+        ({"score": np.nan}, ScoreValueError, r"1 of 24 scores .* not finite, the first \(nan\) in row 6"),
+        ({"score": np.inf}, ScoreValueError, r"the first \(inf\) in row 6"),
         ({"label": 2}, LabelError, "holds '2'; expected 1 for fake"),
         ({"image_id": "i0"}, DuplicateImageError, "image 'i0' stands on more than one row"),
         ({"pair_id": "p0"}, PairError, "pair 'p0' has 2 real images"),
@@ -89,7 +89,7 @@ def test_words_instead_of_scores(twelve_pairs):
 def test_missing_label(twelve_pairs):
     frame = twelve_pairs.astype({"label": object})
     frame.loc[3, "label"] = None
-    with pytest.raises(LabelError, match="row 3 of column 'label' has no label"):
+    with pytest.raises(LabelError, match="row 4 of column 'label' has no label"):
         score_table(frame, CONFIG)
 
 

@@ -96,7 +96,7 @@ def test_weights_and_units_together():
         ),
         (np.nan, "400 of 400 weights in column 'weight' are negative, missing or not finite"),
         (np.inf, "not finite"),
-        ("heavy", r"the first \(heavy\) in row 0"),
+        ("heavy", r"the first \(heavy\) in row 1"),
         (0.0, "all 400 weights in column 'weight' are 0; give weights above 0"),
     ],
 )

@@ -195,3 +195,24 @@ def test_a_fake_without_a_score_is_not_one_called_fake(with_black):
     fakes = fakes[["pair_id", "kind", "path", "mask", "age", "gender", "race"]]
     found = measure(replace(detector(), output=Output("probability")), fakes, ["saliency"], threshold=0.0)
     assert set(found["pair_id"]) == {"train-000003"}
+
+
+class Rooted(Brightness):
+    """Answers with a number, whose gradient is none: the root of 0."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        light = self.conv(batch).mean((1, 2, 3))
+        return light + (light - light).sqrt()
+
+
+@pytest.mark.parametrize("method", ["saliency", "integrated-gradients"])
+def test_a_map_that_is_no_numbers_is_a_row_with_a_reason_and_not_a_flat_one(tmp_path, method):
+    paint(tmp_path / "grey.png", 90)
+    rooted = replace(detector(), network=Rooted())
+    record = write_explanations(rooted, images_to_explain([tmp_path / "grey.png"]), tmp_path / "out", method)
+    [grey] = record["images"]
+    assert grey["picture"] is None and "that are no numbers, so there is no map" in grey["detail"]
+    with pytest.raises(
+        NoScoreError, match=f"gives {SIZE * SIZE} values of {SIZE * SIZE} that are no numbers"
+    ):
+        explain(rooted, torch.full((3, SIZE, SIZE), 0.3), method)

@@ -106,7 +106,7 @@ def test_a_schema_without_names_of_classes_is_refused(tmp_path):
 def test_a_class_outside_the_vocabulary_is_named_with_its_row(tmp_path):
     labels = [{"age": "3-9", "gender": "Male", "race": "Black"}]
     pq.write_table(hub_table([b"x"], labels, {**HUB, "race": ["a", "b", "c"]}), tmp_path / "train.parquet")
-    with pytest.raises(LabelVocabularyError, match="row 0: race is 'c', not one of"):
+    with pytest.raises(LabelVocabularyError, match="row 1: race is 'c', not one of"):
         read_fairface(tmp_path)
 
 
