@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from detectors.data.preprocessing import Preprocessing
     from detectors.errors import ExpectedError
     from detectors.models.detector import Detector, Output
-    from detectors.models.loading import load_detector
-    from detectors.scoring.dataset_scores import score_pairs
     from detectors.scoring.options import RayCluster
 
 _HOME = {
@@ -35,8 +33,6 @@ _HOME = {
     "Preprocessing": "data.preprocessing",
     "RayCluster": "scoring.options",
     "load": "api",
-    "load_detector": "models.loading",
-    "score_pairs": "scoring.dataset_scores",
     "train": "api",
 }
 
@@ -48,8 +44,6 @@ __all__ = [
     "Preprocessing",
     "RayCluster",
     "load",
-    "load_detector",
-    "score_pairs",
     "train",
 ]
 

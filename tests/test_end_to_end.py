@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from audit.cli import main
-from detectors import load_detector
+from detectors.models.loading import load_detector
 from pipelines.dataset.manifest import read_manifest
 
 

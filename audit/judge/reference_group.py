@@ -54,13 +54,17 @@ _COMMON = np.linspace(-8.5, 8.5, 4_001)
 """Where the common part of the differences is integrated, in its standard deviations."""
 
 
-def check_references(groupings: Sequence[Grouping], references: Mapping[str, str]) -> None:
+def check_references(groupings: Sequence[Grouping], references: Mapping[str, str]) -> dict[str, str]:
     """Refuse a reference whose attribute is not audited or whose group does not occur.
+
+    Returns:
+        The references as the groups are spelled, where they differ in capitals alone.
 
     Raises:
         GroupError: Naming it and what there is instead.
     """
     single = {grouping.attribute: grouping for grouping in groupings if ":" not in grouping.attribute}
+    spelled: dict[str, str] = {}
     for attribute, group in references.items():
         if attribute not in single:
             raise GroupError(
@@ -69,11 +73,14 @@ def check_references(groupings: Sequence[Grouping], references: Mapping[str, str
             )
         grouping = single[attribute]
         names = [name for name, known in zip(grouping.names, grouping.known, strict=True) if known]
-        if group not in names:
+        alike = [name for name in names if name.casefold() == group.casefold()]
+        if group not in names and len(alike) != 1:
             raise GroupError(
                 f"reference {attribute}={group}: there is no group '{group}'; the groups of {attribute} are "
                 + ", ".join(names)
             )
+        spelled[attribute] = group if group in names else alike[0]
+    return spelled
 
 
 def many_to_one_critical(shares: Floats, alpha: float) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +53,7 @@ from audit.schema.benchmark import (
 from audit.schema.result import Curve, GroupResult, Measures
 from audit.schema.stress import Damage
 from pipelines.csv_text import frame_text
-from pipelines.places import name_of
+from pipelines.places import name_of, remove
 from pipelines.storage import write_text
 
 if TYPE_CHECKING:
@@ -145,7 +145,16 @@ def benchmark(
         cells=cells,
     )
     write_benchmark(result, out)
+    _remove_other_scores(out / "scores", {_scores_name(c.detector, c.dataset) for c in cells})
     return result
+
+
+def _remove_other_scores(folder: Path, own: Collection[str]) -> None:
+    """Take away the score tables of the benchmark that stood here before."""
+    for path in sorted(folder.glob("*--*.parquet")):
+        if path.name not in own:
+            path.unlink()
+            remove(path)
 
 
 def _check(

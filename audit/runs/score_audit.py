@@ -347,7 +347,7 @@ def _audit(
         exceeded = exceeded_note(rule, int(of_class.sum()), task)
     cells, scores = count(audited, threshold), SortedScores.of(audited)
     everything, groupings = whole(len(cells)), audited.cells.groupings()
-    check_references(groupings, config.references)
+    config = replace(config, references=check_references(groupings, config.references))
     asked, n_asked = config.n_boot, n_comparisons(cells, groupings, config)
     config = replace(config, n_boot=replicates_for(asked, n_asked, config.alpha))
     curve = scores.curve()

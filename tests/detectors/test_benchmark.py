@@ -75,8 +75,8 @@ def test_numbers_are_those_of_scikit_learn_on_the_written_scores(result, tmp_pat
 
 def test_columns_for_shortcuts_and_stress(checkpoint, brightness, pairs_dir, kinds, tmp_path):
     from audit.runs.stress_run import stress
-    from detectors import load_detector
     from detectors.data.datasets import read_images
+    from detectors.models.loading import load_detector
     from reports.pages.benchmark_page import write_benchmark_page
 
     out = tmp_path / "out"
@@ -168,6 +168,12 @@ def test_images_of_one_person_are_not_independent(brightness, pairs_factory, kin
     with pytest.raises(MissingColumnError, match=r"no data set has a column 'who'; .* has 'age'.*'person'"):
         benchmark([brightness], [shared], tmp_path / "d", AuditConfig(unit_column="who"), progress=False)
     assert not (tmp_path / "d").exists()
+
+
+def test_another_benchmark_in_the_folder_leaves_no_scores_behind(brightness, kinds, tmp_path):
+    for name in ("one", "two"):
+        benchmark([replace(brightness, name=name)], [kinds], tmp_path / "b", progress=False, overwrite=True)
+    assert [p.name for p in (tmp_path / "b" / "scores").iterdir()] == ["two--kinds.parquet"]
 
 
 def test_csv_has_a_row_for_every_kind(result, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,20 @@ def test_a_reference_that_is_not_there_is_named(simulate, references, message):
     frame.loc[frame["pair_id"] == frame.loc[0, "pair_id"], "race"] = None
     with pytest.raises(GroupError, match=message):
         audit_scores(frame, AuditConfig(n_boot=200, references=references))
+
+
+def test_capitals_of_a_reference_are_those_of_the_groups(simulate):
+    """'white' and 'White' are one group, and the spelling kept is not always that of the option."""
+    frame = simulate(300)
+    group = frame["race"].iloc[0]
+    config = AuditConfig(attributes=("race",), n_boot=100, references={"race": group})
+    asked = audit_scores(frame, config)
+    for spelled in (group.lower(), group.upper()):
+        found = audit_scores(frame, replace(config, references={"race": spelled}))
+        assert found == asked and found.config.references == {"race": group}
+    mixed = frame.assign(race=frame["race"].where(frame.index % 3 > 0, frame["race"].str.swapcase()))
+    kept = audit_scores(mixed, replace(config, read_as={"case": "keep"}, independent=True))
+    assert kept.config.references == {"race": group}
 
 
 def test_both_rates_and_all_attributes_are_one_family(simulate):

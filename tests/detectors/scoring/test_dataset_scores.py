@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from detectors import load_detector, score_pairs
 from detectors.data.datasets import read_images
 from detectors.data.image_batches import read_batches
 from detectors.errors import EmptyDataset
-from detectors.scoring.dataset_scores import SEEN, leave_out_seen
+from detectors.models.loading import load_detector
+from detectors.scoring.dataset_scores import SEEN, leave_out_seen, score_pairs
 from detectors.scoring.engine import score_images
 from detectors.scoring.options import Options
 

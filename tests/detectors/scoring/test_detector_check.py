@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from detectors import load_detector
 from detectors.data.datasets import read_images
 from detectors.data.preprocessing import Preprocessing
 from detectors.models.detector import Detector, Output
+from detectors.models.loading import load_detector
 from detectors.scoring.detector_check import check_detector, findings_of, judge, small_auc
 
 LABELS = pd.Series([0, 1] * 10)

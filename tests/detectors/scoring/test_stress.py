@@ -17,9 +17,9 @@ from audit.config import AuditConfig
 from audit.data import sampling_units
 from audit.errors import ConfigError, MissingColumnError, UnitError
 from audit.runs.stress_run import stress, stressed_of
-from detectors import load_detector
 from detectors.data.datasets import read_images
 from detectors.data.transformations import transform
+from detectors.models.loading import load_detector
 from detectors.scoring.engine import score_images
 from detectors.scoring.options import Options
 from detectors.scoring.score_table import NO_SCORE
