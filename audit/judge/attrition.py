@@ -122,7 +122,10 @@ def no_scores(
     for record, verdict in zip(records, judge(questions, config), strict=True):
         named = [one.group for one in verdict.worse_groups] if verdict.verdict == "disparity" else []
         less = verdict.compared_with if named else None
-        update = {"adjusted_p_value": verdict.adjusted_p_value, "more": named, "less": less}
+        update = {
+            "adjusted_p_value": verdict.adjusted_p_value, "more": named, "less": less,
+            "beyond_tolerance_proven": verdict.beyond_tolerance_proven,
+        }  # fmt: skip
         found.append(record.model_copy(update=update))
     return found
 

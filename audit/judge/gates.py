@@ -5,6 +5,9 @@ Enters: an `AuditResult`, and the gate asked for. Leaves: `Failure`s, in the ord
 Why a detector that is not shown to work fails every gate: one that flags nothing, everything or at random
 treats all groups alike, and would pass. It has an exit code of its own, since no group is to blame, and none
 is named: where scores run the wrong way, it would be the wrong one.
+
+Why images without a score fail the same gates as verdicts: a detector that gives no answer where it would err
+has no error rate there, and would pass.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Literal
 
 from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.gates import RateLimit
-from audit.schema.result import CROSSED, OVERALL, AuditResult, Verdict
+from audit.schema.result import CROSSED, OVERALL, AuditResult, NoScores, Verdict
 from audit.task import Task
 
 FailOn = Literal["proven", "disparity", "insufficient"]
@@ -30,11 +33,11 @@ class Failure:
     """One reason to stop a build.
 
     Attributes:
-        kind: "not answerable", "verdict" or "limit".
+        kind: "not answerable", "verdict", "no score" or "limit".
         line: What failed, in one line.
     """
 
-    kind: Literal["not answerable", "verdict", "limit"]
+    kind: Literal["not answerable", "verdict", "no score", "limit"]
     line: str
 
 
@@ -60,6 +63,15 @@ def failing(result: AuditResult, fail_on: FailOn | None) -> list[Verdict]:
         "insufficient": {"disparity", "insufficient evidence"},
     }
     return [verdict for verdict in result.verdicts if verdict.verdict in words[fail_on]]
+
+
+def failing_no_scores(result: AuditResult, fail_on: FailOn | None) -> list[NoScores]:
+    """Attributes and classes whose images without a score fail a build: gates as for `failing`."""
+    if fail_on is None:
+        return []
+    return [
+        one for one in result.no_scores if one.more and (one.beyond_tolerance_proven or fail_on != "proven")
+    ]
 
 
 def broken_limits(result: AuditResult) -> list[RateLimit]:
@@ -103,6 +115,7 @@ def gate_failures(result: AuditResult, fail_on: FailOn | None) -> list[Failure]:
     return [
         *stop,
         *verdicts,
+        *(Failure("no score", f"no score: {one.sentence}") for one in failing_no_scores(result, fail_on)),
         *(Failure("limit", limit_line(one, result.task)) for one in broken_limits(result)),
     ]
 

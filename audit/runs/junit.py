@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-from audit.judge.gates import FailOn, failing, limit_line
+from audit.judge.gates import FailOn, failing, failing_no_scores, limit_line
 from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.result import OVERALL, AuditResult
 from pipelines.storage import write_text
@@ -50,7 +50,9 @@ def _plain(explanation: str) -> str:
 
 
 def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
-    """Verdicts in classes "audit.fpr" and "audit.fnr", then "audit.detector", then "audit.max_fpr" ..."""
+    """Verdicts in classes "audit.fpr" and "audit.fnr", then "audit.detector", "audit.no_score" where images
+    got none, and "audit.max_fpr" ...
+    """
     task = result.task
     useful, failed = usefulness_in(result), failing(result, fail_on)
     not_answerable = f"not answerable: {useful.sentence}"
@@ -67,6 +69,11 @@ def cases(result: AuditResult, fail_on: FailOn | None) -> list[Case]:
         found.append(Case(task.rate(v.rate).lower(), v.attribute, state, v.verdict, text))
     state = "ok" if useful.answerable else "failed"
     found.append(Case(task.system, f"{task.system} {USEFUL}", state, "not answerable", useful.sentence))
+    lacking = failing_no_scores(result, fail_on)
+    for lost in result.no_scores:
+        state = "failed" if lost in lacking else "ok"
+        of_class = task.negatives if lost.label == "real" else task.positives
+        found.append(Case("no_score", f"{lost.attribute}: {of_class}", state, "no score", lost.sentence))
     for one in result.rate_limits:
         name = OVERALL if one.attribute == OVERALL else f"{one.attribute}: {one.group}"
         if unanswered(result) not in (None, "one class"):

@@ -649,6 +649,8 @@ class NoScores(Record):
     """Groups proven to have a larger share without a score than `less`, the largest first; empty where no two
     groups are proven to differ, or no difference as seen is beyond the tolerance."""
     less: str | None = None
+    beyond_tolerance_proven: bool = False
+    """Whether the difference of the pair that is named is proven to exceed the tolerance."""
     sentence: str = ""
 
 

@@ -179,7 +179,8 @@ def lead(result: AuditResult) -> list[tuple[str, str]]:
         return [("There are no groups to compare:", "only the overall error rates can be read.")]
     told = _proven(result)
     if found == {INSUFFICIENT}:
-        told.append(("Unequal treatment is neither proven nor ruled out.", ""))
+        where = "In the error rates, unequal" if any(one.more for one in result.no_scores) else "Unequal"
+        told.append((f"{where} treatment is neither proven nor ruled out.", ""))
         told += [(f.claim, f.evidence) for f in findings(result)][:1]
     if WITHIN in found:
         kept = f"by {_named(result, WITHIN)}: {nothing_exceeds(result)}."

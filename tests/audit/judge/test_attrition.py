@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from audit.config import AuditConfig
 from audit.judge.attrition import dropout_by_group, no_scores
+from audit.judge.gates import exit_code, gate_failures
+from audit.runs.junit import cases
+from audit.runs.score_audit import audit_score_file
 
 
 def manifest() -> pd.DataFrame:
@@ -95,3 +98,24 @@ def test_persons_who_lose_all_their_photos_are_few():
 def test_nothing_lost_is_nothing_to_say():
     scored, lost = images(50, {"A": 0.0, "B": 0.0}, seed=2)
     assert no_scores(scored, lost, ["race"], AuditConfig()) == []
+
+
+@pytest.mark.parametrize(
+    ("lost_of_c", "fail_on", "failed"),
+    [
+        (0.2, None, 0), (0.2, "proven", 2), (0.2, "disparity", 2), (0.2, "insufficient", 2),
+        (0.05, "proven", 0), (0.05, "disparity", 2), (0.02, "disparity", 0),
+    ],
+)  # fmt: skip
+def test_a_gate_cannot_be_passed_by_giving_no_answer(tmp_path, lost_of_c, fail_on, failed):
+    """Without the hard images of one group its error rate is that of the others."""
+    scored, lost = images(6000, {"A": 0.02, "B": 0.02, "C": lost_of_c}, seed=1)
+    frame = pd.concat([scored.assign(score=scored["label"] * 0.8 + 0.1), lost]).sample(frac=1, random_state=0)
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    result = audit_score_file(tmp_path / "s.csv", AuditConfig(attributes=("race",), n_boot=500)).result
+    assert [v.verdict for v in result.verdicts] == ["within tolerance"] * 2
+    lines = [one.line for one in gate_failures(result, fail_on) if one.kind == "no score"]
+    assert len(lines) == failed and exit_code(gate_failures(result, fail_on)) == bool(failed)
+    states = [(c.name, c.state) for c in cases(result, fail_on) if c.group == "no_score"]
+    assert states == [(f"race: {of}", "failed" if failed else "ok") for of in ("real images", "fakes")]
+    assert all(line.startswith("no score: By race, ") for line in lines)

@@ -8,6 +8,7 @@ from audit.errors import MitigationError
 from audit.runs.kinds_of_fake import mixture_note
 from audit.runs.mitigate_run import mitigate_table
 from audit.runs.score_audit import audit_score_file, audit_scores
+from audit.schema.result import NoScores
 from pipelines.jobs.plans import SMALL_NOTE
 from reports.text import answer
 from reports.text import threshold_text as threshold
@@ -168,6 +169,9 @@ def test_advice_tells_unequal_from_unknown(judge, result):
 def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
     lead = answer.lead(planted(judge, result, T, T))
     assert lead[0][0] == "Unequal treatment is neither proven nor ruled out."
+    lost = NoScores(attribute="race", label="real", groups=[], more=["A"], less="B")
+    told = answer.lead(planted(judge, result, T, T).model_copy(update={"no_scores": [lost]}))
+    assert told[0][0] == "In the error rates, unequal treatment is neither proven nor ruled out."
 
 
 def test_more_than_two_disparities_are_counted(judge, result):
