@@ -34,7 +34,6 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 
 from detectors.data.image_batches import Unreadable, read_fitted
 from detectors.data.preprocessing import to_unit
@@ -138,6 +137,8 @@ def decision_curve(detector: Detector, image: Tensor, order: Tensor, answer: str
         answer: Decision whose strength is taken: the score, or 1 minus it.
         insertion: Whether pixels are put back into a blurred image.
     """
+    from torchvision.transforms.functional import gaussian_blur
+
     size = image.shape[-1]
     sigma = max(1.0, BLUR_SHARE * size)
     radius = min(int(3 * sigma), (size - 1) // 2)

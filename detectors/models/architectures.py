@@ -6,6 +6,8 @@ logits, class 0 being real.
 Why ImageNet weights are asked for and not assumed: machines without a network cannot fetch them.
 `load_imagenet` then says so in one line, which is printed and recorded, and training starts from random
 weights.
+Why torchvision is imported inside functions: it imports torch's compiler, which takes three seconds, and most
+detectors need none of it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from detectors.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -68,10 +69,14 @@ def _torchvision(name: str, head: str, about: str, size_px: int = 224, **options
     """A network of torchvision under its own name; Inception's weights were made for inputs in -1 to 1."""
 
     def build(n_classes: int) -> nn.Module:
-        return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **options)
+        from torchvision.models import get_model
+
+        return get_model(name, weights=None, num_classes=n_classes, **options)
 
     def weights() -> Mapping[str, Tensor]:
-        best = torchvision.models.get_model_weights(name).DEFAULT
+        from torchvision.models import get_model_weights
+
+        best = get_model_weights(name).DEFAULT
         return cast(Mapping[str, Tensor], best.get_state_dict(progress=False, check_hash=True))
 
     if name == "inception_v3":

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional as tv
 
 from detectors.errors import TrainingError
 
@@ -34,6 +33,8 @@ def flip(image: Tensor, random: np.random.Generator) -> Tensor:
 
 def rotate(image: Tensor, random: np.random.Generator) -> Tensor:
     """Turn by up to 10 degrees either way, corners filled by mirroring."""
+    from torchvision.transforms.v2 import functional as tv
+
     size = list(image.shape[-2:])
     degrees = random.uniform(-MAX_DEGREES, MAX_DEGREES)
     padded = tv.pad(image, [int(_BORDER * max(size))], padding_mode="reflect")
@@ -55,6 +56,8 @@ def blur(image: Tensor, random: np.random.Generator) -> Tensor:
     """Gaussian blur of 0.2 to 1.5 px, half of the time."""
     if random.random() < 0.5:
         return image
+    from torchvision.transforms.v2 import functional as tv
+
     sigma = random.uniform(*BLUR_SIGMA_PX)
     return tv.gaussian_blur(image, [7, 7], [sigma, sigma])
 

@@ -4,14 +4,13 @@ Why the spectrogram is the first layer: a checkpoint is then whole, and whoever 
 sound in another way. It is `torch.stft` alone; torchaudio is not needed.
 Why each clip's spectrogram is freed of its own mean and spread: how loud somebody was recorded says nothing
 of who it is. The mean over time of each frequency stays; it holds the length of the vocal tract.
+Why torchvision is imported inside functions: see `detectors.models.architectures`.
 """
 
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, ResNet
 
 from detectors.models.networks import NORM_MOMENTUM
 
@@ -49,13 +48,17 @@ def alexnet_pair() -> nn.Module:
 
     The first convolution takes two channels instead of three, and there are two classes.
     """
-    network = torchvision.models.alexnet(weights=None, num_classes=2)
+    from torchvision.models import alexnet
+
+    network = alexnet(weights=None, num_classes=2)
     network.features[0] = nn.Conv2d(2, 64, kernel_size=11, stride=4, padding=2)
     return nn.Sequential(Spectrogram(), network)
 
 
 def resnet_pair() -> nn.Module:
     """A ResNet of four blocks on the two spectrograms stacked as channels: [B, 2, n] to [B, 2] logits."""
+    from torchvision.models.resnet import BasicBlock, ResNet
+
     network = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=2)
     network.conv1 = nn.Conv2d(2, 64, kernel_size=7, stride=2, padding=3, bias=False)
     return nn.Sequential(Spectrogram(), network)

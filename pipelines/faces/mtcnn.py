@@ -18,11 +18,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from facenet_pytorch import MTCNN
 from torch import Tensor, nn
-from torchvision.ops import nms
 
 from pipelines.faces.area_resampling import MAX_SIDE_PX, Bins, Sums, bins
+from pipelines.faces.mtcnn_networks import network, nms
 
 _CELL_PX: Final = 12
 """Side of what the first network sees at one place."""
@@ -94,12 +93,12 @@ class Mtcnn:
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self._device = torch.device(device)
-        nets = MTCNN().eval().to(self._device, memory_format=torch.channels_last)
+        nets = [network(i).to(self._device, memory_format=torch.channels_last) for i in range(3)]
         if self._device.type == "cpu":
-            for net in (nets.pnet, nets.rnet, nets.onet):
+            for net in nets:
                 _pool_in_two_steps(net)
                 _multiply_in_blocks(net)
-        self._first, self._second, self._third = nets.pnet, nets.rnet, nets.onet
+        self._first, self._second, self._third = nets
         self._budget = _CPU_BUDGET if self._device.type == "cpu" else _GPU_BUDGET
 
     def search(self, photos: np.ndarray, min_face_px: int) -> Found:

@@ -24,6 +24,16 @@ _BYTES_PER_PIXEL: Final = 6 * 32 * 4
 """Of the output, for each image of a batch: six maps of 32 float32 channels in the last layers at once."""
 
 
+def normal(*shape: int, over: float = 1.0) -> Tensor:
+    """The numbers of `torch.randn(*shape) / over`; on the meta device their shape alone.
+
+    Why not that: networks are made on the meta device before their weights come, and there `randn` and every
+    division import torch's compiler, which takes three seconds of a processor.
+    """
+    made = torch.normal(0.0, 1.0, shape)
+    return made if made.is_meta else made / over
+
+
 @contextmanager
 def exact(n_threads: int = 1) -> Iterator[None]:
     """Compute with so many threads and no shortcuts; the caller's settings come back afterwards.

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipelines.generators.compute import normal
 from pipelines.generators.psp.config import PSPConfig
 from pipelines.generators.psp.ops import (
     SLOPE,
@@ -52,7 +53,7 @@ class ModulatedConv(nn.Module):
         self, n_in: int, n_out: int, kernel_px: int, style_dim: int, demodulate: bool, upsample: bool
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, n_out, n_in, kernel_px, kernel_px))
+        self.weight = nn.Parameter(normal(1, n_out, n_in, kernel_px, kernel_px))
         self.modulation = EqualLinear(style_dim, n_in, bias_init=1.0)
         self.scale = 1.0 / math.sqrt(n_in * kernel_px**2)
         self.demodulate, self.padding = demodulate, kernel_px // 2
@@ -178,7 +179,7 @@ class ConstantInput(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
+        self.input = nn.Parameter(normal(1, channels, 4, 4))
 
 
 class Decoder(nn.Module):
@@ -232,5 +233,5 @@ def _noise_buffers(config: PSPConfig) -> nn.Module:
     holder = nn.Module()
     for index in range(config.n_styles - 1):
         side = 2 ** ((index + 5) // 2)
-        holder.register_buffer(f"noise_{index}", torch.randn(1, 1, side, side))
+        holder.register_buffer(f"noise_{index}", normal(1, 1, side, side))
     return holder

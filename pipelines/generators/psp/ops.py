@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipelines.generators.compute import normal
+
 SLOPE, SQRT2 = 0.2, math.sqrt(2.0)
 """Of StyleGAN2's activation: slope below zero, and gain."""
 
@@ -31,9 +33,8 @@ def scaled_leaky_relu(x: Tensor, bias: Tensor) -> Tensor:
 
 def binomial_kernel(gain: float) -> Tensor:
     """The 4x4 low-pass filter [1,3,3,1] x [1,3,3,1], its sum equal to `gain`. float32 [4,4]."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = torch.outer(taps, taps)
-    return kernel * (gain / kernel.sum())
+    taps = (1.0, 3.0, 3.0, 1.0)
+    return torch.tensor([[a * b * gain / 64 for b in taps] for a in taps])
 
 
 def blur(x: Tensor, kernel: Tensor, pad: tuple[int, int], bias: Tensor | None = None) -> Tensor:
@@ -73,7 +74,7 @@ class EqualLinear(nn.Module):
         self, n_in: int, n_out: int, bias_init: float = 0.0, lr_mul: float = 1.0, activate: bool = False
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_out, n_in) / lr_mul)
+        self.weight = nn.Parameter(normal(n_out, n_in, over=lr_mul))
         self.bias = nn.Parameter(torch.full((n_out,), bias_init / lr_mul))
         self.scale, self.lr_mul, self.activate = lr_mul / math.sqrt(n_in), lr_mul, activate
 

@@ -26,6 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipelines.generators.compute import normal
+
 _SLOPE = 0.2
 _EPSILON = 1e-8
 _LEAST_DEVIATION = 0.02
@@ -175,7 +177,7 @@ class StyledConv(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, style_dim: int, demodulate: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_out, n_in, 3, 3) / math.sqrt(9 * n_in))
+        self.weight = nn.Parameter(normal(n_out, n_in, 3, 3, over=math.sqrt(9 * n_in)))
         self.bias = nn.Parameter(torch.zeros(n_out))
         self.modulation = nn.Linear(style_dim, n_in)
         nn.init.zeros_(self.modulation.bias)
@@ -213,7 +215,7 @@ class Decoder(nn.Module):
         super().__init__()
         low, middle, high = config.decoder_channels
         dim, n_codes, start = config.style_dim, config.code_channels, config.size_px // 16
-        self.constant = nn.Parameter(torch.randn(1, low, start, start))
+        self.constant = nn.Parameter(normal(1, low, start, start))
         self.conv1 = StyledConv(low, low, dim)
         self.conv2 = StyledConv(low, 4 * low, dim)
         self.place = nn.Conv2d(n_codes, low, 1)
