@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -100,6 +101,12 @@ for title, functions in COMMANDS.items():
         app.command(rich_help_panel=title, help=_flowing(function))(function)
 
 
+@cache
+def _command() -> Callable[..., Any]:
+    """The parser of every command; made once, however many commands one process runs."""
+    return typer.main.get_command(app)
+
+
 FULL = frozenset(
     {
         errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENXIO, errno.ENODEV,
@@ -117,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         with typed(given):
-            sys.exit(app(with_copies(given), prog_name="audit", standalone_mode=False) or 0)
+            sys.exit(_command()(with_copies(given), prog_name="audit", standalone_mode=False) or 0)
     except UsageError as error:
         context = getattr(error, "ctx", None)
         text = error.format_message()

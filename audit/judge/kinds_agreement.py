@@ -36,6 +36,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from zlib import crc32
 
 import numpy as np
@@ -95,14 +96,14 @@ class _Outcomes:
 
     def groups(self) -> list[_Group]:
         """Each group's shares missed."""
-        mean, covariance = _estimates(self._counts() @ _features(*self._patterns()[:2]), self.made.shape[1])
+        mean, covariance = _estimates(self._counts @ _features(*self._patterns[:2]), self.made.shape[1])
         n = np.stack([self.made[self.group == g].sum(axis=0) for g in range(len(self.names))])
         return [_Group(*one) for one in zip(self.names, mean, covariance, n, strict=True)]
 
     def p_values(self, contrasts: Sequence[Floats], seed: Sequence[int]) -> list[float]:
         """Of each contrast [m, K]: that it is the same in all groups."""
-        made, missed, _ = self._patterns()
-        counts, features, k = self._counts(), _features(made, missed), made.shape[1]
+        made, missed, _ = self._patterns
+        counts, features, k = self._counts, _features(made, missed), made.shape[1]
         _, kinds = np.unique(made > 0, axis=0, return_inverse=True)
         strata = [np.flatnonzero(kinds.reshape(-1) == one) for one in range(kinds.max() + 1)]
         observed = [_q(*_estimates(counts @ features, k), one) for one in contrasts]
@@ -132,15 +133,17 @@ class _Outcomes:
         n = np.bincount(self.group[differs], minlength=len(self.names))
         return np.maximum(np.minimum(self.n_units - 1, 2.0 * (n + 1)), 1.0)
 
+    @cached_property
     def _patterns(self) -> tuple[Floats, Floats, Ints]:
         """What was made and missed of the P different photos, [P, K] each, and which of them each is, [U]."""
         both, place = np.unique(np.hstack([self.made, self.missed]), axis=0, return_inverse=True)
         k = self.made.shape[1]
         return both[:, :k], both[:, k:], place.reshape(-1)
 
+    @cached_property
     def _counts(self) -> Ints:
         """int64 [G, P], photos of each group and pattern."""
-        *_, place = self._patterns()
+        *_, place = self._patterns
         counts = np.zeros((len(self.names), int(place.max()) + 1), dtype=np.int64)
         np.add.at(counts, (self.group, place), 1)
         return counts

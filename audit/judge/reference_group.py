@@ -50,8 +50,8 @@ REFERENCE_MEASURES: Mapping[RateName, str] = {
 _SIDES: Mapping[RateName, Needs] = {"fpr": "real", "fnr": "fake"}
 """Rate to the class whose images it is a share of."""
 
-_COMMON = np.linspace(-8.5, 8.5, 4_001)
-"""Where the common part of the differences is integrated, in its standard deviations."""
+_COMMON = np.linspace(0, 8.5, 2_001)
+"""Where the common part of the differences is integrated, in its standard deviations; below 0 it is the same."""
 
 
 def check_references(groupings: Sequence[Grouping], references: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +95,7 @@ def many_to_one_critical(shares: Floats, alpha: float) -> float:
     [1.96, 2.21, 2.57]
     """
     density = np.exp(-(_COMMON**2) / 2)
+    density[0] /= 2
     density /= density.sum()
     shift = np.sqrt(shares)[:, None] * _COMMON
     own = np.sqrt(np.maximum(1 - shares, 1e-6))[:, None]

@@ -21,14 +21,18 @@ CONFIG = AuditConfig(min_n=30)
 
 def fakes(rates, n=200, seed=0, share=0.5, absent=0.0):
     """Photos of each group; with probability `share` all kinds of a photo follow one draw."""
-    rng, parts = np.random.default_rng(seed), []
-    for group, of_kind in rates.items():
+    rng, missed, there = np.random.default_rng(seed), [], []
+    for of_kind in rates.values():
         common, together = rng.random(n), rng.random(n) < share
-        for kind, rate in zip(KINDS, of_kind, strict=True):
-            missed = np.where(together, common, rng.random(n)) < rate
-            rows = pd.DataFrame({"pair_id": [f"{group}-{i}" for i in range(n)], "kind": kind})
-            parts.append(rows.assign(missed=missed, race=group)[rng.random(n) >= absent])
-    return pd.concat(parts, ignore_index=True)
+        for rate in of_kind:
+            missed.append(np.where(together, common, rng.random(n)) < rate)
+            there.append(rng.random(n) >= absent)
+    rows = pd.DataFrame({
+        "pair_id": [f"{group}-{i}" for group in rates for _ in KINDS for i in range(n)],
+        "kind": np.tile(np.repeat(KINDS, n), len(rates)),
+        "missed": np.concatenate(missed), "race": np.repeat(list(rates), n * len(KINDS)),
+    })  # fmt: skip
+    return rows[np.concatenate(there)].reset_index(drop=True)
 
 
 def judged(rates, **how):
