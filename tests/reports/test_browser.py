@@ -117,7 +117,10 @@ def draw_all(page):
 
 
 def test_it_opens_quietly_and_draws_every_figure_in_sight(visit, large):
-    one = visit(large, appendix=True)
+    one = visit(large)
+    drawn = "document.querySelectorAll('[data-figure]:has(.main-svg)').length"
+    assert one.page.evaluate(drawn) == 0, "figures out of sight would delay the first paint"
+    one.page.locator("#appendix > summary").click()
     draw_all(one.page)
     undrawn = """() => [...document.querySelectorAll('[data-figure]')]
         .filter((e) => e.checkVisibility() && !e.querySelector('.main-svg')).map((e) => e.dataset.figure)"""
@@ -127,12 +130,6 @@ def test_it_opens_quietly_and_draws_every_figure_in_sight(visit, large):
         one.page.wait_for_timeout(100)
     assert one.page.evaluate(undrawn) == []
     assert one.complaints == []
-
-
-def test_the_first_paint_comes_within_two_seconds(visit, large):
-    paints = "performance.getEntriesByType('paint').map((e) => e.startTime)"
-    fastest = min(max(visit(large).page.evaluate(paints)) for _ in range(3))  # the machine may be busy
-    assert fastest < 2000
 
 
 def test_the_answer_is_on_the_first_screen(visit, large):
@@ -261,14 +258,18 @@ def test_the_intervals_of_the_slider_are_those_of_the_audit(visit, small):
         assert f"({percent_interval(group.fpr_interval)})" in row
 
 
-@pytest.mark.parametrize("errors", [10, 30, 1])
-def test_the_slider_rounds_as_the_rest_of_the_page_does(visit, small, errors):
+def test_the_slider_rounds_as_the_rest_of_the_page_does(visit, small):
     """10 of 160 is 6.25%: one text for one number."""
     everyone = next(s for s in small.sweep if s.attribute == "overall")
-    half = everyone.model_copy(update={"n_real": 160, "fp": [errors] * len(everyone.fp)})
+    at, fp = small.sweep_thresholds.index(0.5), list(everyone.fp)
+    fp[at], fp[at - 1], fp[at - 2] = 10, 30, 1
+    half = everyone.model_copy(update={"n_real": 160, "fp": fp})
     changed = small.model_copy(update={"sweep": [half if s is everyone else s for s in small.sweep]})
     page = visit(build(Path("."), changed, {}, images=False), appendix=True, content=True).page
-    expect(page.locator("#explorer-summary")).to_contain_text(f": {percent(errors / 160)} of real images")
+    page.locator("#threshold").focus()
+    for errors in (10, 30, 1):
+        expect(page.locator("#explorer-summary")).to_contain_text(f": {percent(errors / 160)} of real images")
+        page.keyboard.press("ArrowLeft")
 
 
 def discovered(result, group, at, share):
@@ -302,16 +303,16 @@ def test_what_a_flag_means_follows_the_share_of_fakes_and_the_threshold(visit, s
     assert one.complaints == []
 
 
-@pytest.mark.parametrize("wrong", ["", "0", "100", "-3"])
-def test_an_impossible_share_is_marked_and_changes_nothing(visit, wrong):
+def test_an_impossible_share_is_marked_and_changes_nothing(visit):
     page = visit(appendix=True).page
     field = page.get_by_label("Share of fakes in use", exact=True)
     before = page.locator("#explorer-table").inner_text()
-    field.fill(wrong)
-    expect(field).to_have_attribute("aria-invalid", "true")
-    assert page.locator("#explorer-table").inner_text() == before
-    field.fill("1")
-    expect(field).to_have_attribute("aria-invalid", "false")
+    for wrong in ("", "0", "100", "-3"):
+        field.fill(wrong)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        assert page.locator("#explorer-table").inner_text() == before
+        field.fill("1")
+        expect(field).to_have_attribute("aria-invalid", "false")
 
 
 def test_the_ends_of_the_threshold_leave_no_wrong_number(visit):
@@ -454,25 +455,26 @@ def test_axe_finds_nothing(visit, scheme):
     assert not told, "\n".join(told)
 
 
-def test_the_comparison_is_quiet_and_axe_finds_nothing(visit, score_file, tmp_path):
-    config = AuditConfig(attributes=["race"], n_boot=200)
+@pytest.fixture(scope="module")
+def comparison(score_file, tmp_path_factory):
+    """Two runs compared."""
+    folder, config = tmp_path_factory.mktemp("compared"), AuditConfig(attributes=["race"], n_boot=200)
     for name, shift in (("a", {}), ("b", {"Black": 1.5})):
-        scores = score_file({"race": ["White", "Black"]}, 500, shift, 2.4, tmp_path / f"{name}.csv")
-        audit_file(scores, tmp_path / name, config)
-    write_comparison(compare_runs([tmp_path / "a", tmp_path / "b"]), tmp_path)
-    one = visit(write_comparison_page(tmp_path))
+        scores = score_file({"race": ["White", "Black"]}, 500, shift, 2.4, folder / f"{name}.csv")
+        audit_file(scores, folder / name, config)
+    write_comparison(compare_runs([folder / "a", folder / "b"]), folder)
+    return write_comparison_page(folder)
+
+
+def test_the_comparison_is_quiet_and_axe_finds_nothing(visit, comparison):
+    one = visit(comparison)
     told = violations(one.page)
     assert not told, "\n".join(told)
     assert one.complaints == []
 
 
-def test_on_a_phone_the_comparison_breaks_between_words(visit, score_file, tmp_path):
-    config = AuditConfig(attributes=["race"], n_boot=200)
-    for name, shift in (("a", {}), ("b", {"Black": 1.5})):
-        scores = score_file({"race": ["White", "Black"]}, 500, shift, 2.4, tmp_path / f"{name}.csv")
-        audit_file(scores, tmp_path / name, config)
-    write_comparison(compare_runs([tmp_path / "a", tmp_path / "b"]), tmp_path)
-    page = visit(write_comparison_page(tmp_path), viewport={"width": 390, "height": 800}).page
+def test_on_a_phone_the_comparison_breaks_between_words(visit, comparison):
+    page = visit(comparison, viewport={"width": 390, "height": 800}).page
     chips = page.locator(".chip").evaluate_all(
         "(all) => all.map((e) => [e.innerText.trim().split(/\\s+/).length,"
         " Math.round(e.clientHeight / parseFloat(getComputedStyle(e).lineHeight))])"
