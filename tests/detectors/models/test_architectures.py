@@ -32,7 +32,7 @@ def built(name, n_classes=2):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_trains_saves_loads_and_scores_the_same(name, pairs_factory, tmp_path):
-    folder = pairs_factory(6)
+    folder = pairs_factory(4)
     settings = Settings(
         epochs=1, batch_size=4, size_px=SMALLEST_PX.get(name, 32), imagenet=False, fractions=(0.5, 0.5, 0.0)
     )
