@@ -34,10 +34,16 @@ def key_list(folder: Path, size: int) -> dict[str, tuple[int, ...]]:
     return {k["key"]: tuple(k["shape"]) for k in keys}
 
 
-def official_file(folder: Path, size: int, path: Path, **changes: Any) -> Path:
-    """Write what an official checkpoint of this size looks like, with the reference weights."""
+def official_file(folder: Path, size: int, path: Path, written: Path | None = None, **changes: Any) -> Path:
+    """Write what an official checkpoint of this size looks like, with the reference weights.
+
+    A weight depends on its name and shape alone: those that another checkpoint has are taken from there.
+    """
     module, shapes = inputs(folder), key_list(folder, size)
-    state = {k: torch.from_numpy(np.asarray(v)) for k, v in module.make_state(shapes).items()}
+    there = {} if written is None else torch.load(written, mmap=True, weights_only=True)["state_dict"]
+    state = {k: v for k, v in there.items() if tuple(v.shape) == shapes.get(k)}
+    made = module.make_state(shapes, skip=state)
+    state |= {k: torch.from_numpy(np.asarray(v)) for k, v in made.items()}
     n_styles = recorded(folder, size)["n_styles"]
     content = {
         "state_dict": state,

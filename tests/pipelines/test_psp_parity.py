@@ -31,13 +31,18 @@ def psp(small_file: Path) -> PSP:
     return load_psp(small_file)
 
 
+@pytest.fixture(scope="module")
+def w_plus(parity_dir: Path, psp: PSP) -> torch.Tensor:
+    """Codes of both images, by the network as it is."""
+    return psp.encode(reference.images(parity_dir))
+
+
 @pytest.mark.parametrize("size", [32, 256, 1024])
 def test_every_key_and_shape_is_the_official_one(parity_dir: Path, size: int):
     assert expected_shapes(official(size)) == reference.key_list(parity_dir, size)
 
 
-def test_float32_at_32_px(parity_dir: Path, psp: PSP):
-    w_plus = psp.encode(reference.images(parity_dir))
+def test_float32_at_32_px(parity_dir: Path, psp: PSP, w_plus: torch.Tensor):
     assert reference.largest_error(parity_dir, 32, "w_plus", w_plus) < ATOL
     assert reference.largest_error(parity_dir, 32, "image_full", psp.decode(w_plus)) < ATOL
 
@@ -48,19 +53,18 @@ def test_mapping_and_style_mixing(parity_dir: Path, psp: PSP):
     assert reference.largest_error(parity_dir, 32, "mapping_w", w) < ATOL
 
 
-def test_bfloat16_holds_its_tolerance(parity_dir: Path, small_file: Path):
+def test_bfloat16_holds_its_tolerance(parity_dir: Path, small_file: Path, w_plus: torch.Tensor):
     psp = load_psp(small_file, dtype=torch.bfloat16)
-    w_plus = psp.encode(reference.images(parity_dir))
-    assert reference.largest_error(parity_dir, 32, "w_plus", w_plus) < ATOL_BF16_CODES
-    exact = load_psp(small_file)
-    image = psp.decode(exact.encode(reference.images(parity_dir)))
+    codes = psp.encode(reference.images(parity_dir))
+    assert reference.largest_error(parity_dir, 32, "w_plus", codes) < ATOL_BF16_CODES
+    image = psp.decode(w_plus)
     assert reference.largest_error(parity_dir, 32, "image_full", image) < ATOL_BF16_IMAGE
 
 
 @pytest.mark.slow
-def test_float32_at_1024_px(parity_dir: Path, tmp_path: Path):
+def test_float32_at_1024_px(parity_dir: Path, small_file: Path, tmp_path: Path):
     """One image: what two of them do to each other is seen at 32 px."""
-    psp = load_psp(reference.official_file(parity_dir, 1024, tmp_path / "psp1024.pt"))
+    psp = load_psp(reference.official_file(parity_dir, 1024, tmp_path / "psp1024.pt", small_file))
     w_plus = psp.encode(reference.images(parity_dir, 1))
     image = psp.decode(w_plus)
     assert reference.largest_error(parity_dir, 1024, "w_plus", w_plus) < ATOL
@@ -69,27 +73,28 @@ def test_float32_at_1024_px(parity_dir: Path, tmp_path: Path):
     assert reference.largest_error(parity_dir, 1024, "image_pooled256", pooled) < ATOL
 
 
-def image_error(parity_dir: Path, psp: PSP) -> float:
-    image = psp.decode(psp.encode(reference.images(parity_dir)))
+def image_error(parity_dir: Path, psp: PSP, w_plus: torch.Tensor | None = None) -> float:
+    """Of both images; encoded anew where no codes are given."""
+    image = psp.decode(psp.encode(reference.images(parity_dir)) if w_plus is None else w_plus)
     return reference.largest_error(parity_dir, 32, "image_full", image)
 
 
 class TestTraps:
     """Each silent fault, sprung on purpose, moves the image by far more than the tolerance."""
 
-    def test_slope_of_the_heads(self, parity_dir: Path, small_file: Path):
-        psp = load_psp(small_file)
+    def test_slope_of_the_heads(self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch):
         for group in psp.encoder.groups:
             assert group.slope == 0.01
-            group.slope = 0.2
+            monkeypatch.setattr(group, "slope", 0.2)
         assert image_error(parity_dir, psp) > 100 * ATOL
 
     @pytest.mark.parametrize(("constant", "value"), [("SLOPE", 0.01), ("SQRT2", 1.0)])
     def test_slope_and_gain_of_the_decoder(
-        self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch, constant: str, value: float
-    ):
+        self, parity_dir: Path, psp: PSP, w_plus: torch.Tensor, monkeypatch: pytest.MonkeyPatch,
+        constant: str, value: float,
+    ):  # fmt: skip
         monkeypatch.setattr(decoder_module, constant, value)
-        assert image_error(parity_dir, psp) > 100 * ATOL
+        assert image_error(parity_dir, psp, w_plus) > 100 * ATOL
 
     def test_corners_of_the_pyramid(self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch):
         def loose(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -98,22 +103,22 @@ class TestTraps:
         monkeypatch.setattr(encoder_module, "_upsampled", loose)
         assert image_error(parity_dir, psp) > 100 * ATOL
 
-    def test_to_rgb_is_not_demodulated(self, parity_dir: Path, small_file: Path):
-        psp = load_psp(small_file)
-        psp.decoder.to_rgb1.conv.demodulate = True
-        assert image_error(parity_dir, psp) > 100 * ATOL
+    def test_to_rgb_is_not_demodulated(
+        self, parity_dir: Path, psp: PSP, w_plus: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(psp.decoder.to_rgb1.conv, "demodulate", True)
+        assert image_error(parity_dir, psp, w_plus) > 100 * ATOL
 
     def test_skip_upsampling_pads_with_zeros(
-        self, parity_dir: Path, psp: PSP, monkeypatch: pytest.MonkeyPatch
+        self, parity_dir: Path, psp: PSP, w_plus: torch.Tensor, monkeypatch: pytest.MonkeyPatch
     ):
         def bilinear(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
             return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
         monkeypatch.setattr(decoder_module, "upsample_rgb", bilinear)
-        assert image_error(parity_dir, psp) > 100 * ATOL
+        assert image_error(parity_dir, psp, w_plus) > 100 * ATOL
 
-    def test_noise_is_fixed(self, parity_dir: Path, psp: PSP):
-        w_plus = psp.encode(reference.images(parity_dir))
+    def test_noise_is_fixed(self, psp: PSP, w_plus: torch.Tensor):
         assert torch.equal(psp.decode(w_plus), psp.decode(w_plus))
 
     def test_another_input_size_is_refused(self, psp: PSP):
@@ -125,8 +130,7 @@ class TestTraps:
         monkeypatch.setattr(psp, "decode", lambda w: torch.full((1, 3, 256, 256), value))
         assert set(psp.fakes_from(torch.zeros(1, 8, 512), 256).ravel().tolist()) == {201}
 
-    def test_one_image_takes_another_way_to_the_same_numbers(self, parity_dir: Path, psp: PSP):
-        w_plus = psp.encode(reference.images(parity_dir))
+    def test_one_image_takes_another_way_to_the_same_numbers(self, psp: PSP, w_plus: torch.Tensor):
         together = psp.decode(w_plus)
         alone = torch.cat([psp.decode(w) for w in w_plus.split(1)])
         torch.testing.assert_close(alone, together, atol=ATOL, rtol=0)
