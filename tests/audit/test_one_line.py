@@ -6,9 +6,12 @@ import errno
 import json
 import os
 import re
+import resource
 import shlex
+import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pandas as pd
@@ -103,13 +106,27 @@ def test_an_impossible_place_is_refused_before_any_work(arguments, message, scor
     assert not (tmp_path / "new").exists() and not leftovers(tmp_path)
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_part(scores, tmp_path):
+def cramped(*arguments):
+    """Exit code of a command in a forked process, all of whose files end at 3000 bytes."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+            main([str(word) for word in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_part(scores, tmp_path, capfd):
     """A limit on the size of files stands in for the disk; it holds for one process alone."""
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
-        "from audit.cli import main; main(sys.argv[1:])"
-    )
     for arguments in (
         ["run", "--scores", scores, "--out", tmp_path / "run", "--n-boot", "100"],
         ["report", CORPUS.parent / "corpus"],
@@ -118,12 +135,10 @@ def test_a_full_disk_is_one_line_and_leaves_no_part(scores, tmp_path):
             (tmp_path / "there").mkdir()
             (tmp_path / "there" / "audit.json").write_bytes((CORPUS / "audit.json").read_bytes())
             arguments[1] = tmp_path / "there"
-        done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2, done.stderr
-        assert os.strerror(errno.EFBIG) in done.stderr and "Traceback" not in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
+        assert cramped(*arguments) == 2
+        said = capfd.readouterr().err
+        assert os.strerror(errno.EFBIG) in said and "Traceback" not in said
+        assert len(said.strip().splitlines()) == 1
     assert not leftovers(tmp_path)
 
 
