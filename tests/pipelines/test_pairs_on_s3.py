@@ -68,7 +68,7 @@ def test_pairs_made_by_machines_that_are_killed_are_the_undisturbed_ones(
 
 
 def test_no_shard_is_made_twice(s3: Any, photos: str, tiny_generator: Path, monkeypatch):
-    made, make = [], ShardMaker.make
+    made, make, sixteen = [], ShardMaker.make, {**OPTIONS, "shard_size": 4, "limit": 16}
 
     def stop_after_two(self: ShardMaker, number: int, listen: Any) -> None:
         if len(made) == 2:
@@ -78,9 +78,9 @@ def test_no_shard_is_made_twice(s3: Any, photos: str, tiny_generator: Path, monk
 
     monkeypatch.setattr(ShardMaker, "make", stop_after_two)
     with pytest.raises(PlaceError, match="taken away"):
-        generate_pairs(photos, "s3://work/twice", tiny_generator, **OPTIONS)
+        generate_pairs(photos, "s3://work/twice", tiny_generator, **sixteen)
     monkeypatch.setattr(ShardMaker, "make", lambda self, n, listen: (made.append(n), make(self, n, listen)))
-    generate_pairs(photos, "s3://work/twice", tiny_generator, **OPTIONS)
+    generate_pairs(photos, "s3://work/twice", tiny_generator, **sixteen)
     assert made == [0, 1, 2, 3]
     assert s3.exists("work/twice/provenance.json") and not s3.exists("work/twice/.unfinished")
 
@@ -121,12 +121,13 @@ def test_worker_processes_and_latents_work_on_a_store(
     photos: str,
     tiny_generator: Path,
 ):
-    several = {**OPTIONS, "workers": 2}
-    generate_pairs(photos, "s3://work/one", tiny_generator, **OPTIONS)
+    one_worker = {**OPTIONS, "shard_size": 4, "limit": 12}
+    several = {**one_worker, "workers": 2}
+    generate_pairs(photos, "s3://work/one", tiny_generator, **one_worker)
     generate_pairs(photos, "s3://work/several", tiny_generator, **several)
     one, two = below(s3, "work/one"), below(s3, "work/several")
     assert one == two
-    again = {k: v for k, v in OPTIONS.items() if k != "size_px"}
+    again = {k: v for k, v in OPTIONS.items() if k != "size_px"} | {"shard_size": 4}
     made = generate_pairs(None, "s3://work/decoded", tiny_generator, from_latents="s3://work/one", **again)
     assert made.n_pairs == sum(name.startswith("fake/") for name in one)
 

@@ -353,9 +353,12 @@ def test_no_pair_at_all_is_a_result_too(tiny_generator, tmp_path):
     )
 
 
+N_BEGUN = 12
+
+
 def begun(photos, out, kinds):
     """A run of which two of four shards are finished; where their photos lie."""
-    job = photo_job(photos, out, kinds, limit=24, **(PLANNED | {"shard_size": 6}))
+    job = photo_job(photos, out, kinds, limit=N_BEGUN, **(PLANNED | {"shard_size": N_BEGUN // 4}))
     with claimed(job):
         run_local(job, [0, 1], lambda *_: None, 1)
     return job, job.items(0)["path"].tolist()
@@ -368,7 +371,7 @@ def spoil(path):
 def as_clean(photos, job, kinds, tree, tmp_path):
     run_job(job, workers=1, progress=False)
     clean = tmp_path / "clean"
-    generate_pairs(photos, clean, kinds, limit=24, **(OPTIONS | {"shard_size": 6}))
+    generate_pairs(photos, clean, kinds, limit=N_BEGUN, **(OPTIONS | {"shard_size": N_BEGUN // 4}))
     return tree(job.out_dir) == tree(clean)
 
 
@@ -377,7 +380,8 @@ def test_photos_that_changed_since_they_were_worked_on_are_worked_on_again(
     drawn, tiny_generator, tree, tmp_path, change, caplog
 ):
     photos = shutil.copytree(drawn, tmp_path / "photos")
-    first = photo_job(photos, tmp_path / "pairs", tiny_generator, limit=24, **PLANNED).items(0)["path"][0]
+    plan = photo_job(photos, tmp_path / "pairs", tiny_generator, limit=N_BEGUN, **PLANNED)
+    first = plan.items(0)["path"][0]
     whole = Path(first).read_bytes()
     if change == "mended":
         Path(first).write_bytes(whole[:100])
