@@ -27,7 +27,7 @@ def _is_ours(number: int, parents: dict[int, int]) -> bool:
     return False
 
 
-def are_gone(title: bytes, besides: Set[int] = frozenset(), within_s: float = 20) -> bool:
+def are_gone(title: bytes, besides: Set[int] = frozenset(), within_s: float = 60) -> bool:
     """Wait until there is none of these."""
     ends = time.monotonic() + within_s
     while (there := set(processes(title)) - besides) and time.monotonic() < ends:

@@ -52,7 +52,7 @@ def test_json_keeps_order_and_text(tmp_path):
 
 def test_two_threads_write_one_name_and_each_file_is_whole(tmp_path, monkeypatch):
     """Both are at the rename at once, as two containers with one number of a process may be."""
-    both, replace, faults = threading.Barrier(2, timeout=20), os.replace, []
+    both, replace, faults = threading.Barrier(2, timeout=120), os.replace, []
 
     def at_once(part, target):
         both.wait()

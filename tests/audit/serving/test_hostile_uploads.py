@@ -180,7 +180,7 @@ class OtherClient(threading.Thread):
         self.answers: list[tuple[int, object]] = []
 
     def run(self):
-        while not self.stopped.wait(0.02):
+        while not self.stopped.wait(0.05):
             reply = self.served.post_image(PATH, self.data)
             self.answers.append((reply.status, reply.json.get("score")))
 
@@ -264,7 +264,7 @@ def test_a_connection_that_breaks_off_is_forgotten(served, face_jpeg):
 
 
 def test_a_request_that_is_none_is_refused(served):
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=120)
     connection.connect()
     connection.sock.sendall(b"\x16\x03\x01\x02\x00 a TLS hello\r\n\r\n")
     assert b"400" in connection.sock.recv(100)

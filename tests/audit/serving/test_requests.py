@@ -305,13 +305,13 @@ def test_what_is_known_of_errors_is_the_records(run_folder, monkeypatch):
 
 
 def test_sigterm_answers_what_is_under_way_and_ends_with_0(start_server, face_jpeg):
-    server = start_server("--threshold", "0.7")
+    server = start_server("--threshold", "0.7", "--patience", "100")
     connection = server.connect()
     connection.putrequest("POST", "/v1/score")
     connection.putheader("Content-Type", "image/jpeg")
     connection.putheader("Content-Length", str(len(face_jpeg)))
     connection.endheaders(face_jpeg[:50])
-    time.sleep(0.5)
+    assert server.ask("GET", "/healthz").status == 200, "asked later, so that the other is under way by now"
     ending = threading.Thread(target=lambda: codes.append(server.stop()))
     codes: list[int] = []
     ending.start()

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import onnx
@@ -130,7 +129,6 @@ def test_ctrl_c_ends_an_endless_model(processes, onnx_file):
         raise KeyboardInterrupt("by the test")
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    started = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         with pytest.raises(KeyboardInterrupt, match="by the test"):
@@ -138,7 +136,7 @@ def test_ctrl_c_ends_an_endless_model(processes, onnx_file):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - started < 30 and not model.is_alive
+    assert not model.is_alive
     assert not Path(f"/proc/{model.pid}").exists()
 
 
@@ -208,7 +206,7 @@ def test_arrays_that_cannot_be_are_not_believed(monkeypatch, onnx_file):
             SAY + f"say({{'ready': True}}); say(json.loads({json.dumps(lie)!r})); import time; time.sleep(60)"
         )
         fake(monkeypatch, code)
-        model = IsolatedModel([onnx_file], [ONNX], limits=Limits(load_s=20))
+        model = IsolatedModel([onnx_file], [ONNX], limits=Limits(load_s=60))
         with pytest.raises(DetectorDied, match="it described an array that cannot be one"):
             model.run(BATCH)
         assert not model.is_alive
