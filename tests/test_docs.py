@@ -54,7 +54,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipelines.rendered import render_population
 
     home = tmp_path_factory.mktemp("home")
-    render_population(home / "fairface", 24, 12, seed=0)
+    render_population(home / "fairface", 16, 8, seed=0)
     table = score_table(400)
     table.drop(columns="person").to_csv(home / "scores.csv", index=False)
     vendor = table.assign(truth=np.where(table["label"] == 1, "FAKE", "REAL"), p_fake=table["score"])

@@ -33,11 +33,13 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(four: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pairs that another interpreter made, with hashes of its own."""
+    """Pairs that another interpreter made, with hashes of its own and without loading torch's compiler."""
     out = tmp_path_factory.mktemp("undisturbed") / "pairs"
     code = (
         "import json, sys, torch; torch.set_num_threads(1); from pipelines.jobs.generation import "
-        "generate_pairs; generate_pairs(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))"
+        "generate_pairs; generate_pairs(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3])); "
+        "import detectors.api, detectors.scoring.ray_workers; "
+        "slow = {'torch._dynamo', 'torchvision', 'sympy'} & set(sys.modules); assert not slow, slow"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", code, str(four), str(out), json.dumps(OPTIONS)]
