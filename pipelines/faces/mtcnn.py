@@ -93,7 +93,7 @@ class Mtcnn:
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self._device = torch.device(device)
-        nets = [network(i).to(self._device, memory_format=torch.channels_last) for i in range(3)]
+        nets = [network(i).to(self._device).to(memory_format=torch.channels_last) for i in range(3)]
         if self._device.type == "cpu":
             for net in nets:
                 _pool_in_two_steps(net)
