@@ -123,8 +123,8 @@ def hummed(tmp_path_factory):
 def cluster() -> Iterator[None]:
     """A local Ray cluster of two CPUs, one for a file of tests; torch computes with one thread beside it.
 
-    Ray gives some of its processes 15 s to start, all at once, and has no option for it: on a busy machine it
-    is asked again, and the first of them get time to settle.
+    Ray gives some processes 15 s to start, all at once, and 30 s until the machine is known, with no option
+    for either: on a busy machine it is asked again, and the first of them get time to settle.
     """
     ray, torch = pytest.importorskip("ray", reason="needs the extra [ray]"), pytest.importorskip("torch")
     threads = torch.get_num_threads()
@@ -143,10 +143,28 @@ def cluster() -> Iterator[None]:
 
 
 def start_calmly(ray: Any, pause_s: float) -> None:
-    """Start a cluster, with a pause before the second half of its processes."""
+    """Start a cluster, with a pause before the second half of its processes, and two minutes for them."""
+    from ray._private import services
     from ray._private.node import Node
 
-    start = Node.start_ray_processes
+    start, get_node, begun = Node.start_ray_processes, services.get_node, []
+
+    def begin(node: Node) -> None:
+        time.sleep(pause_s)
+        start(node)
+        begun.append(node)
+
+    def awaited(*given: Any, **named: Any) -> Any:
+        for _ in range(120):
+            try:
+                return get_node(*given, **named)
+            except RuntimeError:  # not known yet, or never
+                if any(node.dead_processes() for node in begun):
+                    break
+                time.sleep(1)
+        return get_node(*given, **named)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Node, "start_ray_processes", lambda node: (time.sleep(pause_s), start(node)))
+        patch.setattr(Node, "start_ray_processes", begin)
+        patch.setattr(services, "get_node", awaited)
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -1,7 +1,8 @@
-"""The Ray engine against a real local cluster: the same bytes, and a lost worker's shards made again."""
+"""The Ray engine against a real local cluster: the same bytes, in a store too, and lost shards made again."""
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,11 @@ from tests.processes import processes
 ray = pytest.importorskip("ray", reason="needs the extra [ray]")
 pytestmark = pytest.mark.slow
 OPTIONS = {"size_px": 32, "shard_size": 4, "batch_size": 4, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def cluster(s3: Any, cluster: None) -> None:
+    """The one of all tests, begun after the store, whose address its workers find in their environment."""
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +101,15 @@ def test_several_kinds_give_the_same_bytes_as_local(cluster, drawn, tiny_generat
         run_ray(job, job.missing_shards(), lambda *_: None, workers=2)
     ours = tree(run_job(job).out_dir)
     assert ours == tree(tmp_path / "local") and any(name.startswith("fake/self-blend/") for name in ours)
+
+
+def test_a_cluster_makes_the_same_pairs_in_a_store(cluster, s3: Any, drawn, tiny_generator):
+    """Its workers read photos and write shards there themselves."""
+    options = OPTIONS | {"shard_size": 2, "limit": 6}
+    s3.put(str(drawn), "work/fairface", recursive=True)
+    generate_pairs("s3://work/fairface", "s3://work/local", tiny_generator, workers=1, **options)
+    out = "s3://work/ray"
+    made = generate_pairs("s3://work/fairface", out, tiny_generator, engine="ray", workers=2, **options)
+    assert made.n_pairs > 0
+    there = {key.partition("/ray/")[2]: s3.cat_file(key) for key in s3.find("work/ray")}
+    assert there == {key.partition("/local/")[2]: s3.cat_file(key) for key in s3.find("work/local")}
