@@ -51,7 +51,7 @@ _SIDES: Mapping[RateName, Needs] = {"fpr": "real", "fnr": "fake"}
 """Rate to the class whose images it is a share of."""
 
 _COMMON = np.linspace(0, 8.5, 2_001)
-"""Where the common part of the differences is integrated, in its standard deviations; below 0 it is the same."""
+"""Where the common part of the differences is integrated, in its standard deviations; it is symmetric."""
 
 
 def check_references(groupings: Sequence[Grouping], references: Mapping[str, str]) -> dict[str, str]:

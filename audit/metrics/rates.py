@@ -89,33 +89,11 @@ def fnr(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> float
     return float(divide(w.fn, w.fn + w.tp))
 
 
-def positive_rate(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> float:
-    """Images flagged as fake / images (selection rate); NaN without images.
-
-    >>> positive_rate([1, 1, 0], [0, 1, 1], [1, 3, 4])
-    0.875
-    """
-    w = _weights(y_true, y_pred, sample_weight)
-    return float(divide(w.tp + w.fp, w.tp + w.fp + w.tn + w.fn))
-
-
-def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike) -> float:
-    """Right decisions / images; NaN without images.
-
-    >>> accuracy([1, 1, 0], [0, 1, 0], [1, 3, 4])
-    0.875
-    """
-    w = _weights(y_true, y_pred, sample_weight)
-    return float(divide(w.tp + w.tn, w.tp + w.fp + w.tn + w.fn))
-
-
 BASIC: dict[str, RateFunction] = {
     "fpr": fpr,
     "fnr": fnr,
-    "positive_rate": positive_rate,
-    "accuracy": accuracy,
 }
-"""Those that go through MetricFrame; the others are arithmetic of the same counts, and half of the time."""
+"""Those that go through MetricFrame; the others are arithmetic of the same counts."""
 
 
 def group_rates(counts: Counts) -> pd.DataFrame:
@@ -125,9 +103,10 @@ def group_rates(counts: Counts) -> pd.DataFrame:
         counts: Of k groups, without replicates.
 
     Returns:
-        float [k, 8]: those of BASIC; balanced_accuracy, the mean of TPR and TNR (1 - ACER); precision, fakes
-        among the flagged images; recall (TPR); f1, 2 TP / (2 TP + FP + FN). Columns are called as the fields
-        of `audit.schema.result.Measures`.
+        float [k, 8]: those of BASIC; positive_rate, images flagged as fake / images (selection rate);
+        accuracy, right decisions / images; balanced_accuracy, the mean of TPR and TNR (1 - ACER); precision,
+        fakes among the flagged images; recall (TPR); f1, 2 TP / (2 TP + FP + FN). Columns are called as the
+        fields of `audit.schema.result.Measures`.
     """
     from fairlearn.metrics import MetricFrame
 
@@ -140,7 +119,10 @@ def group_rates(counts: Counts) -> pd.DataFrame:
         sample_params={name: {"sample_weight": table["weight"]} for name in BASIC},
     )
     rates = frame.by_group.astype(float).reindex(range(len(counts)))
-    tp, fp, fn = counts.n_fake - counts.fn, counts.fp, counts.fn
+    fp, fn = counts.fp, counts.fn
+    tp, tn = counts.n_fake - fn, counts.n_real - fp
+    n = tp + fp + tn + fn
+    rates["positive_rate"], rates["accuracy"] = divide(tp + fp, n), divide(tp + tn, n)
     rates["balanced_accuracy"] = 1 - (rates["fpr"] + rates["fnr"]) / 2
     rates["precision"], rates["recall"] = divide(tp, tp + fp), divide(tp, tp + fn)
     rates["f1"] = divide(2 * tp, 2 * tp + fp + fn)
