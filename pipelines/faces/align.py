@@ -104,12 +104,18 @@ class FaceFinder:
         for shape, numbers in by_shape.items():
             if min(shape[:2]) < _MIN_FACE_PX:
                 continue
-            smallest = max(_MIN_FACE_PX, round(_MIN_FACE_SHARE * min(shape[:2])))
-            found = self._mtcnn.search(np.stack([shrunk[n][0] for n in numbers]), smallest)
+            found = self._mtcnn.search(
+                np.stack([shrunk[n][0] for n in numbers]), smallest_face_px(*shape[:2])
+            )
             for face, place in enumerate(found.photos):
                 number = numbers[place]
                 faces[number].append(_face(found, face, shrunk[number][1]))
         return faces
+
+
+def smallest_face_px(height: int, width: int) -> int:
+    """The smallest face that `FaceFinder` looks for in a photo of `height` x `width` pixels."""
+    return max(_MIN_FACE_PX, round(_MIN_FACE_SHARE * min(height, width)))
 
 
 def nearest_centre(faces: Sequence[Face], height: int, width: int) -> Face:

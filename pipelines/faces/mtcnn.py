@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from pipelines.faces.area_resampling import MAX_SIDE_PX, Bins, Sums, bins
 from pipelines.faces.mtcnn_networks import network, nms
 
-_CELL_PX: Final = 12
+CELL_PX: Final = 12
 """Side of what the first network sees at one place."""
 _STRIDE_PX: Final = 2
 """Between two such places."""
@@ -33,8 +33,10 @@ _THRESHOLDS: Final = (0.6, 0.7, 0.7)
 """Least probability of a face in each network."""
 _OVERLAPS: Final = (0.5, 0.7, 0.7, 0.7)
 """Largest overlap of two boxes: within a level, within a photo, after the second network, after the third."""
-_REFINED_PX: Final = 24
-_FINAL_PX: Final = 48
+REFINED_PX: Final = 24
+"""Side of what the second network sees."""
+FINAL_PX: Final = 48
+"""Side of what the third network sees."""
 _CPU_BUDGET: Final = (2**20, 128, 32)
 """Pixels of photos, crops of 24 px and crops of 48 px worked on at once: as much as caches hold."""
 _BLOCK_ROWS: Final = 32
@@ -58,7 +60,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Candidates:
+class Candidates:
     """M boxes that may hold a face."""
 
     boxes: Tensor
@@ -68,12 +70,12 @@ class _Candidates:
     photos: Tensor
     """int64 [M]: which photo of the batch."""
 
-    def __getitem__(self, which: Tensor) -> _Candidates:
-        return _Candidates(self.boxes[which], self.scores[which], self.photos[which])
+    def __getitem__(self, which: Tensor) -> Candidates:
+        return Candidates(self.boxes[which], self.scores[which], self.photos[which])
 
 
 @dataclass(frozen=True)
-class _Pyramid:
+class Pyramid:
     """Where the first network looks, in photos of one size."""
 
     levels: tuple[tuple[Bins, Bins], ...]
@@ -82,6 +84,17 @@ class _Pyramid:
     """float32 [C,4]: what each place stands for in the photo; level by level, row by row."""
     level: Tensor
     """int64 [C]: the level of each place."""
+
+
+class Shrinking(Protocol):
+    """Photos of one size, parts of which can be had smaller."""
+
+    n_photos: int
+    height: int
+    width: int
+
+    def means(self, photos: Tensor, rows: Bins, columns: Bins) -> Tensor:
+        """As `Sums.means`."""
 
 
 class Mtcnn:
@@ -126,13 +139,24 @@ class Mtcnn:
             ]
         return _joined(parts)
 
+    @torch.no_grad()
+    def candidates(self, photos: np.ndarray, min_face_px: int) -> tuple[Candidates, Candidates]:
+        """What the second network is asked about, and what the third, with the scores they came with.
+
+        Arguments and errors as `search` has them; all photos are worked on at once.
+        """
+        _check(photos, min_face_px)
+        sums = Sums(torch.tensor(np.ascontiguousarray(photos), device=self._device))
+        second = self._proposed(sums, pyramid_of(photos.shape[1], photos.shape[2], min_face_px, self._device))
+        return second, self._refined(sums, second)
+
     def _search(self, photos: np.ndarray, number: int, min_face_px: int) -> Found:
         """Faces of photos that fit in memory, the first of which is the batch's `number`-th."""
         sums = Sums(torch.tensor(np.ascontiguousarray(photos), device=self._device))
-        pyramid = _pyramid(photos.shape[1], photos.shape[2], min_face_px, self._device)
+        pyramid = pyramid_of(photos.shape[1], photos.shape[2], min_face_px, self._device)
         return self._confirmed(sums, self._refined(sums, self._proposed(sums, pyramid)), number)
 
-    def _proposed(self, sums: Sums, pyramid: _Pyramid) -> _Candidates:
+    def _proposed(self, sums: Sums, pyramid: Pyramid) -> Candidates:
         """What the first network takes for faces, as squares."""
         photos = torch.arange(sums.n_photos, device=self._device)
         shifts, scores = [], []
@@ -142,29 +166,29 @@ class Mtcnn:
             scores.append(probability[:, 1].flatten(1))
         score = torch.cat(scores, 1)
         photo, place = (score >= _THRESHOLDS[0]).nonzero(as_tuple=True)
-        seen = _Candidates(pyramid.boxes[place], score[photo, place], photo)
+        seen = Candidates(pyramid.boxes[place], score[photo, place], photo)
         kept = _apart(seen, photo * len(pyramid.levels) + pyramid.level[place], _OVERLAPS[0])
         kept = kept[_apart(seen[kept], photo[kept], _OVERLAPS[1])]
         boxes = seen.boxes[kept]
         shift = torch.cat(shifts, 1)[photo[kept], place[kept]]
-        return _Candidates(_squared(_moved(boxes, shift, 0)), seen.scores[kept], photo[kept])
+        return Candidates(_squared(_moved(boxes, shift, 0)), seen.scores[kept], photo[kept])
 
-    def _refined(self, sums: Sums, seen: _Candidates) -> _Candidates:
+    def _refined(self, sums: Sums, seen: Candidates) -> Candidates:
         """What the second network still takes for faces, as squares."""
         if not len(seen.boxes):
             return seen
-        (shift, probability), inside = _asked(self._second, sums, seen, _REFINED_PX, self._budget[1])
+        (shift, probability), inside = asked(self._second, sums, seen, REFINED_PX, self._budget[1])
         kept = ((probability[:, 1] > _THRESHOLDS[1]) & inside).nonzero()[:, 0]
-        sure = _Candidates(seen.boxes[kept], probability[kept, 1], seen.photos[kept])
+        sure = Candidates(seen.boxes[kept], probability[kept, 1], seen.photos[kept])
         apart = _apart(sure, sure.photos, _OVERLAPS[2])
         sure, shift = sure[apart], shift[kept[apart]]
-        return _Candidates(_squared(_moved(sure.boxes, shift, 1)), sure.scores, sure.photos)
+        return Candidates(_squared(_moved(sure.boxes, shift, 1)), sure.scores, sure.photos)
 
-    def _confirmed(self, sums: Sums, seen: _Candidates, number: int) -> Found:
+    def _confirmed(self, sums: Sums, seen: Candidates, number: int) -> Found:
         """What the third network takes for faces, with landmarks; `number` is added to the photos'."""
         if not len(seen.boxes):
             return _joined([])
-        (shift, points, probability), inside = _asked(self._third, sums, seen, _FINAL_PX, self._budget[2])
+        (shift, points, probability), inside = asked(self._third, sums, seen, FINAL_PX, self._budget[2])
         kept = ((probability[:, 1] > _THRESHOLDS[2]) & inside).nonzero()[:, 0]
         boxes = seen.boxes[kept]
         size = boxes[:, None, 2:] - boxes[:, None, :2] + 1
@@ -236,8 +260,8 @@ def _check(photos: np.ndarray, min_face_px: int) -> None:
         raise ValueError(f"photos are {photos.dtype} {list(photos.shape)}; they must be uint8 [N,H,W,3]")
     if max(photos.shape[1:3]) > MAX_SIDE_PX:
         raise ValueError(f"photos are {photos.shape[2]}x{photos.shape[1]} px, over {MAX_SIDE_PX}")
-    if min_face_px < _CELL_PX:
-        raise ValueError(f"min_face_px is {min_face_px}; it must be {_CELL_PX} or more")
+    if min_face_px < CELL_PX:
+        raise ValueError(f"min_face_px is {min_face_px}; it must be {CELL_PX} or more")
 
 
 def _joined(parts: list[Found]) -> Found:
@@ -253,12 +277,12 @@ def _joined(parts: list[Found]) -> Found:
 
 
 @lru_cache(maxsize=64)
-def _pyramid(height: int, width: int, min_face_px: int, device: torch.device) -> _Pyramid:
+def pyramid_of(height: int, width: int, min_face_px: int, device: torch.device) -> Pyramid:
     """The pyramid of photos of one size, in which the smallest face becomes 12 px large."""
     levels, boxes = [], []
-    scale = _CELL_PX / min_face_px
+    scale = CELL_PX / min_face_px
     side = min(height, width) * scale
-    while side >= _CELL_PX:
+    while side >= CELL_PX:
         sizes = int(height * scale + 1), int(width * scale + 1)
         rows, columns = (bins(torch.tensor([n]), s) for n, s in zip((height, width), sizes, strict=True))
         levels.append((rows, columns))
@@ -266,7 +290,7 @@ def _pyramid(height: int, width: int, min_face_px: int, device: torch.device) ->
         scale, side = scale * _FACTOR, side * _FACTOR
     level = torch.cat([torch.full((len(b),), i) for i, b in enumerate(boxes)])
     there = [tuple(Bins(b.start.to(device), b.end.to(device)) for b in pair) for pair in levels]
-    return _Pyramid(tuple(there), torch.cat(boxes).to(device), level.to(device))  # type: ignore[arg-type]
+    return Pyramid(tuple(there), torch.cat(boxes).to(device), level.to(device))  # type: ignore[arg-type]
 
 
 def _places(height: int, width: int, scale: float) -> Tensor:
@@ -275,10 +299,10 @@ def _places(height: int, width: int, scale: float) -> Tensor:
     n_rows, n_columns = (-(-(n - 2) // 2) - 4 for n in (height, width))
     y, x = torch.meshgrid(torch.arange(n_rows), torch.arange(n_columns), indexing="ij")
     corner = _STRIDE_PX * torch.stack([x, y], -1).reshape(-1, 2).float()
-    return torch.cat([((corner + 1) / scale).floor(), ((corner + _CELL_PX) / scale).floor()], 1)
+    return torch.cat([((corner + 1) / scale).floor(), ((corner + CELL_PX) / scale).floor()], 1)
 
 
-def _apart(seen: _Candidates, groups: Tensor, overlap: float) -> Tensor:
+def _apart(seen: Candidates, groups: Tensor, overlap: float) -> Tensor:
     """Non-maximum suppression within groups: indices of those kept, best first.
 
     Boxes of different groups are moved apart and therefore never meet. float64 holds the moved float32
@@ -305,10 +329,10 @@ def _squared(boxes: Tensor) -> Tensor:
     return torch.cat([corner, corner + side], 1)
 
 
-def _asked(
+def asked(
     network: Callable[[Tensor], tuple[Tensor, ...]],
-    sums: Sums,
-    seen: _Candidates,
+    sums: Shrinking,
+    seen: Candidates,
     size_px: int,
     at_once: int,
 ) -> tuple[list[Tensor], Tensor]:

@@ -2,7 +2,8 @@
 
 Enters: folders written by `pipelines.training.crops`. Leaves: `small.safetensors` (float16, the running
 average of the weights, provenance in its header), `small.photos.txt`, `training.jsonl` and `state.pt`, from
-which the same call goes on where it was stopped.
+which the same call goes on where it was stopped. `--start-from` goes on from finished weights instead, with
+a new optimizer.
 
 Why W+ and the spatial code see the photo in different colours: what both could carry, the spatial code would
 carry alone, because that is learned sooner, and changing W+ would then change nothing. So the fine styles are
@@ -37,7 +38,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipelines.generators.latents import n_coarse_styles
-from pipelines.generators.small.model import FORMAT
+from pipelines.generators.small.model import FORMAT, SmallGenerator
 from pipelines.generators.small.network import (
     SMALL_256,
     SmallNetwork,
@@ -45,6 +46,7 @@ from pipelines.generators.small.network import (
     without_colour_statistics,
 )
 from pipelines.training.discriminator import PatchDiscriminator
+from pipelines.training.face_finder_loss import FaceFinderLoss, as_jpeg
 from pipelines.training.losses import (
     energy_loss,
     hinge_for_discriminator,
@@ -53,7 +55,6 @@ from pipelines.training.losses import (
     sharpness_ratio,
 )
 
-_WARM_UP_STEPS = 100
 _ATTRIBUTION = (
     "Trained on photos of FairFace (Karkkainen and Joo, WACV 2021, CC BY 4.0) and on rendered faces."
 )
@@ -69,6 +70,7 @@ class Plan:
     """Of each process."""
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    warm_up_steps: int = 100
     seed: int = 0
     average_images: int = 1000
     """Half-life of the running average of the weights, in images."""
@@ -80,6 +82,10 @@ class Plan:
     """Share of the time after which the adversary comes in; 1 for never."""
     adversary_share: float = 0.3
     """Norm of the adversary's gradient at the image, as a share of the reconstruction's."""
+    same_colours: float = 0.0
+    """Share of images of which all encoders see the same copy, as in use."""
+    face_finder_weight: float = 0.0
+    """Of `FaceFinderLoss`; half of the images are compared as they come out of a JPEG file."""
 
 
 @dataclass
@@ -92,6 +98,8 @@ class Progress:
     energy_weight: float = 0.2
     history: list[str] = field(default_factory=list)
     """The plan of every call."""
+    earlier_photos: list[str] = field(default_factory=list)
+    """sha256 of the photos that trained the weights this training began with."""
 
 
 class Crops:
@@ -119,9 +127,9 @@ class Crops:
         places = [(f, i) for f, i in self._places("tune") if not self.rows[f][i]["rendered"]]
         return _as_tensor(np.stack([self.arrays[f][i, 0] for f, i in places[:limit]]))
 
-    def training_photos(self) -> str:
-        """The sha256 of every photo that gradients saw, sorted, one a line."""
-        return "\n".join(sorted(r["sha256"] for rows in self.rows for r in rows if r["set"] == "train"))
+    def training_photos(self) -> list[str]:
+        """The sha256 of every photo that gradients see."""
+        return [r["sha256"] for rows in self.rows for r in rows if r["set"] == "train"]
 
 
 def _as_tensor(images: np.ndarray) -> Tensor:
@@ -181,6 +189,7 @@ class Trainer:
             self.generator.parameters(), plan.learning_rate, (0.9, 0.99), weight_decay=plan.weight_decay
         )
         self.theirs = torch.optim.Adam(self.adversary.parameters(), lr=4e-4, betas=(0.0, 0.99))
+        self.face_finder = FaceFinderLoss(self.device) if plan.face_finder_weight else None
         self.run = torch.compile(self.generator) if compiled else self.generator
 
     @property
@@ -205,18 +214,23 @@ class Trainer:
                 self._log(losses)
 
     def _step(self, rng: np.random.Generator) -> dict[str, float]:
-        rate = self.plan.learning_rate * _schedule(self.share, self.progress.n_steps)
+        rate = self.plan.learning_rate * _schedule(
+            self.share, (self.progress.n_steps + 1) / self.plan.warm_up_steps
+        )
         for group in self.ours.param_groups:
             group["lr"] = rate
         real = recoloured(self.crops.batch(self.plan.batch_size, rng), rng)
         coarse, toned = recoloured(real, rng), retoned(real, rng)
+        if self.plan.same_colours:
+            same = _uniform(rng, 0, 1, len(real), 1, 1, 1) < self.plan.same_colours
+            coarse, toned = (torch.where(same, real, other) for other in (coarse, toned))
         images = [
             x.to(self.device, memory_format=torch.channels_last, non_blocking=True)
             for x in (real, coarse, toned)
         ]
         with torch.autocast(self.device.type, torch.bfloat16):
             fake = self.run(*images)
-        gradient, report = self._gradient(fake.detach().float(), images[0])
+        gradient, report = self._gradient(fake.detach().float(), images[0], rng)
         self.ours.zero_grad(set_to_none=True)
         fake.backward(gradient.to(fake.dtype))
         _average_gradients(self.generator)
@@ -225,14 +239,20 @@ class Trainer:
         self._update_average()
         return report | {"rate": rate}
 
-    def _gradient(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def _gradient(
+        self, fake: Tensor, real: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         """Gradient of all losses at the image, and what to log."""
         leaf = fake.requires_grad_()
         loss = reconstruction_loss(leaf, real)
         weighted = loss + self.progress.energy_weight * energy_loss(leaf, real)
+        report = {"loss": loss.item(), "energy_weight": self.progress.energy_weight}
+        if self.face_finder:
+            qualities = [int(rng.integers(60, 96)) if rng.random() < 0.5 else None for _ in leaf]
+            read = self.face_finder(as_jpeg(leaf, qualities), as_jpeg(real, qualities))
+            weighted, report["face_finder"] = weighted + self.plan.face_finder_weight * read, read.item()
         (gradient,) = torch.autograd.grad(weighted, leaf)
         self._steer(sharpness_ratio(leaf.detach(), real).item())
-        report = {"loss": loss.item(), "energy_weight": self.progress.energy_weight}
         if self.share >= self.plan.adversary_from:
             pull, report["adversary"] = self._against_adversary(leaf, real)
             gradient = gradient + self.plan.adversary_share * gradient.norm() / (pull.norm() + 1e-12) * pull
@@ -320,10 +340,19 @@ class Trainer:
         self.theirs.load_state_dict(state["theirs"])
         self.progress = Progress(**state["progress"])
 
+    def begin_with(self, weights: Path) -> None:
+        """Take over the weights of a finished training, what was noted of it, and its photos."""
+        finished = SmallGenerator(weights)
+        for network in (self.generator.network, self.average):
+            network.load_state_dict(finished.network.state_dict())
+        self.progress.n_images = int(finished.provenance["images"])
+        self.progress.history = json.loads(finished.provenance["plans"])
+        self.progress.earlier_photos = weights.with_suffix(".photos.txt").read_text().split()
+
     def save(self, path: Path) -> None:
         """Write the averaged weights as float16 safetensors, and the list of training photos beside them."""
         state = {k: v.half().cpu().contiguous() for k, v in self.average.state_dict().items()}
-        listed = self.crops.training_photos()
+        listed = "\n".join(sorted({*self.crops.training_photos(), *self.progress.earlier_photos}))
         header = {
             "format": FORMAT,
             "name": "small",
@@ -368,9 +397,14 @@ def _average_gradients(net: nn.Module) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def _schedule(share: float, step: int) -> float:
-    """Share of the full rate of learning: a short rise, half of the time full, then a line down to zero."""
-    return min(1.0, (step + 1) / _WARM_UP_STEPS, max(0.0, 2 * (1 - share)))
+def _schedule(share: float, risen: float) -> float:
+    """Share of the full rate of learning: a short rise, half of the time full, then a line down to zero.
+
+    Args:
+        share: of the time, how much is over.
+        risen: of the rise, how much is over; above 1 after it.
+    """
+    return min(1.0, risen, max(0.0, 2 * (1 - share)))
 
 
 def main() -> None:
@@ -382,11 +416,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--warm-up-steps", type=int, default=100)
     parser.add_argument("--sharpness", type=float, default=0.95)
     parser.add_argument("--energy-weight", type=float, default=0.2, help="to begin with")
     parser.add_argument("--average-images", type=int, default=1000, help="half-life of the average")
     parser.add_argument("--adversary-from", type=float, default=1.0, help="share of the time; 1 for never")
     parser.add_argument("--adversary-share", type=float, default=0.3)
+    parser.add_argument("--same-colours", type=float, default=0.0, help="share of images")
+    parser.add_argument("--face-finder-weight", type=float, default=0.0)
+    parser.add_argument("--start-from", type=Path, help="weights, their photo list beside them")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true")
@@ -400,10 +438,14 @@ def main() -> None:
         given.minutes, given.batch_size, given.learning_rate, seed=given.seed, sharpness=given.sharpness,
         energy_weight=given.energy_weight, average_images=given.average_images,
         adversary_from=given.adversary_from, adversary_share=given.adversary_share,
+        face_finder_weight=given.face_finder_weight, warm_up_steps=given.warm_up_steps,
+        same_colours=given.same_colours,
     )  # fmt: skip
     trainer = Trainer(Crops(given.folders), given.out, plan, given.device, given.compile)
     if (given.out / "state.pt").exists():
         trainer.restore()
+    elif given.start_from:
+        trainer.begin_with(given.start_from)
     trainer.train(given.log_every)
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.faces.area_resampling import MAX_SIDE_PX, Sums
-from pipelines.faces.mtcnn import Found, Mtcnn, _alone, _asked, _Candidates
+from pipelines.faces.mtcnn import Candidates, Found, Mtcnn, _alone, asked
 from pipelines.labels import AGES, GENDERS, RACES
 from pipelines.rendered import render_face
 
@@ -185,9 +185,9 @@ def test_a_candidate_outside_the_photo_is_known_as_such():
     boxes = torch.tensor(
         [[-40.0, -40, -10, -10], [60, 5, 90, 30], [10, 70, 30, 90], [5, 5, 30, 30], [45, 45, 80, 80]]
     )
-    seen = _Candidates(boxes, torch.ones(5), torch.zeros(5, dtype=torch.long))
+    seen = Candidates(boxes, torch.ones(5), torch.zeros(5, dtype=torch.long))
     sums = Sums(torch.zeros(1, 50, 50, 3, dtype=torch.uint8))
-    (means,), inside = _asked(lambda x: (x.mean((1, 2, 3)),), sums, seen, 24, 2)
+    (means,), inside = asked(lambda x: (x.mean((1, 2, 3)),), sums, seen, 24, 2)
     assert inside.tolist() == [False, False, False, True, True]
     assert torch.allclose(means, torch.tensor(-127.5 / 128))
 
