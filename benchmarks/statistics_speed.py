@@ -2,7 +2,7 @@
 
 Enters: FairFace's labels if they are beside the checkout, else the same cell sizes drawn at random. Leaves: a
 table of CPU and wall-clock seconds, the ratio to `MetricFrame(n_boot=...)`, and with `--rows` the whole
-`audit run --scores` on Parquet files of so many rows, with its peak memory.
+`audit run --scores` on Parquet files of so many rows, with its peak memory; `--with` says with which options.
 
 Why CPU seconds: they hardly depend on what else the machine is doing. Everything here runs on one core.
 """
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,19 @@ from audit.runs.score_audit import audit_scores
 LABELS = Path(__file__).resolve().parents[2] / "shared" / "fairface" / "full_labels"
 N_PAIRS = 108_501
 """Photos in FairFace; each with its fake makes 217,002 images."""
+
+OF_ONE_PERSON = 5
+"""Photos of each person, where they share persons."""
+
+WITH: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "rule": {"threshold": "eer"},
+    "units": {"unit_column": "person"},
+    "weights": {"weight_column": "weight"},
+    "control": {"controls": ("sharpness",)},
+    "camera": {},
+}
+"""Names for `--with`, and the options each stands for; `with_column` makes the column that it needs."""
 
 
 @contextmanager
@@ -82,13 +96,38 @@ def scores(n_pairs: int, seed: int = 0, first: int = 0) -> pd.DataFrame:
     return pd.concat(halves, ignore_index=True)
 
 
-def write_large(path: Path, n_rows: int) -> None:
+def with_column(frame: pd.DataFrame, name: str, first: int) -> pd.DataFrame:
+    """Pairs with the column that an option of `WITH` needs; the same numbers of a pair in every call.
+
+    Args:
+        frame: 2 P rows of `scores`: P reals, then their fakes.
+        name: Of `WITH`.
+        first: Number of the first pair.
+    """
+    n_pairs = len(frame) // 2
+    rng = np.random.default_rng([first, 1])
+    if name == "units":
+        person = "person " + pd.Series((first + np.arange(n_pairs)) // OF_ONE_PERSON).astype("str")
+        groups = frame[["age", "gender", "race"]].iloc[np.arange(n_pairs) // OF_ONE_PERSON * OF_ONE_PERSON]
+        both = pd.concat([groups, groups], ignore_index=True)
+        return frame.assign(**both, person=pd.concat([person, person], ignore_index=True))
+    column: dict[str, Any] = {}
+    if name == "weights":
+        column["weight"] = np.tile(rng.gamma(4.0, size=n_pairs), 2)
+    if name == "control":
+        column["sharpness"] = rng.normal(size=2 * n_pairs)
+    if name == "camera":
+        column["camera"] = pd.Series(rng.integers(0, 1000, 2 * n_pairs)).map("model {}".format)
+    return frame.assign(**column)
+
+
+def write_large(path: Path, n_rows: int, name: str = "nothing") -> None:
     """A Parquet file of any size in row groups of half a million: all reals, then all fakes."""
     step, writer = 500_000, None
     for label in (0, 1):
         for first in range(0, n_rows // 2, step):
             n = min(step, n_rows // 2 - first)
-            part = scores(n, seed=first, first=first)
+            part = with_column(scores(n, seed=first, first=first), name, first)
             table = pa.Table.from_pandas(part[part["label"] == label], preserve_index=False)
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
@@ -136,21 +175,21 @@ def compare_bootstraps(frame: pd.DataFrame, n_fairlearn: int) -> None:
     print(f"\nper replicate: fairlearn {theirs:.2f} s, ours {1e6 * each:.0f} us, ratio {theirs / each:,.0f}")
 
 
-def run_file(path: str, out: str) -> None:
+def run_file(path: str, out: str, name: str) -> None:
     """In a process of its own: `audit run --scores`, and the most memory it held."""
     from audit.runs.score_audit import audit_file
 
-    with timed(f"audit run --scores, {Path(path).name}") as row:
-        audit_file(path, out, AuditConfig())
+    with timed(f"audit run --scores, {Path(path).name}, with {name}") as row:
+        audit_file(path, out, AuditConfig(**WITH[name]))
         row["note"] = f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
 
 
-def in_own_process(make: Callable[[Path], None], name: str) -> None:
-    """Write a score file, then audit it in a fresh process."""
+def in_own_process(make: Callable[[Path], None], name: str, options: str = "nothing") -> None:
+    """Write a score file, then audit it in a fresh process, with some options of `WITH`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         make(path)
-        command = [sys.executable, __file__, "--file", str(path), str(Path(folder) / "run")]
+        command = [sys.executable, __file__, "--file", str(path), str(Path(folder) / "run"), options]
         subprocess.run(command, check=True)
 
 
@@ -158,16 +197,19 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="*", default=[], help="audit Parquet files of so many rows")
+    parser.add_argument(
+        "--with", nargs="*", default=["nothing"], choices=WITH, dest="options", help="audit those with each"
+    )
     parser.add_argument("--only-rows", action="store_true", help="nothing but those")
     parser.add_argument("--replicates", type=int, default=3, help="of fairlearn's bootstrap")
-    parser.add_argument("--file", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--file", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.file:
         run_file(*options.file)
         return
     print("| what | CPU s | wall s | |\n|---|---|---|---|", flush=True)
-    for n in options.rows:
-        in_own_process(partial(write_large, n_rows=n), f"{n}.parquet")
+    for n, name in product(options.rows, options.options):
+        in_own_process(partial(write_large, n_rows=n, name=name), f"{n}.parquet", name)
     if options.only_rows:
         return
     frame = scores(N_PAIRS)

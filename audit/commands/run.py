@@ -41,7 +41,6 @@ WITH_DETECTOR = {
     "detector": "--detector", "pairs": "--pairs", "images": "--images", "arch": "--arch", "set_": "--set",
     "trust": "--trust", "trials": "--trials", "clips": "--clips",
     "device": "--device", "batch_size": "--batch-size", "include_seen": "--include-seen",
-    "engine": "--engine", **WITH_RAY,
 }  # fmt: skip
 WITH_SCORES = {
     "name": "--name", "detector_version": "--detector-version", "positive": "--positive",
@@ -143,6 +142,11 @@ def run(
         _require_sbom()
     if scores is not None:
         refuse_typed(context, WITH_DETECTOR, "cannot stand beside --scores: give one or the other")
+        refuse_typed(
+            context, ON_A_CLUSTER,
+            "is for images that are to be scored: a table of scores is audited in this process, a large "
+            "Parquet file part by part",
+        )  # fmt: skip
         about = {"name": name, "version": detector_version}
         found = _on_scores(scores, out, overwrite, about, config)
     elif task == "speaker-verification":

@@ -9,7 +9,7 @@ statistics need no defensive branches, and a bad table is refused before the fir
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from audit.config import AuditConfig, parse_rule
 from audit.data.columns import TableColumns, find_attributes, kind_column, resolved
 from audit.data.file_columns import FileColumns
 from audit.data.groups import Cells, cells_of, coded
-from audit.data.spans import gathered, row_dtype, rows_where, spans
+from audit.data.spans import gathered, row_dtype, rows_where, spans, tallied
 from audit.data.table_words import LABEL_NAMES, SCORE_NAMES, as_text, label_meanings, normal, says_real
 from audit.data.trials import PARTNER, SPEAKER
 from audit.data.unit_totals import unit_codes, unit_codes_of_two
@@ -83,17 +83,19 @@ class ScoreTable:
 
     def take(self, keep: NDArray[np.bool_]) -> ScoreTable:
         """The rows where keep (bool [N]) is True; both halves of a pair must be kept or left together."""
-        position = np.cumsum(keep) - 1
-        occurring, cell = np.unique(self.cell[keep], return_inverse=True)
-        whole = keep[self.real_row]
+        real_row, fake_row = self._kept_pairs(keep)
+        n_each = tallied(len(self), len(self.cells), lambda part: self.cell[part][keep[part]])
+        occurring = np.flatnonzero(n_each)
+        number = np.zeros(len(self.cells), dtype=np.int16)
+        number[occurring] = np.arange(len(occurring))
         return ScoreTable(
             fake=self.fake[keep],
             score=self.score[keep],
             cells=replace(self.cells, codes=self.cells.codes[occurring]),
-            cell=cell.astype(np.int16),
-            real_row=position[self.real_row[whole]],
-            fake_row=position[self.fake_row[whole]],
-            key=self.key[keep],
+            cell=gathered(number, self.cell[keep]),
+            real_row=real_row,
+            fake_row=fake_row,
+            key=_no_keys(int(n_each.sum())) if _is_broadcast(self.key) else self.key[keep],
             unit=None if self.unit is None else self.unit[keep],
             weight=None if self.weight is None else self.weight[keep],
             ascending=self.ascending,
@@ -101,6 +103,13 @@ class ScoreTable:
             partner=None if self.partner is None else self.partner[keep],
             partner_key=None if self.partner_key is None else self.partner_key[keep],
         )
+
+    def _kept_pairs(self, keep: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+        """Where the halves of complete pairs are among the rows kept."""
+        position = np.cumsum(keep, dtype=row_dtype(len(keep)))
+        position -= 1
+        whole = keep[self.real_row]
+        return gathered(position, self.real_row[whole]), gathered(position, self.fake_row[whole])
 
     def by_score(self) -> ScoreTable:
         """The same images in ascending order of score, those of equal score in the order they had."""
@@ -113,6 +122,10 @@ class ScoreTable:
     def without_rows(self) -> ScoreTable:
         """The same images where nobody will ask which rows they came from: four bytes an image less."""
         return replace(self, row=None)
+
+    def without_keys(self) -> ScoreTable:
+        """The same images where nobody will deal them to parts any more: eight bytes an image less."""
+        return replace(self, key=_no_keys(len(self)), partner_key=None)
 
     def rows(self) -> Rows:
         """int [N], the row of its table that each image came from."""
@@ -144,7 +157,7 @@ def _sort_by_score(arrays: dict[str, Any]) -> None:
         arrays[name] = gathered(place, arrays[name])
     del place
     for name in ("score", "fake", "cell", "key", "unit", "weight", "partner", "partner_key"):
-        if arrays[name] is not None and arrays[name].strides != (0,):  # a broadcast value has no order
+        if arrays[name] is not None and not _is_broadcast(arrays[name]):
             arrays[name] = gathered(arrays[name], order)
     arrays["row"], arrays["ascending"] = order, True
 
@@ -160,6 +173,11 @@ def _inverse(order: Rows) -> Rows:
 def _no_keys(n: int) -> NDArray[np.uint64]:
     """Keys that nobody asked for: n zeros that take no memory."""
     return np.broadcast_to(np.uint64(0), (n,))
+
+
+def _is_broadcast(column: NDArray[Any]) -> bool:
+    """Whether it is one value, which has no order."""
+    return column.strides == (0,)
 
 
 def score_table(
@@ -205,7 +223,7 @@ def score_table(
         "cell": cell,
         "real_row": real_row,
         "fake_row": fake_row,
-        "key": _keys(frame, config, real_row, fake_row) if split else _no_keys(len(frame)),
+        "key": _no_keys(len(frame)),
         "unit": unit,
         "weight": weight,
         "partner": partner,
@@ -214,6 +232,9 @@ def score_table(
     del fake, score, cell, real_row, fake_row
     if by_score:
         _sort_by_score(arrays)
+    if split:  # each key is written to its place: sorting them would hold them twice
+        place = _inverse(arrays["row"]) if by_score else None
+        arrays["key"] = _keys(frame, config, arrays["real_row"], arrays["fake_row"], place)
     return ScoreTable(**arrays)
 
 
@@ -436,34 +457,63 @@ def _refuse_many(
             )
 
 
-def _keys(frame: TableColumns, config: AuditConfig, real_row: Rows, fake_row: Rows) -> NDArray[np.uint64]:
+def _keys(
+    frame: TableColumns, config: AuditConfig, real_row: Rows, fake_row: Rows, place: Rows | None
+) -> NDArray[np.uint64]:
     """A hash per independent unit: the unit where one is named, pair_id where the pair is complete, else
     image_id, else the row number.
+
+    Args:
+        frame: N rows.
+        config: Options in the table's spelling.
+        real_row: int [P], where the real halves of complete pairs stand among the images.
+        fake_row: int [P], their fake halves.
+        place: int [N], where the image of each row stands; None where images stand in the order of the rows.
+
+    Returns:
+        uint64 [N], in the order of the images.
     """
-    names, unit = config.columns, config.unit_column
+    names, unit, n = config.columns, config.unit_column, len(frame)
+    key = np.empty(n, dtype=np.uint64)
+
+    def write(rows: slice, hashes: NDArray[np.uint64], chosen: NDArray[np.bool_] | None = None) -> None:
+        at = np.arange(rows.start, rows.stop) if place is None else place[rows]
+        key[at if chosen is None else at[chosen]] = hashes if chosen is None else hashes[chosen]
+
     if names.image_id in frame.columns:
-        key = _text_hashes(frame, names.image_id)
+        for rows, hashes in _hashed(frame, names.image_id):
+            write(rows, hashes)
     else:
-        key = pd.util.hash_array(np.arange(len(frame)))
+        for rows in spans(n):
+            write(rows, pd.util.hash_array(np.arange(rows.start, rows.stop)))
     if unit is not None and unit in frame.columns:
         named = frame[unit].notna().to_numpy()
-        key[named] = _text_hashes(frame, unit)[named]
+        for rows, hashes in _hashed(frame, unit):
+            write(rows, hashes, named[rows])
     elif len(real_row):
-        of_pair = gathered(_text_hashes(frame, names.pair_id), real_row)
-        for rows in (real_row, fake_row):
-            key[rows] = of_pair
+        real = np.zeros(n, dtype=bool)
+        real[real_row] = True
+        for rows, hashes in _hashed(frame, names.pair_id):
+            write(rows, hashes, real[rows if place is None else place[rows]])
+        for part in spans(len(real_row)):
+            key[fake_row[part]] = key[real_row[part]]
     return key
 
 
-def _text_hashes(frame: TableColumns, name: str) -> NDArray[np.uint64]:
-    """A hash of every value as text, the same in any table; of the row's number where there is none."""
+def _hashed(frame: TableColumns, name: str) -> Iterator[tuple[slice, NDArray[np.uint64]]]:
+    """Rows, and a hash of each of their values as text, the same in any table; of the row's number where
+    there is none.
+    """
     parts = [frame[name]] if isinstance(frame, pd.DataFrame) else frame.text_batches(name)  # type: ignore[attr-defined]
-    hashes: list[NDArray[np.uint64]] = []
     low = 0
     for part in parts:
         found = pd.util.hash_array(part.astype(str).to_numpy(dtype=object), categorize=False)
         nothing = np.flatnonzero(part.isna().to_numpy())
         found[nothing] = pd.util.hash_array(low + nothing)
-        hashes.append(found)
+        yield slice(low, low + len(part)), found
         low += len(part)
-    return np.concatenate(hashes)
+
+
+def _text_hashes(frame: TableColumns, name: str) -> NDArray[np.uint64]:
+    """All of them: uint64 [N]."""
+    return np.concatenate([hashes for _, hashes in _hashed(frame, name)])

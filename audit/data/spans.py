@@ -111,6 +111,45 @@ def tallied(
     return total
 
 
+def distinct(key: NDArray[np.integer]) -> tuple[NDArray[Any], NDArray[np.signedinteger[Any]]]:
+    """`np.unique(key, return_inverse=True)`, which takes 40 bytes a row beside the result; this takes 12.
+
+    Args:
+        key: int [n].
+
+    Returns:
+        The m different keys, ascending, and int [n], the number of each row's key among them.
+    """
+    order = np.argsort(key).astype(row_dtype(len(key)))
+    row, keys, n, last = np.empty_like(order), [key[:0]], 0, None
+    for part in spans(len(key)):
+        own = key[order[part]]
+        new = np.concatenate([[last is None or own[0] != last], own[1:] != own[:-1]])
+        row[order[part]] = np.cumsum(new) + (n - 1)
+        keys.append(own[new])
+        n, last = n + len(keys[-1]), own[-1]
+    return np.concatenate(keys), row
+
+
+def summed_by(
+    row: NDArray[np.integer], n_rows: int, weight: Callable[[slice], NDArray[Any]]
+) -> NDArray[np.float64]:
+    """`np.bincount(row, weights, n_rows)` to the last bit, as each sum is added up in the order of the rows.
+
+    Args:
+        row: int [n], 0 to n_rows - 1.
+        n_rows: m.
+        weight: Weights of a part of the rows.
+
+    Returns:
+        float64 [m].
+    """
+    total = np.zeros(n_rows, dtype=np.float64)
+    for part in spans(len(row)):
+        np.add.at(total, row[part], weight(part))
+    return total
+
+
 def row_dtype(n: int) -> type[np.signedinteger[Any]]:
     """The smallest type that numbers n rows, twice over."""
     return np.int32 if n < 2**30 else np.int64

@@ -24,10 +24,13 @@ inference for dyadic data; Aronow, Samii & Assenova 2015, Political Analysis 23:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from audit.data.spans import distinct, spans, summed_by
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -106,7 +109,7 @@ class UnitTotals:
             n_groups: Number of new groups.
         """
         group = np.asarray(of_group, dtype=np.int64)[self.group]
-        merged = _summed(self.unit, group, self.values, n_groups, self.weighted)
+        merged = _summed(self.unit, group, _Rows(self.values), n_groups, self.weighted)
         return replace(merged, pairs=self.pairs and self.pairs.merge(of_group, n_groups))
 
     def take(self, chosen: NDArray[np.bool_] | Ints) -> UnitTotals:
@@ -248,10 +251,9 @@ def alike_units(unit: Ints, group: NDArray[np.integer], k: int, weight: Floats |
     >>> alike_units(np.array([0, 0, 1, 1, 2]), np.array([0, 0, 0, 0, 1]), 3, None).tolist()
     [2.0, 1.0, 0.0]
     """
-    of_group = group.astype(np.int64)
-    key, row = np.unique(unit * k + of_group, return_inverse=True)
-    sums = np.bincount(row.reshape(-1), weights=weight, minlength=len(key)).astype(np.float64)
-    return alike_weights(sums, key % k, k)
+    key, row = units_of_groups(unit, group, k)
+    of_unit = summed_by(row, len(key), lambda part: weights_of(weight, part))
+    return alike_weights(of_unit, key % k, k)
 
 
 def unit_totals(
@@ -275,18 +277,67 @@ def unit_totals(
         partner: int [N], the second unit of each trial, which is the first again where it has one; None where
             no item has two.
     """
-    w = np.ones(len(unit)) if weight is None else weight
-    real = ~fake
-    parts = (real, real & wrong, fake, fake & wrong)
-    columns = [*(part * w for part in parts), real * w**2, fake * w**2, *(part * 1.0 for part in parts)]
-    values = np.stack(columns, axis=1).astype(np.float64)
-    of_group, weighted = group.astype(np.int64), weight is not None
+    items, weighted = _Items(fake, wrong, weight), weight is not None
     if partner is None:
-        return _summed(unit, of_group, values, n_groups, weighted)
+        return _summed(unit, group, items, n_groups, weighted)
     units, pairs, two = of_both(unit, partner)
-    of_units = [np.concatenate([part, part[two]]) for part in (of_group, values)]
-    totals = _summed(units, of_units[0], of_units[1], n_groups, weighted)
-    return replace(totals, pairs=_summed(pairs, of_group[two], values[two], n_groups, weighted))
+    totals = _summed(units, np.concatenate([group, group[two]]), items.followed_by(two), n_groups, weighted)
+    return replace(totals, pairs=_summed(pairs, group[two], items.only(two), n_groups, weighted))
+
+
+@dataclass(frozen=True)
+class _Items:
+    """What each of n images adds to its unit, worked out where it is asked for: ten numbers an image.
+
+    Attributes:
+        fake: bool [n].
+        wrong: bool [n].
+        weight: float64 [n]; None where all are 1.
+    """
+
+    fake: NDArray[np.bool_]
+    wrong: NDArray[np.bool_]
+    weight: Floats | None
+
+    def column(self, number: int, part: slice) -> NDArray:
+        """One of the ten, of a part of the images."""
+        fake, wrong = self.fake[part], self.wrong[part]
+        weight = weights_of(self.weight, part)
+        outcomes = (~fake, ~fake & wrong, fake, fake & wrong)
+        if number < SUMS:
+            return outcomes[number] * weight
+        if number < SQUARES.stop:
+            return outcomes[2 * (number - SUMS)] * weight**2
+        return outcomes[number - IMAGES.start] * 1.0
+
+    def only(self, chosen: NDArray[np.bool_]) -> _Items:
+        """Some of them."""
+        weight = None if self.weight is None else self.weight[chosen]
+        return _Items(self.fake[chosen], self.wrong[chosen], weight)
+
+    def followed_by(self, chosen: NDArray[np.bool_]) -> _Items:
+        """All of them, then some once more."""
+        more = self.only(chosen)
+        weight = None
+        if self.weight is not None and more.weight is not None:
+            weight = np.concatenate([self.weight, more.weight])
+        fake, wrong = np.concatenate([self.fake, more.fake]), np.concatenate([self.wrong, more.wrong])
+        return _Items(fake, wrong, weight)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of `UnitTotals`, to be added up further.
+
+    Attributes:
+        values: float64 [n, 10].
+    """
+
+    values: Floats
+
+    def column(self, number: int, part: slice) -> NDArray:
+        """One of the ten, of a part of the rows."""
+        return self.values[part, number]
 
 
 def of_both(unit: Ints, partner: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
@@ -343,9 +394,9 @@ def unit_squares(
         group: int [N], 0 to k - 1.
         k: Number of groups.
     """
-    of_group = group.astype(np.int64)
     if partner is None:
-        return _squares(influence, unit, of_group, k)
+        return _squares(influence, unit, group, k)
+    of_group = group.astype(np.int64)
     units, pairs, two = of_both(unit, partner)
     both = [np.concatenate([part, part[two]]) for part in (influence, of_group)]
     found = _squares(both[0], units, both[1], k)
@@ -354,11 +405,11 @@ def unit_squares(
     return replace(found, square=np.maximum(found.square - twice, alone))
 
 
-def _squares(influence: Floats, unit: Ints, group: Ints, k: int) -> UnitSquares:
-    key, row = np.unique(unit * k + group, return_inverse=True)
-    sums = np.bincount(row.reshape(-1), weights=influence, minlength=len(key))
+def _squares(influence: Floats, unit: Ints, group: NDArray[np.integer], k: int) -> UnitSquares:
+    key, row = units_of_groups(unit, group, k)
+    of_unit = summed_by(row, len(key), lambda part: influence[part])
     square, fourth = (
-        np.bincount(key % k, weights=sums**power, minlength=k).astype(np.float64) for power in (2, 4)
+        np.bincount(key % k, weights=of_unit**power, minlength=k).astype(np.float64) for power in (2, 4)
     )
     return UnitSquares(square, fourth, np.bincount(key % k, minlength=k))
 
@@ -399,10 +450,27 @@ def unit_codes_of_two(first: pd.Series, second: pd.Series) -> tuple[Ints, Ints]:
     return codes[: len(first)], codes[len(first) :]
 
 
-def _summed(unit: Ints, group: Ints, values: Floats, n_groups: int, weighted: bool) -> UnitTotals:
+def weights_of(weight: Floats | None, part: slice) -> Floats:
+    """Of some images; 1 each where there are none."""
+    return np.ones(part.stop - part.start) if weight is None else weight[part]
+
+
+def units_of_groups(unit: Ints, group: NDArray[np.integer], k: int) -> tuple[Ints, NDArray[np.signedinteger]]:
+    """The units in each of k groups, as int64 [m], unit x k + group, ascending; and int [n], which of them
+    each of n images belongs to.
+    """
+    key = np.multiply(unit, k, dtype=np.int64)
+    for part in spans(len(key)):
+        key[part] += group[part]
+    return distinct(key)
+
+
+def _summed(
+    unit: Ints, group: NDArray[np.integer], items: _Items | _Rows, n_groups: int, weighted: bool
+) -> UnitTotals:
     """Rows of the same unit and group added; in ascending order of unit, then group."""
-    key, row = np.unique(unit * n_groups + group, return_inverse=True)
-    row = row.reshape(-1)
-    summed = np.stack([np.bincount(row, weights=column, minlength=len(key)) for column in values.T], axis=1)
-    values = np.asarray(summed, dtype=np.float64)
+    key, row = units_of_groups(unit, group, n_groups)
+    values = np.empty((len(key), IMAGES.stop))
+    for number in range(IMAGES.stop):
+        values[:, number] = summed_by(row, len(key), partial(items.column, number))
     return UnitTotals(key // n_groups, key % n_groups, values, n_groups, weighted)

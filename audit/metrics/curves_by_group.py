@@ -29,8 +29,15 @@ from scipy.stats import t as student
 from audit.data.counts import Floats, Ints, Numbers
 from audit.data.groups import Grouping
 from audit.data.score_table import ScoreTable
-from audit.data.spans import Taken, row_dtype, spans, tallied
-from audit.data.unit_totals import LEAST_UNITS, alike_units, of_both, unit_squares
+from audit.data.spans import Taken, row_dtype, spans, summed_by, tallied
+from audit.data.unit_totals import (
+    LEAST_UNITS,
+    alike_units,
+    of_both,
+    unit_squares,
+    units_of_groups,
+    weights_of,
+)
 from audit.inference.proportion_intervals import wilson
 from audit.metrics.auc import auc_influence, auc_interval
 from audit.metrics.error_curves import (
@@ -460,16 +467,17 @@ def _worth(table: ScoreTable, grouping: Grouping) -> Floats:
     if table.unit is None:
         return _images(table, grouping)
     k, group = 2 * len(grouping), grouping.of_cell[table.cell].astype(np.int64) * 2 + table.fake
-    weight = np.ones(len(table)) if table.weight is None else table.weight
-    total = np.bincount(group, weights=weight, minlength=k)
+    weight = table.weight
+    total = summed_by(group, k, lambda part: weights_of(weight, part))
     unit, share = table.unit, np.ones(2)
     if table.partner is not None:
         unit, _, two = of_both(table.unit, table.partner)
-        group, weight = np.concatenate([group, group[two]]), np.concatenate([weight, weight[two]])
+        group = np.concatenate([group, group[two]])
+        weight = None if weight is None else np.concatenate([weight, weight[two]])
         share = np.array([0.5, 1.0])
-    key, row = np.unique(unit * k + group, return_inverse=True)
-    sums = np.bincount(row.reshape(-1), weights=weight)
-    squares = np.bincount(key % k, weights=sums**2, minlength=k) * np.tile(share, len(grouping))
+    key, row = units_of_groups(unit, group, k)
+    of_unit = summed_by(row, len(key), lambda part: weights_of(weight, part))
+    squares = np.bincount(key % k, weights=of_unit**2, minlength=k) * np.tile(share, len(grouping))
     return np.divide(total**2, squares, out=np.zeros(k), where=squares > 0).reshape(-1, 2)
 
 

@@ -19,6 +19,7 @@ Source: Tong, Feng & Li 2018, Science Advances 4:eaao1659.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,26 @@ from audit.metrics.error_curves import ROUNDING, ErrorCurve, eer_threshold, erro
 from audit.task import Task
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Which images fix the threshold of a rule, and which are audited.
+
+    Attributes:
+        fixing: bool [N].
+        audited: bool [N]; of trials some are neither.
+    """
+
+    fixing: NDArray[np.bool_]
+    audited: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, table: ScoreTable, share: float, seed: int) -> Sides:
+        """The arguments are those of `calibration_rows`."""
+        return cls(calibration_rows(table, share, seed), audited_rows(table, share, seed))
+
+
 def operating_point(
-    table: ScoreTable, rule: ThresholdRule, share: float, seed: int, task: Task
+    table: ScoreTable, rule: ThresholdRule, share: float, seed: int, task: Task, sides: Sides | None = None
 ) -> tuple[float, ScoreTable]:
     """The threshold, and the part of the table it may be audited on.
 
@@ -43,6 +62,7 @@ def operating_point(
         share: Share of the units used to fix the threshold, in 0-1.
         seed: Chooses which.
         task: Whose words are used.
+        sides: What share and seed choose, of a table that has lost its keys; else they are asked.
 
     Raises:
         ScoreTableError: If the calibration images are all of one class or too few for the rule's promise, or
@@ -56,8 +76,8 @@ def operating_point(
             f"alike, which weights or several {task.items} of one unit break; use "
             f"'{rule.kind}={rule.value:g}', or give a table without them"
         )
-    chosen = calibration_rows(table, share, seed)
-    held_out = table.take(chosen)
+    sides = sides or Sides.of(table, share, seed)
+    held_out = table.take(sides.fixing)
     if len(held_out) == len(table) or held_out.fake.all() or not held_out.fake.any():
         raise ScoreTableError(
             f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} {task.items} both "
@@ -72,7 +92,9 @@ def operating_point(
             f"threshold rule '{rule}' needs {task.negative_word} and {task.positive_word} {task.items} of "
             "weight above 0 to be fixed on; give a number instead"
         )
-    return pick_threshold(curve, rule), table.take(audited_rows(table, share, seed))
+    threshold = pick_threshold(curve, rule)
+    del curve, held_out  # before as many images again are taken
+    return threshold, table.take(sides.audited)
 
 
 def as_scores_have_it(threshold: float, score: NDArray[np.float64]) -> float:
@@ -109,10 +131,13 @@ def calibration_rows(table: ScoreTable, share: float, seed: int) -> NDArray[np.b
 
 def _chosen(key: NDArray[np.uint64], share: float, seed: int) -> NDArray[np.bool_]:
     """bool [N], True for a share of the keys."""
-    mixed = key ^ np.uint64((seed * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF)
-    mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53 < share
+    found = np.empty(len(key), dtype=bool)
+    for part in spans(len(key)):
+        mixed = key[part] ^ np.uint64((seed * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF)
+        mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+        mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+        found[part] = (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53 < share
+    return found
 
 
 def audited_rows(table: ScoreTable, share: float, seed: int) -> NDArray[np.bool_]:

@@ -45,7 +45,7 @@ from audit.config import AuditConfig
 from audit.data.counts import Floats, Ints
 from audit.data.groups import Grouping, whole
 from audit.data.score_table import ScoreTable
-from audit.data.spans import spans
+from audit.data.spans import distinct, spans
 from audit.data.unit_totals import LEAST_UNITS, enough_units
 from audit.inference.convex_limits import DRAWS, sublinear_limits
 from audit.schema.result import OVERALL, Calibration
@@ -315,8 +315,7 @@ def _moments_of_units(table: ScoreTable, grouping: Grouping) -> Sums:
     cell, weight, column, apart = _images(table, slice(None))
     group = grouping.of_cell[cell].astype(np.int64)
     n_most = int(table.unit.max()) + 1
-    key, row = np.unique(group * n_most + table.unit, return_inverse=True)
-    row = row.reshape(-1)
+    key, row = distinct(group * n_most + table.unit)
     sums = csr_matrix((apart, (row, column)), shape=(len(key), N_RANGES))
     fakes = np.bincount(row, weights=weight * table.fake)
     weights = np.bincount(row, weights=weight)

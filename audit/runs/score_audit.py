@@ -64,7 +64,7 @@ from audit.judge.verdicts import Question, judge
 from audit.metrics.curves_by_group import Axes, ScoreMeasures, SortedScores, score_measures
 from audit.metrics.fixed_fpr import fixed_fprs, fnr_at_fixed_fpr
 from audit.metrics.group_measures import cross_group_rates, group_results, measures_of
-from audit.metrics.operating_point import audited_rows, calibration_rows, exceeded_note, operating_point
+from audit.metrics.operating_point import Sides, exceeded_note, operating_point
 from audit.metrics.plotted_series import Series, axes_for, series_of
 from audit.metrics.score_calibration import calibrations
 from audit.metrics.score_shift import score_shifts
@@ -178,7 +178,9 @@ def audit_table(
     table = _settled(table, frame, config, extras)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
     left = unaudited(frame, config, known)
-    return _audited(frame, table, config, extras, independent, left)
+    extras = _with_notes(table, config, extras, independent, left)
+    decided = _decided(frame, table, config, extras)
+    return AuditedScores(_audit(frame, decided, config, extras), frame, config)
 
 
 def audit_file(
@@ -237,8 +239,13 @@ def audit_score_file(
     extras = Extras(provenance, notes=[said] if said else [], left_out=read.left_out)
     extras = replace(extras, no_scores=_no_scores(read, frame, table, config))
     table = _settled(table, frame, config, extras)
-    left = read.unaudited(table.cells.attributes)
-    return _audited(frame, table, config, extras, independent, left)
+    extras = _with_notes(table, config, extras, independent, read.unaudited(table.cells.attributes))
+    rule = parse_rule(config.threshold)
+    sides = None if rule.kind == "fixed" else Sides.of(table, config.calibration_share, config.seed)
+    table = table.without_keys()  # as of what follows each is let go where a large table needs it no more
+    decided = _decided(frame, table, config, extras, sides)
+    del table, sides
+    return AuditedScores(_audit(frame, decided, config, extras), frame, config)
 
 
 def _no_scores(
@@ -258,14 +265,9 @@ def _settled(table: ScoreTable, frame: TableColumns, config: AuditConfig, extras
     return table if any(beside) else table.without_rows()
 
 
-def _audited(
-    frame: TableColumns,
-    table: ScoreTable,
-    config: AuditConfig,
-    extras: Extras,
-    independent: Sequence[str],
-    left: str | None,
-) -> AuditedScores:
+def _with_notes(
+    table: ScoreTable, config: AuditConfig, extras: Extras, independent: Sequence[str], left: str | None
+) -> Extras:
     """With notes on what is independent, and on the columns that are not audited."""
     notes = [
         *units_note(config, table.unit),
@@ -275,8 +277,7 @@ def _audited(
         *extras.notes,
         *([left] if left else []),
     ]
-    extras = replace(extras, notes=notes)
-    return AuditedScores(_audit(frame, table, config, extras), frame, config)
+    return replace(extras, notes=notes)
 
 
 def _audited_trial_file(
@@ -311,7 +312,7 @@ def _audited_trials(trials: Trials, extras: Extras) -> AuditedScores:
     def across(audited: ScoreTable, threshold: float) -> list[record.CrossGroupRate]:
         return cross_group_rates(frame.iloc[audited.rows()], audited, threshold, trials.sides, config)
 
-    result = _audit(frame, table, config, extras, across)
+    result = _audit(frame, _decided(frame, table, config, extras), config, extras, across)
     return AuditedScores(result, frame, config)
 
 
@@ -321,30 +322,58 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """The threshold, and what it is judged on.
+
+    Attributes:
+        threshold: Fake if score >= threshold.
+        audited: The images that did not fix it.
+        left_out: Reason to number of source photos that are not among them.
+        exceeded: How often a rule's level is exceeded in truth, if that is to be said.
+        rounded: Sentences on a threshold that scores of single precision lie on.
+    """
+
+    threshold: float
+    audited: ScoreTable
+    left_out: dict[str, int]
+    exceeded: str | None
+    rounded: list[str]
+
+
+def _decided(
+    frame: TableColumns, table: ScoreTable, config: AuditConfig, extras: Extras, sides: Sides | None = None
+) -> _Decided:
+    """Fix the threshold, after a look whether the columns to hold constant are there."""
+    rule, task = parse_rule(config.threshold), task_named(config.task)
+    require_columns(frame, merged(config.controls, extras.controls), config)
+    if rule.kind != "fixed":
+        sides = sides or Sides.of(table, config.calibration_share, config.seed)
+    threshold, audited = operating_point(table, rule, config.calibration_share, config.seed, task, sides)
+    left_out, exceeded = dict(extras.left_out), None
+    rounded = [] if rule.kind != "fixed" or threshold == rule.value else [single_note(threshold, rule.value)]
+    if sides is not None and len(audited) < len(table):
+        n_between = int(np.count_nonzero(~sides.fixing & ~sides.audited))
+        left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited) - n_between
+        if n_between:
+            left_out[f"between a {config.unit_column} who fixed the threshold and one who did not"] = (
+                n_between
+            )
+        n_of_class = int(np.count_nonzero(table.fake[sides.fixing] == (rule.kind == "fnr")))
+        exceeded = exceeded_note(rule, n_of_class, task)
+    return _Decided(threshold, audited, left_out, exceeded, rounded)
+
+
 def _audit(
     frame: TableColumns,
-    table: ScoreTable,
+    decided: _Decided,
     config: AuditConfig,
     extras: Extras,
     across: Callable[[ScoreTable, float], list[record.CrossGroupRate]] | None = None,
 ) -> record.AuditResult:
     rule, task = parse_rule(config.threshold), task_named(config.task)
     controls = merged(config.controls, extras.controls)
-    require_columns(frame, controls, config)
-    threshold, audited = operating_point(table, rule, config.calibration_share, config.seed, task)
-    left_out, exceeded = dict(extras.left_out), None
-    rounded = [] if rule.kind != "fixed" or threshold == rule.value else [single_note(threshold, rule.value)]
-    if len(audited) < len(table):
-        fixing = calibration_rows(table, config.calibration_share, config.seed)
-        kept = audited_rows(table, config.calibration_share, config.seed)
-        n_between = int((~fixing & ~kept).sum())
-        left_out["used to fix the threshold"] = _n_sources(table) - _n_sources(audited) - n_between
-        if n_between:
-            left_out[f"between a {config.unit_column} who fixed the threshold and one who did not"] = (
-                n_between
-            )
-        of_class = table.fake[fixing] == (rule.kind == "fnr")
-        exceeded = exceeded_note(rule, int(of_class.sum()), task)
+    threshold, audited = decided.threshold, decided.audited
     cells, scores = count(audited, threshold), SortedScores.of(audited)
     everything, groupings = whole(len(cells)), audited.cells.groupings()
     config = replace(config, references=check_references(groupings, config.references))
@@ -372,15 +401,15 @@ def _audit(
     result = record.AuditResult(
         config=_config_record(audited, threshold, str(rule), config, controls),
         provenance=extras.provenance.model_copy(update={"versions": versions()}),
-        data=_summary(audited, left_out, _n_pairs(frame, audited, config), units),
+        data=_summary(audited, decided.left_out, _n_pairs(frame, audited, config), units),
         notes=[
             *sentences(measures, threshold, str(rule), task),
             *scale_sentences(audited.score, threshold, str(rule), task),
             *(repeats_sentences(audited) if config.unit_column is None else []),
             *extras.notes,
             *raised,
-            *([exceeded] if exceeded else []),
-            *rounded,
+            *([decided.exceeded] if decided.exceeded else []),
+            *decided.rounded,
             *_notes(audited, task),
         ],
         overall=measures,

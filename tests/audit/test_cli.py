@@ -254,7 +254,8 @@ def test_the_options_of_run_stand_in_panels(capsys: pytest.CaptureFixture[str]):
          "error: Invalid value: --device cannot stand beside --scores: give one or the other "
          "(see audit run --help)"),
         (["run", "--scores", "s.csv", "--engine", "ray"],
-         "error: Invalid value: --engine cannot stand beside --scores: give one or the other "
+         "error: Invalid value: --engine is for images that are to be scored: a table of scores is audited "
+         "in this process, a large Parquet file part by part "
          "(see audit run --help)"),
         (["stress", "--detector", "x.pt", "--pairs", "p", "--workers", "2", "--gpus-per-worker", "0.5"],
          "error: Invalid value: --workers, --gpus-per-worker go with --engine ray alone "

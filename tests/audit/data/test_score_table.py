@@ -194,3 +194,27 @@ def test_split_keeps_pairs_together(simulate):
     assert (part.score[part.real_row] == table.score[table.real_row[50:]]).all()
     names = [table.cells.grouping([0, 1]).names[c] for c in table.cell[keep]]
     assert [part.cells.grouping([0, 1]).names[c] for c in part.cell] == names
+
+
+@pytest.mark.parametrize("options", [{}, {"unit_column": "person"}], ids=["pairs", "units"])
+@pytest.mark.parametrize("names", [True, False], ids=["named", "unnamed"])
+def test_keys_go_with_their_images_into_the_order_of_scores(simulate, options, names):
+    frame = simulate(120).assign(image_id=lambda one: one["pair_id"] + one["label"].astype(str))
+    frame["person"] = frame["pair_id"].where(frame.index % 7 > 0, None)
+    frame = frame.iloc[3:] if names else frame.iloc[3:].drop(columns="image_id")  # some halves stand alone
+    config = AuditConfig(threshold="eer", **options)
+    given, sorted_ = score_table(frame, config), score_table(frame, config, by_score=True)
+    assert sorted_.ascending and (np.diff(sorted_.score) >= 0).all()
+    assert (sorted_.as_given(sorted_.key) == given.key).all()
+    unit = frame["person"].to_numpy() if options else frame["pair_id"].to_numpy()
+    together = pd.Series(given.key).groupby(unit).nunique()
+    assert (together == 1).all() and len(np.unique(given.key)) > len(together) / 2
+
+
+def test_a_table_without_keys_is_dealt_no_more_and_taken_from_all_the_same(simulate):
+    table = score_table(simulate(50), AuditConfig(threshold="eer"))
+    keep = np.ones(len(table), dtype=bool)
+    keep[[table.real_row[0], table.fake_row[0]]] = False
+    part = table.without_keys().take(keep)
+    assert len(part) == len(part.key) == 98 and part.key.strides == (0,) and not part.key.any()
+    assert (part.score == table.score[keep]).all() and len(part.real_row) == 49

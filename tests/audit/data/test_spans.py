@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audit.data import spans as module
-from audit.data.spans import Taken, gathered, row_dtype, rows_where, spans, tallied
+from audit.data.spans import Taken, distinct, gathered, row_dtype, rows_where, spans, summed_by, tallied
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 20])
@@ -21,6 +21,20 @@ def test_in_parts_as_in_one(n, monkeypatch):
     assert (gathered(values, code.astype(np.int16)) == values[code]).all()
     rows = rows_where(n, lambda part: code[part] < 2)
     assert rows.tolist() == np.flatnonzero(code < 2).tolist() and rows.dtype == np.int32
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 100])
+@pytest.mark.parametrize("different", [1, 3, 2**40])
+def test_distinct_keys_and_their_sums_are_those_of_numpy_to_the_last_bit(n, different, monkeypatch):
+    monkeypatch.setattr(module, "SPAN", 8)
+    rng = np.random.default_rng([n, different])
+    key, weight = rng.integers(-different, different, n), rng.normal(size=n) * 10.0 ** rng.integers(-9, 9, n)
+    keys, row = distinct(key)
+    wanted, wanted_row = np.unique(key, return_inverse=True)
+    assert keys.dtype == key.dtype and np.array_equal(keys, wanted) and np.array_equal(row, wanted_row)
+    assert row.dtype == np.int32
+    found = summed_by(row, len(keys), lambda part: weight[part])
+    assert found.tobytes() == np.bincount(wanted_row, weight, len(wanted)).astype(np.float64).tobytes()
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.int64])

@@ -11,6 +11,7 @@ from audit.data.score_table import score_table
 from audit.errors import ConfigError, ScoreTableError
 from audit.metrics.error_curves import error_curve
 from audit.metrics.operating_point import (
+    Sides,
     calibration_rows,
     check_promise,
     errors_allowed,
@@ -90,6 +91,15 @@ def test_split_does_not_depend_on_the_order_of_rows(simulate):
     first = calibration_rows(score_table(frame, config), 0.3, 0)
     second = calibration_rows(score_table(frame.iloc[order], config), 0.3, 0)
     assert (first[order] == second).all()
+
+
+def test_a_table_that_lost_its_keys_is_split_as_it_was_told(simulate):
+    table = score_table(simulate(300), AuditConfig(threshold="eer"), by_score=True)
+    sides, rule = Sides.of(table, 0.3, 7), parse_rule("eer")
+    assert 0 < sides.fixing.sum() < len(table) and (sides.audited == ~sides.fixing).all()
+    wanted, kept = operating_point(table, rule, 0.3, 7, FAKE_FACE)
+    found, audited = operating_point(table.without_keys(), rule, 0.3, 7, FAKE_FACE, sides)
+    assert found == wanted and (audited.score == kept.score).all() and len(audited) == sides.audited.sum()
 
 
 def test_number_leaves_every_image_in(simulate):
