@@ -171,7 +171,7 @@ def _decoded(image: np.ndarray, quality: int | None) -> np.ndarray:
         return image
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
+    return np.asarray(Image.open(file, formats=["JPEG"]))
 
 
 def _averaging(parts: Bins, length: int) -> Tensor:
