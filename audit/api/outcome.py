@@ -36,6 +36,7 @@ from audit.schema.result import (
     GroupDifference,
     GroupResult,
     KindRate,
+    NoScoreGroup,
     ScoreShift,
     Verdict,
     WorstKind,
@@ -130,6 +131,21 @@ class Audit:
     def fnr_at_fpr(self) -> pd.DataFrame:
         """One row a group and FPR of all reals (1, 5, 10 %): its FNR at that one threshold (0-1)."""
         return frame_of(self.record.fnr_at_fpr, FnrAtFpr)
+
+    @property
+    def no_scores(self) -> pd.DataFrame:
+        """One row a group of an attribute and class in which images got no score: how many, their share
+        (0-1), and whether the group is proven to lack scores more often (`more`).
+        """
+        parts = [
+            frame_of(one.groups, NoScoreGroup).assign(
+                attribute=one.attribute, label=one.label, more=[g.group in one.more for g in one.groups]
+            )
+            for one in self.record.no_scores
+        ]
+        columns = ["attribute", "label", "group", "n", "n_without", "share", "low", "high", "more"]
+        every = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        return every[columns]
 
     @property
     def kind_rates(self) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit import audit_scores
 from audit.config import AuditConfig
 from audit.judge.attrition import dropout_by_group, no_scores
 from audit.judge.gates import exit_code, gate_failures
@@ -119,3 +120,16 @@ def test_a_gate_cannot_be_passed_by_giving_no_answer(tmp_path, lost_of_c, fail_o
     states = [(c.name, c.state) for c in cases(result, fail_on) if c.group == "no_score"]
     assert states == [(f"race: {of}", "failed" if failed else "ok") for of in ("real images", "fakes")]
     assert all(line.startswith("no score: By race, ") for line in lines)
+
+
+def test_a_notebook_sees_who_got_no_score(tmp_path):
+    scored, lost = images(3000, {"A": 0.02, "B": 0.02, "C": 0.2}, seed=1)
+    frame = pd.concat([scored.assign(score=scored["label"] * 0.8 + 0.1), lost], ignore_index=True)
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    found = audit_scores(tmp_path / "s.csv", "race", n_boot=200)
+    told = found.no_scores
+    assert told.query("more")[["label", "group"]].values.tolist() == [["real", "C"], ["fake", "C"]]
+    assert told["n_without"].sum() == len(lost) and (told["n"].sum() == len(frame))
+    assert ((told["low"] <= told["share"]) & (told["share"] <= told["high"])).all()
+    whole = audit_scores(frame.dropna(), "race", n_boot=200).no_scores
+    assert whole.empty and list(whole.columns) == list(told.columns)
