@@ -30,6 +30,7 @@ from audit.data.counts import Counts, count
 from audit.data.groups import CellCodes, Cells, cells_of
 from audit.data.score_table import ScoreTable, Units, labels_of
 from audit.data.unit_totals import unit_codes
+from audit.errors import GroupError, LabelError
 from audit.inference.effective_sample_size import fpr_worth
 from audit.inference.proportion_intervals import exact
 from audit.judge.gap_records import eligible_by_class, question_of
@@ -101,16 +102,15 @@ def no_scores(
         return []
     config = replace(config, criterion="difference", references={}, weight_column=None)
     names = list(dict.fromkeys([config.columns.label, *attributes, *filter(None, [config.unit_column])]))
-    every = pd.concat([scored[names], lost[names]], ignore_index=True)
+    every, fake = _with_classes(scored[names], lost[names], config)
     without = np.arange(len(every)) >= len(scored)
-    fake = labels_of(every[config.columns.label], config.positive, config.read_as.get("real"))
     unit = None if config.unit_column is None else unit_codes(every[config.unit_column])
     records: list[NoScores] = []
     questions: list[Question] = []
     for label in LABELS:
         here = fake == (label == "fake")
         for attribute in attributes if without[here].any() else ():
-            cells, cell = cells_of(every.loc[here, [attribute]], [attribute], config.bins)
+            cells, cell = _cells_of(every.loc[here, [attribute]], without[here], config)
             counts = _as_flagged(without[here], cells, cell, None if unit is None else unit[here])
             grouping = cells.grouping([0])
             counts = counts.merge(grouping.of_cell, len(grouping))
@@ -120,14 +120,46 @@ def no_scores(
             questions.append(question_of(grouping, counts, by_class, "fpr"))
     found = []
     for record, verdict in zip(records, judge(questions, config), strict=True):
-        named = [one.group for one in verdict.worse_groups] if verdict.verdict == "disparity" else []
-        less = verdict.compared_with if named else None
+        named = verdict.worse_groups if verdict.verdict == "disparity" else []
         update = {
-            "adjusted_p_value": verdict.adjusted_p_value, "more": named, "less": less,
+            "adjusted_p_value": verdict.adjusted_p_value,
+            "pair_p_value": max((one.p_value for one in named), default=math.nan),
+            "more": [one.group for one in named],
+            "less": verdict.compared_with if named else None,
             "beyond_tolerance_proven": verdict.beyond_tolerance_proven,
-        }  # fmt: skip
+        }
         found.append(record.model_copy(update=update))
     return found
+
+
+def _with_classes(
+    scored: pd.DataFrame, lost: pd.DataFrame, config: AuditConfig
+) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """All images, and bool [N], True for fake. An image without a score stops no audit: where its label means
+    neither class, nothing can be said of it and it is left aside.
+    """
+    name, real = config.columns.label, config.read_as.get("real")
+    every = pd.concat([scored, lost], ignore_index=True)
+    try:
+        return every, labels_of(every[name], config.positive, real)
+    except LabelError:
+        known = lost[lost[name].isin(set(scored[name].unique()))]
+        every = pd.concat([scored, known], ignore_index=True)
+        return every, labels_of(every[name], config.positive, real)
+
+
+def _cells_of(
+    column: pd.DataFrame, without: NDArray[np.bool_], config: AuditConfig
+) -> tuple[Cells, CellCodes]:
+    """Cells of one attribute; images without a score count as "(missing)" where theirs cannot be groups."""
+    attribute = str(column.columns[0])
+    try:
+        return cells_of(column, [attribute], config.bins)
+    except GroupError:
+        known = column.astype(object).where(~without[:, None])
+        if attribute in config.bins:
+            known = known.apply(pd.to_numeric)
+        return cells_of(known, [attribute], config.bins)
 
 
 def _as_flagged(without: NDArray[np.bool_], cells: Cells, cell: CellCodes, unit: Units | None) -> Counts:

@@ -645,6 +645,9 @@ class NoScores(Record):
     groups: list[NoScoreGroup]
     adjusted_p_value: Rate = math.nan
     """That all groups with at least min_n images are alike: Holm, over the attributes and both classes."""
+    pair_p_value: Rate = math.nan
+    """Of the groups in `more` against `less`, the largest, adjusted for all pairs and questions of the
+    family; undefined where none is named."""
     more: list[str] = []
     """Groups proven to have a larger share without a score than `less`, the largest first; empty where no two
     groups are proven to differ, or no difference as seen is beyond the tolerance."""

@@ -403,17 +403,18 @@ def no_score_sentence(result: AuditResult, found: NoScores) -> str:
         share = f"{percent(group.share)} ({count(group.n_without)} of {count(group.n)})"
         return f"{before_number(found.attribute, name)} {share}"
 
+    where = f"B{by(found.attribute)[1:]}"
     if not found.more or found.less is None:
         lost, n = (sum(getattr(g, key) for g in found.groups) for key in ("n_without", "n"))
-        return (
-            f"{count(lost)} of {count(n)} {items} got no score. {by(found.attribute).capitalize()}, no two "
-            "groups are proven to differ in that, and to lie further apart than is tolerated."
-        )
+        open_ = "no two groups are both proven to differ in that and further apart than the tolerance"
+        if math.isnan(found.adjusted_p_value):
+            open_ = f"fewer than two groups have enough {items} to be compared"
+        return f"{count(lost)} of {count(n)} {items} got no score. {where}, {open_}."
     named = listing([told(name) for name in found.more[:MOST_NAMED]])
     more = f" and {count(len(found.more) - MOST_NAMED)} more groups" if len(found.more) > MOST_NAMED else ""
     return (
-        f"{by(found.attribute).capitalize()}, {items} of some groups got no score more often, proven "
-        f"({p_equals(found.adjusted_p_value)}): {named}{more} against {told(found.less)}. How those {items} "
+        f"{where}, {items} of some groups got no score more often, proven "
+        f"({p_equals(found.pair_p_value)}): {named}{more} against {told(found.less)}. How those {items} "
         "would have been judged, nothing here says."
     )
 

@@ -16,6 +16,7 @@ from audit.judge.attrition import dropout_by_group, no_scores
 from audit.judge.gates import exit_code, gate_failures
 from audit.runs.junit import cases
 from audit.runs.score_audit import audit_score_file
+from audit.wording.numbers import p_equals
 
 
 def manifest() -> pd.DataFrame:
@@ -133,3 +134,32 @@ def test_a_notebook_sees_who_got_no_score(tmp_path):
     assert ((told["low"] <= told["share"]) & (told["share"] <= told["high"])).all()
     whole = audit_scores(frame.dropna(), "race", n_boot=200).no_scores
     assert whole.empty and list(whole.columns) == list(told.columns)
+
+
+@pytest.mark.parametrize(
+    ("column", "word", "n_missing"),
+    [("race", "x:y", True), ("years", "unknown?", True), ("label", "error", False)],
+)
+def test_an_image_without_a_score_stops_no_audit(column, word, n_missing):
+    """What stands beside it, a failed row's perhaps, need be no group and no class."""
+    scored, lost = images(900, {"A": 0.05, "B": 0.05}, seed=3)
+    scored, lost = (half.assign(years=np.arange(len(half)) % 80) for half in (scored, lost))
+    scored, lost = (half.replace({"label": {0: "real", 1: "fake"}}).astype(object) for half in (scored, lost))
+    lost.loc[lost.index[:6], column] = word
+    config = AuditConfig(bins={"years": (30.0,)}, n_boot=100)
+    found = no_scores(scored, lost, [column if column != "label" else "race"], config)
+    assert sum(g.n_without for one in found for g in one.groups) == len(lost) - (0 if n_missing else 6)
+    missing = [g for one in found for g in one.groups if g.group == "(missing)"]
+    assert bool(missing) == n_missing
+
+
+def test_the_p_value_told_is_that_of_the_groups_named_and_names_are_spelled_as_they_are(tmp_path):
+    scored, lost = images(6000, {"A": 0.02, "B": 0.02, "C": 0.06}, seed=5)
+    frame = pd.concat([scored.assign(score=scored["label"] * 0.8 + 0.1), lost], ignore_index=True)
+    frame.rename(columns={"race": "Skin_Tone"}).to_csv(tmp_path / "s.csv", index=False)
+    config = AuditConfig(attributes=("Skin_Tone",), n_boot=2000)
+    told = [one for one in audit_score_file(tmp_path / "s.csv", config).result.no_scores if one.more]
+    assert told
+    for one in told:
+        assert one.adjusted_p_value <= one.pair_p_value <= 0.05
+        assert one.sentence.startswith("By Skin_Tone, ") and p_equals(one.pair_p_value) in one.sentence
