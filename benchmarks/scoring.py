@@ -29,7 +29,8 @@ from detectors.data.labelled_images import LabelledImages, to_table
 from detectors.models import architectures as zoo
 from detectors.models.detector import Detector, Output
 from detectors.models.loading import pick_device
-from detectors.scoring.engine import forward, score_images
+from detectors.scoring.engine import score_images
+from detectors.scoring.network_threads import forward
 from detectors.scoring.options import Options
 
 

@@ -21,7 +21,7 @@ from scoring import make_detector, make_images
 from detectors.data.transformations import TRANSFORMATIONS, variants
 from detectors.models.detector import Detector
 from detectors.models.loading import pick_device
-from detectors.scoring.engine import forward
+from detectors.scoring.network_threads import forward
 from detectors.scoring.options import Options
 from detectors.scoring.stress_scores import stress_scores
 

@@ -27,7 +27,7 @@ from detectors.errors import DatasetLayoutError, TrainingError
 from detectors.models.detector import Detector
 from detectors.models.loading import load_detector, pick_device
 from detectors.scoring.dataset_scores import score_files
-from detectors.scoring.engine import forward
+from detectors.scoring.network_threads import forward
 from detectors.scoring.options import Options
 from detectors.scoring.score_table import OK, with_reasons
 from pipelines.place_urls import is_url

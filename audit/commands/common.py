@@ -116,8 +116,8 @@ CpusPerWorker = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="With --engine ray: CPUs of each; by default the threads that torch uses here. Scores of other "
-        "counts may differ in their last bits.",
+        help="With --engine ray: CPUs of each; by default the threads that torch uses here. Scores of a "
+        "foreign file, or of Python you name, may differ in their last bits with the count.",
         metavar="COUNT", rich_help_panel=WORK,
     ),
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from torch import Tensor
 from audit.serving.problems import Problem, busy
 from detectors.errors import ExpectedError
 from detectors.models.detector import Detector
-from detectors.scoring.engine import forward
+from detectors.scoring.network_threads import forward
 
 Scores = npt.NDArray[np.float64]
 

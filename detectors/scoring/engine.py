@@ -13,14 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from torch import Tensor
 
 from detectors.data.image_batches import read_batches
 from detectors.data.labelled_images import LabelledImages
-from detectors.data.preprocessing import to_unit
 from detectors.models.detector import Detector
+from detectors.scoring.network_threads import Scoring
 from detectors.scoring.options import Options
 from detectors.scoring.parts import in_parts
 from detectors.scoring.score_table import OK, SCORE_COLUMNS, with_reasons
@@ -28,7 +26,6 @@ from detectors.scoring.work import Advance, Tools
 
 BATCHES_PER_PART = 16
 """Batches that are written together; an interrupted run repeats at most these."""
-Floats = npt.NDArray[np.float64]
 
 
 def score_images(
@@ -101,18 +98,20 @@ class ImageWork:
         fits = list({fit_key(d): d.preprocessing for d in detectors}.items())
         position = {key: i for i, (key, _) in enumerate(fits)}
         scores = np.full((len(detectors), len(rows)), np.nan)
+        scoring = Scoring(tools.threads, scores.reshape(-1))
         status, detail, contents = [OK] * len(rows), [""] * len(rows), [""] * len(rows)
         files = self.paths[rows.start : rows.stop]
         for batch in read_batches(files, [p for _, p in fits], self.batch_size, tools.workers, tools.finder):
             for number, detector in enumerate(detectors):
                 if batch.rows:
                     images = batch.images[position[fit_key(detector)]]
-                    scores[number, batch.rows] = forward(detector, images)
+                    scoring.add(detector, number * len(rows) + np.array(batch.rows), images)
             for row, content in batch.contents.items():
                 contents[row] = content
             for row, why in batch.unreadable.items():
                 status[row], detail[row] = why.reason, why.detail
             advance(len(batch.contents))
+        scoring.finish()
         columns = {f"score_{number}": scores[number] for number in range(len(detectors))}
         return pd.DataFrame({"status": status, "detail": detail, "content": contents} | columns)
 
@@ -121,16 +120,3 @@ def fit_key(detector: Detector) -> tuple[int, str, str]:
     """What decides how an image is decoded and resized."""
     p = detector.preprocessing
     return p.size_px, p.resize, p.face
-
-
-def forward(detector: Detector, images: Tensor) -> Floats:
-    """Score one decoded batch.
-
-    Args:
-        detector: The detector.
-        images: [B, 3, S, S] uint8.
-
-    Returns:
-        [B] float64.
-    """
-    return detector.score(to_unit(images.to(detector.device, non_blocking=True))).numpy()

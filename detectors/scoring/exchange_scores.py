@@ -20,7 +20,7 @@ import pandas as pd
 
 from detectors.data.labelled_images import LabelledImages
 from detectors.models.detector import Detector
-from detectors.scoring.engine import Floats
+from detectors.scoring.network_threads import Floats
 from detectors.scoring.options import Options
 from detectors.scoring.score_table import OK
 from detectors.scoring.variant_scores import Pixels, variant_scores

@@ -56,7 +56,7 @@ def engine_for(
         ClusterError, EngineError: the cluster cannot be used.
     """
     if cluster is None:
-        return nullcontext(Here(detectors, work, workers))
+        return Here(detectors, work, workers)
     from detectors.scoring.ray_workers import on_cluster
 
     return on_cluster(cluster, detectors, work, parts)

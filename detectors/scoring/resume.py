@@ -23,6 +23,7 @@ from typing import Protocol
 import pandas as pd
 import torch
 
+from detectors.scoring.network_threads import IMAGES_A_THREAD, one_thread_each
 from pipelines.places import names_of
 from pipelines.storage import remove_tree, write_bytes
 
@@ -68,7 +69,9 @@ def identity_of(detectors: Sequence[Scorer]) -> Identity:
     versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
     graphics = {torch.cuda.get_device_name(d.device) for d in detectors if d.device.startswith("cuda")}
     processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-    machine = (*versions, f"{torch.get_num_threads()} threads", processor, ", ".join(sorted(graphics)))
+    alone = all(one_thread_each(one) for one in detectors)
+    threads = f"a thread for {IMAGES_A_THREAD} images" if alone else f"{torch.get_num_threads()} threads"
+    machine = (*versions, threads, processor, ", ".join(sorted(graphics)))
     return Identity(tuple((one.name, one.fingerprint) for one in detectors), machine)
 
 

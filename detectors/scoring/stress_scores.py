@@ -16,7 +16,7 @@ import pandas as pd
 from detectors.data.labelled_images import LabelledImages
 from detectors.data.transformations import TRANSFORMATIONS, Pixels, transform, variants
 from detectors.models.detector import Detector
-from detectors.scoring.engine import Floats
+from detectors.scoring.network_threads import Floats
 from detectors.scoring.options import Options
 from detectors.scoring.variant_scores import variant_scores
 

@@ -30,7 +30,8 @@ from detectors.data.face_crops import framed
 from detectors.data.image_batches import Unreadable, content_of
 from detectors.data.preprocessing import Preprocessing, fit
 from detectors.models.detector import Detector
-from detectors.scoring.engine import Floats, fit_key, forward
+from detectors.scoring.engine import fit_key
+from detectors.scoring.network_threads import Floats, Scoring
 from detectors.scoring.options import Options
 from detectors.scoring.parts import in_parts
 from detectors.scoring.score_table import NO_SCORE, OK
@@ -152,7 +153,12 @@ class VariantWork:
         """Scores of some images, one row each, with reasons for those that cannot be read."""
         n = len(rows)
         ways = {fit_key(detector): detector.preprocessing for detector in detectors}
-        queues = [_Queue(detector, self.batch_size, n, self.n_versions) for detector in detectors]
+        scores = np.full((len(detectors), n, self.n_versions), np.nan)
+        scoring = Scoring(tools.threads, scores.reshape(-1))
+        queues = [
+            _Queue(detector, self.batch_size, scoring, number * n * self.n_versions)
+            for number, detector in enumerate(detectors)
+        ]
         status, detail, contents = [OK] * n, [""] * n, [""] * n
         for made in _Maker(self, list(ways.values()), tools).in_order(rows):
             at = made.row - rows.start
@@ -162,10 +168,13 @@ class VariantWork:
             else:
                 ready = dict(zip(ways, made.fitted, strict=True))
                 for queue, detector in zip(queues, detectors, strict=True):
-                    queue.add(at, ready[fit_key(detector)])
+                    queue.add(at * self.n_versions, ready[fit_key(detector)])
             advance(1)
-        scores = np.concatenate([queue.finished() for queue in queues], axis=1)
-        found = pd.DataFrame(scores, columns=[f"score_{i}" for i in range(scores.shape[1])])
+        for queue in queues:
+            queue.flush()
+        scoring.finish()
+        flat = scores.transpose(1, 0, 2).reshape(n, -1)
+        found = pd.DataFrame(flat, columns=[f"score_{i}" for i in range(flat.shape[1])])
         return pd.DataFrame({"status": status, "detail": detail, "content": contents}).join(found)
 
 
@@ -213,30 +222,34 @@ class _Maker:
 
 
 class _Queue:
-    """Versions on their way to one detector, in full batches across images."""
+    """Versions on their way to one detector, in full batches across images.
 
-    def __init__(self, detector: Detector, size: int, n: int, n_versions: int) -> None:
-        self.detector, self.size = detector, size
-        self.scores = np.full((n, n_versions), np.nan)
+    Args:
+        detector: The detector.
+        size: Pictures in a batch.
+        scoring: Computes the scores.
+        first: Place of this detector's first score.
+    """
+
+    def __init__(self, detector: Detector, size: int, scoring: Scoring, first: int) -> None:
+        self.detector, self.size, self.scoring, self.first = detector, size, scoring, first
         self.waiting: list[Tensor] = []
         self.places: list[int] = []
 
-    def add(self, row: int, images: Tensor) -> None:
-        """Put the versions of an image into the queue, [V, 3, S, S]."""
-        first = row * self.scores.shape[1]
-        self.places += range(first, first + len(images))
+    def add(self, place: int, images: Tensor) -> None:
+        """Put the versions of an image into the queue, [V, 3, S, S]; their scores stand from `place` on."""
+        self.places += range(self.first + place, self.first + place + len(images))
         self.waiting.append(images)
         while len(self.places) >= self.size:
-            self._forward(self.size)
+            self._score(self.size)
 
-    def finished(self) -> Floats:
-        """float64 [n, V], once all images are in."""
+    def flush(self) -> None:
+        """Score what is left, once all images are in."""
         if self.places:
-            self._forward(len(self.places))
-        return self.scores
+            self._score(len(self.places))
 
-    def _forward(self, n: int) -> None:
+    def _score(self, n: int) -> None:
         images = torch.cat(self.waiting) if len(self.waiting) > 1 else self.waiting[0]
-        self.scores.flat[self.places[:n]] = forward(self.detector, images[:n])
+        self.scoring.add(self.detector, self.places[:n], images[:n])
         self.waiting = [images[n:]] if n < len(images) else []
         self.places = self.places[n:]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from detectors.data.face_crops import SharedFinder
 from detectors.models.detector import Detector
+from detectors.scoring.network_threads import NetworkThreads
 from detectors.scoring.resume import Identity, identity_of
 
 Advance = Callable[[int], None]
@@ -25,11 +26,13 @@ class Tools:
     Attributes:
         workers: Decoding threads; None for one a core, at most 8.
         finder: Finds faces.
+        threads: Compute networks.
     """
 
     def __init__(self, workers: int | None) -> None:
         self.workers = workers
         self.finder = SharedFinder()
+        self.threads = NetworkThreads()
 
 
 class Work(Protocol):
@@ -69,6 +72,12 @@ class Here:
 
     def __init__(self, detectors: Sequence[Detector], work: Work, workers: int | None) -> None:
         self._detectors, self._work, self._tools = detectors, work, Tools(workers)
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tools.threads.close()
 
     @property
     def identity(self) -> Identity:

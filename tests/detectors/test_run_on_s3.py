@@ -16,6 +16,7 @@ from detectors.data.preprocessing import Preprocessing
 from detectors.models.architectures import build
 from detectors.models.checkpoint import save_checkpoint
 from detectors.scoring import engine
+from detectors.scoring.network_threads import Scoring
 from detectors.training.settings import Settings
 from detectors.training.train_detector import train
 from pipelines import place_urls, places
@@ -59,9 +60,9 @@ def test_a_scoring_that_is_killed_continues_on_the_next_machine(
     audit = partial(audit_images, "s3://work/m.pt", "s3://work/set", out="s3://work/runs/x", **how)
     assert wait(in_child(partial(die_at_put, 4, audit))) == -signal.SIGKILL
     assert len(s3.find("work/runs/x/.scoring")) == 3  # of five parts
-    forward, seen = engine.forward, []
+    add, seen = Scoring.add, []
     monkeypatch.setattr(
-        engine, "forward", lambda d, images, *more: (seen.append(len(images)), forward(d, images, *more))[1]
+        Scoring, "add", lambda me, d, at, images: (seen.append(len(images)), add(me, d, at, images))[1]
     )
     audit()
     assert seen == [32, 16, 16]  # the look at some images first, and the parts that were missing
