@@ -499,7 +499,7 @@ def tidied(frame: pd.DataFrame, reading: Reading) -> Tidied:
     reading = missing_guess(seen, replace(reading, guesses=(*reading.guesses, *guesses)))
     if roles.label in frame.columns:
         reading = labels_guess(frame[roles.label], reading)
-    frame, left_out, without_score = _complete(frame, roles.label, roles.score)
+    frame, left_out, without_score = complete_rows(frame, roles.label, roles.score)
     return Tidied(frame, left_out, reading, without_score)
 
 
@@ -723,10 +723,16 @@ def _scores(column: pd.Series, reading: Reading) -> pd.Series:
     return 1 - numbers if inside else -numbers
 
 
-def _complete(
+def complete_rows(
     frame: pd.DataFrame, label: str, score: str
 ) -> tuple[pd.DataFrame, dict[str, int], pd.DataFrame]:
-    """The rows that have a label and a score, how many have none, and those that have a label alone."""
+    """The rows that have a label and a score, how many have none, and those that have a label alone.
+
+    Args:
+        frame: One row an image.
+        label: Name of a column; one that it lacks leaves nothing out.
+        score: Another.
+    """
     left_out: dict[str, int] = {}
     keep, unscored = np.ones(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
     for name, reason in ((label, NO_LABEL), (score, NO_SCORE)):

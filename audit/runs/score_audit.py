@@ -44,7 +44,7 @@ from audit.data.sampling_units import (
 )
 from audit.data.score_file import ScoreFile, read_scores, read_trials
 from audit.data.score_table import ScoreTable, labels_of, score_table
-from audit.data.table_reading import HOW_READ, NO_SCORE, with_one_spelling
+from audit.data.table_reading import HOW_READ, NO_SCORE, complete_rows, with_one_spelling
 from audit.data.trials import Trials, as_trials
 from audit.data.unit_totals import IMAGES
 from audit.inference.attack_kinds import kind_rates
@@ -152,7 +152,8 @@ def audit_table(
 
     Args:
         frame: One row an image: label (1 = fake), score (higher = more fake), attribute columns, optionally
-            image_id and pair_id; other names through `config.columns`.
+            image_id and pair_id; other names through `config.columns`. Rows without a label or a score are
+            left out and counted, as those of a file are.
         config: Options; defaults if None.
         extras: Provenance and what else goes into the record.
 
@@ -171,9 +172,12 @@ def audit_table(
     config = resolved(config, frame.columns)
     frame = with_known_ids(frame, config)
     frame, merged = with_one_spelling(frame, config)
-    extras = replace(extras, notes=[*extras.notes, *merged])
+    frame, left_out, unscored = complete_rows(frame, config.columns.label, config.columns.score)
+    extras = replace(extras, notes=[*extras.notes, *merged], left_out={**extras.left_out, **left_out})
     asked, config = config, with_source_units(frame, config)
     table = score_table(frame, config, by_score=True)
+    if len(unscored):
+        extras = replace(extras, no_scores=_no_scores(unscored.__getitem__, frame, table, config))
     independent = refuse_hidden_units(table, _unspoken(frame, table, config), config, asked)
     table = _settled(table, frame, config, extras)
     known = [*table.cells.attributes, *(control.column for control in extras.controls)]
@@ -237,7 +241,8 @@ def audit_score_file(
     provenance = record.Provenance(command=command, data=data, detector=dict(detector or {}))
     said = read.reading.sentence()
     extras = Extras(provenance, notes=[said] if said else [], left_out=read.left_out)
-    extras = replace(extras, no_scores=_no_scores(read, frame, table, config))
+    if NO_SCORE in read.left_out:
+        extras = replace(extras, no_scores=_no_scores(read.without_score, frame, table, config))
     table = _settled(table, frame, config, extras)
     extras = _with_notes(table, config, extras, independent, read.unaudited(table.cells.attributes))
     rule = parse_rule(config.threshold)
@@ -249,14 +254,12 @@ def audit_score_file(
 
 
 def _no_scores(
-    read: ScoreFile, frame: TableColumns, table: ScoreTable, config: AuditConfig
+    unscored: Callable[[list[str]], pd.DataFrame], frame: TableColumns, table: ScoreTable, config: AuditConfig
 ) -> list[record.NoScores]:
-    """Rows of a file that have no score, by the audited attributes."""
-    if NO_SCORE not in read.left_out:
-        return []
+    """Rows that have a label and no score, by the audited attributes; `unscored` gives columns of them."""
     attributes = table.cells.attributes
     names = dict.fromkeys([config.columns.label, *attributes, *filter(None, [config.unit_column])])
-    return no_scores(frame, read.without_score(list(names)), attributes, config)
+    return no_scores(frame, unscored(list(names)), attributes, config)
 
 
 def _settled(table: ScoreTable, frame: TableColumns, config: AuditConfig, extras: Extras) -> ScoreTable:

@@ -16,6 +16,7 @@ from audit.config import AuditConfig, Columns
 from audit.errors import (
     ComparisonError,
     ConfigError,
+    ExpectedError,
     GroupError,
     MissingColumnError,
     ResultFormatError,
@@ -277,3 +278,38 @@ def test_a_report_given_in_place_of_its_run_is_answered_with_the_folder(tmp_path
     (tmp_path / "report.html").write_text("<html>")
     with pytest.raises(ResultFormatError, match=r"report.html is a report; give the folder that holds it"):
         audit.load_result(tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("kind", ["float64", "Float64", "double[pyarrow]"])
+def test_a_frame_with_missing_scores_and_labels_is_audited_as_its_file_is(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"label": rng.integers(0, 2, 900), "race": np.repeat(["A", "B", "C"], 300)})
+    table["score"] = (table["label"] * 0.4 + rng.random(900) * 0.6).round(3)
+    table.loc[table.index[(table["race"] == "B") & (rng.random(900) < 0.2)], "score"] = np.nan
+    table.loc[[3, 700], "label"] = np.nan
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    of_file = audit.audit_scores(tmp_path / "scores.csv", "race", **FAST)
+    table = table.set_index(np.arange(900) * 7 + 5).astype({"label": "Int64", "score": kind})
+    of_frame = audit.audit_scores(table, "race", **FAST, out=tmp_path / "run")
+    n = int(table["score"].isna().sum())
+    assert of_frame.record.data.n_left_out == {"no label in the table": 2, "no score in the table": n}
+    assert len(of_frame.no_scores) == 6 and of_frame.no_scores["more"].sum() >= 1
+    for name in ("no_scores", "groups", "verdicts", "gaps"):
+        pd.testing.assert_frame_equal(getattr(of_frame, name), getattr(of_file, name))
+    assert of_frame.record.data.n_left_out == of_file.record.data.n_left_out
+    assert audit.load_result(tmp_path / "run").record.to_json() == of_frame.record.to_json()
+    assert len(pd.read_parquet(tmp_path / "run/scores.parquet")) == 900 - n - 2
+
+
+def test_a_frame_without_any_score_is_refused():
+    frame = pd.DataFrame({"label": [0, 1] * 20, "score": np.nan, "race": ["A", "B"] * 20})
+    with pytest.raises(ExpectedError, match="the score table has no rows"):
+        audit.audit_scores(frame, "race", **FAST)
+
+
+def test_an_infinite_score_is_refused_and_not_left_out():
+    frame = pd.DataFrame({"label": [0, 1] * 20, "score": [0.1, np.inf] * 20, "race": ["A"] * 40})
+    with pytest.raises(
+        ExpectedError, match=r"20 of 40 scores in column 'score' are not finite, the first \(inf\)"
+    ):
+        audit.audit_scores(frame, "race", **FAST)
