@@ -1,5 +1,5 @@
 # make demo       sets everything up and runs the main job on the embedded generator
-# make test       sets everything up and runs every test
+# make test       sets everything up and runs every test (PROCESSES=8 where there are more cores than two)
 # make test-base  the base install, without torch, in an environment of its own
 # make test-lowest  security and statistics tests with the lowest versions that pyproject.toml allows (3 GB to fetch)
 # make check      lint, format and types
@@ -11,9 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
-# two processes, one thread each: a file of tests stays together, so that what its tests share is made once,
+# processes of one thread each: a file of tests stays together, so that what its tests share is made once,
 # and long files begin first (tests/conftest.py)
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PROCESSES ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test test-fast test-base test-lowest fuzz check docs mutants env clean
