@@ -131,6 +131,43 @@ def named_without_score(
     return said / n_sim
 
 
+def trials_named_without_score(
+    speakers: list[int], lost: float, each: int, n_sim: int, rng: np.random.Generator
+) -> float:
+    """How often groups of speakers are said to differ in trials without a score, who lose the same share.
+
+    Args:
+        speakers: Of each group.
+        lost: Share of trials; a speaker's are lost together, correlated by 0.3 through either voice.
+        each: Trials of one speaker with himself, and with others of the group, for each speaker.
+        n_sim: Simulated audits.
+        rng: Source of randomness.
+    """
+    said, n = 0, sum(speakers)
+    group, first = np.repeat(np.arange(len(speakers)), speakers), np.repeat(np.arange(n), each)
+    starts = np.concatenate([[0], np.cumsum(speakers)])[group[first]]
+    config = AuditConfig(task="speaker-verification", n_boot=300)
+    one_voice = 1 - np.sqrt(1 - lost)
+    for _ in range(n_sim):
+        chance = rng.beta(one_voice * (1 / 0.3 - 1), (1 - one_voice) * (1 / 0.3 - 1), n)
+        other = starts + rng.integers(np.asarray(speakers)[group[first]])
+        halves = []
+        for label, second in (
+            (1, first),
+            (0, np.where(other == first, np.maximum(starts, first - 1), other)),
+        ):
+            kept = second == first if label else second != first
+            missed = rng.random(len(first)) < 1 - (1 - chance[first]) * (1 - chance[second])
+            halves.append(pd.DataFrame({
+                "label": label, "accent": group[first].astype(str), "speaker": first, "other_speaker": second,
+                "lost": missed,
+            })[kept])  # fmt: skip
+        frame = pd.concat(halves, ignore_index=True)
+        found = no_scores(frame[~frame["lost"]], frame[frame["lost"]], ["accent"], config)
+        said += any(one.more for one in found)
+    return said / n_sim
+
+
 def said_of_kinds(
     sizes: list[int], rates: tuple[float, float], share: float, n_sim: int, rng: np.random.Generator
 ) -> float:
@@ -297,6 +334,14 @@ STUDIES = [
             ("7 x 300, 10 % lost", [300] * 7, 0.1, 1),
             ("400 and 12 x 30, 20 % lost", [400] + [30] * 12, 0.2, 1),
             ("200 and 3 x 30 persons of five, 10 % lost", [200, 30, 30, 30], 0.1, 5),
+        )
+    ],
+    *[
+        Study("No score, any group of speakers said to lack it more often although equal", case, AT_MOST,
+              partial(trials_named_without_score, speakers, lost, each), 1_000)
+        for case, speakers, lost, each in (
+            ("200 and 3 x 30 speakers, 10 trials, 10 % lost", [200, 30, 30, 30], 0.1, 10),
+            ("6 x 40 speakers, 20 trials, 2 % lost", [40] * 6, 0.02, 20),
         )
     ],
     Study("Units, verdicts that differ by seed", "100 persons of ten, near the edge", NEVER,

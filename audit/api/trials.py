@@ -92,9 +92,9 @@ def audit_trials(
     scored = score_trials(ready, listed, how)
     heard = scored.table["status"] == "ok"
     unheard = scored.table.loc[~heard, "status"].value_counts()
-    left_out = {**scored.n_left_out, **{f"trials with: {k}": int(n) for k, n in unheard.items()}}
-    table = scored.table[heard].drop(columns=list(_NOT_AUDITED), errors="ignore").reset_index(drop=True)
-    audited = audit_table(table, asked, Extras(about, left_out=left_out))
+    why = {f"trials with: {reason}": int(n) for reason, n in unheard.items()}
+    table = scored.table.drop(columns=list(_NOT_AUDITED), errors="ignore")
+    audited = audit_table(table, asked, Extras(about, left_out=scored.n_left_out, why_no_score=why))
     found = Audit(audited.result, scored=audited)
     if folder is not None:
         found.write(folder, overwrite)

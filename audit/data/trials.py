@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig, Columns
 from audit.data.columns import FEW_VALUES, preferred, spelled
+from audit.data.table_reading import NO_LABEL, NO_SCORE
 from audit.data.table_words import NUMBER_MISSING, normal
 from audit.errors import LabelError, MissingColumnError, ScoreValueError, UnclearTableError, UnitError
 from audit.schema.result import CROSSED
@@ -105,6 +106,7 @@ class Trials:
         sides: Attribute to its two columns, of the first and of the second speaker.
         told: What was understood without being told.
         left_out: Reason to number of rows.
+        unscored: Rows that have a label and two speakers, and no score; the columns of `frame`.
     """
 
     frame: pd.DataFrame
@@ -112,6 +114,7 @@ class Trials:
     sides: Mapping[str, tuple[str, str]]
     told: tuple[Told, ...] = ()
     left_out: Mapping[str, int] | None = None
+    unscored: pd.DataFrame | None = None
 
 
 def as_trials(frame: pd.DataFrame, config: AuditConfig, decimal: str = ".") -> Trials:
@@ -167,14 +170,15 @@ def as_trials(frame: pd.DataFrame, config: AuditConfig, decimal: str = ".") -> T
     )
     left_out, keep = {}, np.ones(len(frame), dtype=bool)
     for reason, missing in (
-        ("no label in the table", same.isna()),
-        ("no score in the table", score.isna()),
+        (NO_LABEL, same.isna()),
+        (NO_SCORE, score.isna()),
         ("a speaker is not named", ~known),
     ):
         lacking = missing.to_numpy() & keep
         keep &= ~lacking
         if lacking.any():
             left_out[reason] = int(lacking.sum())
+    unscored = named[(same.notna() & score.isna() & known).to_numpy()].reset_index(drop=True)
     named = named[keep].reset_index(drop=True)
     _refuse_contradictions(named)
     resolved = replace(
@@ -185,8 +189,9 @@ def as_trials(frame: pd.DataFrame, config: AuditConfig, decimal: str = ".") -> T
         positive=None,
         read_as={},
     )
-    named[LABEL] = named[LABEL].astype("int8")
-    return Trials(named, resolved, {n: sides[n] for n in attributes if n in sides}, tuple(told), left_out)
+    named, unscored = (rows.astype({LABEL: "int8"}) for rows in (named, unscored))
+    of_both = {name: sides[name] for name in attributes if name in sides}
+    return Trials(named, resolved, of_both, tuple(told), left_out, unscored)
 
 
 def _identities(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:

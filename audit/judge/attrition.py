@@ -29,13 +29,15 @@ from audit.data.columns import TableColumns
 from audit.data.counts import Counts, count
 from audit.data.groups import CellCodes, Cells, cells_of
 from audit.data.score_table import ScoreTable, Units, labels_of
-from audit.data.unit_totals import unit_codes
+from audit.data.trials import PARTNER, SPEAKER
+from audit.data.unit_totals import unit_codes, unit_codes_of_two
 from audit.errors import GroupError, LabelError
 from audit.inference.effective_sample_size import fpr_worth
 from audit.inference.proportion_intervals import exact
 from audit.judge.gap_records import eligible_by_class, question_of
 from audit.judge.verdicts import Question, judge
 from audit.schema.result import OVERALL, Dropout, NoScoreGroup, NoScores
+from audit.task import task_named
 
 QUALITY = (
     "confidence",
@@ -90,7 +92,8 @@ def no_scores(
     """Count images without a score by group and class, and judge whether groups differ in that.
 
     Args:
-        scored: Images with a score: label, attributes, and the unit column where there is one.
+        scored: Images with a score: label, attributes, and the unit column where there is one. Of a task of
+            trials both speakers.
         lost: Images with a label and no score, the same columns.
         attributes: Columns to group by; each alone, not crossed.
         config: Options in the table's own spelling. Weights are left aside: images are counted.
@@ -101,17 +104,19 @@ def no_scores(
     if not len(lost) or not attributes:
         return []
     config = replace(config, criterion="difference", references={}, weight_column=None)
-    names = list(dict.fromkeys([config.columns.label, *attributes, *filter(None, [config.unit_column])]))
+    of_trials = task_named(config.task).of_trials
+    of_units = [SPEAKER, PARTNER] if of_trials else [name for name in (config.unit_column,) if name]
+    names = list(dict.fromkeys([config.columns.label, *attributes, *of_units]))
     every, fake = _with_classes(scored[names], lost[names], config)
     without = np.arange(len(every)) >= len(scored)
-    unit = None if config.unit_column is None else unit_codes(every[config.unit_column])
+    units = _units_of(every[of_units])
     records: list[NoScores] = []
     questions: list[Question] = []
     for label in LABELS:
         here = fake == (label == "fake")
         for attribute in attributes if without[here].any() else ():
             cells, cell = _cells_of(every.loc[here, [attribute]], without[here], config)
-            counts = _as_flagged(without[here], cells, cell, None if unit is None else unit[here])
+            counts = _as_flagged(without[here], cells, cell, [unit[here] for unit in units])
             grouping = cells.grouping([0])
             counts = counts.merge(grouping.of_cell, len(grouping))
             groups = _no_score_groups(grouping.names, counts, config.alpha)
@@ -162,12 +167,20 @@ def _cells_of(
         return cells_of(known, [attribute], config.bins)
 
 
-def _as_flagged(without: NDArray[np.bool_], cells: Cells, cell: CellCodes, unit: Units | None) -> Counts:
-    """Images counted as reals, those without a score as flagged; bool [N], int16 [N], int64 [N]."""
+def _units_of(columns: pd.DataFrame) -> list[Units]:
+    """int64 [N] for each column: no unit, one, or the two of a trial, counted as one set of names."""
+    if columns.shape[1] < 2:
+        return [unit_codes(columns[name]) for name in columns]
+    return list(unit_codes_of_two(columns.iloc[:, 0], columns.iloc[:, 1]))
+
+
+def _as_flagged(without: NDArray[np.bool_], cells: Cells, cell: CellCodes, units: Sequence[Units]) -> Counts:
+    """Images counted as reals, those without a score as flagged; bool [N], int16 [N], int64 [N] each."""
+    unit, partner = (*units, None, None)[:2]
     none, n = np.zeros(0, dtype=np.int64), len(without)
     table = ScoreTable(
         fake=np.zeros(n, dtype=bool), score=without.astype(np.float64), cells=cells, cell=cell, real_row=none,
-        fake_row=none, key=np.broadcast_to(np.uint64(0), (n,)), unit=unit,
+        fake_row=none, key=np.broadcast_to(np.uint64(0), (n,)), unit=unit, partner=partner,
     )  # fmt: skip
     return count(table, 0.5)
 

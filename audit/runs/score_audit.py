@@ -88,6 +88,8 @@ class Extras:
         samples: Pairs shown in the report.
         controls: Columns of the table to hold constant without being asked.
         no_scores: Images without a score, by group.
+        why_no_score: Reason to number of trials without a score, where the caller knows more than that there
+            is none.
     """
 
     provenance: record.Provenance = field(default_factory=record.Provenance)
@@ -97,6 +99,7 @@ class Extras:
     samples: Sequence[record.Sample] = ()
     controls: Sequence[Control] = ()
     no_scores: Sequence[record.NoScores] = ()
+    why_no_score: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -310,7 +313,13 @@ def _audited_trials(trials: Trials, extras: Extras) -> AuditedScores:
     told = [f"{name} {text}" for name, text, _ in trials.told]
     read = [f"How the table was read: {'; '.join(told)}."] if told else []
     notes = [*trials_note(table, config), *weights_note(config), *extras.notes, *read]
-    extras = replace(extras, notes=notes, left_out={**dict(trials.left_out or {}), **extras.left_out})
+    left_out = dict(trials.left_out or {})
+    if extras.why_no_score:
+        left_out.pop(NO_SCORE, None)
+    extras = replace(extras, notes=notes, left_out={**left_out, **extras.left_out, **extras.why_no_score})
+    if trials.unscored is not None:
+        lost = no_scores(frame, trials.unscored, table.cells.attributes, config)
+        extras = replace(extras, no_scores=lost)
 
     def across(audited: ScoreTable, threshold: float) -> list[record.CrossGroupRate]:
         return cross_group_rates(frame.iloc[audited.rows()], audited, threshold, trials.sides, config)

@@ -279,3 +279,43 @@ def test_a_fault_of_a_verifier_is_told_once_and_in_its_own_words():
     assert "look reversed" in found.record.notes[0]
     assert answer.notes(found.record) == found.record.notes
     assert not re.search(r"fake|\bimages?\b", found.summary)
+
+
+@pytest.fixture(scope="module")
+def unheard(table):
+    """Trials in which a third of those within one accent got no score."""
+    rng = np.random.default_rng(3)
+    within = (table["accent_a"] == "IN") & (table["accent_b"] == "IN")
+    lost = table.assign(score=table["score"].where(~within | (rng.random(len(table)) < 0.67)))
+    lost.loc[5, "speaker_a"] = lost.loc[5, "clip_a"] = None
+    return lost
+
+
+def test_trials_without_a_score_are_counted_by_group_and_named(unheard, tmp_path):
+    unheard.to_csv(tmp_path / "trials.csv", index=False)
+    found = audit.audit_scores(tmp_path / "trials.csv", task=TASK, n_boot=200)
+    rows = found.no_scores
+    known = unheard["speaker_a"].notna()
+    for name, same in (("fake", 1), ("real", 0)):
+        of_class = unheard[known & (unheard["same"] == same)]
+        here = rows[(rows["attribute"] == "accent") & (rows["label"] == name)].set_index("group")
+        assert here["n"].sum() == len(of_class) and here["n_without"].sum() == of_class["score"].isna().sum()
+        within = of_class[(of_class["accent_a"] == "IN") & (of_class["accent_b"] == "IN")]
+        assert here.loc["IN", ["n", "n_without"]].tolist() == [len(within), within["score"].isna().sum()]
+    (named,) = [one for one in found.record.no_scores if one.more]
+    assert (named.attribute, named.label, named.more, named.less) == ("accent", "fake", ["IN"], "GB")
+    start = "By accent, genuine trials of some groups got no score more often, proven (p"
+    assert named.sentence.startswith(start) and " against GB 0% (0 of 287)." in named.sentence
+    assert "image" not in "".join(one.sentence for one in found.record.no_scores)
+    page = found.report(tmp_path / "report.html").read_text()
+    assert "No score, by group" in page and unescape(named.sentence) in unescape(re.sub("<[^>]+>", "", page))
+
+
+def test_one_speaker_whose_voice_is_never_heard_convicts_no_group(table):
+    quiet = (table["speaker_a"] == "s2") | (table["speaker_b"] == "s2")
+    found = audit.audit_scores(
+        table.assign(score=table["score"].where(~quiet)), "accent", task=TASK, n_boot=200
+    )
+    rows = found.no_scores.set_index(["label", "group"])
+    assert rows.loc[("fake", "IN"), "n_without"] == 12 and rows.loc[("fake", "GB"), "n_without"] == 0
+    assert not rows["more"].any()

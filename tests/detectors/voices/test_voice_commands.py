@@ -8,6 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
+import audit
 from audit.cli import main
 
 TASK = ("--task", "speaker-verification")
@@ -79,6 +80,24 @@ def test_a_verifier_is_audited_on_the_trials_it_never_heard(verifier_file, trial
     assert code == 2
     code, _, err = typed(capsys, "run", *TASK, "--detector", verifier_file)
     assert code == 2 and "no trials: looked in ./trials" in err
+
+
+def test_trials_of_a_clip_that_cannot_be_heard_are_counted_with_their_reason(
+    verifier_file, trials_dir, hummed, tmp_path
+):
+    trials = pd.read_parquet(trials_dir / "trials.parquet")
+    test = trials[trials["part"] == "test"]
+    spoilt = test["clip_a"].iloc[0]
+    clips = shutil.copytree(hummed, tmp_path / "clips")
+    (clips / spoilt).write_bytes(b"no sound")
+    how = {"clips": clips, "min_n": 5, "n_boot": 100, "progress": False, "include_seen": True}
+    found = audit.audit_trials(verifier_file, trials_dir, **how)
+    lost = test[(test["clip_a"] == spoilt) | (test["clip_b"] == spoilt)]
+    assert found.record.data.n_images == len(test) - len(lost)
+    (reason, n), *others = found.record.data.n_left_out.items()
+    assert reason.startswith("trials with: ") and n == len(lost) and not others
+    by_gender = found.no_scores[found.no_scores["attribute"] == "gender"]
+    assert by_gender["n_without"].sum() == len(lost)
 
 
 def test_a_face_detector_is_refused_in_one_line(checkpoint_of_faces, trials_dir, capsys):
