@@ -1,11 +1,11 @@
 """Which faces MTCNN loses in the embedded generator's fakes, and whether it loses as many in mere copies.
 
-    python benchmarks/lost_faces.py --fairface DIR [--race Black] [--sheet FILE.png]
+    python benchmarks/lost_faces.py --fairface DIR [--race Black] [--weights FILE] [--sheet FILE.png]
 
-Takes the photos of `val/` of one race, cut as `audit generate-pairs` cuts them, and prints: of the crops in
-which MTCNN finds a face, how many it finds none in once they are mirrored, moved by two pixels, or made 5 %
-brighter (changes that nobody sees), and in the fake; how many it finds there alone; and for each face lost in
-the fake MTCNN's probability in the photo and in the copies.
+Takes the photos of `val/`, all or those of one race, cut as `audit generate-pairs` cuts them, and prints: of
+the crops in which MTCNN finds a face, how many it finds none in once they are mirrored, moved by two pixels,
+or made 5 % brighter (changes that nobody sees), and in the fake; how many it finds there alone; and for each
+face lost in the fake MTCNN's probability in the photo and in the copies.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from PIL import Image
 from small_generator import BATCH, crops_of
 
 from pipelines.faces.align import FaceFinder
-from pipelines.generators.loading import load_generator
+from pipelines.generators.loading import load_generator, weights_of
 from pipelines.sources.fairface import read_fairface
 from pipelines.training.evaluate import decoded, encoded
 
@@ -38,21 +38,28 @@ def probabilities(finder: FaceFinder, crops: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fairface", type=Path, required=True)
-    parser.add_argument("--race", default="Black")
+    parser.add_argument("--race", help="one alone")
+    parser.add_argument("--weights", default="small")
     parser.add_argument("--sheet", type=Path, help="each lost face above its fake, PNG")
     given = parser.parse_args()
     labels = read_fairface(given.fairface).rows
-    named = labels[labels["source"].str.startswith("val/") & (labels["race"] == given.race)]["source"]
-    rows, crops = crops_of([given.fairface / name for name in sorted(named)])
-    finder, network = FaceFinder(), load_generator()
+    labels = labels[labels["source"].str.startswith("val/")].set_index("source").sort_index()
+    if given.race:
+        labels = labels[labels["race"] == given.race]
+    rows, crops = crops_of([given.fairface / name for name in labels.index])
+    finder, network = FaceFinder(), load_generator(weights_of(given.weights))
     fakes = decoded(network, encoded(network, crops))
     seen = pd.DataFrame({"photo": probabilities(finder, crops), "fake": probabilities(finder, fakes)})
     for name, copy in COPIES.items():
         seen[name] = probabilities(finder, copy(crops))
+    race = labels["race"].loc[[row["photo"] for row in rows]].to_numpy()
+    for group in [*sorted(set(race)), *(["all"] if not given.race else [])]:
+        of_group = seen if group == "all" else seen[race == group]
+        inside = of_group[of_group["photo"].notna()]
+        print(f"{group}: {len(of_group)} faces, {len(inside)} found in the photo; lost and gained:")
+        gained = of_group[of_group["photo"].isna()].notna().sum()
+        print(pd.DataFrame({"lost": inside.isna().sum(), "gained": gained}).T.to_string(), flush=True)
     inside = seen[seen["photo"].notna()]
-    print(f"{len(seen)} faces, {len(inside)} found in the photo; of these lost, and gained of the others:")
-    gained = seen[seen["photo"].isna()].notna().sum()
-    print(pd.DataFrame({"lost": inside.isna().sum(), "gained": gained}).to_string())
     lost = inside[inside["fake"].isna()]
     print(lost.assign(name=[rows[i]["photo"] for i in lost.index]).round(3).to_string(index=False))
     if given.sheet:
