@@ -188,6 +188,27 @@ def listing(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def threshold_text(value: float) -> str:
+    """A threshold as every page spells it: four digits, more where those would decide otherwise.
+
+    Scores near 1 lie close together, and a threshold just beyond the highest score flags none of those that
+    are exactly that.
+
+    >>> threshold_text(0.5), threshold_text(0.73712), threshold_text(0.999987), threshold_text(12345.6)
+    ('0.5', '0.7371', '0.999987', '12346')
+    >>> threshold_text(math.nextafter(1.0, 2.0))
+    '1.0000000000000002'
+    """
+    if not math.isfinite(value):
+        return NO_DATA
+    text, rest = f"{value:.4g}", abs(1 - value)
+    if value != float(text) and math.isclose(value, float(text), rel_tol=1e-15):
+        return repr(float(value))
+    if 0 < rest < 0.01:
+        return f"{value:.{1 - math.floor(math.log10(rest))}f}".rstrip("0")
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else text
+
+
 def images_for_margin(errors: float, n: int, margin: float, z: float = 1.96) -> int:
     """Images that pin a rate to within +-`margin`, given `errors` seen among `n` images.
 

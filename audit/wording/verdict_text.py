@@ -289,7 +289,17 @@ def _open_claim(result: AuditResult, v: Verdict) -> str:
         what = "ratio" if in_ratios(result) else "gap"
         return f"{unequal}, but the {what} may be within {limit(result)}."
     why = too_few(result) if v.gap == v.gap else f"too few {result.task.items} to compare groups"
+    why = NOT_TWO if is_alone(v) else why
     return f"{result.task.rate_name(v.rate)}, {by(v.attribute)}: {why}."
+
+
+NOT_TWO = "there are not two groups to compare"
+"""Why there is no answer where more images of the same people would give none."""
+
+
+def is_alone(v: Verdict) -> bool:
+    """Whether fewer than two groups are named in the data at all, however many images they have."""
+    return v.gap != v.gap and v.n_groups + v.n_small_groups < 2
 
 
 def too_few(result: AuditResult) -> str:
@@ -326,6 +336,9 @@ def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     config = result.config
     of_units = f", {_enough_units(config, 'at least')}" if config.unit_column or config.weight_column else ""
     total = v.n_groups + v.n_small_groups
+    if total < 2:
+        whose = "are of one group" if total else "have no label"
+        return f"All {result.task.of_rate(v.rate)} {whose}; a comparison needs two."
     have = "has" if v.n_groups == 1 else "have"
     return (
         f"{count(v.n_groups)} of {count(total)} groups {have} at least {config.min_n} "

@@ -38,3 +38,13 @@ def test_the_page_marks_them_as_exploratory(result, tmp_path):
     assert 'id="elsewhere"' in page and "24 comparisons are corrected together" in page
     old = result.model_copy(update={"other_thresholds": []})
     assert 'id="elsewhere"' not in build(tmp_path, old, {}, images=False)
+
+
+def test_rates_that_no_threshold_makes_equal_are_not_called_equal(result):
+    others = [
+        o.model_copy(update={"fpr": 0.109, "fnr": 0.467}) if o.rule == "eer" else o
+        for o in result.other_thresholds
+    ]
+    assert "equal error rates" in [row.reason for row in elsewhere.rows(result, NAMES)]
+    rows = elsewhere.rows(result.model_copy(update={"other_thresholds": others}), NAMES)
+    assert {row.reason for row in rows} >= {"closest error rates", "FPR at most 5%"}

@@ -10,6 +10,7 @@ from audit.runs.mitigate_run import mitigate_table
 from audit.runs.score_audit import audit_score_file, audit_scores
 from audit.schema.result import NoScores
 from pipelines.jobs.plans import SMALL_NOTE
+from reports.tables.reliability import multiplicity
 from reports.text import answer
 from reports.text import threshold_text as threshold
 from reports.text.next_steps import next_steps
@@ -279,3 +280,27 @@ def test_a_table_of_real_images_alone_says_that_there_are_no_fakes(build):
     assert not any("another threshold" in step for step in steps)
     with pytest.raises(MitigationError, match=r"All images are real.*audit real images and fakes together"):
         mitigate_table(found, pd.DataFrame())
+
+
+def test_one_group_alone_is_not_told_to_bring_more_images(build):
+    """612 images of one group are not too few: there is nobody to compare them with."""
+    found = build({"race": ["White"], "gender": ["Female", "Male"]}, n=600, shift={}, pairs=False)
+    lone = build({"race": ["White"]}, n=600, shift={}, pairs=False)
+    assert answer.headline(lone) == "Inconclusive by race: there are not two groups to compare."
+    told = " ".join(" ".join(line) for line in answer.lead(lone))
+    assert "All real images are of one group; a comparison needs two." in told
+    steps = " ".join(step.text for step in next_steps(lone))
+    assert "To compare groups by race, audit images of two groups or more." in steps
+    assert "per group" not in steps and "too few" not in told
+    assert "by gender" in answer.headline(found) and "by race" not in answer.headline(found).split(":")[0]
+    assert multiplicity(lone) == "No comparison was made." and "by race," not in multiplicity(found)
+
+
+def test_a_plan_names_the_kind_of_error_that_is_open(judge, result):
+    steps = [step.text for step in next_steps(planted(judge, result, D, T, T, T))]
+    assert any(s.startswith("For a clear answer by gender and by race (fakes let through), ") for s in steps)
+
+
+def test_one_comparison_is_corrected_for_nothing(build):
+    found = build({"race": ["White", "Black"]}, n=600, shift={}, keep="real")
+    assert multiplicity(found).startswith("One comparison was made (by race). Rates of single cells")

@@ -65,7 +65,54 @@ def test_fairer_means_proven_within_tolerance_and_not_merely_unproven(judge, res
     ]
     assert thresholds.fairer(unequal.model_copy(update={"other_thresholds": others})) is None
     cleared = [v.model_copy(update={"verdict": "within tolerance"}) for v in others[-1].verdicts]
-    others[-1] = others[-1].model_copy(update={"verdicts": cleared})
+    others[-1] = others[-1].model_copy(update={"verdicts": cleared, "fnr": unequal.overall.fnr})
     assert thresholds.fairer(unequal.model_copy(update={"other_thresholds": others})) == others[-1]
     fair = judge(result, ("race", "fpr", "within tolerance"))
     assert thresholds.fairer(fair.model_copy(update={"other_thresholds": others})) is None
+
+
+def test_errors_that_are_shown_to_differ_are_never_called_balanced(result):
+    """Decisions of 0 and 1, or a few levels: no other threshold may bring both errors together."""
+    hard = at(result, (0.33, 0.15))
+    hard = hard.model_copy(update={"other_thresholds": [o for o in hard.other_thresholds if o.rule != "eer"]})
+    assert thresholds.answer(hard).startswith("No other threshold brings both errors closer together. At 0.5")
+    level = at(hard, (0.151, 0.15))
+    assert thresholds.answer(level).startswith("It balances both errors. At 0.5")
+
+
+def test_rates_that_are_not_equal_at_the_balanced_threshold_are_both_told(result):
+    apart = at(result, (0.641, 0.029), threshold=1.0, fpr=0.109, fnr=0.467)
+    assert thresholds.answer(apart) == (
+        "Probably not. At threshold 1, 10.9% of real images are flagged and 46.7% of fakes let through, "
+        "not 64.1% and 2.9%."
+    )
+    traded = at(result, (0.3, 0.25), threshold=1.0, fpr=0.2, fnr=0.4)
+    assert thresholds.answer(traded).endswith("; they lie closest at 1, where they are 20.0% and 40.0%.")
+
+
+def test_a_threshold_that_costs_more_errors_is_no_fairer_one(judge, result):
+    """Within tolerance is every gap of a detector that lets all fakes through."""
+    unequal = at(judge(result, ("race", "fpr", "disparity")), (0.33, 0.15))
+    others = [o for o in unequal.other_thresholds if o.rule == "fpr=0.01"]
+    within = [v.model_copy(update={"verdict": "within tolerance"}) for v in others[0].verdicts]
+    for fpr, fnr in ((0.0, 1.0), (0.003, 0.918)):
+        cleared = others[0].model_copy(update={"verdicts": within, "fpr": fpr, "fnr": fnr})
+        told = unequal.model_copy(update={"other_thresholds": [cleared]})
+        assert thresholds.fairer(told) is None
+        assert (
+            next_steps(told)[0].text == "See whether another threshold narrows the gap, and what that costs."
+        )
+
+
+def test_a_threshold_is_never_spelled_as_one_that_decides_otherwise():
+    shown = thresholds.threshold_text
+    assert [shown(one) for one in (0.5, 0.73712, 1.0, 12345.6, -3.2)] == [
+        "0.5",
+        "0.7371",
+        "1",
+        "12346",
+        "-3.2",
+    ]
+    assert [shown(one) for one in (0.99995, 0.999987, 1.00002)] == ["0.99995", "0.999987", "1.00002"]
+    assert shown(math.nextafter(1, 2)) == "1.0000000000000002" and shown(0.9950) == "0.995"
+    assert shown(math.nextafter(0.25, 1)) == "0.25000000000000006"
