@@ -24,6 +24,7 @@ from audit.runs.mitigate_run import mitigate_run, write_mitigation
 from audit.runs.score_audit import audit_file
 from audit.schema.mitigation import load_mitigation
 from reports.pages.mitigation_page import write_mitigation_page
+from reports.pages.model_card import write_model_card
 from reports.pages.report_page import write_report
 
 PATH = Path(__file__).parents[3] / "benchmarks" / "mitigation.py"
@@ -75,6 +76,14 @@ def test_the_report_says_what_would_help_and_what_it_costs(run):
     assert "Race: before and after, on the images set aside" in shown
     assert f"Move the threshold to {record.cure.threshold:.4g}: on images set aside to judge it" in shown
     assert "Try another threshold first" not in shown
+
+
+def test_the_model_card_advises_what_the_report_does(run):
+    """Not a threshold that was only looked at on the same images, where one was tried on others."""
+    record = load_mitigation(run)
+    card = write_model_card(run).read_text(encoding="utf-8")
+    assert f"Move the threshold to {record.cure.threshold:.4g}: on images set aside" in card
+    assert "Try another threshold first" not in card and "See whether another threshold" not in card
 
 
 def test_a_report_of_a_disparity_that_nobody_tried_to_cure_says_so(run, tmp_path):
