@@ -153,6 +153,8 @@ def times(value: float, interval: tuple[float, float] | None = None) -> str:
 
     >>> times(3.04), times(24.2, (9.3, 61.0)), times(float("inf"), (4.1, float("nan")))
     ('3.0 times', '24 (9.3–61) times', 'at least 4.1 times')
+    >>> times(40.0, (10.86, float("inf")))  # a least that is rounded up is not proven
+    'at least 10 times'
     >>> times(8.9, (1.4, 543.0))
     'at least 1.4 times'
     """
@@ -160,13 +162,32 @@ def times(value: float, interval: tuple[float, float] | None = None) -> str:
         return f"{_multiple(value)} times"
     low, high = interval
     if not (math.isfinite(value) and math.isfinite(high)) or high > FAR_ABOVE * low:
-        return f"at least {_multiple(low)} times"
+        return f"at least {multiple_down(low)} times"
     return f"{_multiple(value)} ({_multiple(low)}–{_multiple(high)}) times"
 
 
 def _multiple(value: float) -> str:
     """Two digits, or all before the point."""
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def multiple_down(value: float) -> str:
+    """The same for what is said to be at least so much: rounded down.
+
+    >>> multiple_down(2.88), multiple_down(1.4), multiple_down(10.86)
+    ('2.8', '1.4', '10')
+    """
+    step = 0.1 if value < 10 else 1.0
+    return _multiple(math.floor(value / step + 1e-9) * step)
+
+
+def points_down(value: float) -> str:
+    """A difference that is said to be at least so much: rounded down.
+
+    >>> points_down(0.0609), points_down(0.07), points_down(0.0004)
+    ('6 points', '7 points', '0.04 points')
+    """
+    return points(math.floor(1000 * value + 1e-9) / 1000 if value >= 0.001 else value)
 
 
 def about(value: int) -> str:

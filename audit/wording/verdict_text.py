@@ -35,7 +35,18 @@ from audit.wording.criterion_text import (
     ratio_span,
     size_of,
 )
-from audit.wording.numbers import about, count, listing, p_equals, percent, point_interval, points, times
+from audit.wording.numbers import (
+    about,
+    count,
+    listing,
+    multiple_down,
+    p_equals,
+    percent,
+    point_interval,
+    points,
+    points_down,
+    times,
+)
 from pipelines.visible import isolated
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
@@ -184,7 +195,7 @@ def _at_least(result: AuditResult, v: Verdict, worse: WorseGroup) -> str:
     least, ratio = worse.difference_interval[0], worse.ratio_interval[0]
     far = v.verdict == WITHIN and ratio > result.config.ratio_tolerance[1]
     far = far or result.config.criterion == "ratio"
-    more = f"{times(ratio)} as often" if far else f"{points(least)} more"
+    more = f"{multiple_down(ratio)} times as often" if far else f"{points_down(least)} more"
     return f"{before_number(v.attribute, worse.group)} {rate} (at least {more})"
 
 
@@ -376,7 +387,8 @@ def _short(result: AuditResult, v: Verdict) -> str:
     far, pair = far_in_proportion(result, v), named_pair(v)
     if far:
         who, than = (group_label(v.attribute, g) for g in (far.group, far.than))
-        return f"{gap_line(result, v)}; {who} at least {times(far.ratio_interval[0])} as often as {than}"
+        least = multiple_down(far.ratio_interval[0])
+        return f"{gap_line(result, v)}; {who} at least {least} times as often as {than}"
     if v.verdict != DISPARITY:
         return gap_line(result, v)
     ends = [group_label(v.attribute, g) for g in (pair.group, pair.than)] if pair else []

@@ -144,7 +144,7 @@ def verdicts_table(result: AuditResult) -> Table:
         Column("p_value", "p", "p", "p_value"),
         Column("adjusted_p_value", "p, corrected", "p", "holm"),
         Column("pair_p_value", "p of the pair, corrected", "p"),
-        Column("gap_corrected", "Gap, corrected for being the largest", "points"),
+        Column("gap_corrected", "Largest true gap, estimated", "points"),
         Column("worst_group", "Highest rate"),
         Column("best_group", "Lowest rate"),
         Column("min_detectable_gap", "Smallest gap that would show", "points", "mdg"),
