@@ -70,7 +70,17 @@ def may_be_within(result: AuditResult) -> str:
     """The end of 'Its error rates differ by race; ...', where they are unequal and the size is open."""
     if by_four_fifths(result):
         return "the four-fifths rule may still be met"
+    if in_ratios(result):
+        return f"the ratio may still be within {limit(result)}"
     return "the difference may still be within your tolerance"
+
+
+def to_learn_the_size(result: AuditResult, by_what: str) -> str:
+    """What more images would show where groups are proven unequal: 'whether the gap by race exceeds ...'."""
+    if by_four_fifths(result):
+        return f"whether {FOUR_FIFTHS_LINE} are kept {by_what}"
+    what = "ratio" if in_ratios(result) else "gap"
+    return f"whether the {what} {by_what} exceeds {limit(result)}"
 
 
 def nothing_exceeds(result: AuditResult) -> str:

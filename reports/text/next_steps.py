@@ -15,6 +15,7 @@ from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.gates import Reason
 from audit.schema.result import AuditResult, Verdict
 from audit.task import Task
+from audit.wording.criterion_text import to_learn_the_size
 from audit.wording.numbers import count, listing, points
 from audit.wording.verdict_text import (
     DISPARITY,
@@ -137,9 +138,7 @@ def _more_images(result: AuditResult) -> list[Step]:
 def _plan(result: AuditResult, verdicts: list[Verdict]) -> str:
     task, names = result.task, f"by {listed(result, verdicts)}"
     sized = standing(result, verdicts[0]) == UNEQUAL
-    aim = (
-        f"To learn whether the gap {names} exceeds the tolerance" if sized else f"For a clear answer {names}"
-    )
+    aim = f"To learn {to_learn_the_size(result, names)}" if sized else f"For a clear answer {names}"
     if not any(v.images_needed for v in verdicts):
         return f"{aim}, audit more {task.items} per group."
     plan = f"{aim}, audit {images_needed(result, verdicts)}."

@@ -160,11 +160,27 @@ def test_advice_tells_unequal_from_unknown(judge, result):
         v.model_copy(update={"adjusted_p_value": 0.01, "images_needed": None}) for v in record.verdicts[:2]
     ]
     told = " ".join(s.text for s in next_steps(record))
-    assert "To learn whether the gap by race exceeds the tolerance, audit more images per group." in told
+    assert (
+        "To learn whether the gap by race exceeds the tolerance of 2 points, audit more images per group."
+        in told
+    )
     assert (
         "For a clear answer by gender, audit about 4,100 images per group; if the groups are equal, that "
         "gives an 80% chance of a clear result." in told
     )
+
+
+def test_advice_and_headline_speak_of_what_the_criterion_tolerates(judge, result):
+    record = planted(judge, result, T, T)
+    record.verdicts[:] = [v.model_copy(update={"adjusted_p_value": 0.01}) for v in record.verdicts]
+    told = {}
+    for name in ("ratio", "four-fifths"):
+        ruled = record.model_copy(update={"config": result.config.model_copy(update={"criterion": name})})
+        told[name] = " ".join([answer.headline(ruled), *(step.text for step in next_steps(ruled))])
+        assert "the gap" not in told[name] and "your tolerance" not in told[name]
+    assert "To learn whether the ratio by race exceeds the tolerated ratio of 1.25," in told["ratio"]
+    assert "the ratio may still be within the tolerated ratio of 1.25." in told["ratio"]
+    assert "To learn whether four fifths (0.8) are kept by race," in told["four-fifths"]
 
 
 def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):

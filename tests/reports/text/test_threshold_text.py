@@ -116,3 +116,14 @@ def test_a_threshold_is_never_spelled_as_one_that_decides_otherwise():
     assert [shown(one) for one in (0.99995, 0.999987, 1.00002)] == ["0.99995", "0.999987", "1.00002"]
     assert shown(math.nextafter(1, 2)) == "1.0000000000000002" and shown(0.9950) == "0.995"
     assert shown(math.nextafter(0.25, 1)) == "0.25000000000000006"
+
+
+def test_a_rule_that_holds_one_rate_to_a_level_is_not_advised_against(result):
+    """Who asks for an FPR of 1 % knows that more fakes pass: equal errors would cost them something."""
+    strict = at(result, (0.025, 0.369), threshold=0.505, fpr=0.113, fnr=0.113)
+    assert thresholds.better(strict) is not None
+    for rule, told in (("fpr=0.01", None), ("fpr<=0.05@95%", None), ("fnr=0.05", None), ("youden", "eer")):
+        config = strict.config.model_copy(update={"threshold_rule": rule})
+        ruled = strict.model_copy(update={"config": config})
+        assert (found := thresholds.better(ruled)) is told or found.rule == told
+        assert told or thresholds.answer(ruled).startswith("It depends on which error costs more.")
