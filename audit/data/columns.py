@@ -12,7 +12,7 @@ of them. It waits for bin edges, and the report says that it waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
@@ -154,7 +154,7 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     """The options with their columns in the table's own spelling; what the table lacks stays as it is.
 
     Raises:
-        UnitError, WeightError: the column named for it is another thing already.
+        GroupError, UnitError, WeightError: the column named for it is another thing already.
     """
     names = list(names)
 
@@ -167,7 +167,7 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     references = {spelled(name, names) or name: group for name, group in config.references.items()}
     unit = config.unit_column and (spelled(config.unit_column, names) or config.unit_column)
     weight = config.weight_column and (spelled(config.weight_column, names) or config.weight_column)
-    _refuse_two_roles(columns, unit, weight)
+    _refuse_two_roles(columns, unit, weight, {"--attribute": known(config.attributes), "--bins": bins})
     return replace(
         config,
         columns=columns,
@@ -180,9 +180,14 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     )
 
 
-def _refuse_two_roles(columns: Columns, unit: str | None, weight: str | None) -> None:
-    """Labels and scores are no weights, and nothing that images share; nor are weights."""
+def _refuse_two_roles(
+    columns: Columns, unit: str | None, weight: str | None, groups: Mapping[str, Iterable[str]]
+) -> None:
+    """Labels and scores are no groups, no weights, and nothing that images share; nor are weights."""
     taken = {columns.label: "labels", columns.score: "scores"}
+    for option, names in groups.items():
+        if both := next((name for name in names if name in taken), None):
+            raise GroupError(f"{option} {both} is the column of the {taken[both]}; name another")
     if weight in taken:
         raise WeightError(f"--weight-column {weight} is the column of the {taken[weight]}; name another")
     taken |= {weight: "weights"} if weight else {}

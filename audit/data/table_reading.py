@@ -377,7 +377,16 @@ class _Found:
         threshold = self._fixed_threshold()
         if threshold is not None and threshold > 1:
             return False  # the threshold was given in the table's own numbers
-        signed = any("%" in text for text in self.values(name)[:1000])
+        texts = self.values(name)[:1000]
+        signed = [text for text in texts if "%" in text]
+        plain = [text for text in texts if "%" not in text]
+        bare = as_numbers(pd.Series(plain, dtype=object), self.decimal).fillna(0).ne(0).to_numpy()
+        if signed and bare.any():  # 0.5 among them may be a half, or a two hundredth
+            both = words.few([signed[0], plain[int(np.argmax(bare))]])
+            self.ask(
+                f"column '{name}' holds numbers with a percent sign and without one ({both})",
+                "--read percent=yes where all are percentages, or write all of them alike",
+            )
         inside = numbers.min() >= 0 and 1 < numbers.max() <= 100
         if signed or (inside and (words.is_percent(name) or numbers.max() > 50)):
             self.guess("score", f"'{name}' in percent", "--read percent=no")

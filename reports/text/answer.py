@@ -163,7 +163,10 @@ def _proven(result: AuditResult) -> list[tuple[str, str]]:
     if rest:
         noun = "disparity" if len(rest) == 1 else "disparities"
         where = " in intersections" if all(":" in f.verdict.attribute for f in rest) else ""
-        lines.append((f"{count(len(rest))} more {noun}{where}:", "see Intersections."))
+        of_one = any(":" not in f.verdict.attribute for f in rest)
+        of_several = " and Intersections" if any(":" in f.verdict.attribute for f in rest) else ""
+        place = f"the table of verdicts{of_several}" if of_one else "Intersections"
+        lines.append((f"{count(len(rest))} more {noun}{where}:", f"see {place}."))
     return lines
 
 

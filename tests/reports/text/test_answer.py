@@ -193,7 +193,11 @@ def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
 
 def test_more_than_two_disparities_are_counted(judge, result):
     lead = answer.lead(planted(judge, result, D, D, D, D))
-    assert [claim for claim, _ in lead][2] == "2 more disparities:"
+    assert lead[2] == ("2 more disparities:", "see the table of verdicts.")
+    crossed = judge(result, *[(a, "fpr", D) for a in ("race", "gender", "gender:race")])
+    assert answer.lead(crossed)[2] == ("1 more disparity in intersections:", "see Intersections.")
+    every = judge(result, *[(a, "fpr", D) for a in ("race", "gender", "age", "gender:race")])
+    assert answer.lead(every)[2][1] == "see the table of verdicts and Intersections."
 
 
 def test_sureness_states_level_family_and_chance(judge, result):
