@@ -160,6 +160,8 @@ def _inflated(result: AuditResult, v: Verdict) -> str:
     """What the gap is likely to be: a pair picked because it lies far apart shows too large a gap."""
     if in_ratios(result):
         return " The largest of many ratios is too large on average." if v.n_groups > 2 else ""
+    if v.n_groups == 2:  # whose only gap nobody picked
+        return ""
     pair = named_pair(v)
     seen, corrected = (pair.difference, pair.corrected_difference) if pair else (v.gap, v.gap_corrected)
     likely = points(corrected)

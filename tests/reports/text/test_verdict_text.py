@@ -262,3 +262,6 @@ def test_a_gap_picked_as_the_largest_is_corrected_where_that_matters(judge, prov
         corrected = pair.model_copy(update={"corrected_difference": share * pair.difference})
         text = only(judge, result, "disparity", worse_groups=[corrected]).evidence
         assert ("looks larger than it is; corrected for that" in text) is told
+    corrected = pair.model_copy(update={"corrected_difference": 0.7 * pair.difference})
+    two = only(judge, result, "disparity", worse_groups=[corrected], n_groups=2).evidence
+    assert "picked" not in two, "of two groups there is one gap"
