@@ -619,6 +619,6 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
                 f"{unknown} {task.items} have no label for {attribute}: shown as '(missing)', never compared "
                 "with the other groups."
             )
-        if len(grouping) < 2:
+        if len(grouping) < 2 and not unknown:
             notes.append(f"All {task.items} have the same {attribute}: there is nothing to compare.")
     return notes

@@ -117,10 +117,12 @@ def _subject(result: AuditResult, v: Verdict) -> str:
 
 
 def counts(group: GroupResult, rate: str) -> str:
-    """'25 of 139 (18.0%)': errors, images, rate."""
+    """'25 of 139 (18.0%)': errors, images, rate; "by weight" where images count for more or fewer people."""
     errors = group.confusion.fp if rate == "fpr" else group.confusion.fn
     n = group.n_real if rate == "fpr" else group.n_fake
-    return f"{count(errors)} of {count(n)} ({percent(getattr(group, rate))})"
+    value = getattr(group, rate)
+    by_weight = " by weight" if n and not math.isclose(errors / n, value, abs_tol=1e-9) else ""
+    return f"{count(errors)} of {count(n)} ({percent(value)}{by_weight})"
 
 
 def _gap_of_pair(result: AuditResult, v: Verdict) -> str:
