@@ -18,8 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
-from pandas.api.types import is_hashable
+from pandas.api.types import is_hashable, is_numeric_dtype
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
 from audit.data.table_words import NUMBER_MISSING, all_label_words, missing_ids, normal, words_of
@@ -100,12 +101,35 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         raise ScoreTableError(f"the score table has two columns '{twice}'; rename or drop one of them")
     if names != list(frame.columns):
         frame = frame.set_axis(names, axis=1)
+    frame = _of_pandas(frame)
     left = [
         name
         for name in names
-        if frame[name].dtype == object and not all(map(is_hashable, frame[name].dropna().head(MAX_LOOKED)))
+        if _is_nested(frame[name].dtype)
+        or (frame[name].dtype == object and not all(map(is_hashable, frame[name].dropna().head(MAX_LOOKED))))
     ]
     return (frame.drop(columns=left), left) if left else (frame, left)
+
+
+PLAIN = {"i": "Int64", "u": "UInt64", "f": "Float64", "b": "boolean"}
+"""Kinds of numbers to the type of pandas' own that holds them."""
+
+
+def _of_pandas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with numbers that Arrow holds as pandas holds them, as it cannot tell whole ones from others;
+    and with sparse columns written out, as no file holds them.
+    """
+    kinds = {str(name): kind for name, kind in frame.dtypes.items()}
+    sparse = {name: kind.subtype for name, kind in kinds.items() if isinstance(kind, pd.SparseDtype)}
+    frame = frame.astype(sparse) if sparse else frame
+    arrow = {name: kind for name, kind in kinds.items() if isinstance(kind, pd.ArrowDtype)}
+    plain = {name: PLAIN.get(kind.kind, "Float64") for name, kind in arrow.items() if is_numeric_dtype(kind)}
+    return frame.astype(plain) if plain else frame
+
+
+def _is_nested(kind: object) -> bool:
+    """Whether Arrow holds lists, records or maps."""
+    return isinstance(kind, pd.ArrowDtype) and pa.types.is_nested(kind.pyarrow_dtype)
 
 
 def with_known_ids(frame: pd.DataFrame, config: AuditConfig) -> pd.DataFrame:
