@@ -348,6 +348,11 @@ class _Found:
                 f"column '{name}' sets thousands apart ({words.few(others[:2])})",
                 "write its numbers without them and save the table again",
             )
+        elif others and not len(numbers) and self._are_decisions(others):
+            self.ask(
+                f"column '{name}' holds decisions ({words.few(others)}), no numbers",
+                "write 1 for what was flagged as fake and 0 for the rest, or say --score-column NAME",
+            )
         elif others:
             absent = "missing=" + ",".join(others[:3])
             absent = f"--read {shlex.quote(absent)} where they mean no score"
@@ -369,6 +374,10 @@ class _Found:
                 "threshold means nothing", "--threshold eer, or another rule",
             )  # fmt: skip
         return percent, turned
+
+    def _are_decisions(self, texts: list[str]) -> bool:
+        """Whether they are words for real and fake, or for yes and no."""
+        return {words.folded(text) for text in texts} <= words.FAKE | words.REAL | words.YES | words.NO
 
     def _percent(self, name: str, numbers: NDArray[np.float64]) -> bool:
         asked = self.config.read_as.get("percent")

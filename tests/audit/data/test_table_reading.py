@@ -534,3 +534,13 @@ def test_numbers_with_and_without_a_percent_sign_are_asked_about(tmp_path):
     assert read_scores(tmp_path / "s.csv", config).frame["score"][3] == pytest.approx(0.009)
     (tmp_path / "s.csv").write_text("\n".join(["label,score,tone", *lines[:3], *lines[4:]]))
     assert read_scores(tmp_path / "s.csv", CONFIG).reading.percent
+
+
+@pytest.mark.parametrize("said", [("fake", "real"), ("True", "False"), ("ja", "nein")])
+def test_decisions_in_place_of_scores_are_not_taken_for_missing_ones(tmp_path, said):
+    lines = [f"{'fake' if i % 2 else 'real'},{said[i % 3 == 0]},{'ab'[i % 2]}" for i in range(40)]
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,tone", *lines]))
+    told = r"column 'score' holds decisions \(.*\), no numbers: write 1 for what was flagged as fake and 0"
+    with pytest.raises(UnclearTableError, match=told) as error:
+        read_scores(tmp_path / "s.csv", CONFIG)
+    assert "missing=" not in str(error.value)
