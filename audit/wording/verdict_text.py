@@ -130,7 +130,8 @@ def _gap_of_pair(result: AuditResult, v: Verdict) -> str:
     found = deciding(result, v)
     if in_ratios(result):
         of = " of the shares that pass" if by_four_fifths(result) else ""
-        return f"a ratio{of} of {ratio_number(v.ratio)} ({found.because(result)})"
+        size = f"a ratio{of} of {ratio_number(v.ratio)}" if math.isfinite(v.ratio) else ratio_number(v.ratio)
+        return f"{size} ({found.because(result)})"
     told = f"a gap of {points(found.gap)} ({found.because(result)})"
     if named_pair(v) is None or abs(found.gap - v.gap) < 1e-9:
         return told
