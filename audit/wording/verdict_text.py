@@ -170,9 +170,9 @@ def _inflated(result: AuditResult, v: Verdict) -> str:
     likely = points(corrected)
     if math.isnan(corrected) or likely == points(seen):
         return ""
+    size = "the largest" if abs(seen - v.gap) < 1e-9 else "large"
     return (
-        " A gap picked for being the largest looks larger than it is; corrected for that, it is about "
-        f"{likely}."
+        f" A gap picked for being {size} looks larger than it is; corrected for that, it is about {likely}."
     )
 
 
