@@ -212,22 +212,28 @@ def listing(words: list[str]) -> str:
 def threshold_text(value: float) -> str:
     """A threshold as every page spells it: four digits, more where those would decide otherwise.
 
-    Scores near 1 lie close together, and a threshold just beyond the highest score flags none of those that
-    are exactly that.
+    Rounded down, as a threshold that was found is some image's score, which must lie at what is shown. Scores
+    near 1 lie close together, and a threshold just beyond the highest score flags none of those that are
+    exactly that.
 
-    >>> threshold_text(0.5), threshold_text(0.73712), threshold_text(0.999987), threshold_text(12345.6)
-    ('0.5', '0.7371', '0.999987', '12346')
-    >>> threshold_text(math.nextafter(1.0, 2.0))
-    '1.0000000000000002'
+    >>> threshold_text(0.5), threshold_text(7 / 9), threshold_text(0.999987), threshold_text(12345.6)
+    ('0.5', '0.7777', '0.999987', '12345')
+    >>> threshold_text(math.nextafter(1.0, 2.0)), threshold_text(0.699999988)  # 0.7 in single precision
+    ('1.0000000000000002', '0.7')
     """
     if not math.isfinite(value):
         return NO_DATA
-    text, rest = f"{value:.4g}", abs(1 - value)
-    if value != float(text) and math.isclose(value, float(text), rel_tol=1e-15):
-        return repr(float(value))
-    if 0 < rest < 0.01:
-        return f"{value:.{1 - math.floor(math.log10(rest))}f}".rstrip("0")
-    return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else text
+    if value and not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    near = float(f"{value:.4g}")
+    if value == near or 0 < abs(value - near) < 1e-15 * abs(value):
+        return f"{value:.4g}" if value == near and abs(value) < 1e4 else repr(float(value)).removesuffix(".0")
+    rest = abs(1 - value)
+    digits = 1 - math.floor(math.log10(rest)) if rest < 0.01 else 3 - math.floor(math.log10(abs(value)))
+    digits = max(digits, 0)
+    down = math.floor(value * 10**digits + 1e-3) / 10**digits
+    text = f"{down:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
 
 
 def images_for_margin(errors: float, n: int, margin: float, z: float = 1.96) -> int:

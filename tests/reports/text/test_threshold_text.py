@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from audit.inference.proportion_intervals import wilson
 from reports.text import threshold_text as thresholds
 from reports.text.next_steps import next_steps
@@ -106,16 +108,14 @@ def test_a_threshold_that_costs_more_errors_is_no_fairer_one(judge, result):
 
 def test_a_threshold_is_never_spelled_as_one_that_decides_otherwise():
     shown = thresholds.threshold_text
-    assert [shown(one) for one in (0.5, 0.73712, 1.0, 12345.6, -3.2)] == [
-        "0.5",
-        "0.7371",
-        "1",
-        "12346",
-        "-3.2",
-    ]
-    assert [shown(one) for one in (0.99995, 0.999987, 1.00002)] == ["0.99995", "0.999987", "1.00002"]
-    assert shown(math.nextafter(1, 2)) == "1.0000000000000002" and shown(0.9950) == "0.995"
+    given = (0.5, 0.73712, 1.0, 12345.6, 20000.0, -3.2, 0.0, 0.99995, 0.999987, 1.00002, 0.9950, 0.00012345)
+    told = "0.5 0.7371 1 12345 20000 -3.2 0 0.99995 0.999987 1.00002 0.995 0.0001234"
+    assert " ".join(map(shown, given)) == told
+    assert (shown(5e-324), shown(1e300)) == ("4.941e-324", "1e+300")
+    assert shown(math.nextafter(1, 2)) == "1.0000000000000002"
     assert shown(math.nextafter(0.25, 1)) == "0.25000000000000006"
+    assert (shown(2 / 3), shown(7 / 9), shown(-2 / 3)) == ("0.6666", "0.7777", "-0.6667"), "never above"
+    assert shown(float(np.float32(0.7))) == "0.7"
 
 
 def test_a_rule_that_holds_one_rate_to_a_level_is_not_advised_against(result):
