@@ -325,3 +325,13 @@ def test_a_weighted_rate_is_not_taken_for_that_of_the_counts_beside_it():
         config = AuditConfig(threshold=1.5, n_boot=100, weight_column=weight)
         told = audit_scores(frame.drop(columns=[] if weight else ["w"]), config).verdicts[0].explanation
         assert ("% by weight)" in told) is said
+
+
+def test_a_rule_that_equal_scores_stop_early_is_not_said_to_be_exceeded():
+    """Of decisions of 0 and 1 the threshold flags none, or all: 5 % are not exceeded every second time."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"label": np.arange(4000) % 2, "race": rng.choice(["a", "b"], 4000)})
+    frame["score"] = rng.normal(3.0 * frame.label)
+    for scores, said in ((frame.score, True), ((frame.score > 1).astype(float), False)):
+        notes = audit_scores(frame.assign(score=scores), AuditConfig(threshold="fpr=0.05", n_boot=100)).notes
+        assert any("such samples the true FPR exceeds" in note for note in notes) is said
