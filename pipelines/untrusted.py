@@ -465,6 +465,8 @@ def read_parquet(path: Path) -> "pd.DataFrame":
         table = file.read(columns=flat_columns(file))
     except (OSError, ValueError, pa.ArrowException) as fault:
         raise UnreadableFile(f"{path} is not a readable Parquet file: {first_line(fault)}") from None
+    finally:
+        file.close(force=True)
     return to_frame(path, table)
 
 

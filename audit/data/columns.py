@@ -12,14 +12,15 @@ of them. It waits for bin edges, and the report says that it waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
-from pandas.api.types import is_hashable
+from pandas.api.types import is_hashable, is_numeric_dtype
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
 from audit.data.table_words import NUMBER_MISSING, all_label_words, missing_ids, normal, words_of
@@ -100,12 +101,35 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         raise ScoreTableError(f"the score table has two columns '{twice}'; rename or drop one of them")
     if names != list(frame.columns):
         frame = frame.set_axis(names, axis=1)
+    frame = _of_pandas(frame)
     left = [
         name
         for name in names
-        if frame[name].dtype == object and not all(map(is_hashable, frame[name].dropna().head(MAX_LOOKED)))
+        if _is_nested(frame[name].dtype)
+        or (frame[name].dtype == object and not all(map(is_hashable, frame[name].dropna().head(MAX_LOOKED))))
     ]
     return (frame.drop(columns=left), left) if left else (frame, left)
+
+
+PLAIN = {"i": "Int64", "u": "UInt64", "f": "Float64", "b": "boolean"}
+"""Kinds of numbers to the type of pandas' own that holds them."""
+
+
+def _of_pandas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with numbers that Arrow holds as pandas holds them, as it cannot tell whole ones from others;
+    and with sparse columns written out, as no file holds them.
+    """
+    kinds = {str(name): kind for name, kind in frame.dtypes.items()}
+    sparse = {name: kind.subtype for name, kind in kinds.items() if isinstance(kind, pd.SparseDtype)}
+    frame = frame.astype(sparse) if sparse else frame
+    arrow = {name: kind for name, kind in kinds.items() if isinstance(kind, pd.ArrowDtype)}
+    plain = {name: PLAIN.get(kind.kind, "Float64") for name, kind in arrow.items() if is_numeric_dtype(kind)}
+    return frame.astype(plain) if plain else frame
+
+
+def _is_nested(kind: object) -> bool:
+    """Whether Arrow holds lists, records or maps."""
+    return isinstance(kind, pd.ArrowDtype) and pa.types.is_nested(kind.pyarrow_dtype)
 
 
 def with_known_ids(frame: pd.DataFrame, config: AuditConfig) -> pd.DataFrame:
@@ -154,7 +178,7 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     """The options with their columns in the table's own spelling; what the table lacks stays as it is.
 
     Raises:
-        UnitError, WeightError: the column named for it is another thing already.
+        GroupError, UnitError, WeightError: the column named for it is another thing already.
     """
     names = list(names)
 
@@ -167,7 +191,7 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     references = {spelled(name, names) or name: group for name, group in config.references.items()}
     unit = config.unit_column and (spelled(config.unit_column, names) or config.unit_column)
     weight = config.weight_column and (spelled(config.weight_column, names) or config.weight_column)
-    _refuse_two_roles(columns, unit, weight)
+    _refuse_two_roles(columns, unit, weight, {"--attribute": known(config.attributes), "--bins": bins})
     return replace(
         config,
         columns=columns,
@@ -180,9 +204,14 @@ def resolved(config: AuditConfig, names: Iterable[object]) -> AuditConfig:
     )
 
 
-def _refuse_two_roles(columns: Columns, unit: str | None, weight: str | None) -> None:
-    """Labels and scores are no weights, and nothing that images share; nor are weights."""
+def _refuse_two_roles(
+    columns: Columns, unit: str | None, weight: str | None, groups: Mapping[str, Iterable[str]]
+) -> None:
+    """Labels and scores are no groups, no weights, and nothing that images share; nor are weights."""
     taken = {columns.label: "labels", columns.score: "scores"}
+    for option, names in groups.items():
+        if both := next((name for name in names if name in taken), None):
+            raise GroupError(f"{option} {both} is the column of the {taken[both]}; name another")
     if weight in taken:
         raise WeightError(f"--weight-column {weight} is the column of the {taken[weight]}; name another")
     taken |= {weight: "weights"} if weight else {}

@@ -181,7 +181,7 @@ def _levels(
     if bad is not None:
         raise GroupError(
             f"value '{bad}' of attribute '{name}' contains ':', which joins the parts of an intersection; "
-            "rename it"
+            "rename it, or name the attributes that are to be audited"
         )
     broken = next((text for text in texts if not _is_unicode(text)), None)
     if broken is not None:

@@ -348,6 +348,11 @@ class _Found:
                 f"column '{name}' sets thousands apart ({words.few(others[:2])})",
                 "write its numbers without them and save the table again",
             )
+        elif others and not len(numbers) and self._are_decisions(others):
+            self.ask(
+                f"column '{name}' holds decisions ({words.few(others)}), no numbers",
+                "write 1 for what was flagged as fake and 0 for the rest, or say --score-column NAME",
+            )
         elif others:
             absent = "missing=" + ",".join(others[:3])
             absent = f"--read {shlex.quote(absent)} where they mean no score"
@@ -370,6 +375,10 @@ class _Found:
             )  # fmt: skip
         return percent, turned
 
+    def _are_decisions(self, texts: list[str]) -> bool:
+        """Whether they are words for real and fake, or for yes and no."""
+        return {words.folded(text) for text in texts} <= words.FAKE | words.REAL | words.YES | words.NO
+
     def _percent(self, name: str, numbers: NDArray[np.float64]) -> bool:
         asked = self.config.read_as.get("percent")
         if asked is not None:
@@ -377,7 +386,16 @@ class _Found:
         threshold = self._fixed_threshold()
         if threshold is not None and threshold > 1:
             return False  # the threshold was given in the table's own numbers
-        signed = any("%" in text for text in self.values(name)[:1000])
+        texts = self.values(name)[:1000]
+        signed = [text for text in texts if "%" in text]
+        plain = [text for text in texts if "%" not in text]
+        bare = as_numbers(pd.Series(plain, dtype=object), self.decimal).fillna(0).ne(0).to_numpy()
+        if signed and bare.any():  # 0.5 among them may be a half, or a two hundredth
+            both = words.few([signed[0], plain[int(np.argmax(bare))]])
+            self.ask(
+                f"column '{name}' holds numbers with a percent sign and without one ({both})",
+                "--read percent=yes where all are percentages, or write all of them alike",
+            )
         inside = numbers.min() >= 0 and 1 < numbers.max() <= 100
         if signed or (inside and (words.is_percent(name) or numbers.max() > 50)):
             self.guess("score", f"'{name}' in percent", "--read percent=no")

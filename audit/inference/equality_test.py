@@ -56,10 +56,15 @@ class EqualityTest:
 
     @property
     def p_value(self) -> float:
-        """Of the largest |z|; NaN for fewer than two groups."""
+        """Of the largest |z|; NaN for fewer than two groups.
+
+        1 where all rates are the same: no assignment of the errors shows less, and half of the ties would say
+        0.5 of groups without any error.
+        """
         if self.n_groups < 2:
             return math.nan
-        return max(float(self.p_of(np.abs(self.z).max())), self.least)
+        largest = np.abs(self.z).max()
+        return 1.0 if largest <= TIE else max(float(self.p_of(largest)), self.least)
 
     def p_of(self, z: ArrayLike) -> Floats:
         """Single-step adjusted mid-p-values of differences |z| among all pairs of groups."""

@@ -22,7 +22,7 @@ from audit.data.score_table import ScoreTable
 from audit.inference.equality_test import replicates_for
 from audit.judge.gap_records import questions_of
 from audit.judge.verdicts import judge
-from audit.metrics.error_curves import ErrorCurve
+from audit.metrics.error_curves import ROUNDING, ErrorCurve
 from audit.metrics.operating_point import pick_threshold
 from audit.schema.result import OtherThreshold
 
@@ -66,13 +66,18 @@ def other_thresholds(
 
 
 def _places(curve: ErrorCurve, threshold: float) -> list[tuple[str, float]]:
-    """Rules and their thresholds, each decision once, from the highest FPR to the lowest."""
+    """Rules and their thresholds, each decision once, from the highest FPR to the lowest.
+
+    Where nothing or everything is flagged all groups are treated alike, which says nothing of any detector.
+    """
     seen = {tuple(float(n) for n in curve.at(threshold))}
     found = []
     for rule in RULES:
         at = pick_threshold(curve, parse_rule(rule))
         fp, fn = (float(n) for n in curve.at(at))
-        if np.isfinite(at) and (fp, fn) not in seen:
+        flagged, missed = fp / curve.n_real, fn / curve.n_fake
+        alike = max(flagged, 1 - missed) < ROUNDING or max(1 - flagged, missed) < ROUNDING
+        if np.isfinite(at) and (fp, fn) not in seen and not alike:
             seen.add((fp, fn))
             found.append((-fp, rule, at))
     return [(rule, at) for _, rule, at in sorted(found)]

@@ -86,7 +86,10 @@ def refuse_other_run(result: AuditResult, out_dir: str | Path, overwrite: bool) 
     refuse_file(out_dir)
     target, text = Path(out_dir) / RESULT_FILE, result.to_json()
     if target.exists() and not overwrite and target.read_text(encoding="utf-8") != text:
-        raise RunFolderError(f"{out_dir} already holds another run; give another folder, or --overwrite")
+        raise RunFolderError(
+            f"{out_dir} already holds another run; give another folder, or --overwrite (in Python: "
+            "overwrite=True)"
+        )
     return text
 
 

@@ -372,8 +372,16 @@ def _decided(
                 n_between
             )
         n_of_class = int(np.count_nonzero(table.fake[sides.fixing] == (rule.kind == "fnr")))
-        exceeded = exceeded_note(rule, n_of_class, task)
+        most = math.floor(n_of_class * rule.value + 1e-9)
+        if table.weight is not None or _n_errors(table, sides, threshold, rule.kind == "fnr") >= most - 1:
+            exceeded = exceeded_note(rule, n_of_class, task)
     return _Decided(threshold, audited, left_out, exceeded, rounded)
+
+
+def _n_errors(table: ScoreTable, sides: Sides, threshold: float, missed: bool) -> int:
+    """Errors of one kind among the images that fixed the threshold; few where equal scores stop it early."""
+    wrong = (table.score < threshold) if missed else (table.score >= threshold)
+    return int(np.count_nonzero(sides.fixing & (table.fake == missed) & wrong))
 
 
 def _audit(
@@ -631,6 +639,6 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
                 f"{unknown} {task.items} have no label for {attribute}: shown as '(missing)', never compared "
                 "with the other groups."
             )
-        if len(grouping) < 2:
+        if len(grouping) < 2 and not unknown:
             notes.append(f"All {task.items} have the same {attribute}: there is nothing to compare.")
     return notes

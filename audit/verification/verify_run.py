@@ -274,9 +274,12 @@ def _named(command: str, option: str) -> str | None:
 def _data(result: AuditResult, scores: pd.DataFrame | str, given: str | Path | None) -> Iterator[Check]:
     """Whether the score file, or every image, is the one that was audited."""
     about = result.provenance.data
-    path = Path(given if given is not None else str(about.get("path") or ""))
-    if not about.get("path") or not path.exists():
-        yield Check("not checked", "data", f"nothing at {about.get('path')}; say where it is with --data")
+    named = given if given is not None else about.get("path")
+    path = Path(str(named or ""))
+    if not about.get("path"):
+        yield Check("not checked", "data", "the record names no file of it")
+    elif not path.exists():
+        yield Check("not checked", "data", f"nothing at {named}; say where it is with --data")
     elif about.get("kind") == "scores":
         same = path.is_file() and file_sha256(path) == about.get("sha256")
         yield Check("ok" if same else "changed", "data", str(path) if same else f"{path} is another file now")

@@ -70,7 +70,17 @@ def may_be_within(result: AuditResult) -> str:
     """The end of 'Its error rates differ by race; ...', where they are unequal and the size is open."""
     if by_four_fifths(result):
         return "the four-fifths rule may still be met"
+    if in_ratios(result):
+        return f"the ratio may still be within {limit(result)}"
     return "the difference may still be within your tolerance"
+
+
+def to_learn_the_size(result: AuditResult, by_what: str) -> str:
+    """What more images would show where groups are proven unequal: 'whether the gap by race exceeds ...'."""
+    if by_four_fifths(result):
+        return f"whether {FOUR_FIFTHS_LINE} are kept {by_what}"
+    what = "ratio" if in_ratios(result) else "gap"
+    return f"whether the {what} {by_what} exceeds {limit(result)}"
 
 
 def nothing_exceeds(result: AuditResult) -> str:
@@ -101,7 +111,8 @@ def ratio_span(interval: tuple[float, float] | None) -> str:
         return "no interval"
     low, high = interval
     if not math.isfinite(high):
-        return f"at least {ratio_number(low)}"
+        step = 0.01 if low < 10 else 1.0  # what is rounded up is not proven
+        return f"at least {ratio_number(math.floor(low / step + 1e-9) * step)}"
     return f"{ratio_number(low)} to {ratio_number(high)}"
 
 
@@ -109,5 +120,6 @@ def size_of(result: AuditResult, v: Verdict, gap: float, interval: tuple[float, 
     """'gap 16 points (5.4 to 27.8)', 'ratio 3.77 (2.48 to 5.93)', 'ratio of shares passed 0.94 (...)'."""
     if not in_ratios(result):
         return f"gap {points(gap)} ({point_interval(interval)})"
-    what = "ratio of shares passed" if by_four_fifths(result) else "ratio"
-    return f"{what} {ratio_number(v.ratio)} ({ratio_span(v.ratio_interval)})"
+    what = "ratio of shares passed " if by_four_fifths(result) else "ratio "
+    what = what if math.isfinite(v.ratio) else ""
+    return f"{what}{ratio_number(v.ratio)} ({ratio_span(v.ratio_interval)})"

@@ -153,6 +153,8 @@ def times(value: float, interval: tuple[float, float] | None = None) -> str:
 
     >>> times(3.04), times(24.2, (9.3, 61.0)), times(float("inf"), (4.1, float("nan")))
     ('3.0 times', '24 (9.3–61) times', 'at least 4.1 times')
+    >>> times(40.0, (10.86, float("inf")))  # a least that is rounded up is not proven
+    'at least 10 times'
     >>> times(8.9, (1.4, 543.0))
     'at least 1.4 times'
     """
@@ -160,13 +162,32 @@ def times(value: float, interval: tuple[float, float] | None = None) -> str:
         return f"{_multiple(value)} times"
     low, high = interval
     if not (math.isfinite(value) and math.isfinite(high)) or high > FAR_ABOVE * low:
-        return f"at least {_multiple(low)} times"
+        return f"at least {multiple_down(low)} times"
     return f"{_multiple(value)} ({_multiple(low)}–{_multiple(high)}) times"
 
 
 def _multiple(value: float) -> str:
     """Two digits, or all before the point."""
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def multiple_down(value: float) -> str:
+    """The same for what is said to be at least so much: rounded down.
+
+    >>> multiple_down(2.88), multiple_down(1.4), multiple_down(10.86)
+    ('2.8', '1.4', '10')
+    """
+    step = 0.1 if value < 10 else 1.0
+    return _multiple(math.floor(value / step + 1e-9) * step)
+
+
+def points_down(value: float) -> str:
+    """A difference that is said to be at least so much: rounded down.
+
+    >>> points_down(0.0609), points_down(0.07), points_down(0.0004)
+    ('6 points', '7 points', '0.04 points')
+    """
+    return points(math.floor(1000 * value + 1e-9) / 1000 if value >= 0.001 else value)
 
 
 def about(value: int) -> str:
@@ -186,6 +207,33 @@ def listing(words: list[str]) -> str:
     'age, gender and race'
     """
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def threshold_text(value: float) -> str:
+    """A threshold as every page spells it: four digits, more where those would decide otherwise.
+
+    Rounded down, as a threshold that was found is some image's score, which must lie at what is shown. Scores
+    near 1 lie close together, and a threshold just beyond the highest score flags none of those that are
+    exactly that.
+
+    >>> threshold_text(0.5), threshold_text(7 / 9), threshold_text(0.999987), threshold_text(12345.6)
+    ('0.5', '0.7777', '0.999987', '12345')
+    >>> threshold_text(math.nextafter(1.0, 2.0)), threshold_text(0.699999988)  # 0.7 in single precision
+    ('1.0000000000000002', '0.7')
+    """
+    if not math.isfinite(value):
+        return NO_DATA
+    if value and not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    near = float(f"{value:.4g}")
+    if value == near or 0 < abs(value - near) < 1e-15 * abs(value):
+        return f"{value:.4g}" if value == near and abs(value) < 1e4 else repr(float(value)).removesuffix(".0")
+    rest = abs(1 - value)
+    digits = 1 - math.floor(math.log10(rest)) if rest < 0.01 else 3 - math.floor(math.log10(abs(value)))
+    digits = max(digits, 0)
+    down = math.floor(value * 10**digits + 1e-3) / 10**digits
+    text = f"{down:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
 
 
 def images_for_margin(errors: float, n: int, margin: float, z: float = 1.96) -> int:

@@ -35,7 +35,18 @@ from audit.wording.criterion_text import (
     ratio_span,
     size_of,
 )
-from audit.wording.numbers import about, count, listing, p_equals, percent, point_interval, points, times
+from audit.wording.numbers import (
+    about,
+    count,
+    listing,
+    multiple_down,
+    p_equals,
+    percent,
+    point_interval,
+    points,
+    points_down,
+    times,
+)
 from pipelines.visible import isolated
 
 DISPARITY, WITHIN, INSUFFICIENT = "disparity", "within tolerance", "insufficient evidence"
@@ -106,10 +117,12 @@ def _subject(result: AuditResult, v: Verdict) -> str:
 
 
 def counts(group: GroupResult, rate: str) -> str:
-    """'25 of 139 (18.0%)': errors, images, rate."""
+    """'25 of 139 (18.0%)': errors, images, rate; "by weight" where images count for more or fewer people."""
     errors = group.confusion.fp if rate == "fpr" else group.confusion.fn
     n = group.n_real if rate == "fpr" else group.n_fake
-    return f"{count(errors)} of {count(n)} ({percent(getattr(group, rate))})"
+    value = getattr(group, rate)
+    by_weight = " by weight" if n and not math.isclose(errors / n, value, abs_tol=1e-9) else ""
+    return f"{count(errors)} of {count(n)} ({percent(value)}{by_weight})"
 
 
 def _gap_of_pair(result: AuditResult, v: Verdict) -> str:
@@ -117,7 +130,8 @@ def _gap_of_pair(result: AuditResult, v: Verdict) -> str:
     found = deciding(result, v)
     if in_ratios(result):
         of = " of the shares that pass" if by_four_fifths(result) else ""
-        return f"a ratio{of} of {ratio_number(v.ratio)} ({found.because(result)})"
+        size = f"a ratio{of} of {ratio_number(v.ratio)}" if math.isfinite(v.ratio) else ratio_number(v.ratio)
+        return f"{size} ({found.because(result)})"
     told = f"a gap of {points(found.gap)} ({found.because(result)})"
     if named_pair(v) is None or abs(found.gap - v.gap) < 1e-9:
         return told
@@ -149,14 +163,16 @@ def _inflated(result: AuditResult, v: Verdict) -> str:
     """What the gap is likely to be: a pair picked because it lies far apart shows too large a gap."""
     if in_ratios(result):
         return " The largest of many ratios is too large on average." if v.n_groups > 2 else ""
+    if v.n_groups == 2:  # whose only gap nobody picked
+        return ""
     pair = named_pair(v)
     seen, corrected = (pair.difference, pair.corrected_difference) if pair else (v.gap, v.gap_corrected)
     likely = points(corrected)
     if math.isnan(corrected) or likely == points(seen):
         return ""
+    size = "the largest" if abs(seen - v.gap) < 1e-9 else "large"
     return (
-        " A gap picked for being the largest looks larger than it is; corrected for that, it is about "
-        f"{likely}."
+        f" A gap picked for being {size} looks larger than it is; corrected for that, it is about {likely}."
     )
 
 
@@ -184,7 +200,7 @@ def _at_least(result: AuditResult, v: Verdict, worse: WorseGroup) -> str:
     least, ratio = worse.difference_interval[0], worse.ratio_interval[0]
     far = v.verdict == WITHIN and ratio > result.config.ratio_tolerance[1]
     far = far or result.config.criterion == "ratio"
-    more = f"{times(ratio)} as often" if far else f"{points(least)} more"
+    more = f"{multiple_down(ratio)} times as often" if far else f"{points_down(least)} more"
     return f"{before_number(v.attribute, worse.group)} {rate} (at least {more})"
 
 
@@ -289,7 +305,17 @@ def _open_claim(result: AuditResult, v: Verdict) -> str:
         what = "ratio" if in_ratios(result) else "gap"
         return f"{unequal}, but the {what} may be within {limit(result)}."
     why = too_few(result) if v.gap == v.gap else f"too few {result.task.items} to compare groups"
+    why = NOT_TWO if is_alone(v) else why
     return f"{result.task.rate_name(v.rate)}, {by(v.attribute)}: {why}."
+
+
+NOT_TWO = "there are not two groups to compare"
+"""Why there is no answer where more images of the same people would give none."""
+
+
+def is_alone(v: Verdict) -> bool:
+    """Whether fewer than two groups are named in the data at all, however many images they have."""
+    return v.gap != v.gap and v.n_groups + v.n_small_groups < 2
 
 
 def too_few(result: AuditResult) -> str:
@@ -326,6 +352,9 @@ def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     config = result.config
     of_units = f", {_enough_units(config, 'at least')}" if config.unit_column or config.weight_column else ""
     total = v.n_groups + v.n_small_groups
+    if total < 2:
+        whose = "are of one group" if total else "have no label"
+        return f"All {result.task.of_rate(v.rate)} {whose}; a comparison needs two."
     have = "has" if v.n_groups == 1 else "have"
     return (
         f"{count(v.n_groups)} of {count(total)} groups {have} at least {config.min_n} "
@@ -363,7 +392,8 @@ def _short(result: AuditResult, v: Verdict) -> str:
     far, pair = far_in_proportion(result, v), named_pair(v)
     if far:
         who, than = (group_label(v.attribute, g) for g in (far.group, far.than))
-        return f"{gap_line(result, v)}; {who} at least {times(far.ratio_interval[0])} as often as {than}"
+        least = multiple_down(far.ratio_interval[0])
+        return f"{gap_line(result, v)}; {who} at least {least} times as often as {than}"
     if v.verdict != DISPARITY:
         return gap_line(result, v)
     ends = [group_label(v.attribute, g) for g in (pair.group, pair.than)] if pair else []

@@ -92,6 +92,8 @@ class GapPlot:
     attribute: str
     reference: str | None
     """The group that the others are compared with; None where no two groups are compared."""
+    base: str
+    """What that group is: "lowest", or "reference" where a smaller group has a lower rate still."""
     overall: float
     rates: Axis
     differences: Axis
@@ -173,7 +175,10 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
     answered = verdict is not None and not unanswered(result)
     decisive = deciding(result, verdict).group if verdict is not None and answered else None
     proven = proven_unequal(result, verdict) if verdict is not None and answered else set()
-    rows = [_row(result, g, rate, reference, apart, decisive, proven) for g in groups[:MAX_ROWS]]
+    judged_rates = {g.group: getattr(g, rate) for g in groups if takes_part(g, rate, result.config.min_n)}
+    lowest = reference in judged_rates and judged_rates[reference] == min(judged_rates.values())
+    base = "lowest" if lowest else "reference"
+    rows = [_row(result, g, rate, (reference, base), apart, decisive, proven) for g in groups[:MAX_ROWS]]
     judged = [r.rate_mark.high for r in rows if r.rate_mark and r.taken]
     seen = [r.rate_mark.value if judged else r.rate_mark.high for r in rows if r.rate_mark]
     overall = getattr(result.overall, rate)
@@ -183,6 +188,7 @@ def gap_plot(result: AuditResult, attribute: str, rate: RateName, verdict: Verdi
         title=f"{result.task.rate_name(rate)}, by {attribute.replace(':', ' × ')}",
         attribute=attribute,
         reference=None if reference is None or not offsets else group_label(attribute, reference),
+        base=base,
         overall=overall,
         rates=axis_over([*judged, *seen, overall]),
         differences=axis_over([v for m in offsets for v in (m.low, m.high)] + [result.config.tolerance]),
@@ -196,7 +202,7 @@ def _row(
     result: AuditResult,
     group: GroupResult,
     rate: RateName,
-    reference: str | None,
+    compared_with: tuple[str | None, str],
     apart: dict[str, tuple[float, tuple[float, float]]],
     decisive: str | None,
     proven: set[str],
@@ -204,6 +210,7 @@ def _row(
     value, interval = getattr(group, rate), getattr(group, f"{rate}_interval")
     errors = group.confusion.fp if rate == "fpr" else group.confusion.fn
     taken = takes_part(group, rate, result.config.min_n)
+    reference, base = compared_with
     difference, limits = apart.get(group.group, (math.nan, None))
     found = _mark(difference, limits)
     return GapRow(
@@ -212,7 +219,7 @@ def _row(
         counts=f"{count(errors)} of {count(n_of(group, rate))}",
         rate=percent(value),
         interval=percent_interval(interval) if math.isfinite(value) else "",
-        difference=_signed(difference) if found else "lowest" if taken and group.group == reference else "",
+        difference=_signed(difference) if found else base if taken and group.group == reference else "",
         difference_interval=point_interval(limits) if found else "",
         decides=decisive is not None and group.group == decisive,
         proven=group.group in proven,

@@ -16,6 +16,7 @@ from typing import Any
 
 from audit.schema.result import OVERALL, AuditResult, GroupResult, Measures, Sweep
 from audit.task import Task
+from audit.wording.numbers import threshold_text
 from audit.wording.verdict_text import RATES, group_label
 from reports.figures.curves import MAX_LINES
 from reports.figures.gap_plots import MAX_ROWS, worst_first
@@ -91,6 +92,7 @@ def payload(result: AuditResult, attributes: list[str]) -> dict[str, Any] | None
     names = [a for a in attributes if any(s.attribute == a for s in result.sweep)]
     return {
         "thresholds": [round(t, 6) for t in result.sweep_thresholds],
+        "shown": [threshold_text(t) for t in result.sweep_thresholds],
         "start": start_index(result),
         "audited": result.config.threshold,
         "z": NormalDist().inv_cdf((1 + result.config.confidence) / 2),

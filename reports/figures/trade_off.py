@@ -8,6 +8,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from audit.schema.mitigation import MitigationResult, TradeOff
+from audit.wording.numbers import threshold_text
 from reports.figures import palette
 from reports.figures.plotly_layout import base_layout
 
@@ -52,16 +53,16 @@ def _points(
         name=name,
         marker={"color": colour, "size": size, "symbol": symbol},
         line={"color": colour, "width": 1.5},
-        hovertext=[f"threshold {one.threshold:.4g}" for one in places],
+        hovertext=[f"threshold {threshold_text(one.threshold)}" for one in places],
         hoverinfo="text",
     )
 
 
 def _marks(record: MitigationResult) -> list[tuple[TradeOff, str, str]]:
     """The threshold in use and the cure, at the drawn point nearest to each."""
-    marks = [(_nearest(record, record.threshold), f"in use ({record.threshold:.4g})", "x")]
+    marks = [(_nearest(record, record.threshold), f"in use ({threshold_text(record.threshold)})", "x")]
     if record.cure is not None:
-        name = f"tried ({record.cure.threshold:.4g})"
+        name = f"tried ({threshold_text(record.cure.threshold)})"
         marks.append((_nearest(record, record.cure.threshold), name, "diamond"))
     return marks
 

@@ -55,7 +55,7 @@ def environment(task: Task) -> Environment:
     env.globals.update(terms=terms(task.name), task=task)
     for function in (
         numbers.percent, numbers.points, numbers.count, numbers.number, numbers.percent_interval,
-        numbers.point_interval, numbers.p_value, title, people, group_label, nobreak,
+        numbers.point_interval, numbers.p_value, numbers.threshold_text, title, people, group_label, nobreak,
     ):  # fmt: skip
         env.filters[function.__name__] = function
     env.globals["m"] = env.get_template("macros.html").module

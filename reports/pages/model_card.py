@@ -18,9 +18,17 @@ from audit.schema.result import AuditResult, Measures
 from audit.task import Task
 from audit.wording import verdict_text as words
 from audit.wording.criterion_text import tolerated
-from audit.wording.numbers import count, number, number_interval, percent, percent_interval
+from audit.wording.numbers import (
+    count,
+    number,
+    number_interval,
+    percent,
+    percent_interval,
+    threshold_text,
+)
 from pipelines.storage import write_text
 from pipelines.visible import as_spelled
+from reports.pages.cure_part import CurePart, cure_of, steps_with_cure
 from reports.pages.report_page import detector_name
 from reports.tables import reliability as belief
 from reports.tables.no_skill import no_skill_table
@@ -152,7 +160,7 @@ def _evaluation(result: AuditResult) -> str:
             f"{task.positive_word}{pairs}{'; ' + as_spelled(left) if left else ''}.",
             _known(result.provenance.data),
             f"Factors: {as_spelled(', '.join(c.attributes)) or 'none'}. Decision: {task.decides} "
-            f"{c.threshold:.4g} (rule: {as_spelled(task.rule(c.threshold_rule))}). Tolerated: "
+            f"{threshold_text(c.threshold)} (rule: {as_spelled(task.rule(c.threshold_rule))}). Tolerated: "
             f"{tolerated(result)}. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
             f"{count(result.n_tests)} comparisons (Holm).",
             "### Results",
@@ -161,13 +169,18 @@ def _evaluation(result: AuditResult) -> str:
     )
 
 
-def model_card(result: AuditResult) -> str:
-    """The card's Markdown."""
+def model_card(result: AuditResult, cure: CurePart | None = None) -> str:
+    """The card's Markdown.
+
+    Args:
+        result: The record.
+        cure: What was tried about its disparities, so that the card advises what the report does.
+    """
     task = result.task
     result = legible(result)
     p = result.provenance
     claims = [f"{claim} {evidence}" for claim, evidence in answer.lead(result)]
-    steps = [s.text.rstrip(":;") for s in advice.next_steps(result)]
+    steps = [s.text.rstrip(":;") for s in steps_with_cure(advice.next_steps(result), cure)]
     sections = [
         f"# {as_spelled(detector_name(result))}",
         f"**Is it fair?** {as_spelled(answer.headline(result))}",
@@ -207,6 +220,8 @@ def write_model_card(run_dir: str | Path) -> Path:
     Raises:
         ResultFormatError: there is no `audit.json` in the folder, or it cannot be read.
     """
-    path = write_text(Path(run_dir) / "model_card.md", model_card(load_result(run_dir)))
+    result = load_result(run_dir)
+    card = model_card(result, cure_of(Path(run_dir), result))
+    path = write_text(Path(run_dir) / "model_card.md", card)
     enter(Path(run_dir), [path])
     return path

@@ -8,7 +8,7 @@ Why what is missing has a column of its own: whoever signs must not take a repor
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from audit.schema.result import AuditResult
@@ -69,8 +69,51 @@ def _four_fifths(result: AuditResult) -> Covered:
     )
 
 
+def _attacks(item: Covered, result: AuditResult) -> Covered:
+    """Kinds of fakes and images without a score are shown where the record has them."""
+    shown, missing = [item.shown], [item.missing]
+    if result.kind_rates or result.kinds:
+        shown.append("APCER of each kind of fake")
+    if result.no_scores:
+        shown.append("images without a score, by group")
+    else:
+        missing.append("Non-response rates: images that could not be scored are counted as left out")
+    return replace(item, shown="; ".join(shown), missing=". ".join(missing))
+
+
+def _documented(item: Covered, result: AuditResult) -> Covered:
+    """A table of scores comes without its detector, a notebook without a command."""
+    p = result.provenance
+    known = {
+        "command line": p.command,
+        f"checksum of the {result.task.system}": p.detector.get("sha256"),
+        "checksum of the data": p.data.get("sha256"),
+    }
+    lacking = [name for name, value in known.items() if not value]
+    shown = ", ".join([item.shown, *(name for name, value in known.items() if value)])
+    return replace(item, shown=shown, missing="; ".join([item.missing, *lacking]))
+
+
+def _of_the_data(item: Covered, result: AuditResult) -> Covered:
+    """Where nothing is on record of what was lost, neither that nor the quality of pairs is shown."""
+    if result.dropout or not result.task.makes_pairs:
+        return item
+    lacking = "Drop-out, and the quality of the fakes; "
+    return replace(
+        item, shown="Size and group counts", missing=lacking + item.missing[:1].lower() + item.missing[1:]
+    )
+
+
+BY_RECORD = {
+    "ISO/IEC 30107-3": _attacks,
+    "NIST AI RMF, Measure 1.1 and 2.1": _documented,
+    "EU AI Act, Article 10": _of_the_data,
+}
+"""Items of which a record may hold more or less."""
+
+
 def coverage(result: AuditResult) -> list[Covered]:
     """Every item, in the order of the page."""
-    told = _fixed(result.task.name)
+    told = [BY_RECORD.get(item.source, lambda one, _: one)(item, result) for item in _fixed(result.task.name)]
     has_four_fifths = all(name != FOUR_FIFTHS_RULE for name, _ in result.task.without_criteria)
     return [*told, _four_fifths(result)] if has_four_fifths else told

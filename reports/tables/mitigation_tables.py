@@ -9,6 +9,7 @@ from typing import Any
 
 from audit.schema.mitigation import GroupShift, MitigationResult, Trial
 from audit.wording.criterion_text import HEADLINES
+from audit.wording.numbers import threshold_text
 from audit.wording.verdict_text import group_label, title
 from reports.tables.table import Column, Table
 from reports.text.mitigation_text import METHODS, RATES
@@ -99,5 +100,5 @@ def rules_table(trial: Trial) -> Table:
 
 
 def _part(threshold: float, share: float) -> str:
-    limit = "never" if threshold >= 1e299 else "any" if threshold <= -1e299 else f"{threshold:.4g}"
+    limit = "never" if threshold >= 1e299 else "any" if threshold <= -1e299 else threshold_text(threshold)
     return limit if share >= 1 else f"{limit} (in {100 * share:.0f}% of images)"

@@ -9,16 +9,16 @@ verdict, its gap and the interval hold for the row they stand in.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.judge.usefulness import unanswered
-from audit.schema.result import AuditResult, Verdict
+from audit.schema.result import AuditResult, OtherThreshold, Verdict
 from audit.task import Task
 from audit.wording.criterion_text import headline_of, in_ratios, ratio_number, ratio_span
-from audit.wording.numbers import NO_DATA, percent, point_interval, points
-from audit.wording.verdict_text import UNANSWERED, deciding
+from audit.wording.numbers import percent, point_interval, points, threshold_text
+from audit.wording.verdict_text import UNANSWERED, deciding, is_alone
+from reports.text.threshold_text import is_level
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class Row:
     audited: bool = False
 
 
-def _reason(rule: str, task: Task) -> str:
-    if rule == "eer":
-        return "equal error rates"
-    return f"{task.fpr} at most {percent(float(rule.partition('=')[2]), 0)}"
+def _reason(other: OtherThreshold, task: Task) -> str:
+    if other.rule == "eer":
+        return "equal error rates" if is_level(other) else "closest error rates"
+    return f"{task.fpr} at most {percent(float(other.rule.partition('=')[2]), 0)}"
 
 
 def _judged(result: AuditResult, v: Verdict) -> Judged:
     task = result.task
     found, word = deciding(result, v), headline_of(result, v.verdict)
     if found.gap != found.gap:
-        return Judged(v, word, "–", f"too few {task.items}")
+        return Judged(v, word, "–", "not two groups" if is_alone(v) else f"too few {task.items}")
     if in_ratios(result):
         return Judged(v, word, ratio_number(v.ratio), ratio_span(v.ratio_interval))
     return Judged(v, word, points(found.gap).split()[0], point_interval(found.interval))
@@ -85,7 +85,7 @@ def _row(
         Line(f"{task.fpr} {flagged}", [found.get((name, "fpr")) for name in names]),
         Line(f"{task.fnr} {missed}", [found.get((name, "fnr")) for name in names]),
     ]
-    return Row(f"{threshold:.4g}" if math.isfinite(threshold) else NO_DATA, reason, rates[0], lines)
+    return Row(threshold_text(threshold), reason, rates[0], lines)
 
 
 def rows(result: AuditResult, names: Sequence[str]) -> list[Row]:
@@ -106,7 +106,7 @@ def rows(result: AuditResult, names: Sequence[str]) -> list[Row]:
     if reason is not None:
         own = replace(own, lines=[_unread(line) for line in own.lines])
     others = [
-        _row(result, o.threshold, _reason(o.rule, result.task), (o.fpr, o.fnr), o.verdicts, names)
+        _row(result, o.threshold, _reason(o, result.task), (o.fpr, o.fnr), o.verdicts, names)
         for o in result.other_thresholds
     ]
     return sorted([own, *others], key=lambda row: -row.fpr)

@@ -128,13 +128,17 @@ def dropout_sentence(rows: list[Dropout]) -> str:
 
 def multiplicity(result: AuditResult) -> str:
     """How many looks were taken, and what was done about it."""
-    if not result.verdicts:
+    compared = [v for v in result.verdicts if v.p_value == v.p_value]
+    if not compared:
         return "No comparison was made."
-    n = result.n_tests or len(result.verdicts)
-    names = ", ".join(by(a) for a in dict.fromkeys(v.attribute for v in result.verdicts))
+    n = result.n_tests or len(compared)
+    names = ", ".join(by(a) for a in dict.fromkeys(v.attribute for v in compared))
+    cells = "Rates of single cells were not tested one by one."
+    if n == 1:
+        return f"One comparison was made ({names}). {cells}"
     return (
         f"{count(n)} comparisons were made ({names}). The p-values are corrected for all of them by Holm’s "
-        "method. Rates of single cells were not tested one by one."
+        f"method. {cells}"
     )
 
 

@@ -30,6 +30,7 @@ from audit.wording.verdict_text import (
     beyond_proven,
     by,
     deciding,
+    deciding_pair,
     group_label,
     title,
 )
@@ -144,9 +145,9 @@ def verdicts_table(result: AuditResult) -> Table:
         Column("p_value", "p", "p", "p_value"),
         Column("adjusted_p_value", "p, corrected", "p", "holm"),
         Column("pair_p_value", "p of the pair, corrected", "p"),
-        Column("gap_corrected", "Gap, corrected for being the largest", "points"),
-        Column("worst_group", "Highest rate"),
-        Column("best_group", "Lowest rate"),
+        Column("gap_corrected", "Largest true gap, estimated", "points"),
+        Column("worst_group", "Higher rate"),
+        Column("best_group", "Lower rate"),
         Column("min_detectable_gap", "Smallest gap that would show", "points", "mdg"),
         Column("proven", "Gap proven beyond tolerance"),
         Column(
@@ -169,10 +170,17 @@ def verdicts_table(result: AuditResult) -> Table:
             "gap": (found := deciding(result, v)).gap,
             "gap_interval": found.interval,
         }
+        | _ends(result, v)
         | {"proven": _size_proven(result, v)}
         for v in result.verdicts
     ]
     return Table("verdicts", "All comparisons made", columns, rows)
+
+
+def _ends(result: AuditResult, v: Verdict) -> dict[str, str | None]:
+    """The two groups of the gap that is shown."""
+    pair = deciding_pair(result, v)
+    return {"worst_group": pair.group, "best_group": pair.than} if pair else {}
 
 
 def _size_proven(result: AuditResult, v: Verdict) -> str:

@@ -32,6 +32,7 @@ from audit.wording.numbers import count, listing, p_value, percent, percent_inte
 from audit.wording.verdict_text import (
     DISPARITY,
     INSUFFICIENT,
+    NOT_TWO,
     RATES,
     UNEQUAL,
     WITHIN,
@@ -40,6 +41,7 @@ from audit.wording.verdict_text import (
     by,
     far_in_proportion,
     findings,
+    is_alone,
     or_few_units,
     standing,
     too_few,
@@ -63,11 +65,11 @@ def _named(result: AuditResult, *words: str) -> str:
 
     Intersections are named only where no single attribute is.
     """
-    return _listed(result, [v for v in result.verdicts if standing(result, v) in words])
+    return listed(result, [v for v in result.verdicts if standing(result, v) in words])
 
 
-def _listed(result: AuditResult, chosen: list[Verdict]) -> str:
-    """The attributes of these verdicts."""
+def listed(result: AuditResult, chosen: list[Verdict]) -> str:
+    """The attributes of these verdicts; with the kind of error where the other kind is not among them."""
     chosen = [v for v in chosen if ":" not in v.attribute] or chosen
     names: dict[str, list[str]] = {}
     for attribute in dict.fromkeys(v.attribute for v in chosen):
@@ -104,7 +106,7 @@ def _unequal(result: AuditResult) -> str:
     proven = {v.attribute for v in disparities if beyond_proven(result, v)}
     open_ = [v for v in disparities if v.attribute not in proven]
     if by_four_fifths(result):
-        where = _listed(result, disparities)
+        where = listed(result, disparities)
         return (
             f"No. {task.negatives.capitalize()} pass less than four fifths as often in some group by {where}."
         )
@@ -129,7 +131,10 @@ def headline(result: AuditResult) -> str:
         return f"{_differ(result, unequal)}; {may_be_within(result)}."
     if found == {WITHIN}:
         return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}{_apart(result)}."
-    open_ = f"inconclusive by {_named(result, INSUFFICIENT)}: {too_few(result)}."
+    unknown = [v for v in result.verdicts if standing(result, v) == INSUFFICIENT]
+    thin = [v for v in unknown if not is_alone(v)]
+    why = too_few(result) if thin else NOT_TWO
+    open_ = f"inconclusive by {listed(result, thin or unknown)}: {why}."
     if WITHIN not in found:
         return open_[:1].upper() + open_[1:]
     return f"{headline_of(result, WITHIN)} by {_named(result, WITHIN)}; {open_}"
@@ -158,7 +163,10 @@ def _proven(result: AuditResult) -> list[tuple[str, str]]:
     if rest:
         noun = "disparity" if len(rest) == 1 else "disparities"
         where = " in intersections" if all(":" in f.verdict.attribute for f in rest) else ""
-        lines.append((f"{count(len(rest))} more {noun}{where}:", "see Intersections."))
+        of_one = any(":" not in f.verdict.attribute for f in rest)
+        of_several = " and Intersections" if any(":" in f.verdict.attribute for f in rest) else ""
+        place = f"the table of verdicts{of_several}" if of_one else "Intersections"
+        lines.append((f"{count(len(rest))} more {noun}{where}:", f"see {place}."))
     return lines
 
 

@@ -10,9 +10,8 @@ that may reach beyond the tolerance still.
 from __future__ import annotations
 
 from audit.schema.mitigation import GapShift, GroupShift, MitigationResult, Trial
-from audit.wording.numbers import count, listing, percent, point_interval, points
+from audit.wording.numbers import count, listing, percent, point_interval, points, threshold_text
 from audit.wording.verdict_text import by, group_label
-from reports.text.threshold_text import threshold_text
 
 RATES = {"fpr": "real images flagged", "fnr": "fakes let through"}
 METHODS = {

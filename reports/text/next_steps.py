@@ -15,6 +15,7 @@ from audit.judge.usefulness import unanswered, usefulness_in
 from audit.schema.gates import Reason
 from audit.schema.result import AuditResult, Verdict
 from audit.task import Task
+from audit.wording.criterion_text import to_learn_the_size
 from audit.wording.numbers import count, listing, points
 from audit.wording.verdict_text import (
     DISPARITY,
@@ -24,11 +25,12 @@ from audit.wording.verdict_text import (
     far_in_proportion,
     group_label,
     images_needed,
+    is_alone,
     people,
     standing,
 )
 from reports.text import threshold_text as threshold
-from reports.text.answer import is_weak, rendered
+from reports.text.answer import is_weak, listed, rendered
 from reports.text.photo_pool import Pool, pool_of, provable_gap
 
 
@@ -122,19 +124,21 @@ def _when_disparate(result: AuditResult) -> list[Step]:
 
 def _more_images(result: AuditResult) -> list[Step]:
     """One step for each kind of open question, with the pool that the images would come from."""
-    thin = _of(result, INSUFFICIENT)
+    open_ = _of(result, INSUFFICIENT)
+    alone, thin = [v for v in open_ if is_alone(v)], [v for v in open_ if not is_alone(v)]
     unequal = [v for v in thin if standing(result, v) == UNEQUAL]
     unknown = [v for v in thin if v not in unequal]
-    return [Step(_plan(result, group)) for group in (unknown, unequal) if group]
+    plans = [Step(_plan(result, group)) for group in (unknown, unequal) if group]
+    if alone:
+        names = listed(result, alone)
+        plans.append(Step(f"To compare groups by {names}, audit {result.task.items} of two groups or more."))
+    return plans
 
 
 def _plan(result: AuditResult, verdicts: list[Verdict]) -> str:
-    task, every = result.task, dict.fromkeys(v.attribute for v in verdicts)
-    names = f"by {listing([by(a).removeprefix('by ') for a in every])}"
+    task, names = result.task, f"by {listed(result, verdicts)}"
     sized = standing(result, verdicts[0]) == UNEQUAL
-    aim = (
-        f"To learn whether the gap {names} exceeds the tolerance" if sized else f"For a clear answer {names}"
-    )
+    aim = f"To learn {to_learn_the_size(result, names)}" if sized else f"For a clear answer {names}"
     if not any(v.images_needed for v in verdicts):
         return f"{aim}, audit more {task.items} per group."
     plan = f"{aim}, audit {images_needed(result, verdicts)}."

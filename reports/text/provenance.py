@@ -13,7 +13,7 @@ from typing import Any
 
 from audit.schema.result import AuditResult
 from audit.wording.criterion_text import tolerated
-from audit.wording.numbers import count, percent
+from audit.wording.numbers import count, percent, threshold_text
 from reports.text.answer import headline
 
 Rows = list[tuple[str, str]]
@@ -78,7 +78,7 @@ def filled(result: AuditResult) -> list[tuple[str, str]]:
             f"{count(d.n_real)} {task.negative_word}, {count(d.n_fake)} {task.positive_word}",
         ),
         ("Attributes", ", ".join(c.attributes)),
-        ("Decision", f"{task.decides} {c.threshold:.4g}{rule}"),
+        ("Decision", f"{task.decides} {threshold_text(c.threshold)}{rule}"),
         (
             "Tolerance",
             f"{tolerated(result)}, at {percent(c.confidence, 0)}; groups of at least {c.min_n} {task.items}",

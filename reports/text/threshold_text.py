@@ -14,7 +14,7 @@ import math
 from audit.judge.usefulness import unanswered
 from audit.schema.result import AuditResult, OtherThreshold
 from audit.task import Task
-from audit.wording.numbers import percent
+from audit.wording.numbers import percent, threshold_text
 from audit.wording.verdict_text import DISPARITY, WITHIN
 
 WORTH_MOVING = 0.01
@@ -23,13 +23,8 @@ WORTH_SHARE = 0.75
 """... and to which share of itself at most."""
 
 
-def threshold_text(value: float) -> str:
-    """A threshold as the whole page spells it: 0.5, 0.7371."""
-    return f"{value:.4g}"
-
-
 def balanced(result: AuditResult) -> OtherThreshold | None:
-    """The threshold at which both error rates are equal, where it decides otherwise than the audited one."""
+    """The threshold of the closest error rates, where it decides otherwise than the audited one."""
     return next((o for o in result.other_thresholds if o.rule == "eer" and math.isfinite(o.threshold)), None)
 
 
@@ -38,8 +33,11 @@ def better(result: AuditResult) -> OtherThreshold | None:
 
     Only where the two rates are shown to differ at the audited threshold: their intervals do not meet, which
     allows for any dependence between a photo and its fake. At a threshold that balances both in truth, chance
-    alone made another look better in 40 to 48 of 100 audits of 40 + 40 images.
+    alone made another look better in 40 to 48 of 100 audits of 40 + 40 images. Never beside a rule that holds
+    one of the two to a level: it says which of them costs more.
     """
+    if result.config.threshold_rule.startswith(("fpr", "fnr")):
+        return None
     other, m = balanced(result), result.overall
     if other is None or m.fpr_interval is None or m.fnr_interval is None:
         return None
@@ -53,8 +51,10 @@ def fairer(result: AuditResult) -> OtherThreshold | None:
     """Of the thresholds at which every disparity is shown to be within tolerance, the one with the fewest
     errors.
 
-    A threshold at which it is merely no longer proven is no better, and is not named.
+    A threshold at which it is merely no longer proven is no better, and is not named; nor is one at which the
+    worse of both error rates is higher: every gap is within tolerance where all fakes pass.
     """
+    worst = max(result.overall.fpr, result.overall.fnr)
     unequal = {
         (v.attribute, v.rate) for v in result.verdicts if v.verdict == DISPARITY and ":" not in v.attribute
     }
@@ -62,14 +62,26 @@ def fairer(result: AuditResult) -> OtherThreshold | None:
         o
         for o in result.other_thresholds
         if unequal and unequal <= {(v.attribute, v.rate) for v in o.verdicts if v.verdict == WITHIN}
+        if max(o.fpr, o.fnr) <= worst
     ]
     return min(cleared, key=lambda o: max(o.fpr, o.fnr), default=None)
+
+
+def is_level(other: OtherThreshold) -> bool:
+    """Whether both error rates are as good as equal there; scores of a few values leave them far apart."""
+    return abs(other.fpr - other.fnr) < WORTH_MOVING
 
 
 def both_errors(result: AuditResult, other: OtherThreshold) -> str:
     """'At threshold 0.737 both error rates are about 2%, not 27% and 0%.'"""
     task = result.task
     m = result.overall
+    if not is_level(other):
+        return (
+            f"At threshold {threshold_text(other.threshold)}, {percent(other.fpr)} of {task.negatives} are "
+            f"{task.flagged} and {percent(other.fnr)} of {task.positives} {task.missed}, not "
+            f"{percent(m.fpr)} and {percent(m.fnr)}."
+        )
     same = f"{percent(max(other.fpr, other.fnr))}"
     return (
         f"At threshold {threshold_text(other.threshold)}, both error rates are about {same}, not "
@@ -102,9 +114,18 @@ def answer(result: AuditResult) -> str:
         return f"Probably not. {both_errors(result, other)}"
     now = f"At {at} {task.at_threshold.format(fpr=percent(m.fpr), fnr=percent(m.fnr))}"
     other = balanced(result)
+    level_here = abs(m.fpr - m.fnr) < WORTH_MOVING
     if other is None:
-        return f"It balances both errors. {now}."
-    level = f"both rates are about {percent(max(other.fpr, other.fnr))} at {threshold_text(other.threshold)}"
-    if abs(m.fpr - m.fnr) < WORTH_MOVING:
+        told = (
+            "It balances both errors"
+            if level_here
+            else "No other threshold brings both errors closer together"
+        )
+        return f"{told}. {now}."
+    there = threshold_text(other.threshold)
+    level = f"both rates are about {percent(max(other.fpr, other.fnr))} at {there}"
+    if not is_level(other):
+        level = f"they lie closest at {there}, where they are {percent(other.fpr)} and {percent(other.fnr)}"
+    if level_here:
         return f"It balances both errors well. {now}; {level}."
     return f"It depends on which error costs more. {now}; {level}."

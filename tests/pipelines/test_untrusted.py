@@ -1,10 +1,12 @@
 """Files that anyone may have made: no row vanishes, nothing hangs, every fault is one line."""
 
+import gc
 import os
 import random
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -253,3 +255,13 @@ def test_a_parquet_file_that_is_refused_is_closed(tmp_path, monkeypatch):
         open_parquet(tmp_path / "no.parquet")
     held = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
     assert not [name for name in held if name.startswith(str(tmp_path))], (refused, damaged)
+
+
+def test_a_table_that_was_read_is_closed(tmp_path):
+    """A notebook that shows every warning shows none, and the file may be renamed at once."""
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "t.parquet")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        read_parquet(tmp_path / "t.parquet")
+        gc.collect()
+    assert [str(one.message) for one in told if issubclass(one.category, ResourceWarning)] == []

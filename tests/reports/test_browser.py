@@ -13,7 +13,13 @@ from audit.inference.proportion_intervals import z_value
 from audit.metrics.false_discovery import false_discovery
 from audit.runs.compare_runs import compare_runs, write_comparison
 from audit.runs.score_audit import audit_file
-from audit.wording.numbers import of_thousand, of_thousand_interval, percent, percent_interval
+from audit.wording.numbers import (
+    of_thousand,
+    of_thousand_interval,
+    percent,
+    percent_interval,
+    threshold_text,
+)
 from audit.wording.verdict_text import gap_line
 from reports.pages.comparison_page import write_comparison_page
 from reports.pages.report_page import build, write_report
@@ -227,7 +233,7 @@ def test_the_slider_moves_rates_gap_and_marks(visit, small):
     one = visit(appendix=True)
     one.bring("#threshold")
     page = one.page
-    assert "At threshold 0.500" in page.locator("#explorer-summary").inner_text()
+    assert "At threshold 0.5:" in page.locator("#explorer-summary").inner_text()
     before = page.locator("#explorer-table tbody tr").first.inner_text()
     mark = (
         "() => { const p = document.querySelector('[data-figure^=roc][data-marks]'); return p.data.at(-1).x }"
@@ -238,7 +244,7 @@ def test_the_slider_moves_rates_gap_and_marks(visit, small):
     for _ in range(20):
         page.keyboard.press("ArrowLeft")
     at = small.sweep_thresholds.index(0.5) - 20
-    moved = f"At threshold {small.sweep_thresholds[at]:.3f}"
+    moved = f"At threshold {threshold_text(small.sweep_thresholds[at])}:"
     expect(page.locator("#explorer-summary")).to_contain_text(moved)
     row = page.locator("#explorer-table tbody tr").first.inner_text()
     black = next(s for s in small.sweep if s.group == "Black")
@@ -246,7 +252,7 @@ def test_the_slider_moves_rates_gap_and_marks(visit, small):
     assert f"{100 * black.fp[at] / black.n_real:.1f}%" in row
     assert page.evaluate(mark) != at_start
     page.locator("#threshold-reset").click()
-    expect(page.locator("#explorer-summary")).to_contain_text("0.500")
+    expect(page.locator("#explorer-summary")).to_contain_text("At threshold 0.5:")
     assert one.complaints == []
 
 

@@ -289,10 +289,10 @@
 
     function update() {
       const attribute = chosen(), all = [...attribute.groups, record.overall];
-      $("threshold-value").textContent = record.thresholds[at].toFixed(3);
-      slider.setAttribute("aria-valuetext", "threshold " + record.thresholds[at].toFixed(3));
+      $("threshold-value").textContent = record.shown[at];
+      slider.setAttribute("aria-valuetext", "threshold " + record.shown[at]);
       $("explorer-summary").textContent =
-        `At threshold ${record.thresholds[at].toFixed(3)}: ` + sentence("fpr", record.words.fpr) +
+        `At threshold ${record.shown[at]}: ` + sentence("fpr", record.words.fpr) +
         " " + sentence("fnr", record.words.fnr) + discoverySentence();
       $("fake-share-shown").textContent = shareText();
       const tops = {};

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import audit
@@ -313,3 +314,27 @@ def test_an_infinite_score_is_refused_and_not_left_out():
         ExpectedError, match=r"20 of 40 scores in column 'score' are not finite, the first \(inf\)"
     ):
         audit.audit_scores(frame, "race", **FAST)
+
+
+@pytest.mark.parametrize("backend", ["pyarrow", "numpy_nullable"])
+def test_a_table_is_the_same_whoever_holds_its_numbers(frame, backend):
+    """As `read_parquet(dtype_backend="pyarrow")` gives it, with numbers that nobody asked about beside."""
+    rng = np.random.default_rng(0)
+    more = frame.assign(
+        years=rng.integers(5, 90, len(frame)),
+        sharp=rng.normal(size=len(frame)),
+        person=np.arange(len(frame)) // 2,
+    )
+    options = dict(attributes=["race", "years"], bins={"years": [18, 40]}, unit_column="person", n_boot=100)
+    there = audit.audit_scores(more.convert_dtypes(dtype_backend=backend), controls=["sharp"], **options)
+    here = audit.audit_scores(more, controls=["sharp"], **options)
+    assert there.record.to_json() == here.record.to_json()
+
+
+def test_columns_of_any_kind_beside_the_scores_do_no_harm(frame, tmp_path):
+    lists = pd.Series(pd.array([[1, 2]] * len(frame), dtype=pd.ArrowDtype(pa.list_(pa.int64()))))
+    more = frame.assign(box=lists, few=pd.arrays.SparseArray(np.arange(len(frame)) % 3))
+    done = audit.audit_scores(more, "race", **FAST)
+    assert any("hold lists and not one value an image: 'box'" in note for note in done.record.notes)
+    assert done.verdicts.equals(audit.audit_scores(frame, "race", **FAST).verdicts)
+    assert (done.write(tmp_path / "run") / "scores.parquet").is_file()

@@ -112,6 +112,12 @@ def test_nothing_is_said_where_attributes_were_chosen(frame):
             UnitError,
             "--unit-column Race is .* the weights;",
         ),
+        (
+            {"attributes": ["label"]},
+            GroupError,
+            "--attribute Label is the column of the labels; name another",
+        ),
+        ({"bins": {"score": [0.5]}}, GroupError, "--bins SCORE is the column of the scores; name another"),
     ],
 )
 def test_a_column_has_one_role(frame, options, error, message):

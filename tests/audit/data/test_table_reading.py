@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -519,3 +519,28 @@ def test_a_fault_of_this_program_is_not_called_one_of_the_file(tmp_path, monkeyp
     monkeypatch.setattr("audit.data.score_file.LARGE_ROWS", 0)
     with pytest.raises(ValueError, match=r"^operands could not be broadcast$"):
         read_scores(tmp_path / "a.parquet", CONFIG)
+
+
+def test_numbers_with_and_without_a_percent_sign_are_asked_about(tmp_path):
+    """0.9 among percentages is 90 % or 0.9 %: nobody can tell."""
+    lines = [f"{'fake' if i % 2 else 'real'},{30 + i}%,{'ab'[i % 2]}" for i in range(40)]
+    lines[3] = "fake,0.9,a"
+    lines[4] = "real,0,a"
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,tone", *lines]))
+    told = r"with a percent sign and without one \('30%', '0\.9'\): --read percent=yes where all are"
+    with pytest.raises(UnclearTableError, match=told):
+        read_scores(tmp_path / "s.csv", CONFIG)
+    config = replace(CONFIG, read_as={"percent": "yes"})
+    assert read_scores(tmp_path / "s.csv", config).frame["score"][3] == pytest.approx(0.009)
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,tone", *lines[:3], *lines[4:]]))
+    assert read_scores(tmp_path / "s.csv", CONFIG).reading.percent
+
+
+@pytest.mark.parametrize("said", [("fake", "real"), ("True", "False"), ("ja", "nein")])
+def test_decisions_in_place_of_scores_are_not_taken_for_missing_ones(tmp_path, said):
+    lines = [f"{'fake' if i % 2 else 'real'},{said[i % 3 == 0]},{'ab'[i % 2]}" for i in range(40)]
+    (tmp_path / "s.csv").write_text("\n".join(["label,score,tone", *lines]))
+    told = r"column 'score' holds decisions \(.*\), no numbers: write 1 for what was flagged as fake and 0"
+    with pytest.raises(UnclearTableError, match=told) as error:
+        read_scores(tmp_path / "s.csv", CONFIG)
+    assert "missing=" not in str(error.value)

@@ -72,7 +72,7 @@ def test_largest_z_over_pairs():
 
 def test_no_errors_are_no_evidence():
     test = equality_test(np.array([0, 0]), np.array([50, 60]), 500, rng())
-    assert test.p_value > 0.4
+    assert test.p_value == 1.0
     assert test.critical(0.05) == pytest.approx(1.96, abs=0.001)
 
 
@@ -115,3 +115,9 @@ def test_detectable_gap_is_that_of_the_smallest_groups():
 
 def test_smoothing_never_reaches_zero():
     assert smoothed(0.0, 0) == 0.5 and 0 < smoothed(0.0, 1000) < 0.01
+
+
+@pytest.mark.parametrize(("k", "n"), [([0, 0], [400, 400]), ([40, 40], [400, 400]), ([5, 5, 5], [5, 5, 5])])
+def test_groups_of_one_and_the_same_rate_have_a_p_value_of_one(k, n):
+    """A gap at least as large as none is certain, also where half of the ties count."""
+    assert equality_test(np.array(k), np.array(n), 500, rng()).p_value == 1.0

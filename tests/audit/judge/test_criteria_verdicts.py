@@ -132,3 +132,12 @@ def test_no_errors_at_all_are_no_ratio():
     found, v = verdict(table({"a": (0, 400), "b": (0, 400)}), criterion="ratio")
     assert v.verdict == "insufficient evidence"
     assert "no data" not in found.summary
+
+
+def test_a_ratio_to_no_error_has_a_least_and_no_number():
+    found, v = verdict(table({"a": (0, 400), "b": (40, 400)}), criterion="ratio")
+    assert v.verdict == "disparity" and 10 < v.ratio_interval[0] < 11.5
+    least = int(v.ratio_interval[0])
+    assert f"no finite ratio (95% interval at least {least}, " in v.explanation
+    assert f"at least {least} times as often" in v.explanation
+    assert "ratio of no" not in v.explanation and "ratio no" not in found._repr_html_()

@@ -75,3 +75,10 @@ def test_too_few_replicates_are_raised_for_the_larger_family():
     """100 permutations could reject nothing among 8 comparisons."""
     found = audit_scores(scores(shift=2.0), AuditConfig(threshold=1.5, n_boot=100))
     assert any(v.verdict == "disparity" for o in found.other_thresholds for v in o.verdicts)
+
+
+def test_a_threshold_that_flags_nothing_or_everything_is_not_judged():
+    """It treats all groups alike, which says nothing of any detector: decisions of 0 and 1 as scores."""
+    frame = scores()
+    frame["score"] = (frame.score >= 1.0).astype(float)  # an FPR above 10 %, and no score to lower it
+    assert [o for o in audit_scores(frame, AuditConfig(n_boot=200)).other_thresholds] == []

@@ -23,7 +23,9 @@ from audit.runs.compare_runs import compare_runs
 from audit.runs.mitigate_run import mitigate_run, write_mitigation
 from audit.runs.score_audit import audit_file
 from audit.schema.mitigation import load_mitigation
+from audit.wording.numbers import threshold_text
 from reports.pages.mitigation_page import write_mitigation_page
+from reports.pages.model_card import write_model_card
 from reports.pages.report_page import write_report
 
 PATH = Path(__file__).parents[3] / "benchmarks" / "mitigation.py"
@@ -69,12 +71,26 @@ def test_the_report_says_what_would_help_and_what_it_costs(run):
     record = load_mitigation(run)
     shown = text_of(write_report(run))
     assert "What would help?" in shown and "finds out whether one would help" not in shown
-    assert f"At threshold {record.cure.threshold:.4g} the gap in real images flagged by race is" in shown
+    assert (
+        f"At threshold {threshold_text(record.cure.threshold)} the gap in real images flagged by race is"
+        in shown
+    )
     assert "instead of" in shown and "fakes let through rise from" in shown
     assert "Accuracy holds: the mean of both error rates" in shown
     assert "Race: before and after, on the images set aside" in shown
-    assert f"Move the threshold to {record.cure.threshold:.4g}: on images set aside to judge it" in shown
+    assert (
+        f"Move the threshold to {threshold_text(record.cure.threshold)}: on images set aside to judge it"
+        in shown
+    )
     assert "Try another threshold first" not in shown
+
+
+def test_the_model_card_advises_what_the_report_does(run):
+    """Not a threshold that was only looked at on the same images, where one was tried on others."""
+    record = load_mitigation(run)
+    card = write_model_card(run).read_text(encoding="utf-8")
+    assert f"Move the threshold to {threshold_text(record.cure.threshold)}: on images set aside" in card
+    assert "Try another threshold first" not in card and "See whether another threshold" not in card
 
 
 def test_a_report_of_a_disparity_that_nobody_tried_to_cure_says_so(run, tmp_path):

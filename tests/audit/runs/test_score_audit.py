@@ -305,3 +305,33 @@ def test_rows_are_held_only_where_a_column_is_looked_at_beside_the_scores(
     )
     audit_scores(frame.assign(**{column: columns[column]}), replace(FAST, **options))
     assert [row is not None for row in held] == [kept]
+
+
+def test_images_without_a_label_are_not_said_to_have_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"label": np.arange(400) % 2, "race": None, "gender": rng.choice(["f", "m"], 400)})
+    frame["score"] = rng.normal(2.0 * frame.label)
+    notes = audit_scores(frame.assign(race=pd.NA), AuditConfig(n_boot=100)).notes
+    assert any("400 images have no label for race" in note for note in notes)
+    assert not any("the same race" in note for note in notes)
+
+
+def test_a_weighted_rate_is_not_taken_for_that_of_the_counts_beside_it():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"label": np.arange(2000) % 2, "race": rng.choice(["a", "b"], 2000)})
+    frame["score"] = rng.normal(3.0 * frame.label + (frame.race == "a"), 1.0)
+    frame["w"] = rng.choice([1.0, 4.0], 2000)
+    for weight, said in (("w", True), (None, False)):
+        config = AuditConfig(threshold=1.5, n_boot=100, weight_column=weight)
+        told = audit_scores(frame.drop(columns=[] if weight else ["w"]), config).verdicts[0].explanation
+        assert ("% by weight)" in told) is said
+
+
+def test_a_rule_that_equal_scores_stop_early_is_not_said_to_be_exceeded():
+    """Of decisions of 0 and 1 the threshold flags none, or all: 5 % are not exceeded every second time."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"label": np.arange(4000) % 2, "race": rng.choice(["a", "b"], 4000)})
+    frame["score"] = rng.normal(3.0 * frame.label)
+    for scores, said in ((frame.score, True), ((frame.score > 1).astype(float), False)):
+        notes = audit_scores(frame.assign(score=scores), AuditConfig(threshold="fpr=0.05", n_boot=100)).notes
+        assert any("such samples the true FPR exceeds" in note for note in notes) is said

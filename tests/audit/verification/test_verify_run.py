@@ -19,7 +19,7 @@ from audit.cli import main
 from audit.config import AuditConfig
 from audit.errors import ResultFormatError
 from audit.runs.run_folder import write_circumstances
-from audit.runs.score_audit import audit_file
+from audit.runs.score_audit import audit_file, audit_table
 from audit.verification.verify_run import verify_run
 from reports.pages.report_page import write_report
 
@@ -156,6 +156,15 @@ def test_writing_the_report_again_vouches_for_nothing_else(run):
 def test_other_data_is_named(run, tmp_path):
     (tmp_path / "other.csv").write_text("label,score\n")
     assert "is another file now" in changed(run, data=tmp_path / "other.csv")["data"]
+
+
+def test_data_that_is_not_there_is_named_as_it_was_given(run, tmp_path):
+    def told(folder, **places):
+        return next(c.detail for c in verify_run(folder, **places) if c.what == "data")
+
+    assert told(run, data=tmp_path / "gone.csv").startswith(f"nothing at {tmp_path / 'gone.csv'};")
+    audit_table(table(), FAST).write(tmp_path / "notebook")
+    assert told(tmp_path / "notebook") == "the record names no file of it"
 
 
 def test_a_detector_is_compared_by_its_hash(run, tmp_path):

@@ -40,6 +40,20 @@ def test_differences_and_the_deciding_pair_are_those_of_the_verdict(result):
     assert row.difference_interval == point_interval(deciding(result, verdict).interval)
 
 
+def test_a_group_is_called_lowest_only_where_it_is(result):
+    """The pair that is proven unequal need not be the two furthest apart: a few images may err less still."""
+    plot, verdict = drawn(result)
+    [row] = [r for r in plot.rows if r.group == plot.reference]
+    assert plot.base == row.difference == "lowest"
+    higher = next(g for g in result.groups if g.attribute == "race" and g.group == plot.rows[2].group)
+    apart = [d.model_copy(update={"group": verdict.compared_with}) if d.group == higher.group else d
+             for d in verdict.differences]  # fmt: skip
+    moved = verdict.model_copy(update={"compared_with": higher.group, "differences": apart})
+    again = gap_plot(result, "race", "fpr", moved)
+    [row] = [r for r in again.rows if r.group == again.reference]
+    assert again.base == row.difference == "reference"
+
+
 def test_every_interval_lies_on_its_axis(result):
     for rate in ("fpr", "fnr"):
         plot, _ = drawn(result, "race", rate)

@@ -26,6 +26,12 @@ def test_groups_keep_one_order_however_the_slider_moves(result):
     assert names == sorted(names, key=lambda n: -rates[n])
 
 
+def test_the_slider_spells_a_threshold_as_the_rest_of_the_page_does(result):
+    near = [0.5, 0.9996, 0.999987]
+    told = payload(result.model_copy(update={"sweep_thresholds": near}), ["race"])
+    assert told["shown"] == ["0.5", "0.9996", "0.999987"]
+
+
 def test_without_a_sweep_there_is_no_explorer(result):
     assert payload(result.model_copy(update={"sweep": []}), ["race"]) is None
 

@@ -92,3 +92,14 @@ def test_no_cell_of_a_file_holds_a_list_or_an_interval(run_dir, result):
     assert len(found) == sum(len(v.differences) for v in result.verdicts) > 0
     assert (found["interval_low"] <= found["difference"]).all()
     assert (found["difference"] <= found["interval_high"]).all()
+
+
+def test_the_groups_of_a_comparison_are_those_of_the_gap_beside_them(judge, prove, result):
+    """Of an open size the pair proven unequal is shown, and not the two furthest apart."""
+    found = judge(result, ("race", "fpr", "insufficient evidence"))
+    pair = prove(result, "race", "fpr").model_copy(update={"group": "Indian", "than": "White"})
+    v = found.verdicts[0].model_copy(update={"worse_groups": [pair], "adjusted_p_value": 0.001})
+    table = tables.verdicts_table(found.model_copy(update={"verdicts": [v]}))
+    [row] = table.rows
+    assert (row["gap"], row["worst_group"], row["best_group"]) == (pair.difference, "Indian", "White")
+    assert not {"Highest rate", "Lowest rate"} & {column.label for column in table.columns}

@@ -10,6 +10,7 @@ from audit.runs.mitigate_run import mitigate_table
 from audit.runs.score_audit import audit_score_file, audit_scores
 from audit.schema.result import NoScores
 from pipelines.jobs.plans import SMALL_NOTE
+from reports.tables.reliability import multiplicity
 from reports.text import answer
 from reports.text import threshold_text as threshold
 from reports.text.next_steps import next_steps
@@ -159,11 +160,27 @@ def test_advice_tells_unequal_from_unknown(judge, result):
         v.model_copy(update={"adjusted_p_value": 0.01, "images_needed": None}) for v in record.verdicts[:2]
     ]
     told = " ".join(s.text for s in next_steps(record))
-    assert "To learn whether the gap by race exceeds the tolerance, audit more images per group." in told
+    assert (
+        "To learn whether the gap by race exceeds the tolerance of 2 points, audit more images per group."
+        in told
+    )
     assert (
         "For a clear answer by gender, audit about 4,100 images per group; if the groups are equal, that "
         "gives an 80% chance of a clear result." in told
     )
+
+
+def test_advice_and_headline_speak_of_what_the_criterion_tolerates(judge, result):
+    record = planted(judge, result, T, T)
+    record.verdicts[:] = [v.model_copy(update={"adjusted_p_value": 0.01}) for v in record.verdicts]
+    told = {}
+    for name in ("ratio", "four-fifths"):
+        ruled = record.model_copy(update={"config": result.config.model_copy(update={"criterion": name})})
+        told[name] = " ".join([answer.headline(ruled), *(step.text for step in next_steps(ruled))])
+        assert "the gap" not in told[name] and "your tolerance" not in told[name]
+    assert "To learn whether the ratio by race exceeds the tolerated ratio of 1.25," in told["ratio"]
+    assert "the ratio may still be within the tolerated ratio of 1.25." in told["ratio"]
+    assert "To learn whether four fifths (0.8) are kept by race," in told["four-fifths"]
 
 
 def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
@@ -176,7 +193,11 @@ def test_only_thin_data_says_that_nothing_is_ruled_out(judge, result):
 
 def test_more_than_two_disparities_are_counted(judge, result):
     lead = answer.lead(planted(judge, result, D, D, D, D))
-    assert [claim for claim, _ in lead][2] == "2 more disparities:"
+    assert lead[2] == ("2 more disparities:", "see the table of verdicts.")
+    crossed = judge(result, *[(a, "fpr", D) for a in ("race", "gender", "gender:race")])
+    assert answer.lead(crossed)[2] == ("1 more disparity in intersections:", "see Intersections.")
+    every = judge(result, *[(a, "fpr", D) for a in ("race", "gender", "age", "gender:race")])
+    assert answer.lead(every)[2][1] == "see the table of verdicts and Intersections."
 
 
 def test_sureness_states_level_family_and_chance(judge, result):
@@ -279,3 +300,27 @@ def test_a_table_of_real_images_alone_says_that_there_are_no_fakes(build):
     assert not any("another threshold" in step for step in steps)
     with pytest.raises(MitigationError, match=r"All images are real.*audit real images and fakes together"):
         mitigate_table(found, pd.DataFrame())
+
+
+def test_one_group_alone_is_not_told_to_bring_more_images(build):
+    """612 images of one group are not too few: there is nobody to compare them with."""
+    found = build({"race": ["White"], "gender": ["Female", "Male"]}, n=600, shift={}, pairs=False)
+    lone = build({"race": ["White"]}, n=600, shift={}, pairs=False)
+    assert answer.headline(lone) == "Inconclusive by race: there are not two groups to compare."
+    told = " ".join(" ".join(line) for line in answer.lead(lone))
+    assert "All real images are of one group; a comparison needs two." in told
+    steps = " ".join(step.text for step in next_steps(lone))
+    assert "To compare groups by race, audit images of two groups or more." in steps
+    assert "per group" not in steps and "too few" not in told
+    assert "by gender" in answer.headline(found) and "by race" not in answer.headline(found).split(":")[0]
+    assert multiplicity(lone) == "No comparison was made." and "by race," not in multiplicity(found)
+
+
+def test_a_plan_names_the_kind_of_error_that_is_open(judge, result):
+    steps = [step.text for step in next_steps(planted(judge, result, D, T, T, T))]
+    assert any(s.startswith("For a clear answer by gender and by race (fakes let through), ") for s in steps)
+
+
+def test_one_comparison_is_corrected_for_nothing(build):
+    found = build({"race": ["White", "Black"]}, n=600, shift={}, keep="real")
+    assert multiplicity(found).startswith("One comparison was made (by race). Rates of single cells")

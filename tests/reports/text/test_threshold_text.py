@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from audit.inference.proportion_intervals import wilson
 from reports.text import threshold_text as thresholds
 from reports.text.next_steps import next_steps
@@ -65,7 +67,63 @@ def test_fairer_means_proven_within_tolerance_and_not_merely_unproven(judge, res
     ]
     assert thresholds.fairer(unequal.model_copy(update={"other_thresholds": others})) is None
     cleared = [v.model_copy(update={"verdict": "within tolerance"}) for v in others[-1].verdicts]
-    others[-1] = others[-1].model_copy(update={"verdicts": cleared})
+    others[-1] = others[-1].model_copy(update={"verdicts": cleared, "fnr": unequal.overall.fnr})
     assert thresholds.fairer(unequal.model_copy(update={"other_thresholds": others})) == others[-1]
     fair = judge(result, ("race", "fpr", "within tolerance"))
     assert thresholds.fairer(fair.model_copy(update={"other_thresholds": others})) is None
+
+
+def test_errors_that_are_shown_to_differ_are_never_called_balanced(result):
+    """Decisions of 0 and 1, or a few levels: no other threshold may bring both errors together."""
+    hard = at(result, (0.33, 0.15))
+    hard = hard.model_copy(update={"other_thresholds": [o for o in hard.other_thresholds if o.rule != "eer"]})
+    assert thresholds.answer(hard).startswith("No other threshold brings both errors closer together. At 0.5")
+    level = at(hard, (0.151, 0.15))
+    assert thresholds.answer(level).startswith("It balances both errors. At 0.5")
+
+
+def test_rates_that_are_not_equal_at_the_balanced_threshold_are_both_told(result):
+    apart = at(result, (0.641, 0.029), threshold=1.0, fpr=0.109, fnr=0.467)
+    assert thresholds.answer(apart) == (
+        "Probably not. At threshold 1, 10.9% of real images are flagged and 46.7% of fakes let through, "
+        "not 64.1% and 2.9%."
+    )
+    traded = at(result, (0.3, 0.25), threshold=1.0, fpr=0.2, fnr=0.4)
+    assert thresholds.answer(traded).endswith("; they lie closest at 1, where they are 20.0% and 40.0%.")
+
+
+def test_a_threshold_that_costs_more_errors_is_no_fairer_one(judge, result):
+    """Within tolerance is every gap of a detector that lets all fakes through."""
+    unequal = at(judge(result, ("race", "fpr", "disparity")), (0.33, 0.15))
+    others = [o for o in unequal.other_thresholds if o.rule == "fpr=0.01"]
+    within = [v.model_copy(update={"verdict": "within tolerance"}) for v in others[0].verdicts]
+    for fpr, fnr in ((0.0, 1.0), (0.003, 0.918)):
+        cleared = others[0].model_copy(update={"verdicts": within, "fpr": fpr, "fnr": fnr})
+        told = unequal.model_copy(update={"other_thresholds": [cleared]})
+        assert thresholds.fairer(told) is None
+        assert (
+            next_steps(told)[0].text == "See whether another threshold narrows the gap, and what that costs."
+        )
+
+
+def test_a_threshold_is_never_spelled_as_one_that_decides_otherwise():
+    shown = thresholds.threshold_text
+    given = (0.5, 0.73712, 1.0, 12345.6, 20000.0, -3.2, 0.0, 0.99995, 0.999987, 1.00002, 0.9950, 0.00012345)
+    told = "0.5 0.7371 1 12345 20000 -3.2 0 0.99995 0.999987 1.00002 0.995 0.0001234"
+    assert " ".join(map(shown, given)) == told
+    assert (shown(5e-324), shown(1e300)) == ("4.941e-324", "1e+300")
+    assert shown(math.nextafter(1, 2)) == "1.0000000000000002"
+    assert shown(math.nextafter(0.25, 1)) == "0.25000000000000006"
+    assert (shown(2 / 3), shown(7 / 9), shown(-2 / 3)) == ("0.6666", "0.7777", "-0.6667"), "never above"
+    assert shown(float(np.float32(0.7))) == "0.7"
+
+
+def test_a_rule_that_holds_one_rate_to_a_level_is_not_advised_against(result):
+    """Who asks for an FPR of 1 % knows that more fakes pass: equal errors would cost them something."""
+    strict = at(result, (0.025, 0.369), threshold=0.505, fpr=0.113, fnr=0.113)
+    assert thresholds.better(strict) is not None
+    for rule, told in (("fpr=0.01", None), ("fpr<=0.05@95%", None), ("fnr=0.05", None), ("youden", "eer")):
+        config = strict.config.model_copy(update={"threshold_rule": rule})
+        ruled = strict.model_copy(update={"config": config})
+        assert (found := thresholds.better(ruled)) is told or found.rule == told
+        assert told or thresholds.answer(ruled).startswith("It depends on which error costs more.")

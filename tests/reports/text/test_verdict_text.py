@@ -262,3 +262,9 @@ def test_a_gap_picked_as_the_largest_is_corrected_where_that_matters(judge, prov
         corrected = pair.model_copy(update={"corrected_difference": share * pair.difference})
         text = only(judge, result, "disparity", worse_groups=[corrected]).evidence
         assert ("looks larger than it is; corrected for that" in text) is told
+    corrected = pair.model_copy(update={"corrected_difference": 0.7 * pair.difference})
+    for gap, size in ((pair.difference, "the largest"), (pair.difference + 0.01, "large")):
+        text = only(judge, result, "disparity", worse_groups=[corrected], gap=gap).evidence
+        assert f"A gap picked for being {size} looks" in text
+    two = only(judge, result, "disparity", worse_groups=[corrected], n_groups=2).evidence
+    assert "picked" not in two, "of two groups there is one gap"
