@@ -256,8 +256,8 @@ def test_the_people_are_named_with_a_p_value_and_what_is_open_is_said():
     (found,) = kinds_agreement(complete({"A": (20, 40, 60), "B": (22, 40, 60)}), ["race"], CONFIG)
     assert (found.verdict, found.same_direction) == (OPEN, False)
     assert found.sentence == (
-        "By race, it is open whether a gap in missed fakes follows the people or the kind of fake (B minus A, "
-        "in points: self-blend +0.0, small +1.0, swap +0.0)."
+        "By race, it is open whether a gap in missed fakes follows the people or the kind of fake (B minus "
+        "A, in points: self-blend +0.0, small +1.0, swap +0.0)."
     )
 
 

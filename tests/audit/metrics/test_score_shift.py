@@ -177,7 +177,7 @@ def test_degrees_of_freedom_are_brunner_munzels():
 
 
 def influences(score, own, weight):
-    """Share of the other side's weight below each image, ties half, minus its mean; over its side's weight."""
+    """Share of the other side's weight below each image minus its mean, over its own side."""
     below = (score[:, None] > score[None, :]) + 0.5 * (score[:, None] == score[None, :])
     placed = np.empty(len(score))
     for side in (own, ~own):
