@@ -73,7 +73,7 @@ EXTREMES = {
 
 
 def test_each_measure_takes_the_groups_that_have_enough_of_its_classes():
-    """D is large enough for FPR alone and E for FNR alone, F lacks one image of each; no label is no group."""
+    """D is large enough for FPR alone and E for FNR alone, F lacks one image of each."""
     found = {gap.measure: gap for gap in gaps_of(four_groups()) if gap.measure in MEASURES}
     assert set(found) == set(MEASURES)
     for key, (value, groups) in EXTREMES.items():
@@ -139,7 +139,8 @@ def test_fewer_than_two_groups_have_nothing_to_compare():
         ("difference", (0.0, 0.051), "unclear"), ("difference", (0.05, 0.2), "unclear"),
         ("difference", (0.051, 0.2), "beyond"), ("difference", (-0.2, -0.051), "beyond"),
         ("difference", (-0.2, -0.05), "unclear"), ("difference", (-0.2, 0.2), "unclear"),
-        ("ratio", (0.8, 1.25), "inside"), ("ratio", (0.79, 1.25), "unclear"), ("ratio", (0.8, 1.26), "unclear"),
+        ("ratio", (0.8, 1.25), "inside"), ("ratio", (0.79, 1.25), "unclear"),
+        ("ratio", (0.8, 1.26), "unclear"),
         ("ratio", (0.1, 0.79), "beyond"), ("ratio", (1.26, 2.0), "beyond"), ("ratio", (0.1, 2.0), "unclear"),
         ("index", (0.0, 0.1), None), ("difference", None, None), ("ratio", (0.9, float("nan")), None),
     ],
