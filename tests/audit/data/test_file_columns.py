@@ -183,3 +183,17 @@ def test_text_that_is_not_utf8_is_one_line(tmp_path, monkeypatch, large, column)
         file = read_scores(tmp_path / "s.parquet", config)
         list(file.other_columns())
         audit_scores(file.frame, file.config)
+
+
+@pytest.mark.parametrize("large", [10**9, 0])
+def test_images_without_a_label_are_not_among_those_without_a_score(simulate, tmp_path, monkeypatch, large):
+    monkeypatch.setattr(score_file, "LARGE_ROWS", large)
+    frame = table(simulate)
+    frame.loc[:4, "label"] = np.nan
+    for missing, n in (([], 0), ([3, 4, 5, 6], 2)):
+        frame.loc[missing, "score"] = np.nan
+        frame.to_parquet(tmp_path / "s.parquet", index=False)
+        read = read_scores(tmp_path / "s.parquet", AuditConfig(**QUICK))
+        left = {"no label in the table": 5} | ({"no score in the table": n} if n else {})
+        assert read.left_out == left
+        assert len(read.without_score(["race", "label"])) == n

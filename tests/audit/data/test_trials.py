@@ -401,3 +401,17 @@ def test_contradictions_are_counted_and_the_first_is_shown():
     )
     with pytest.raises(LabelError, match=said):
         as_trials(few(same=[1, 1, 1, 1]), ASKED)
+
+
+def test_a_first_line_may_tell_the_separator_and_columns_of_one_name_are_refused(tmp_path):
+    path, text = tmp_path / "t.csv", few().to_csv(index=False, sep=";")
+    path.write_text("sep=;\n" + text)
+    trials, written = read_trials(path, ASKED)
+    assert len(trials.frame) == 4 and written == {
+        "encoding": "utf-8-sig", "separator": ";", "decimal": ".", "guessed": [],
+    }  # fmt: skip
+    path.write_text(text.replace("gender_b", "gender_a"))
+    with pytest.raises(
+        UnclearTableError, match=r"t\.csv has two columns 'gender_a'; rename or drop one of them$"
+    ):
+        read_trials(path, ASKED)

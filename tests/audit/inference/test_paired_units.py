@@ -175,3 +175,11 @@ def test_sixteen_weights_have_every_sign_tried_and_seventeen_the_normal_limit():
     assert sign_test(sizes) == pytest.approx(2 / 2**16, rel=1e-9)
     assert sign_test(np.full(17, 1.5)) == pytest.approx(2 * norm.sf(np.sqrt(17)), rel=1e-9)
     assert sign_test(np.zeros(4)) == 1.0
+
+
+def test_a_group_of_one_image_has_its_share():
+    found = paired_outcomes(
+        np.array([True, False]), np.array([False, False]), np.array([0, 1]), 2, np.arange(2), None
+    )
+    assert found.shares[:, 1, 0].tolist() == [1, 0] and found.shares[:, 0, 0].tolist() == [0, 1]
+    assert found.p_value.tolist() == [1, 1] and found.n_units.tolist() == [1, 1]
