@@ -369,3 +369,36 @@ def test_images_that_stand_for_themselves_have_no_pairs(simulate):
     table = score_table(doubled, AuditConfig(independent=True))
     assert len(table.real_row) == 0 and len(table) == 90 and table.unit is None
     assert len(score_table(frame, AuditConfig(independent=True)).real_row) == 30
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.TSV", "s.txt", "s.parquet", "s.PQ"])
+def test_every_usual_ending_is_read(twelve_pairs, tmp_path, name):
+    path = tmp_path / name
+    if name.lower().endswith(("parquet", "pq")):
+        twelve_pairs.to_parquet(path)
+    else:
+        twelve_pairs.to_csv(path, index=False)
+    assert read_scores(path, CONFIG).frame["score"].tolist() == twelve_pairs["score"].tolist()
+
+
+@pytest.mark.parametrize("ending", [".xlsx", ".xls", ".xlsm", ".ods", ".numbers"])
+def test_a_workbook_is_to_be_saved_as_csv(tmp_path, ending):
+    (tmp_path / f"s{ending}").write_bytes(b"PK")
+    with pytest.raises(
+        ScoreFileError, match=f"s{ending} is a workbook: save the sheet with the scores as CSV, "
+    ):
+        read_scores(tmp_path / f"s{ending}", CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("word", "mark"), [("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("|", "|")]
+)
+def test_a_separator_that_is_told_decides(tmp_path, word, mark):
+    rows = [
+        f"{i % 2}{mark}0.{i + 10}{mark}a,b;c" if mark != "," else f"{i % 2},0.{i + 10},c" for i in range(9)
+    ]
+    text = "\n".join([mark.join(["label", "score", "race"]), *rows])
+    (tmp_path / "s.csv").write_text(text if mark != ";" else text.replace("a,b;c", "a,b"))
+    read = read_scores(tmp_path / "s.csv", AuditConfig(read_as={"separator": word}))
+    assert read.frame["score"].tolist() == [(i + 10) / 100 for i in range(9)]
+    assert not [one for one in read.reading.guesses if one.name == "separator"]
