@@ -309,3 +309,12 @@ def test_dealing_anew_keeps_who_has_which_kinds(monkeypatch):
     monkeypatch.setattr(kinds_module, "AT_ONCE", 9_000)
     parts = kinds_agreement(table[made], ["race"], CONFIG)
     assert found[0].p_people > 0.2 and parts[0].p_people == pytest.approx(found[0].p_people, abs=0.05)
+
+
+def test_a_kind_that_nobody_misses_is_one_more_miss_and_hit_from_certain():
+    (found,) = kinds_agreement(complete({"A": (0, 20, 40), "B": (0, 60, 80)}), ["race"], CONFIG)
+    assert 0 < found.p_people < 0.01 and 0 < found.p_interaction < 0.01 and found.verdict == DEPENDS
+    small = found.gaps[1]
+    assert (small.kind, small.gap, small.fnr) == ("small", 0, 0) and not found.same_direction
+    low, high = newcombe(0.0, 200, 0.0, 200, 1.959964)
+    assert small.interval == pytest.approx((float(low), float(high)))
