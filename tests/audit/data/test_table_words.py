@@ -89,8 +89,8 @@ def test_usual_names_of_labels(name):
 
 @pytest.mark.parametrize("name", SCORES)
 def test_usual_names_of_scores(name):
-    """Beside another column of fractions."""
-    found = reading(other=[0.25, 0.5] * 30, **{name: [0.75, 0.5] * 30}, label=["0", "1"] * 30)
+    """Beside another column of fractions whose name speaks of a probability, too."""
+    found = reading(other_probability=[0.25, 0.5] * 30, **{name: [0.75, 0.5] * 30}, label=["0", "1"] * 30)
     assert found.config.columns.score == name and not [p for p in found.problems if "score" in p.option]
     assert found.higher_is_real == any(word in name for word in ("real", "genuine", "bona", "live"))
 
