@@ -114,7 +114,8 @@ def test_bins_have_names_that_tell_them_apart(edges, names):
     [
         (
             ["a:b", "c"], None,
-            "value 'a:b' of attribute 'race' contains ':', which joins the parts of an intersection; rename it",
+            "value 'a:b' of attribute 'race' contains ':', which joins the parts of an intersection; "
+            "rename it",
         ),
         (
             ["\ud800", "c"], None,
@@ -122,13 +123,13 @@ def test_bins_have_names_that_tell_them_apart(edges, names):
         ),
         (
             [f"v{i}" for i in range(501)], None,
-            "attribute 'race' has 501 different values, more than 500; give bin edges for a number, or do not "
-            "audit it",
+            "attribute 'race' has 501 different values, more than 500; give bin edges for a number, or do "
+            "not audit it",
         ),
         (
             ["old", 3, "young", None], [1],
-            "attribute 'race' has bin edges but holds 'old', 'young', no numbers; correct them, or say --read "
-            "missing=old,young where they mean no value",
+            "attribute 'race' has bin edges but holds 'old', 'young', no numbers; correct them, or say "
+            "--read missing=old,young where they mean no value",
         ),
         (
             ["x y"], [1],
