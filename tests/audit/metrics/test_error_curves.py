@@ -204,7 +204,7 @@ def test_a_band_joins_two_errors_as_the_variance_of_a_roc_curve_does():
 
 
 def test_density_share_counts_a_window_of_the_order_of_n_to_three_quarters():
-    """Of 16 reals and 16 fakes: 8 / 32 of each class to either side of the point where the rates are closest."""
+    """Of 16 of each class: 8 / 32 of each to either side of the point where the rates are closest."""
     rng = np.random.default_rng(3)
     score, fake = rng.permutation(32).astype(float), np.arange(32) % 2 == 1
     score[fake] += 6
