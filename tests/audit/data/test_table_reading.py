@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from audit.config import AuditConfig, Columns
 from audit.data.score_file import look_at, read_scores
 from audit.data.score_table import ScoreTable, score_table
-from audit.data.table_reading import judged, spelling_guesses
+from audit.data.table_reading import judged, spelling_guesses, with_one_spelling
 from audit.data.table_words import label_meanings
 from audit.errors import ConfigError, LabelError, ScoreFileError, ScoreValueError, UnclearTableError
 
@@ -684,3 +684,19 @@ def test_spellings_beyond_six_are_counted():
     assert said.text.startswith("'w0' is read as 'W' (1 row), 'w1' is read as 'W' (2 rows), ")
     assert said.text.endswith("'w5' is read as 'W' (6 rows) and 2 more") and said.name == "groups of race"
     assert spelling_guesses("race", {}) == []
+
+
+def test_a_frame_with_two_spellings_of_a_group_is_one_with_one_and_says_so():
+    frame = head_of(race=["White", "white", "White", "Black"] * 20)
+    config = AuditConfig(attributes=("race",))
+    merged, said = with_one_spelling(frame, config)
+    assert merged["race"].tolist() == ["White", "White", "White", "Black"] * 20
+    assert said == ["How the table was read: groups of race 'white' is read as 'White' (20 rows)."]
+    assert frame["race"].tolist()[1] == "white"  # the user's own table stays as it is
+    for same, options in (
+        (frame, {"read_as": {"case": "keep"}}),
+        (merged, {}),
+        (frame, {"controls": ("race",)}),
+    ):
+        found, nothing = with_one_spelling(same, replace(config, **options))
+        assert found is same and nothing == []

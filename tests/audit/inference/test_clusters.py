@@ -293,3 +293,12 @@ def test_trials_between_speakers_are_tested_at_what_they_are_worth():
     assert test.p_value == pytest.approx(2 * stats.norm.sf(abs(pair)), rel=0.01)
     assert test.pooled == pytest.approx((found.rate * found.n).sum() / found.n.sum())
     assert (test.null > 1.96).mean() == pytest.approx(0.05, abs=0.01)
+
+
+def test_persons_who_are_always_judged_wrongly_count_once_like_those_who_never_are():
+    """Where no rate varies nothing is known of how images go together, whichever end it is at."""
+    found = worth(counted([[(5, 5)] * 20, [(5, 5)] * 30]).moments(), "fpr")
+    assert found.correlation == 1 and found.rate.tolist() == [1, 1]
+    assert found.n == pytest.approx([20, 30])
+    mixed = worth(counted([[(5, 5)] * 20, [(5, 0)] * 30]).moments(), "fpr")
+    assert mixed.correlation == 1 and mixed.n == pytest.approx([20, 30])

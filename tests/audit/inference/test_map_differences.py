@@ -110,3 +110,10 @@ def test_draws_as_large_as_what_was_seen_count():
     exact = fisher_exact([[7, 3], [3, 7]]).pvalue
     assert [one.p_value for one in found] == pytest.approx([exact, exact], abs=0.015)
     assert (found[0].share, found[0].share_others, found[0].n) == (0.3, 0.7, 10)
+
+
+def test_a_region_that_no_map_touches_differs_nowhere():
+    shares = np.column_stack([np.linspace(0, 1, 40), np.zeros(40)])
+    found = map_differences(shares, ["a", "b"] * 20, n_permutations=99)
+    assert [one.p_value for one in found if one.region == 1] == [1.0, 1.0]
+    assert all(0 < one.p_value <= 1 for one in found)
