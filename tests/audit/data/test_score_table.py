@@ -402,3 +402,21 @@ def test_a_separator_that_is_told_decides(tmp_path, word, mark):
     read = read_scores(tmp_path / "s.csv", AuditConfig(read_as={"separator": word}))
     assert read.frame["score"].tolist() == [(i + 10) / 100 for i in range(9)]
     assert not [one for one in read.reading.guesses if one.name == "separator"]
+
+
+@pytest.mark.parametrize("by_score", [False, True])
+def test_an_image_without_its_other_half_is_dealt_to_parts_by_its_own_name(simulate, by_score):
+    frame = simulate(40).iloc[5:].reset_index(drop=True)
+    config = AuditConfig(threshold="eer")
+    paired = score_table(frame, config, by_score=by_score)
+    alone = score_table(frame.drop(columns="pair_id"), config, by_score=by_score)
+    single = np.ones(len(paired), dtype=bool)
+    single[paired.real_row] = single[paired.fake_row] = False
+    assert single.sum() == 5 and (paired.key[single] == alone.key[single]).all()
+    assert (paired.key[~single] != alone.key[~single]).all()
+    assert (paired.key[paired.real_row] == paired.key[paired.fake_row]).all()
+    known = frame.assign(person=frame["pair_id"].where(frame.index > 9))
+    units = score_table(known, AuditConfig(threshold="eer", unit_column="person"), by_score=by_score)
+    unnamed = known["person"].isna().to_numpy()[units.rows()]
+    assert (units.key[unnamed] == alone.key[unnamed]).all()
+    assert (units.key[~unnamed] != alone.key[~unnamed]).all()
