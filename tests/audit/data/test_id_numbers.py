@@ -39,11 +39,12 @@ def fours(data):
     return [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 @pytest.mark.parametrize("cut", [0, 2])
-def test_the_hash_of_a_name_is_the_sum_of_its_words(cut):
+def test_the_hash_of_a_name_is_the_sum_of_its_words(cut, kind):
     """Also of a slice of a longer array."""
     function = NameHash()
-    names = pa.array(["cut", "off", *NAMES, "more", "of it"], type=pa.string())
+    names = pa.array(["cut", "off", *NAMES, "more", "of it"], type=kind)
     first, second = function.of(names[2 - cut : 2 + len(NAMES)])
     for name, *found in zip(
         (["cut", "off"] if cut else []) + NAMES, first.tolist(), second.tolist(), strict=True
@@ -88,3 +89,12 @@ def test_names_that_agree_in_64_bits_are_told_by_the_other_32(monkeypatch):
 def test_nobody_can_foresee_the_coefficients():
     one, other = NameHash(), NameHash()
     assert one.coefficients.shape == (3, 2 + LONGEST // 4) and (one.coefficients != other.coefficients).any()
+
+
+def test_names_in_the_middle_of_a_column_are_hashed_as_they_are_alone():
+    function = NameHash()
+    names = pa.array(["p1", "größer", "", "p22", "p333"], type=pa.large_string())
+    for low, high in ((0, 2), (1, 3), (2, 5), (2, 2)):
+        part = function.of(names[low:high])
+        alone = function.of(pa.array(names.to_pylist()[low:high], type=pa.large_string()))
+        assert [one.tolist() for one in part] == [one.tolist() for one in alone]
