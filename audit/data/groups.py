@@ -280,7 +280,7 @@ def _binned(column: pd.Series, name: str, edges: Sequence[float]) -> tuple[list[
     inner = [f"{low} to <{high}" for low, high in pairwise(texts)]
     names = [f"<{texts[0]}", *inner, f">={texts[-1]}"]
     missing = np.isnan(values) & ~crossed
-    codes = np.searchsorted(np.asarray(edges, dtype=float), values, side="right").astype(np.int32)
+    codes = np.searchsorted(edges, values, side="right").astype(np.int32)
     for name, rows in ((CROSSED, crossed), (MISSING, missing)):
         if rows.any():
             codes[rows] = len(names)

@@ -341,7 +341,7 @@ def one_of_each(frame: pd.DataFrame, config: AuditConfig) -> tuple[pd.DataFrame,
     unit, order = unit_codes(frame[config.unit_column]), _drawn(frame, config)
     pair = _pair_codes(frame, config)
     reals = _first(np.flatnonzero(~fake), unit, order, np.zeros(len(frame), dtype=bool))
-    of_unit = np.full(int(unit.max(initial=-1)) + 1, -1, dtype=np.int64)
+    of_unit = np.full(len(frame), -1, dtype=np.int64)
     of_unit[unit[reals]] = pair[reals]
     partner = (pair >= 0) & (pair == of_unit[unit])
     fakes = _first(np.flatnonzero(fake), unit, order, partner)

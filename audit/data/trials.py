@@ -211,15 +211,18 @@ def _identities(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
 def paired_columns(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Attributes whose value of both speakers stands in two columns, speakers and clips aside.
 
-    >>> paired_columns(["gender_a", "gender_b", "accent1", "accent2", "speaker_a", "speaker_b"])
-    {'gender': ('gender_a', 'gender_b'), 'accent': ('accent1', 'accent2')}
+    >>> paired_columns(["gender_1", "gender_2", "accent1", "accent2", "speaker_a", "speaker_b"])
+    {'gender': ('gender_1', 'gender_2'), 'accent': ('accent1', 'accent2')}
     """
     found: dict[str, tuple[str, str]] = {}
     for first, second in PAIRED:
         for name in names:
             stem = name[: -len(first)] if name.endswith(first) else ""
-            if stem and stem + second in names and normal(stem) not in {*SPEAKERS, *CLIPS, "other_speaker"}:
-                found.setdefault(stem, (name, stem + second))
+            pair = (name, stem + second)
+            if not stem or pair[1] not in names or pair in found.values():  # "_1" ends in "1", too
+                continue
+            if normal(stem) not in {*SPEAKERS, *CLIPS, "other_speaker"}:
+                found.setdefault(stem, pair)
     return found
 
 

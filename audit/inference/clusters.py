@@ -189,18 +189,20 @@ def _sums(moments: Moments, linear: Linear, rate: Floats) -> tuple[Floats, Float
 
 
 def _correlation(own: Floats, squares: Floats, products: Floats, variance: Floats, erring: Floats) -> float:
-    """Correlation within units over all groups, in 0-1; 1 where too few units err to tell."""
+    """Correlation within units over all groups, in 0-1; 1 where too few units err to tell, or all
+    images of every group are judged alike.
+    """
     shared = products - squares
     if not (shared > 1e-9 * products).any():
         return math.nan
-    if erring.sum() < FEW_ERRING:
-        return 1.0
     excess, most = own - variance * squares, variance * shared
+    if erring.sum() < FEW_ERRING or not most.sum() > 0:
+        return 1.0
     defined = variance * squares > 0
-    by_images = excess.sum() / most.sum() if most.sum() > 0 else 0.0
     scale = np.divide(1.0, variance * squares, out=np.zeros(len(own)), where=defined)
+    by_images = excess.sum() / most.sum()
     even = (most * scale).sum()
-    by_groups = (excess * scale).sum() / even if even > 0 else 0.0
+    by_groups = (excess * scale).sum() / even if even > 0 else by_images
     return float(np.clip(max(by_images, by_groups), 0.0, 1.0))
 
 

@@ -64,7 +64,7 @@ def rate_difference(only_first: float, only_second: float, n: float, z: float) -
     [-0.07, 0.07]
     """
     if n == 0:
-        return float("nan"), float("nan")
+        return math.nan, math.nan
     return (
         _tango_limit(only_first, only_second, n, z),
         -_tango_limit(only_second, only_first, n, z),
@@ -96,7 +96,7 @@ def auc_difference(difference: float, variance: float, z: float) -> tuple[float,
     Source: DeLong et al. 1988. Without any variance: p = 1 for equal AUCs, else undefined.
     """
     if not variance > 0:
-        return difference, difference, 1.0 if difference == 0 else float("nan")
+        return difference, difference, 1.0 if difference == 0 else math.nan
     se = float(np.sqrt(variance))
     p = 2 * float(ndtr(-abs(difference) / se))
     return max(-1.0, difference - z * se), min(1.0, difference + z * se), p

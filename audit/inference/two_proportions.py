@@ -120,7 +120,7 @@ def extreme_limit(
     if measure == "ratio":
         unbounded = (p1 == 0) if z > 0 else (p2 == 0)
         if (unbounded.any() and smallest == (z > 0)) or unbounded.all():
-            return 0.0 if z > 0 else float("inf")
+            return 0.0 if z > 0 else math.inf
         rows = rows[:, ~unbounded]
     statistic, scale, low, high = _MEASURES[measure]
     finest = (high - low) * DIGITS

@@ -14,6 +14,7 @@ held for it is the number of fakes below each score, and the scores themselves, 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -326,7 +327,7 @@ def eer(curve: ErrorCurve) -> float:
     Source: ISO/IEC 19795-1; linear interpolation as for the ROC, so that tied scores count half.
     """
     if not curve.two_sided:
-        return float("nan")
+        return math.nan
     after = curve.first(lambda fpr, fnr: fpr - fnr <= 0)  # falls from 1 to -1
     (fpr, fnr), (next_fpr, next_fnr) = curve.rates(after - 1), curve.rates(after)
     share = (fpr - fnr) / ((fpr - fnr) - (next_fpr - next_fnr))
@@ -336,7 +337,7 @@ def eer(curve: ErrorCurve) -> float:
 def eer_threshold(curve: ErrorCurve) -> float:
     """Where FPR and FNR are closest, the lower sum deciding a tie; NaN for one class."""
     if not curve.two_sided:
-        return float("nan")
+        return math.nan
     return float(curve.threshold(_eer_position(curve)))
 
 
@@ -378,7 +379,7 @@ def fnr_at_fpr(curve: ErrorCurve, limit: float) -> float:
     Source: ISO/IEC 30107-3.
     """
     if not curve.two_sided:
-        return float("nan")
+        return math.nan
     return curve.rates(curve.first(lambda fpr, fnr: fpr <= limit + ROUNDING))[1]
 
 
@@ -388,7 +389,7 @@ def fpr_at_fnr(curve: ErrorCurve, limit: float) -> float:
     Source: ISO/IEC 30107-3.
     """
     if not curve.two_sided:
-        return float("nan")
+        return math.nan
     return curve.rates(curve.first(lambda fpr, fnr: fnr > limit + ROUNDING) - 1)[0]
 
 
@@ -398,7 +399,7 @@ def average_precision(curve: ErrorCurve) -> float:
     Source: the step-wise definition of scikit-learn's `average_precision_score`.
     """
     if curve.n_fake == 0:
-        return float("nan")
+        return math.nan
     total = 0.0
     for part in spans(len(curve) - 1):
         flagged, missed = curve.errors(slice(part.start, part.stop + 1))
@@ -421,7 +422,7 @@ def min_dcf(curve: ErrorCurve, fake_prior: float = FAKE_PRIOR) -> float:
 def min_dcfs(curve: ErrorCurve, priors: Sequence[float]) -> list[float]:
     """`min_dcf` at each of some priors."""
     if not curve.two_sided:
-        return [float("nan")] * len(priors)
+        return [math.nan] * len(priors)
     least = [np.inf] * len(priors)
     for part in spans(len(curve)):
         flagged, missed = curve.errors(part)

@@ -7,10 +7,17 @@ import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
-from audit.data.columns import find_attributes, unaudited
+from audit.data.columns import (
+    find_attributes,
+    kind_column,
+    plain_columns,
+    resolved,
+    unaudited,
+    usual_attributes,
+)
 from audit.data.score_file import read_scores
 from audit.data.score_table import score_table
-from audit.errors import GroupError, MissingColumnError, UnitError, WeightError
+from audit.errors import GroupError, MissingColumnError, ScoreTableError, UnitError, WeightError
 from audit.runs.score_audit import audit_file, audit_score_file, audit_scores, audit_table
 
 CONFIG = AuditConfig(n_boot=100)
@@ -145,3 +152,92 @@ def test_many_columns_are_counted(frame):
 
 def test_a_file_judged_by_its_first_rows_says_so(frame):
     assert "camera (2 values or more; to audit it" in (unaudited(frame, CONFIG, ["Race"], whole=False) or "")
+
+
+@pytest.mark.parametrize(
+    "word", ["", "real", "none", "bona fide", "bonafide", "original", "0", " Real ", None]
+)
+def test_what_stands_for_no_kind_beside_a_real_image(word):
+    frame = pd.DataFrame({"Kind": [word, "swap", word, "gan"]})
+    fake = np.array([False, True, False, True])
+    assert kind_column(frame, fake) == "Kind"
+    assert kind_column(frame.assign(Kind=["phone", "swap", word, "gan"]), fake) is None
+    assert kind_column(frame.assign(Kind=[word, None, word, None]), fake) is None
+    assert kind_column(frame, np.zeros(4, bool)) is None and kind_column(frame[[]], fake) is None
+
+
+def test_columns_of_this_programs_own_tables_are_no_attributes():
+    own = ["image_id", "pair_id", "status", "detail", "sha256", "overall", "source", "label", "score", "a:b"]
+    frame = pd.DataFrame({name: ["x", "y"] for name in [*own, "site", "person", "w"]})
+    config = AuditConfig(unit_column="person", weight_column="w")
+    assert find_attributes(frame, config) == ["site"]
+    assert find_attributes(frame, AuditConfig()) == ["site", "person", "w"]
+    with pytest.raises(
+        GroupError, match=r"^no attribute to audit among the columns .*, sha256, .*=18,40,65$"
+    ):
+        find_attributes(frame[own], AuditConfig())
+
+
+def test_a_column_of_one_or_of_21_values_is_no_attribute():
+    frame = pd.DataFrame({"label": 0, "score": 0.5, "one": "x", "many": [f"v{i}" for i in range(21)],
+                          "twenty": [f"v{i % 20}" for i in range(21)], "two": list("ab" * 10 + "a"),
+                          "decision": ["real", "FAKE", "Fake"] * 7,
+                          "kind": ["swap", None, "real"] * 7})  # fmt: skip
+    assert find_attributes(frame, AuditConfig()) == ["twenty", "two"]
+    assert find_attributes(frame, AuditConfig(attributes=("many",))) == ["many"]
+
+
+def test_a_number_of_more_than_20_values_waits_for_edges():
+    ages = pd.DataFrame({"age": [*range(21), "n/a"], "gender": list("fm" * 11)})
+    assert usual_attributes(ages, AuditConfig()) == {"gender": None}
+    assert usual_attributes(ages[ages["age"] != 20], AuditConfig()) == {"age": None, "gender": None}
+    assert usual_attributes(ages, AuditConfig(bins={"age": (9.0,)})) == {"age": None, "gender": None}
+    words = ages.assign(age=[f"{i} to {i + 1}" for i in range(22)])
+    assert usual_attributes(words, AuditConfig()) == {"age": None, "gender": None}
+
+
+def test_columns_of_lists_are_left_out_and_two_of_one_name_refused():
+    frame = pd.DataFrame({"label": [0, 1], 7: [1, 2], "box": [[1, 2], None], "code": ["a", "b"]})
+    plain, left = plain_columns(frame)
+    assert list(plain.columns) == ["label", "7", "code"] and left == ["box"]
+    same, none = plain_columns(plain)
+    assert same is plain and none == []
+    with pytest.raises(
+        ScoreTableError, match=r"^the score table has two columns '7'; rename or drop one of them$"
+    ):
+        plain_columns(frame.assign(**{"7": 0}))
+
+
+def test_every_name_in_the_options_is_found_in_the_tables_spelling():
+    names = ["Label", "SCORE", "Image-ID", "Pair ID", "Race", "Light", "Person", "W", "Age"]
+    config = resolved(
+        AuditConfig(
+            attributes=("race", "age", "RACE", "hat"), controls=("light", "LIGHT"), bins={"AGE": (9.0,)},
+            references={"race": "A"}, unit_column="person", weight_column="w",
+        ),
+        names,
+    )  # fmt: skip
+    roles = config.columns
+    assert (roles.label, roles.score, roles.image_id, roles.pair_id) == (
+        "Label",
+        "SCORE",
+        "Image-ID",
+        "Pair ID",
+    )
+    assert config.attributes == ("Race", "Age", "hat") and config.controls == ("Light",)
+    assert config.bins == {"Age": (9.0,)} and config.references == {"Race": "A"}
+    assert (config.unit_column, config.weight_column) == ("Person", "W")
+
+
+def test_names_that_number_rows_are_missed_by_nobody():
+    n = 60
+    frame = pd.DataFrame(
+        {"label": 0, "score": 0.5, "race": "x", "row": range(n), "path": [f"p{i}" for i in range(n)],
+         "half": [f"h{i // 2}" for i in range(n)], "most": [f"m{max(i, 29)}" for i in range(n)],
+         "blur": np.arange(n) / 7, "kind": None, "one": 1}
+    )  # fmt: skip
+    assert unaudited(frame, AuditConfig(), ["race"]) == (
+        "Columns not audited: half (30 values), blur (60 values; give it bin edges: --bins blur=EDGE,EDGE), "
+        "one (1 value)."
+    )
+    assert unaudited(frame, AuditConfig(controls=("half", "blur", "one")), ["race"]) is None

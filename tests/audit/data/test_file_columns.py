@@ -17,7 +17,7 @@ from audit.config import AuditConfig
 from audit.data import file_columns, score_file
 from audit.data.id_numbers import NameHash, numbered
 from audit.data.score_file import read_scores
-from audit.errors import DuplicateImageError, ExpectedError, PairError, ScoreFileError
+from audit.errors import DuplicateImageError, ExpectedError, PairError, UnclearTableError
 from audit.runs.score_audit import audit_score_file, audit_scores
 
 QUICK = {"threshold": 0.0, "n_boot": 100}
@@ -115,21 +115,63 @@ def test_pairs_are_kept_until_they_are_let_go(simulate, tmp_path, monkeypatch):
     assert columns["pair_id"] is not columns["pair_id"] and not columns._kept
 
 
+@pytest.mark.parametrize("large", [10**9, 0])
 @pytest.mark.parametrize(
-    ("row", "values", "error", "message"),
+    ("values", "error", "message"),
     [
-        (5, {"image_id": "again"}, DuplicateImageError, "image 'again' stands on more than one row"),
-        (5, {"race": "Z"}, PairError, "carry different attributes"),
-        (5, {"score": "high"}, ScoreFileError, "no numbers|not numeric"),
+        (
+            {"image_id": "again"},
+            DuplicateImageError,
+            r"^image 'again' stands on more than one row \(1 repeated",
+        ),
+        (
+            {"race": "Z"},
+            PairError,
+            r"^the two halves of pair 'p\d+' \(2 such pairs\) carry different attributes",
+        ),
+        ({"score": "high"}, UnclearTableError, "'score' holds 'high', no numbers: --read missing=high where"),
     ],
 )
-def test_what_is_wrong_is_named_as_the_table_has_it(simulate, both_ways, row, values, error, message):
-    frame = table(simulate).astype({"score": object} if "score" in values else {})
+@pytest.mark.parametrize("gone", [None, 2])
+def test_what_is_wrong_is_named_as_the_table_has_it(
+    simulate, tmp_path, monkeypatch, large, values, error, message, gone
+):
+    """Also where rows before it were left out for want of a score."""
+    monkeypatch.setattr(score_file, "LARGE_ROWS", large)
+    monkeypatch.setattr(file_columns, "BATCH_ROWS", 64)
+    frame = table(simulate)
+    if gone is not None and "score" not in values:
+        frame.loc[gone, "score"] = np.nan
+    frame = frame.astype({"score": str} if "score" in values else {})
     for name, value in values.items():
-        frame.loc[[row, row + 9] if name == "image_id" else row, name] = value
-    frame = frame.astype({"score": str}) if "score" in values else frame
-    with pytest.raises(Exception, match=message):
-        both_ways(frame, AuditConfig(**QUICK))
+        frame.loc[[70, 81], name] = value
+    frame.to_parquet(tmp_path / "s.parquet", index=False)
+    with pytest.raises(error, match=message):
+        audit_score_file(tmp_path / "s.parquet", AuditConfig(**QUICK))
+
+
+def test_a_column_of_a_large_file_is_what_it_is_in_memory(simulate, tmp_path, monkeypatch):
+    """Scores and ages written as text, names in any row, and what may be asked of a table."""
+    frame = table(simulate).assign(years=lambda f: f["pair_id"].str[-2:])
+    frame["score"] = frame["score"].map("{:.3f}".format)
+    frame.loc[7, "score"] = ""
+    frame.to_parquet(tmp_path / "s.parquet", index=False)
+    monkeypatch.setattr(file_columns, "BATCH_ROWS", 50)
+    config = AuditConfig(**QUICK | {"bins": {"years": (20.0, 40.0)}})
+    plain = read_scores(tmp_path / "s.parquet", config)
+    monkeypatch.setattr(score_file, "LARGE_ROWS", 0)
+    large = read_scores(tmp_path / "s.parquet", config)
+    columns = large.frame
+    assert (
+        isinstance(columns, file_columns.FileColumns) and len(columns) == len(plain.frame) == len(frame) - 1
+    )
+    assert set(columns.columns) == set(plain.frame.columns) and large.left_out == plain.left_out
+    assert columns["score"].tolist() == plain.frame["score"].tolist()
+    assert pd.to_numeric(columns["years"]).tolist() == pd.to_numeric(plain.frame["years"]).tolist()
+    kept = frame.drop(index=7).reset_index(drop=True)
+    for row in (0, 6, 7, 60, len(kept) - 1):
+        assert columns.text_at("image_id", row) == kept["image_id"][row]
+    assert pd.concat(list(columns.text_batches("pair_id"))).tolist() == kept["pair_id"].tolist()
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=9)), max_size=60), st.integers(1, 9))
@@ -183,3 +225,17 @@ def test_text_that_is_not_utf8_is_one_line(tmp_path, monkeypatch, large, column)
         file = read_scores(tmp_path / "s.parquet", config)
         list(file.other_columns())
         audit_scores(file.frame, file.config)
+
+
+@pytest.mark.parametrize("large", [10**9, 0])
+def test_images_without_a_label_are_not_among_those_without_a_score(simulate, tmp_path, monkeypatch, large):
+    monkeypatch.setattr(score_file, "LARGE_ROWS", large)
+    frame = table(simulate)
+    frame.loc[:4, "label"] = np.nan
+    for missing, n in (([], 0), ([3, 4, 5, 6], 2)):
+        frame.loc[missing, "score"] = np.nan
+        frame.to_parquet(tmp_path / "s.parquet", index=False)
+        read = read_scores(tmp_path / "s.parquet", AuditConfig(**QUICK))
+        left = {"no label in the table": 5} | ({"no score in the table": n} if n else {})
+        assert read.left_out == left
+        assert len(read.without_score(["race", "label"])) == n

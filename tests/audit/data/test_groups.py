@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from audit.data.groups import MISSING, cells_of, many_numbers, natural_key, whole
+from audit.data.groups import CROSSED, MISSING, cells_of, coded, many_numbers, natural_key, whole
 from audit.errors import GroupError
 
 
@@ -105,3 +107,76 @@ def test_bins_have_names_that_tell_them_apart(edges, names):
     frame = pd.DataFrame({"x": [edges[0] - 1, *edges]})
     cells, _ = cells_of(frame, ["x"], {"x": edges})
     assert cells.levels == [names]
+
+
+@pytest.mark.parametrize(
+    ("values", "edges", "said"),
+    [
+        (
+            ["a:b", "c"], None,
+            "value 'a:b' of attribute 'race' contains ':', which joins the parts of an intersection; "
+            "rename it",
+        ),
+        (
+            ["\ud800", "c"], None,
+            r"value '\ud800' of attribute 'race' is no valid text; it was read in the wrong encoding",
+        ),
+        (
+            [f"v{i}" for i in range(501)], None,
+            "attribute 'race' has 501 different values, more than 500; give bin edges for a number, or do "
+            "not audit it",
+        ),
+        (
+            ["old", 3, "young", None], [1],
+            "attribute 'race' has bin edges but holds 'old', 'young', no numbers; correct them, or say "
+            "--read missing=old,young where they mean no value",
+        ),
+        (
+            ["x y"], [1],
+            "attribute 'race' has bin edges but holds 'x y', no numbers; correct them, or say --read "
+            "'missing=x y' where they mean no value",
+        ),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_be_groups_are_refused_with_the_reason(values, edges, said):
+    frame = pd.DataFrame({"race": pd.Series(values, dtype=object)})
+    with pytest.raises(GroupError, match=f"^{re.escape(said)}$"):
+        cells_of(frame, ["race"], {"race": edges} if edges else {})
+
+
+def test_as_many_values_and_combinations_as_are_allowed_are_cells():
+    frame = pd.DataFrame({"a": np.arange(1000) % 500, "b": np.arange(1000) // 500, "c": 0})
+    cells, cell = cells_of(frame, ["a", "b", "c"], {})
+    assert len(cells) == 1000 and cells.codes.shape == (1000, 3)
+    assert (cells.codes[cell] == frame[["a", "b", "c"]]).all(axis=None)
+    more = pd.DataFrame({"a": np.arange(1001) % 500, "b": np.arange(1001) // 500})
+    with pytest.raises(
+        GroupError, match=r"^1001 combinations of a, b occur, more than 1000; name fewer attr"
+    ):
+        cells_of(more, ["a", "b"], {})
+
+
+def test_categories_that_do_not_occur_are_no_groups():
+    column = pd.Series(pd.Categorical.from_codes([2, 0, -1, 2], ["x", "unused", "a"]))
+    cells, cell = cells_of(pd.DataFrame({"race": column}), ["race"], {})
+    assert cells.levels == [["a", "x", MISSING]] and cell.tolist() == [0, 1, 2, 0]
+    codes, values = coded(column)
+    assert codes.tolist() == [1, 0, -1, 1] and list(values) == ["x", "a"]
+
+
+def test_trials_of_two_groups_are_a_group_of_their_own_beside_bins():
+    frame = pd.DataFrame({"age": [20, CROSSED, 50, None]}, dtype=object)
+    cells, cell = cells_of(frame, ["age"], {"age": [40]})
+    grouping = cells.grouping([0])
+    assert grouping.names == ["<40", ">=40", CROSSED, MISSING]
+    assert grouping.known.tolist() == [True, True, False, False] and cell.tolist() == [0, 2, 1, 3]
+
+
+def test_many_numbers_are_more_than_twenty():
+    def said(values):
+        return many_numbers(cells_of(pd.DataFrame({"x": values}), ["x"], {})[0], {})
+
+    assert said([*range(20), None]) == [] and said([*range(20), "old"]) == []
+    assert said([*range(21), None]) == [
+        "x holds 21 different numbers, each a group: give ranges with --bins x=EDGE,EDGE."
+    ]

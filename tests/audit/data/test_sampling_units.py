@@ -11,7 +11,15 @@ import pytest
 
 from audit.config import AuditConfig
 from audit.data import score_file
-from audit.data.sampling_units import one_of_each
+from audit.data.sampling_units import (
+    one_of_each,
+    refuse_hidden_units,
+    trials_note,
+    units_note,
+    weights_note,
+    with_source_units,
+)
+from audit.data.score_table import score_table
 from audit.errors import ConfigError, MissingColumnError, UnitError
 from audit.runs.score_audit import audit_file, audit_score_file, audit_scores
 
@@ -316,3 +324,163 @@ def test_a_file_may_leave_pairs_blank(simulate, tmp_path, monkeypatch, nothing, 
     monkeypatch.setattr(score_file, "LARGE_ROWS", 0 if large else 10**9)
     found = audit_score_file(path, AuditConfig(n_boot=100)).result
     assert found.data.n_pairs == 10 and found.verdicts == known.verdicts
+
+
+def few_persons(name, n=240):
+    """Six people with 40 images each, whose scores say nothing of them; a name must tell."""
+    person = np.arange(n) % 6
+    frame = pd.DataFrame(
+        {"label": (np.arange(n) // 6) % 2, "score": np.random.default_rng(0).random(n),
+         "race": np.array(list("ab"))[person % 2], name: [f"n{i}" for i in person]}
+    )  # fmt: skip
+    table = score_table(frame, FREE)
+    return table, frame[name]
+
+
+TELLING = [
+    "person",
+    "people",
+    "subject",
+    "identity",
+    "individual",
+    "participant",
+    "volunteer",
+    "speaker",
+    "actor",
+    "celebrity",
+    "celeb",
+    "patient",
+    "user",
+    "video",
+    "clip",
+    "sequence",
+    "session",
+    "scene",
+    "source",
+]
+
+
+@pytest.mark.parametrize("word", TELLING)
+def test_a_name_tells_of_units_that_are_too_few_to_show(word):
+    for name in (f"{word}_id", f"the{word.title()}No", word.upper()):
+        table, column = few_persons(name)
+        with pytest.raises(
+            UnitError, match=f"^240 images share 6 values of '{name}': images of one {name} are"
+        ):
+            refuse_hidden_units(table, [column], FREE, FREE)
+    assert refuse_hidden_units(*_with(few_persons("place")), FREE, FREE) == []
+
+
+def _with(found):
+    return found[0], [found[1]]
+
+
+@pytest.mark.parametrize("word", ["age", "ages", "year", "years", "birth", "born", "dob", "date"])
+def test_a_number_of_years_is_no_person(word):
+    table, column = few_persons(f"person_{word}")
+    assert refuse_hidden_units(table, [column], FREE, FREE) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["image_id", "pair_id", "status", "detail", "sha256", "overall", "label", "score", "race"]
+)
+def test_what_plays_another_part_is_no_person(name):
+    table, column = few_persons("video")
+    assert refuse_hidden_units(table, [column.rename(name)], FREE, FREE) == []
+    for options in ({"controls": ("video",)}, {"bins": {"video": (1.0,)}}, {"weight_column": "video"}):
+        assert refuse_hidden_units(table, [column], replace(FREE, **options), FREE) == []
+
+
+def test_what_is_said_where_images_are_taken_as_independent():
+    table, column = few_persons("video")
+    config = replace(FREE, independent=True)
+    said = "240 images share 6 values of 'video'; they are taken as independent, as --independent says."
+    assert refuse_hidden_units(table, [column], config, config) == [said]
+    assert refuse_hidden_units(table, [column], FREE, CONFIG) == []  # a unit was named
+
+
+def test_a_few_images_that_repeat_are_no_units():
+    """Of 300 named images three repeat a name of their class: one in a hundred; the fourth is too many."""
+    n = 300
+    frame = pd.DataFrame({"label": 0, "score": np.linspace(0, 1, n), "race": list("ab") * 150})
+    table = score_table(frame, FREE)
+    for repeated, found in ((3, False), (4, True)):
+        video = pd.Series([f"v{i}" for i in range(n)], name="video")
+        video[-repeated:] = video[:repeated].to_numpy()
+        video[:repeated] = [f"w{i}" for i in range(repeated)]
+        video[:repeated] = video[-repeated:].to_numpy()
+        if found:
+            with pytest.raises(UnitError, match="300 images share 296 values of 'video'"):
+                refuse_hidden_units(table, [video], FREE, FREE)
+        else:
+            assert refuse_hidden_units(table, [video], FREE, FREE) == []
+
+
+def test_notes_on_units_weights_and_trials():
+    config = replace(FREE, unit_column="person")
+    assert units_note(FREE, None) == units_note(FREE, np.array([0, 0])) == []
+    assert units_note(config, np.array([0, 2, 5])) == [
+        "Every person has one image: naming it with --unit-column changes nothing."
+    ]
+    assert units_note(config, np.array([0, 2, 2, 5])) == [
+        "4 images of 3 values of person (up to 2 each): all images count, and every interval, test "
+        "and verdict "
+        "takes the person, not the image, for independent."
+    ]
+    [said] = units_note(replace(FREE, unit_column="images"), np.array([0, 0, 1]))
+    assert said.startswith("3 rows of 2 values of images (up to 2 each): all rows count")
+    assert weights_note(FREE) == []
+    [said] = weights_note(replace(FREE, weight_column="w"))
+    assert said.startswith(
+        "Rates, gaps and verdicts are those of the population that the weights in w stand for"
+    )
+    frame = pd.DataFrame(
+        {"image_id": list("abcde"), "label": [1, 0, 0, 0, 0], "score": 0.5, "speaker": list("xxxyz"),
+         "other_speaker": list("xyzxy"), "gender": ["f", "f", "(two groups)", "f", "(two groups)"]}
+    )  # fmt: skip
+    config = AuditConfig(task="speaker-verification", attributes=("gender",))
+    first, second = trials_note(score_table(frame, config), config)
+    assert first.startswith(
+        "5 trials of 3 speakers (up to 4 each): every interval, test and verdict takes the"
+    )
+    assert second.startswith(
+        "Impostor trials between two groups (2 by gender) are in the overall rates and in"
+    )
+    assert len(trials_note(score_table(frame[frame["gender"] == "f"], config), config)) == 1
+    assert trials_note(few_persons("video")[0], FREE) == []
+
+
+def test_one_real_and_one_fake_of_each_person_are_of_one_photo_where_there_is_one():
+    frame = pd.DataFrame(
+        {"image_id": [f"i{i}" for i in range(9)], "label": [0, 0, 0, 1, 1, 1, 0, 1, 1],
+         "pair_id": ["a", "b", "c", "a", "b", "c", None, "d", "e"],
+         "person": ["p"] * 6 + [None] + ["q"] * 2, "score": 0.5}
+    )  # fmt: skip
+    drawn = set()
+    for seed in range(12):
+        kept, left = one_of_each(frame, replace(CONFIG, seed=seed))
+        assert left == 5 and len(kept) == 4 and kept.index.tolist() == [0, 1, 2, 3]
+        own = kept[kept["person"] == "p"]
+        assert own["label"].tolist() == [0, 1] and own["pair_id"].nunique() == 1
+        assert kept["person"].isna().sum() == 1 and (kept["person"] == "q").sum() == 1
+        drawn.add(tuple(kept["image_id"]))
+    assert len(drawn) > 2
+    bare = frame.drop(columns=["image_id", "pair_id"])
+    assert one_of_each(bare, CONFIG)[0].equals(one_of_each(bare, CONFIG)[0])
+    with pytest.raises(
+        MissingColumnError, match=r"^the score table has no column 'person'; it has 'image_id', "
+    ):
+        one_of_each(frame.drop(columns="person"), CONFIG)
+
+
+def test_a_photo_with_several_fakes_is_a_unit_unless_something_else_was_said():
+    frame = five_fakes(0, n=40)
+    assert with_source_units(frame, FREE).unit_column == "pair_id"
+    assert with_source_units(frame, FREE.__class__(independent=True)).unit_column is None
+    assert with_source_units(frame, CONFIG) is CONFIG
+    once = frame.drop_duplicates(["pair_id", "label"])
+    assert with_source_units(once, FREE) is FREE
+    renamed = frame.rename(columns={"pair_id": "photo"})
+    assert with_source_units(renamed, FREE) is FREE
+    assert with_source_units(renamed, FREE, "photo").unit_column == "photo"
+    assert with_source_units(frame.drop(columns="label"), FREE) is FREE

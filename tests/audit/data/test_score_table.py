@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from audit.config import AuditConfig, Columns
+from audit.data import spans
 from audit.data.score_file import read_scores
 from audit.data.score_table import find_attributes, score_table
 from audit.errors import (
@@ -19,6 +22,7 @@ from audit.errors import (
     ScoreFileError,
     ScoreTableError,
     ScoreValueError,
+    WeightError,
 )
 
 CONFIG = AuditConfig()
@@ -218,3 +222,201 @@ def test_a_table_without_keys_is_dealt_no_more_and_taken_from_all_the_same(simul
     part = table.without_keys().take(keep)
     assert len(part) == len(part.key) == 98 and part.key.strides == (0,) and not part.key.any()
     assert (part.score == table.score[keep]).all() and len(part.real_row) == 49
+
+
+@pytest.mark.parametrize("span", [7, 1 << 19])
+def test_every_column_goes_with_its_image_into_the_order_of_scores_and_out_of_it(simulate, monkeypatch, span):
+    monkeypatch.setattr(spans, "SPAN", span)
+    frame = simulate(40).round({"score": 0}).sample(frac=1, random_state=4).reset_index(drop=True)
+    frame = frame.assign(person=frame.index // 3, w=np.arange(len(frame)) % 5 + 1.0)
+    config = AuditConfig(threshold="eer", unit_column="person", weight_column="w")
+    order = frame["score"].argsort(kind="stable").to_numpy()  # those of equal score as they were
+    for table in (score_table(frame, config).by_score(), score_table(frame, config, by_score=True)):
+        assert table.rows().tolist() == table.row.tolist() == order.tolist()
+        assert table.fake.tolist() == (frame["label"] == 1)[order].tolist()
+        assert table.unit.tolist() == frame["person"][order].tolist()
+        assert table.weight == pytest.approx((frame["w"] / frame["w"].mean())[order].to_numpy())
+        names = np.array(table.cells.grouping([0, 1]).names)
+        groups = frame[table.cells.attributes].agg(":".join, axis=1)
+        assert names[table.cell].tolist() == groups[order].tolist()
+        assert table.as_here(frame["w"].to_numpy()).tolist() == frame["w"][order].tolist()
+        assert table.as_given(table.score).tolist() == frame["score"].tolist()
+        keep = np.arange(len(table)) % 2 == 0
+        part = table.take(keep)
+        for name in ("fake", "score", "unit", "weight", "row", "key"):
+            assert getattr(part, name).tolist() == getattr(table, name)[keep].tolist(), name
+        assert part.ascending and part.partner is None
+
+
+def test_a_part_without_some_groups_forgets_them(simulate):
+    frame = simulate(60).drop(columns="pair_id")
+    table = score_table(frame, AuditConfig(attributes=["race"]))
+    part = table.take((frame["race"] != "A").to_numpy())
+    assert part.cells.grouping([0]).names == ["B", "C"] and len(part.cells) == 2
+    assert set(part.cell.tolist()) == {0, 1}
+
+
+def test_both_speakers_of_a_trial_go_with_it():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"image_id": [f"t{i}" for i in range(30)], "label": np.arange(30) % 2, "score": rng.normal(size=30),
+         "gender": "f", "speaker": [f"a{i % 4}" for i in range(30)],
+         "other_speaker": [f"a{i % 5}" for i in range(30)]}
+    )  # fmt: skip
+    config = AuditConfig(task="speaker-verification", attributes=("gender",), threshold="eer")
+    given, table = score_table(frame, config), score_table(frame, config, by_score=True)
+    names = np.unique(np.r_[frame["speaker"], frame["other_speaker"]])
+    for one, column in (("unit", "speaker"), ("partner", "other_speaker")):
+        codes = getattr(given, one)
+        assert len(set(zip(codes, frame[column], strict=True))) == frame[column].nunique()
+        assert (getattr(table, one) == codes[table.row]).all() and codes.max() < len(names)
+    assert (given.unit == given.partner).tolist() == (frame["speaker"] == frame["other_speaker"]).tolist()
+    assert (table.partner_key == given.partner_key[table.row]).all()
+    assert len(set(zip(given.partner_key.tolist(), frame["other_speaker"], strict=True))) == 5
+    keep = table.score > 0
+    assert table.take(keep).partner.tolist() == table.partner[keep].tolist()
+    assert table.take(keep).partner_key.tolist() == table.partner_key[keep].tolist()
+    assert table.without_keys().partner_key is None and table.without_keys().key.tolist() == [0] * 30
+    assert score_table(frame, config, split=False).partner_key is None
+
+
+@pytest.mark.parametrize(
+    ("change", "config", "error", "message"),
+    [
+        (
+            {"score": [0.5, np.nan, np.inf, 0.1]}, {}, ScoreValueError,
+            r"^2 of 4 scores in column 'score' are not finite, the first \(nan\) in row 2; score "
+            r"those images "
+            "again or leave them out$",
+        ),
+        (
+            {"score": [1j] * 4}, {}, ScoreValueError,
+            "^column 'score' holds complex128 and no scores; give plain numbers$",
+        ),
+        (
+            {"image_id": ["a", "b", "a", "b"]}, {}, DuplicateImageError,
+            r"^image 'a' stands on more than one row \(2 repeated rows\); give each image once, and each of "
+            "several models its own table$",
+        ),
+        ({"image_id": [None, "c", None, "c"]}, {}, DuplicateImageError, r"^image 'c' .* \(1 "
+        r"repeated rows\);"),
+        (
+            {"pair_id": ["p"] * 4}, {}, PairError,
+            r"^pair 'p' has 2 real images; a pair is one real and one fake image \(audit several "
+            r"generators one "
+            "at a time, name the source with --unit-column, or leave the pair column out",
+        ),
+        ({"pair_id": ["q", "p", None, "p"]}, {}, PairError, "^pair 'p' has 2 fake images;"),
+        (
+            {"pair_id": ["p", "p", "q", "q"], "race": list("xyxx")}, {}, PairError,
+            r"^the two halves of pair 'p' \(1 such pairs\) carry different attributes; correct the "
+            r"labels, or "
+            "leave the pair column out$",
+        ),
+        (
+            {"w": [1, -1, np.nan, 2]}, {"weight_column": "w"}, WeightError,
+            r"^2 of 4 weights in column 'w' are negative, missing or not finite, the first \(-1.0\) "
+            r"in row 2; "
+            "correct them or leave the images out$",
+        ),
+        ({"w": [0] * 4}, {"weight_column": "w"}, WeightError, "^all 4 weights in column 'w' are 0; "
+        "give weights"),
+        ({"w": [1] * 4}, {"weight_column": "v"}, MissingColumnError, "^the score table has no "
+        "column 'v'; it has"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_place(change, config, error, message):
+    frame = pd.DataFrame({"label": [0, 1, 0, 1], "score": [0.1, 0.9, 0.2, 0.8], "race": "x"}).assign(**change)
+    with pytest.raises(error, match=message):
+        score_table(frame, AuditConfig(attributes=("race",), **config))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("truth", "p_fake"), "'label', 'score'; it has 'truth', 'p_fake', 'race'; say "
+        "--label-column truth and "
+                              "--score-column p_fake"),
+        (("label", "P Real"), "'score'; it has 'label', 'P Real', 'race'; say --score-column P Real "
+        "once it is "
+                              "turned round, as a higher score must mean more fake"),
+        (("what", "score"), "'label'; it has 'what', 'score', 'race'; say --label-column NAME"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_not_there_is_named_with_the_likely_one(names, said):
+    frame = pd.DataFrame({names[0]: [0, 1], names[1]: [0.1, 0.9], "race": ["x", "y"]})
+    with pytest.raises(MissingColumnError, match=f"^the score table has no column {re.escape(said)}$"):
+        score_table(frame, AuditConfig(attributes=("race",)))
+
+
+def test_weights_have_mean_1_and_may_be_words_and_huge():
+    frame = pd.DataFrame({"label": [0, 1] * 2, "score": 0.5, "race": "x", "w": ["1", "3", "0", "4"]})
+    config = AuditConfig(attributes=("race",), weight_column="w")
+    assert score_table(frame, config).weight == pytest.approx(np.array([0.5, 1.5, 0.0, 2.0]))
+    large = frame.assign(w=[1e308, 3e307, 0.0, 1e308])
+    assert score_table(large, config).weight == pytest.approx(np.array([4, 1.2, 0, 4]) / 2.3)
+
+
+def test_rows_of_a_table_by_its_order_are_numbered(simulate):
+    table = score_table(simulate(10), CONFIG)
+    assert table.rows().tolist() == list(range(20))
+    assert table.as_here(table.score) is table.score and table.as_given(table.score) is table.score
+
+
+def test_images_that_stand_for_themselves_have_no_pairs(simulate):
+    frame = simulate(30)
+    doubled = pd.concat([frame, frame[frame["label"] == 1].assign(image_id=lambda f: "x" + f["image_id"])])
+    table = score_table(doubled, AuditConfig(independent=True))
+    assert len(table.real_row) == 0 and len(table) == 90 and table.unit is None
+    assert len(score_table(frame, AuditConfig(independent=True)).real_row) == 30
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.TSV", "s.txt", "s.parquet", "s.PQ"])
+def test_every_usual_ending_is_read(twelve_pairs, tmp_path, name):
+    path = tmp_path / name
+    if name.lower().endswith(("parquet", "pq")):
+        twelve_pairs.to_parquet(path)
+    else:
+        twelve_pairs.to_csv(path, index=False)
+    assert read_scores(path, CONFIG).frame["score"].tolist() == twelve_pairs["score"].tolist()
+
+
+@pytest.mark.parametrize("ending", [".xlsx", ".xls", ".xlsm", ".ods", ".numbers"])
+def test_a_workbook_is_to_be_saved_as_csv(tmp_path, ending):
+    (tmp_path / f"s{ending}").write_bytes(b"PK")
+    with pytest.raises(
+        ScoreFileError, match=f"s{ending} is a workbook: save the sheet with the scores as CSV, "
+    ):
+        read_scores(tmp_path / f"s{ending}", CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("word", "mark"), [("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("|", "|")]
+)
+def test_a_separator_that_is_told_decides(tmp_path, word, mark):
+    rows = [
+        f"{i % 2}{mark}0.{i + 10}{mark}a,b;c" if mark != "," else f"{i % 2},0.{i + 10},c" for i in range(9)
+    ]
+    text = "\n".join([mark.join(["label", "score", "race"]), *rows])
+    (tmp_path / "s.csv").write_text(text if mark != ";" else text.replace("a,b;c", "a,b"))
+    read = read_scores(tmp_path / "s.csv", AuditConfig(read_as={"separator": word}))
+    assert read.frame["score"].tolist() == [(i + 10) / 100 for i in range(9)]
+    assert not [one for one in read.reading.guesses if one.name == "separator"]
+
+
+@pytest.mark.parametrize("by_score", [False, True])
+def test_an_image_without_its_other_half_is_dealt_to_parts_by_its_own_name(simulate, by_score):
+    frame = simulate(40).iloc[5:].reset_index(drop=True)
+    config = AuditConfig(threshold="eer")
+    paired = score_table(frame, config, by_score=by_score)
+    alone = score_table(frame.drop(columns="pair_id"), config, by_score=by_score)
+    single = np.ones(len(paired), dtype=bool)
+    single[paired.real_row] = single[paired.fake_row] = False
+    assert single.sum() == 5 and (paired.key[single] == alone.key[single]).all()
+    assert (paired.key[~single] != alone.key[~single]).all()
+    assert (paired.key[paired.real_row] == paired.key[paired.fake_row]).all()
+    known = frame.assign(person=frame["pair_id"].where(frame.index > 9))
+    units = score_table(known, AuditConfig(threshold="eer", unit_column="person"), by_score=by_score)
+    unnamed = known["person"].isna().to_numpy()[units.rows()]
+    assert (units.key[unnamed] == alone.key[unnamed]).all()
+    assert (units.key[~unnamed] != alone.key[~unnamed]).all()

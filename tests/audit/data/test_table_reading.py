@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audit.config import AuditConfig
+from audit.config import AuditConfig, Columns
 from audit.data.score_file import look_at, read_scores
 from audit.data.score_table import ScoreTable, score_table
+from audit.data.table_reading import judged, spelling_guesses, with_one_spelling
 from audit.data.table_words import label_meanings
 from audit.errors import ConfigError, LabelError, ScoreFileError, ScoreValueError, UnclearTableError
 
@@ -544,3 +545,183 @@ def test_decisions_in_place_of_scores_are_not_taken_for_missing_ones(tmp_path, s
     with pytest.raises(UnclearTableError, match=told) as error:
         read_scores(tmp_path / "s.csv", CONFIG)
     assert "missing=" not in str(error.value)
+
+
+def test_how_a_table_was_read_is_recorded(tmp_path):
+    dialect = Dialect(";", ",", "cp1252", ("REAL", "FAKE"), "truth", "p_fake", "real", "")
+    (tmp_path / "vendor.csv").write_bytes(written(canonical(), dialect))
+    assert read_scores(tmp_path / "vendor.csv", CONFIG).reading.record() == {
+        "encoding": "cp1252", "separator": ";", "decimal": ",", "label_column": "truth",
+        "labels": {"REAL": "real", "FAKE": "fake"}, "score_column": "p_real", "percent": False,
+            "higher": "real",
+        "guessed": [
+            {"name": name, "text": text, "option": option}
+            for name, text, option in (
+                ("encoding", "Windows-1252", "--read encoding=NAME"),
+                ("separator", "';'", "--read separator=MARK"),
+                ("decimal", "comma", "--read decimal=."),
+                ("label", "column 'truth'", "--label-column NAME"),
+                ("score", "column 'p_real'", "--score-column NAME"),
+                ("labels", "REAL is real, FAKE is fake", "--positive LABEL"),
+                ("score", "'p_real' says how real an image is: turned round", "--read higher=fake"),
+            )
+        ],
+    }  # fmt: skip
+    canonical().to_parquet(tmp_path / "s.parquet")
+    assert read_scores(tmp_path / "s.parquet", CONFIG).reading.record() == {
+        "label_column": "label", "labels": {"0": "real", "1": "fake"}, "score_column": "score",
+        "percent": False, "higher": "fake", "guessed": [],
+    }  # fmt: skip
+
+
+def head_of(**columns):
+    return pd.DataFrame(
+        {"label": ["0", "1"] * 40, "score": ["0.25", "0.5"] * 40, "race": ["x", "y"] * 40} | columns
+    )
+
+
+def problems(config=CONFIG, **columns):
+    """What is asked of a text table with these columns."""
+    table = head_of(**columns)
+    table = table[[name for name in table if columns.get(name, 0) is not None]]
+    return [(one.text, one.option) for one in judged(table, config, "utf-8-sig", ",").problems]
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "wanted"),
+    [
+        ({}, {}, []),
+        (
+            {"label": None}, {},
+            ("which column is what an image is, real or fake? none of 'score', 'race' seems to be",
+             "--label-column NAME"),
+        ),
+        (
+            {"score": None}, {},
+            ("which column is the detector's score? none of 'label', 'race' seems to be",
+                "--score-column NAME"),
+        ),
+        (
+            {"label": None, "score": None}, {"columns": Columns(label="l", score="score")},
+            ("there is no column 'l'; there are 'race'", "--label-column NAME"),
+        ),
+        (
+            {}, {"controls": ("light",)},
+            ("there is no column 'light'; there are 'label', 'score', 'race'", "--control NAME"),
+        ),
+        ({}, {"bins": {"age": (1.0,)}}, ("there is no column 'age'; there are 'label', 'score', "
+        "'race'", "--bins NAME")),
+        (
+            {}, {"weight_column": "w"},
+            ("there is no column 'w'; there are 'label', 'score', 'race'", "--weight-column NAME"),
+        ),
+        (
+            {"label": [str(i) for i in range(80)]}, {},
+            ("column 'label' holds 80 different values and cannot say real or fake", "--label-column NAME"),
+        ),
+        (
+            {"score": ["1.234,5", "2.345,6"] * 40}, {},
+            ("column 'score' sets thousands apart ('1.234,5', '2.345,6')",
+             "write its numbers without them and save the table again"),
+        ),
+        (
+            {"score": ["0.5", "high", "low", "mid"] * 20}, {},
+            ("column 'score' holds 'high', 'low', 'mid', no numbers",
+             "--score-column NAME, or --read missing=high,low,mid where they mean no score"),
+        ),
+        (
+            {"score": [f"0.{i}" for i in range(10, 89)] + ["high"]}, {},
+            ("column 'score' holds 'high', no numbers", "--read missing=high where they mean no score"),
+        ),
+        (
+            {"score": None, "p_real": ["-1.5", "2.5"] * 40}, {},
+            ("column 'p_real' says how real an image is and is no probability; turned round, a "
+            "fixed threshold "
+             "means nothing", "--threshold eer, or another rule"),
+        ),
+        ({"score": None, "p_real": ["-1.5", "2.5"] * 40}, {"threshold": "eer"}, []),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_a_table(columns, options, wanted):
+    found = problems(AuditConfig(**options), **columns)
+    assert (found[0] if wanted else found) == wanted
+
+
+def test_a_long_list_of_columns_is_cut():
+    [(text, _), *_] = problems(
+        AuditConfig(unit_column="who"), **{f"c{i}": ["1", "2"] * 40 for i in range(12)}
+    )
+    assert text.endswith("'c7', 'c8' and 3 more")
+
+
+@pytest.mark.parametrize(
+    ("score", "name", "options", "percent"),
+    [
+        (["10", "60"], "score", {}, True), (["10", "50"], "score", {}, False), (["10", "101"],
+            "score", {}, False),
+        (["0.1", "1"], "fake_percent", {}, False), (["0.1", "2"], "fake_percent", {}, True),
+        (["-1", "60"], "score", {}, False), (["0.1 %", "0.2 %"], "score", {}, True),
+        (["10", "60"], "score", {"read_as": {"percent": "no"}}, False),
+        (["0.1", "0.6"], "score", {"read_as": {"percent": "yes"}}, True),
+        (["10", "60"], "score", {"threshold": "1"}, True), (["10", "60"], "score",
+            {"threshold": "1.5"}, False),
+        (["10", "60"], "score", {"threshold": "eer"}, True),
+    ],
+)  # fmt: skip
+def test_which_scores_are_percentages(score, name, options, percent):
+    table = head_of(score=None).drop(columns="score").assign(**{name: score * 40})
+    found = judged(table, AuditConfig(**options), "utf-8-sig", ",")
+    assert found.percent == percent
+    said = percent and "percent" not in found.config.read_as
+    wanted = [f"'{name}' in percent"] if said else []
+    assert [one.text for one in found.guesses if one.option == "--read percent=no"] == wanted
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "confidence",
+        "age",
+        "year",
+        "weight",
+        "quality",
+        "sharpness",
+        "blur",
+        "brightness",
+        "width",
+        "height",
+        "size",
+        "id",
+        "index",
+        "row",
+    ],
+)
+def test_a_column_of_fractions_under_such_a_name_is_no_score(name):
+    many = [f"0.{i}" for i in range(10, 90)]
+    assert judged(head_of(score=many).rename(columns={"score": f"image {name}"}), CONFIG).problems
+    found = judged(head_of(score=many).rename(columns={"score": "image number"}), CONFIG)
+    assert found.config.columns.score == "image number" and not found.problems
+
+
+def test_spellings_beyond_six_are_counted():
+    merged = {f"w{i}": ("W", i + 1) for i in range(8)}
+    [said] = spelling_guesses("race", merged)
+    assert said.text.startswith("'w0' is read as 'W' (1 row), 'w1' is read as 'W' (2 rows), ")
+    assert said.text.endswith("'w5' is read as 'W' (6 rows) and 2 more") and said.name == "groups of race"
+    assert spelling_guesses("race", {}) == []
+
+
+def test_a_frame_with_two_spellings_of_a_group_is_one_with_one_and_says_so():
+    frame = head_of(race=["White", "white", "White", "Black"] * 20)
+    config = AuditConfig(attributes=("race",))
+    merged, said = with_one_spelling(frame, config)
+    assert merged["race"].tolist() == ["White", "White", "White", "Black"] * 20
+    assert said == ["How the table was read: groups of race 'white' is read as 'White' (20 rows)."]
+    assert frame["race"].tolist()[1] == "white"  # the user's own table stays as it is
+    for same, options in (
+        (frame, {"read_as": {"case": "keep"}}),
+        (merged, {}),
+        (frame, {"controls": ("race",)}),
+    ):
+        found, nothing = with_one_spelling(same, replace(config, **options))
+        assert found is same and nothing == []

@@ -202,3 +202,216 @@ def test_a_missing_label_is_neither_called_different_nor_counted_as_an_impostor(
         assert not [text for _, text, _ in trials.told if "- is" in text]
     meant = as_trials(few(same=["-", "x", "x", "-"]), AuditConfig(task="speaker-verification", positive="-"))
     assert meant.frame["label"].tolist() == [1, 0, 0, 1] and not meant.left_out
+
+
+ENDINGS = [
+    ("_a", "_b"), ("_1", "_2"), ("1", "2"), ("_enrolled", "_probe"), ("_enroll", "_test"),
+    ("_enrol", "_test"), ("_enrollment", "_test"), ("_left", "_right"), ("_x", "_y"),
+]  # fmt: skip
+PEOPLE = ["speaker", "spk", "spkr", "speaker_id", "spk_id", "client", "client_id", "person", "subject", "id"]
+CLIP_NAMES = ["clip", "file", "path", "wav", "audio", "utterance", "utt", "recording", "segment"]
+
+
+@pytest.mark.parametrize("first", PEOPLE)
+def test_usual_names_of_speakers(first):
+    columns = {"speaker_a": f"{first}_a", "speaker_b": f"{first}_b"}
+    trials = as_trials(few().rename(columns=columns), ASKED)
+    assert trials.frame[PARTNER].tolist() == ["x", "y", "z", "y"]
+    said = [text for name, text, _ in trials.told if name == "speakers"]
+    assert said == ([] if first == "speaker" else [f"columns '{first}_a', '{first}_b'"])
+    assert trials.config.attributes == ("gender",)  # neither speakers nor clips are groups
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_endings_of_two_columns(ending):
+    columns = {f"{name}{side}": f"{name}{end}" for name in ("speaker", "clip", "gender")
+               for side, end in zip(("_a", "_b"), ending, strict=True)}  # fmt: skip
+    trials = as_trials(few().rename(columns=columns), ASKED)
+    assert trials.sides == {"gender": (f"gender{ending[0]}", f"gender{ending[1]}")}
+    assert trials.frame["gender"].tolist() == ["f", "f", CROSSED, "f"]
+    assert trials.frame[SPEAKER].tolist() == ["x", "x", "y", "y"]
+
+
+@pytest.mark.parametrize("name", CLIP_NAMES)
+def test_usual_names_of_clips(name):
+    """Their folders are the speakers, both together name a trial, and they are no groups."""
+    table = few(trial_id=None, speaker_a=None, speaker_b=None)
+    trials = as_trials(table.rename(columns={"clip_a": f"{name}_a", "clip_b": f"{name}_b"}), ASKED)
+    assert trials.frame[SPEAKER].tolist() == ["x", "x", "y", "y"]
+    assert trials.frame["image_id"].tolist() == ["x/1 | x/2", "x/1 | y/1", "y/1 | z/1", "y/2 | y/1"]
+    said = (
+        "speakers", f"the first folder of '{name}_a', '{name}_b'",
+        "name them in columns speaker_a and speaker_b",
+    )  # fmt: skip
+    assert trials.told[0] == said and set(trials.sides) == {"gender"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["same", "same_speaker", "is_same", "label", "target", "is_target", "match", "genuine", "truth", "key"],
+)
+def test_usual_names_of_the_label(name):
+    trials = as_trials(few().rename(columns={"same": name}), ASKED)
+    assert trials.frame["label"].tolist() == [1, 0, 0, 1]
+    said = [one for one in trials.told if one[0] == "same"]
+    usual = name in ("same", "label")
+    assert said == ([] if usual else [("same", f"column '{name}'", "--label-column NAME")])
+
+
+@pytest.mark.parametrize(
+    "name", ["score", "scores", "similarity", "cosine", "llr", "logit", "distance", "probability"]
+)
+def test_usual_names_of_the_score(name):
+    trials = as_trials(few().rename(columns={"score": name}), ASKED)
+    turned = name == "distance"
+    assert trials.frame["score"].tolist() == [-2, 1, -0.5, -3] if turned else [2, -1, 0.5, 3]
+    said = [one for one in trials.told if one[0] == "score"]
+    wanted = [] if name == "score" else [("score", f"column '{name}'", "--score-column NAME")]
+    if turned:
+        text = "'distance' is low for one speaker: turned round"
+        wanted.append(("score", text, "--read higher=same"))
+    assert said == wanted
+    assert as_trials(few().rename(columns={"score": "Dist"}), by_score("Dist")).frame["score"][0] == -2.0
+
+
+def by_score(name, **options):
+    return AuditConfig(task="speaker-verification", columns=Columns(score=name), **options)
+
+
+def test_numbers_are_turned_where_it_is_said():
+    turned = as_trials(few(), by_score("score", read_as={"higher": "different"}))
+    assert turned.frame["score"].tolist() == [-2.0, 1.0, -0.5, -3.0] and not turned.told
+    kept = as_trials(few(), by_score("score", read_as={"higher": "same"}))
+    assert kept.frame["score"].tolist() == [2.0, -1.0, 0.5, 3.0]
+
+
+SAME_WORDS = ["1", "true", "yes", "y", "t", "same", "target", "tgt", "genuine", "match", "mated", "positive"]
+DIFFERENT_WORDS = [
+    "0",
+    "-1",
+    "false",
+    "no",
+    "n",
+    "f",
+    "different",
+    "nontarget",
+    "non-target",
+    "imp",
+    "impostor",
+    "imposter",
+    "non-mated",
+    "nonmatch",
+    "non-match",
+    "negative",
+]
+
+
+@pytest.mark.parametrize("same", SAME_WORDS)
+def test_words_for_one_speaker(same):
+    trials = as_trials(few(same=[same.upper(), "imp", "imp", same.upper()]), ASKED)
+    assert trials.frame["label"].tolist() == [1, 0, 0, 1]
+    assert trials.told[-1] == ("labels", f"{same.upper()} is same, imp is different", "--positive LABEL")
+
+
+@pytest.mark.parametrize("different", DIFFERENT_WORDS)
+def test_words_for_two_speakers(different):
+    trials = as_trials(few(same=["same", different.title(), different.title(), "same"]), ASKED)
+    assert trials.frame["label"].tolist() == [1, 0, 0, 1]
+    plain = different.title() in ("0", "1")
+    assert [one[0] for one in trials.told] == ([] if plain or different == "different" else ["labels"]) or (
+        different == "different" and trials.told[-1][1] == "same is same, Different is different"
+    )
+
+
+def test_speakers_under_one_name_are_one_where_no_label_is_given():
+    trials = as_trials(few(same=None), ASKED)
+    assert trials.frame["label"].tolist() == [1, 0, 0, 1] and str(trials.frame["label"].dtype) == "int8"
+    assert trials.told == (("same", "the two speakers have one name", "--label-column NAME"),)
+    unnamed = as_trials(few(same=None, speaker_b=["x", None, "z", "y"]), ASKED)
+    assert unnamed.left_out == {"no label in the table": 1}
+
+
+def test_trials_are_called_by_their_own_name_or_numbered():
+    for name in ("trial_id", "trial", "image_id"):
+        trials = as_trials(few().rename(columns={"trial_id": name}), ASKED)
+        assert trials.frame["image_id"].tolist() == ["t1", "t2", "t3", "t4"]
+    bare = as_trials(few(trial_id=None, clip_a=None, clip_b=None), ASKED)
+    assert bare.frame["image_id"].tolist() == ["0", "1", "2", "3"]
+
+
+def test_the_options_are_in_the_tables_spelling():
+    config = as_trials(few(), AuditConfig(task="speaker-verification", attributes=("Gender",))).config
+    assert (config.attributes, config.unit_column, config.positive) == (("gender",), "speaker", None)
+    roles = config.columns
+    assert (roles.label, roles.score, roles.image_id) == ("label", "score", "image_id")
+
+
+def test_attributes_of_the_whole_trial_and_of_few_values_are_found():
+    table = few(age=[20, 30, 20, 30], town_a=["a"] * 4, town_b=["b"] * 4, channel=["p", "q", "p", "q"])
+    assert as_trials(table, ASKED).config.attributes == ("gender", "town", "age")
+    long = pd.concat([few()] * 12, ignore_index=True).assign(trial_id=[f"t{i}" for i in range(48)])
+    long = long.assign(year_a=range(48), year_b=range(48), age=range(48))
+    assert as_trials(long, ASKED).config.attributes == ("gender",)
+    config = AuditConfig(task="speaker-verification", bins={"year": [24.0]})
+    found = as_trials(long, config)
+    assert found.config.attributes == ("gender", "year") and found.frame["year"].tolist() == list(range(48))
+
+
+def test_an_age_on_the_edge_belongs_to_the_upper_group():
+    config = AuditConfig(task="speaker-verification", attributes=("age",), bins={"age": [30]})
+    trials = as_trials(few(age_a=[30, 29, None, 31], age_b=[31, 30, 33, 30]), config)
+    assert trials.frame["age"].tolist()[:2] == [30, CROSSED] and trials.frame["age"].tolist()[3] == 31
+    assert trials.frame["age"].isna().tolist() == [False, False, True, False]
+
+
+def test_numbers_are_names_too():
+    trials = as_trials(few(speaker_a=[1.0, 1.0, 2.0, 2.0], speaker_b=["1", "2 ", "3", "2"]), ASKED)
+    assert trials.frame[SPEAKER].tolist() == ["1", "1", "2", "2"]
+    assert trials.frame[PARTNER].tolist() == ["1", "2", "3", "2"]
+
+
+def test_words_for_no_score_are_no_bad_numbers():
+    trials = as_trials(few(score=["2", " n/a ", "0.5", "3"]), ASKED)
+    assert trials.left_out == {"no score in the table": 1} and trials.frame["score"].tolist() == [2, 0.5, 3]
+    with pytest.raises(
+        ScoreValueError,
+        match=r"^column 'score' is not numeric: 2 of 4 values are no numbers, the first \('0,5'\) in row 3; "
+        r"correct them, or name another with --score-column NAME$",
+    ):
+        as_trials(few(score=["2", "-1", "0,5", "3,0"]), ASKED)
+    assert as_trials(few(score=["2", "-1", "0,5", "3"]), ASKED, ",").frame["score"].tolist() == [
+        2,
+        -1,
+        0.5,
+        3,
+    ]
+
+
+def test_of_two_names_for_one_role_the_usual_one_counts():
+    assert as_trials(few(target=[0, 1, 1, 0]), ASKED).frame["label"].tolist() == [1, 0, 0, 1]
+    config = AuditConfig(task="speaker-verification", columns=Columns(label="Target"))
+    with pytest.raises(LabelError, match=r"^4 of 4 trials contradict themselves: trial 't1' is of different"):
+        as_trials(few(target=[0, 1, 1, 0]), config)
+
+
+def test_contradictions_are_counted_and_the_first_is_shown():
+    said = (
+        r"^2 of 4 trials contradict themselves: trial 't2' is of the same speaker, by its label, and of 'x' "
+        r"and 'y'; correct the one or the other$"
+    )
+    with pytest.raises(LabelError, match=said):
+        as_trials(few(same=[1, 1, 1, 1]), ASKED)
+
+
+def test_a_first_line_may_tell_the_separator_and_columns_of_one_name_are_refused(tmp_path):
+    path, text = tmp_path / "t.csv", few().to_csv(index=False, sep=";")
+    path.write_text("sep=;\n" + text)
+    trials, written = read_trials(path, ASKED)
+    assert len(trials.frame) == 4 and written == {
+        "encoding": "utf-8-sig", "separator": ";", "decimal": ".", "guessed": [],
+    }  # fmt: skip
+    path.write_text(text.replace("gender_b", "gender_a"))
+    with pytest.raises(
+        UnclearTableError, match=r"t\.csv has two columns 'gender_a'; rename or drop one of them$"
+    ):
+        read_trials(path, ASKED)

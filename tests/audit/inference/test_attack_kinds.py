@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from audit.config import AuditConfig
+from audit.data.groups import cells_of
 from audit.errors import GroupError
+from audit.inference.attack_kinds import kind_rates
 from audit.inference.proportion_intervals import exact
 from audit.runs.score_audit import audit_file, audit_scores
 
@@ -95,3 +97,40 @@ def test_units_and_weights():
     found = audit_scores(weighted, replace(CONFIG, weight_column="w")).kind_rates[0]
     of = weighted[(weighted.label == 1) & (weighted.kind == found.kind)]
     assert found.apcer == pytest.approx(np.average(of.score < 0.5, weights=of.w))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_group_may_lack_a_kind_and_a_fake_its_kind(weighted):
+    """B, the last group, has no fake of the last kind; a fake without a kind takes no part."""
+    race = ["A"] * 90 + ["B"] * 50 + ["A"] * 10
+    kind = ["gan"] * 40 + ["swap"] * 45 + [None] * 5 + ["gan"] * 50 + ["swap"] * 10
+    cells, cell = cells_of(pd.DataFrame({"race": race}), ["race"], {})
+    missed = np.arange(150) % 4 == 0
+    weight = np.where(np.arange(150) % 3, 1.5, 0.5) if weighted else np.ones(150)
+    rates, worst = kind_rates(
+        pd.Series(kind), missed, cells, cell, CONFIG, weight=weight if weighted else None
+    )
+    found = {(one.group, one.kind): one for one in rates}
+    n = {
+        ("overall", "gan"): 90,
+        ("overall", "swap"): 55,
+        ("A", "gan"): 40,
+        ("A", "swap"): 55,
+        ("B", "gan"): 50,
+    }
+    assert {key: one.n_fake for key, one in found.items()} == n | {("B", "swap"): 0}
+    table = pd.DataFrame({"race": race, "kind": kind, "missed": missed, "weight": weight})
+    for group, name in n:
+        of = table[(table.kind == name) & ((table.race == group) | (group == "overall"))]
+        assert found[group, name].apcer == pytest.approx(np.average(of.missed, weights=of.weight))
+    lacking = found["B", "swap"]
+    assert np.isnan(lacking.apcer) and lacking.interval is None
+    assert [(one.attribute, one.group) for one in worst] == [
+        ("overall", "overall"), ("race", "A"), ("race", "B"),
+    ]  # fmt: skip
+    assert worst[2].kind == "gan" and worst[2].left_out == ["swap"] and worst[1].left_out == []
+
+
+def test_one_kind_has_no_worst_case():
+    cells, cell = cells_of(pd.DataFrame({"race": ["A"] * 40}), ["race"], {})
+    assert kind_rates(pd.Series(["gan"] * 40), np.zeros(40, bool), cells, cell, CONFIG) == ([], [])

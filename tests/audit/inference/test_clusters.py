@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
 from audit.data.unit_totals import unit_totals
+from audit.inference import clusters
 from audit.inference.clusters import TAIL, believed, half_sum_worth_by_units, unit_equality_test, worth
+from audit.inference.two_proportions import equality_z
 
 
 def drawn(sizes, rates, together, n_each, rng, fake=False):
@@ -171,3 +176,129 @@ def test_units_of_one_size_count_as_they_are():
     rng = np.random.default_rng(6)
     moments = drawn([12, 30], [0.2, 0.2], 0.3, 7, rng).moments()
     assert moments.alike[:, 0].tolist() == [12, 30] == moments.units[:, 0].tolist()
+
+
+def counted(groups, weight=None):
+    """UnitTotals of real images: for each group a list of (images, of these flagged), one a unit."""
+    rows = [
+        (u, g, i < flagged)
+        for g, units in enumerate(groups)
+        for u, (images, flagged) in enumerate(units, 1000 * g)
+        for i in range(images)
+    ]
+    unit, group, wrong = map(np.array, zip(*rows, strict=True))
+    none = np.zeros(len(unit), bool)
+    weights = None if weight is None else np.full(len(unit), float(weight))
+    return unit_totals(unit, group, len(groups), none, wrong, weights)
+
+
+def test_the_smallest_of_three_numbers_by_hand():
+    """A: five of 20 persons always flagged; B: each of 100 persons flagged once in four images.
+
+    Squares around the rate, x 20 / 19: A 60 x 20 / 19, B 0; images of A vary by 15, of B by 75.
+    """
+    found = worth(counted([[(4, 4)] * 5 + [(4, 0)] * 15, [(4, 1)] * 100]).moments(), "fpr")
+    own = 60 * 20 / 19
+    correlation = ((own - 15) / 15 - 1) / (3 + 3)  # both groups alike; by images it is below 0
+    assert found.correlation == pytest.approx(correlation)
+    assert found.rate.tolist() == [0.25, 0.25]
+    assert found.n == pytest.approx([0.1875 * 80**2 / own, 400 / (1 + 3 * correlation)])
+
+
+def test_the_own_variance_is_that_of_statsmodels_cut_by_students_tail():
+    groups = [[(10, 4)] * 20 + [(10, 0)] * 20]
+    for weight in (None, 3.0):
+        found = worth(counted(groups, weight).moments(), "fpr")
+        wrong = np.concatenate([np.arange(n) < k for n, k in groups[0]]).astype(float)
+        fit = sm.OLS(wrong, np.ones(400)).fit(cov_type="cluster", cov_kwds={"groups": np.arange(400) // 10})
+        believed_share = (stats.norm.isf(0.0025) / stats.t.isf(0.0025, 19)) ** 2
+        assert found.n == pytest.approx([0.2 * 0.8 / fit.cov_params()[0, 0] * believed_share])
+        assert found.correlation == pytest.approx((160 * 40 / 39 - 64) / (0.16 * 40 * 90))
+
+
+def test_four_erring_units_tell_nothing_and_five_do():
+    few, enough = (worth(counted([[(2, 1)] * n + [(2, 0)] * (60 - n)]).moments(), "fpr") for n in (4, 5))
+    assert few.correlation == 1 and enough.correlation == 0
+    assert few.n == pytest.approx([60])  # as if all images of a unit erred together
+
+
+def test_rates_of_both_classes_count_what_they_say():
+    """Ten reals of which two are flagged, 20 fakes of which five are missed, each its own unit."""
+    fake, wrong = np.arange(30) >= 10, np.isin(np.arange(30), [0, 1, 10, 11, 12, 13, 14])
+    moments = unit_totals(np.arange(30), np.zeros(30, int), 1, fake, wrong, None).moments()
+    rates = {name: worth(moments, name).rate[0] for name in ("fpr", "fnr", "positive_rate", "error")}
+    assert rates == pytest.approx({"fpr": 2 / 10, "fnr": 5 / 20, "positive_rate": 17 / 30, "error": 7 / 30})
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_half_of_fpr_plus_tpr_is_worth_what_its_influences_say(together):
+    """Persons whose real images are flagged where their fakes are caught, or where these are missed."""
+    rng = np.random.default_rng(9)
+    unit, fake = np.repeat(np.arange(200), 4), np.tile([False, True, False, True], 200)
+    suspicious = np.repeat(rng.random(200) < 0.3, 4)
+    wrong = suspicious ^ (fake & together)
+    moments = unit_totals(unit, np.zeros(800, int), 1, fake, wrong, None).moments()
+    p, q = wrong[~fake].mean(), wrong[fake].mean()
+    influence = np.where(fake, q - wrong, wrong - p) / (2 * 400)
+    own = (np.bincount(unit, influence) ** 2).sum()
+    n = {name: worth(moments, name).n[0] for name in ("fpr", "fnr")}
+    apart = (p * (1 - p) / n["fpr"] + q * (1 - q) / n["fnr"]) / 4
+    assert (own > apart) == together
+    half = (p + 1 - q) / 2
+    assert half_sum_worth_by_units(moments)[0] == pytest.approx(half * (1 - half) / max(own, apart))
+
+
+def test_the_test_by_units_is_that_of_all_ways_to_deal_them(monkeypatch):
+    """Nine persons with two images: two groups of six and three, 84 ways; and its normal limit."""
+    flagged = [[0, 0, 1, 0, 1, 0], [2, 1, 2]]
+    units = counted([[(2, n) for n in group] for group in flagged])
+    test = unit_equality_test(units, "fpr", 20_000, np.random.default_rng(1))
+    shares = np.concatenate(flagged) / 2
+    spread, error = shares.var(), np.sqrt(1 / 6 + 1 / 3)
+
+    def z(first):
+        rest = np.setdiff1d(np.arange(9), first)
+        return (shares[list(first)].mean() - shares[rest].mean()) / (np.sqrt(spread) * error)
+
+    dealt = np.array([abs(z(one)) for one in combinations(range(9), 6)])
+    seen = z(range(6))
+    assert test.pooled == pytest.approx(7 / 18) and test.z[0, 1] == pytest.approx(seen) == -test.z[1, 0]
+    assert len(test.null) == 20_000 and (np.diff(test.null) >= 0).all()
+    for level in (0.5, 1.0, abs(seen) - 1e-9):
+        assert (test.null >= level).mean() == pytest.approx((dealt >= level).mean(), abs=0.012)
+    monkeypatch.setattr(clusters, "MOST_PERMUTED", 8)
+    limit = unit_equality_test(units, "fpr", 20_000, np.random.default_rng(1)).null
+    assert [(limit > one).mean() for one in (1.0, 1.96)] == pytest.approx([0.317, 0.05], abs=0.01)
+
+
+def test_the_p_value_is_never_below_that_of_the_widest_pair():
+    units = counted([[(3, 3)] * 4 + [(3, 0)] * 40, [(3, 1)] * 30])
+    found = worth(units.moments(), "fpr")
+    test = unit_equality_test(units, "fpr", 999, np.random.default_rng(2))
+    pair = abs(float(equality_z(found.rate[0], found.n[0], found.rate[1], found.n[1])))
+    assert test.p_value >= 2 * stats.norm.sf(pair) * 0.999
+
+
+def test_trials_between_speakers_are_tested_at_what_they_are_worth():
+    rng = np.random.default_rng(3)
+    first, second = rng.integers(0, 12, (2, 400))
+    group = (first >= 6).astype(int)
+    second = np.where(group == 1, 6 + second % 6, second % 6)
+    second = np.where(first == second, (first + 1) % 6 + 6 * group, second)
+    wrong = rng.random(400) < np.where(group == 1, 0.5, 0.1)
+    units = unit_totals(first, group, 2, np.zeros(400, bool), wrong, None, second)
+    found = worth(units.moments(), "fpr")
+    test = unit_equality_test(units, "fpr", 20_000, rng)
+    pair = float(equality_z(found.rate[0], found.n[0], found.rate[1], found.n[1]))
+    assert test.p_value == pytest.approx(2 * stats.norm.sf(abs(pair)), rel=0.01)
+    assert test.pooled == pytest.approx((found.rate * found.n).sum() / found.n.sum())
+    assert (test.null > 1.96).mean() == pytest.approx(0.05, abs=0.01)
+
+
+def test_persons_who_are_always_judged_wrongly_count_once_like_those_who_never_are():
+    """Where no rate varies nothing is known of how images go together, whichever end it is at."""
+    found = worth(counted([[(5, 5)] * 20, [(5, 5)] * 30]).moments(), "fpr")
+    assert found.correlation == 1 and found.rate.tolist() == [1, 1]
+    assert found.n == pytest.approx([20, 30])
+    mixed = worth(counted([[(5, 5)] * 20, [(5, 0)] * 30]).moments(), "fpr")
+    assert mixed.correlation == 1 and mixed.n == pytest.approx([20, 30])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.inference.convex_limits import gini_limits, max_over_geometric_mean_limits
+from audit.inference.convex_limits import gini_limits, max_over_geometric_mean_limits, sublinear_limits
 from audit.metrics.disparity import gini, max_over_geometric_mean
 
 RATES = st.lists(st.floats(0.01, 0.9), min_size=2, max_size=8)
@@ -50,3 +50,50 @@ def test_more_images_know_more():
         np.diff(gini_limits(rate, np.full(3, n), 0.05, np.random.default_rng(4)))[0] for n in (50.0, 5_000.0)
     ]
     assert widths[1] == pytest.approx(widths[0] / 10, rel=0.3)
+
+
+def jeffreys(rate, n, draws=20_000):
+    rng = np.random.default_rng(99)
+    return rng.beta(rate * n + 0.5, n - rate * n + 0.5, size=(draws, len(n)))
+
+
+def gini_of(rates):
+    k = rates.shape[-1]
+    apart = np.abs(rates[..., :, None] - rates[..., None, :]).sum(axis=(-2, -1)) / 2
+    return apart / ((k - 1) * rates.sum(axis=-1))
+
+
+def test_limits_of_the_gini_are_those_of_the_draws_of_a_ratio():
+    """A value g is kept as long as D - g M, as seen, is explained by the error of a true distribution."""
+    rate, n, alpha = np.array([0.05, 0.2, 0.11, 0.3]), np.array([300.0, 200, 400, 150]), 0.1
+    low, high = gini_limits(rate, n, alpha, np.random.default_rng(0))
+    drawn = jeffreys(rate, n)
+    error, ranks = rate - drawn, {0: -1.0, 2: -1 / 3, 1: 1 / 3, 3: 1.0}
+    weights = np.array([ranks[g] for g in range(4)])
+    spread = np.abs(error[:, :, None] - error[:, None, :]).sum(axis=(1, 2)) / 2 / 3
+    seen, total = float(weights @ rate), rate.sum()
+    assert seen / total == pytest.approx(gini_of(rate))
+    grid = np.linspace(0, 1, 201)
+    above = [seen - g * total <= np.quantile(spread - g * error.sum(axis=1), 1 - alpha / 2) for g in grid]
+    below = [
+        seen - g * total >= np.quantile(error @ weights - g * error.sum(axis=1), alpha / 2) for g in grid
+    ]
+    assert low == pytest.approx(grid[above.index(True)], abs=0.02)
+    assert high == pytest.approx(grid[len(grid) - 1 - below[::-1].index(True)], abs=0.02)
+    assert low < gini_of(rate) < high
+
+
+def test_limits_of_the_largest_over_the_geometric_mean_are_those_of_the_draws():
+    rate, n, alpha = np.array([0.05, 0.2, 0.11]), np.array([300.0, 200, 400]), 0.1
+    low, high = max_over_geometric_mean_limits(rate, n, alpha, np.random.default_rng(0))
+    error = np.log(rate) - np.log(jeffreys(rate, n))
+    seen = np.log(0.2) - np.log(rate).mean()
+    mean = error.mean(axis=1)
+    assert low == pytest.approx(np.exp(seen - np.quantile(error.max(axis=1) - mean, 0.95)), rel=0.02)
+    assert high == pytest.approx(np.exp(seen - np.quantile(error[:, 1] - mean, 0.05)), rel=0.02)
+
+
+def test_a_limit_is_never_below_0_nor_the_upper_one_below_what_was_seen():
+    error = np.linspace(0, 1, 101)
+    assert sublinear_limits(2.0, error, error, 0.1) == pytest.approx((2 - 0.95, 2.0))
+    assert sublinear_limits(0.5, error, error - 0.5, 0.1) == pytest.approx((0.0, 0.5 + 0.45))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import fisher_exact, ttest_ind
 
 from audit.inference.map_differences import _welch, map_differences
 from reports.text.explanation_text import difference_sentences
@@ -101,3 +101,19 @@ def test_a_share_that_is_no_number_is_refused():
     shares[0, 0] = np.nan
     with pytest.raises(ValueError, match="leave flat maps out"):
         map_differences(shares, groups)
+
+
+def test_draws_as_large_as_what_was_seen_count():
+    """Three of ten at 1 in one group, seven in the other: Fisher's exact test of this table."""
+    shares = np.repeat([[0.0], [1.0], [0.0], [1.0]], [7, 3, 3, 7], axis=0)
+    found = map_differences(shares, ["a"] * 10 + ["b"] * 10, n_permutations=4_999)
+    exact = fisher_exact([[7, 3], [3, 7]]).pvalue
+    assert [one.p_value for one in found] == pytest.approx([exact, exact], abs=0.015)
+    assert (found[0].share, found[0].share_others, found[0].n) == (0.3, 0.7, 10)
+
+
+def test_a_region_that_no_map_touches_differs_nowhere():
+    shares = np.column_stack([np.linspace(0, 1, 40), np.zeros(40)])
+    found = map_differences(shares, ["a", "b"] * 20, n_permutations=99)
+    assert [one.p_value for one in found if one.region == 1] == [1.0, 1.0]
+    assert all(0 < one.p_value <= 1 for one in found)

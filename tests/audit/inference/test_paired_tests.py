@@ -56,8 +56,9 @@ def test_rate_difference_inverts_the_score_test(b, c, n):
             assert (abs(statistic) < Z) == (low <= difference <= high)
 
 
-def test_without_disagreement_it_is_wilsons_limit():
-    assert rate_difference(0, 0, 10, Z)[1] == pytest.approx(float(wilson(0.0, 10, Z)[1]), abs=1e-6)
+@pytest.mark.parametrize("z", [Z, 0.1])
+def test_without_disagreement_it_is_wilsons_limit(z):
+    assert rate_difference(0, 0, 10, z)[1] == pytest.approx(float(wilson(0.0, 10, z)[1]), abs=1e-9)
 
 
 def test_auc_difference():

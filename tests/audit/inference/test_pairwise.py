@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import norm, tukey_hsd
+from statsmodels.stats.meta_analysis import combine_effects
 
 from audit.inference.criteria import Criterion
 from audit.inference.pairwise import (
@@ -63,3 +64,31 @@ def test_nobody_errs_and_everybody_errs():
     for k in (np.zeros(3, int), np.array([40, 50, 60])):
         means, spread = shrunken_rates(k, np.array([40, 50, 60]))
         assert np.ptp(means) == np.ptp(spread) == 0
+
+
+def test_rates_are_shrunken_as_statsmodels_random_effects_say():
+    """Between-group variance by Paule and Mandel; each rate's best guess lies between it and the centre."""
+    errors, images = np.array([12, 60, 9, 33, 20]), np.array([400, 900, 150, 500, 800])
+    common = errors.sum() / images.sum()
+    near = (errors + 4 * common) / (images + 4)
+    variance = near * (1 - near) / images
+    rates = errors / images
+    fit = combine_effects(rates, variance, method_re="iterated")
+    assert fit.tau2 > 0
+    centre = fit.mean_effect_re
+    guesses = centre + fit.tau2 / (variance + fit.tau2) * (rates - centre)
+    means, spread = shrunken_rates(errors, images)
+    assert means == pytest.approx(guesses, rel=1e-5)
+    missing = np.average(fit.tau2 * variance / (variance + fit.tau2))
+    assert spread.mean() == pytest.approx(means.mean())
+    assert spread.var() == pytest.approx(means.var() + missing, rel=1e-5)
+    assert np.corrcoef(spread, means)[0, 1] == pytest.approx(1)
+
+
+def test_where_chance_explains_the_spread_all_are_alike():
+    errors, images = np.array([10, 12, 11]), np.array([200, 210, 220])
+    means, spread = shrunken_rates(errors, images)
+    near = (errors + 4 * 33 / 630) / (images + 4)
+    weight = images / (near * (1 - near))
+    assert means == pytest.approx(np.full(3, np.average(errors / images, weights=weight)))
+    assert (means == spread).all()

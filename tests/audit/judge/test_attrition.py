@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from audit import audit_scores
 from audit.config import AuditConfig
@@ -163,3 +164,45 @@ def test_the_p_value_told_is_that_of_the_groups_named_and_names_are_spelled_as_t
     for one in told:
         assert one.adjusted_p_value <= one.pair_p_value <= 0.05
         assert one.sentence.startswith("By Skin_Tone, ") and p_equals(one.pair_p_value) in one.sentence
+
+
+def test_every_quality_of_the_pairs_is_averaged():
+    names = ("confidence", "border_share", "reconstruction_l1", "reconstruction_ms_ssim")
+    table = manifest().assign(**{name: [0.25, 0.5, 9.0, None] for name in names})
+    whole, women, men = dropout_by_group(table, ["gender"])
+    assert {name: women.quality[name] for name in names} == dict.fromkeys(names, 0.375)
+    assert {name: whole.quality[name] for name in names} == dict.fromkeys(names, 0.375)
+    assert all(math.isnan(men.quality[name]) for name in names)
+    assert set(women.quality) == {*names, "fake_face_found"} and women.group == "Female"
+
+
+def counted(**lost_of):
+    """100 reals of each group, so many of them without a score, and one fake of each that has one."""
+    rows = [(0, race, i < n, f"{race}{i // 4}") for race, n in lost_of.items() for i in range(100)]
+    rows += [(1, race, False, f"{race}x") for race in lost_of]
+    frame = pd.DataFrame(rows, columns=["label", "race", "lost", "person"])
+    return frame[~frame["lost"]], frame[frame["lost"]]
+
+
+def test_shares_without_a_score_have_exact_intervals_and_one_correction():
+    [one] = no_scores(*counted(A=2, B=0, C=30), ["race"], AuditConfig())
+    assert (one.attribute, one.label, one.more, one.less) == ("race", "real", ["C"], "B")
+    assert [(g.group, g.n, g.n_without, g.share) for g in one.groups] == [
+        ("A", 100, 2, 0.02), ("B", 100, 0, 0.0), ("C", 100, 30, 0.3),
+    ]  # fmt: skip
+    for group in one.groups:
+        wanted = binomtest(group.n_without, 100).proportion_ci(0.95, method="exact")
+        assert group.interval == pytest.approx((wanted.low, wanted.high))
+    assert one.beyond_tolerance_proven
+    assert one.pair_p_value == one.adjusted_p_value == pytest.approx(0.5 / 10_001)  # the least there is
+    [small] = no_scores(*counted(A=2, B=0), ["race"], AuditConfig())
+    assert (small.more, small.less) == ([], None) and math.isnan(small.pair_p_value)
+    assert small.adjusted_p_value > 0.05 and not small.beyond_tolerance_proven
+
+
+def test_persons_are_as_many_images_as_they_are_worth():
+    config = AuditConfig(unit_column="person")
+    [one] = no_scores(*counted(A=8, B=0, C=40), ["race"], config)
+    low, high = one.groups[2].interval
+    wanted = binomtest(10, 25).proportion_ci(0.95, method="exact")  # 25 persons lose all or none of four
+    assert (low, high) == pytest.approx((wanted.low, wanted.high), abs=0.03) and one.groups[2].n == 100

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import norm
+from statsmodels.stats.proportion import proportion_confint
 
-from audit.judge.damage import broken, damage, points
+from audit.config import AuditConfig
+from audit.data.score_table import score_table
+from audit.judge.damage import Stressed, broken, damage, overall_damage, points
 from benchmarks.stress_verdicts import CONFIG, EQUAL_PERSONS, UNEQUAL_PERSONS, of_persons, said, simulated
 
 
@@ -133,3 +138,101 @@ def test_what_breaks_a_detector_is_named_once_at_its_worst_severity():
         (one.value - one.untouched for one in found), reverse=True
     )
     assert all(one.interval[0] > one.untouched_interval[1] for one in found)
+
+
+def by_hand():
+    """60 reals and 60 fakes of groups A and B; blur at two severities turns so many decisions wrong."""
+    label, race = np.repeat([0, 1], 120), np.tile(np.repeat(["A", "B"], 60), 2)
+    frame = pd.DataFrame({"label": label, "race": race, "score": np.where(label, 0.9, 0.1)})
+
+    def wrong(of_a, of_b, fakes):
+        score = frame["score"].to_numpy().copy()
+        score[:of_a], score[60 : 60 + of_b], score[120 : 120 + fakes] = 0.9, 0.9, 0.1
+        return score
+
+    table = score_table(frame.assign(score=wrong(6, 6, 0)), AuditConfig(attributes=("race",)))
+    variants = {("blur", 1): wrong(6, 30, 0), ("blur", 5): wrong(12, 54, 15), ("noise", 3): wrong(6, 6, 0)}
+    return Stressed("d", table, 0.5, variants, np.arange(240))
+
+
+TOLERANT = AuditConfig(attributes=("race",), tolerance=0.05, min_n=30)
+
+
+def test_every_point_of_a_curve_by_hand():
+    found = {(p.transformation, p.severity, p.attribute, p.group): p for p in points(by_hand(), TOLERANT)}
+    assert len(found) == 3 * 3 + 2 * 3 and {p.detector for p in found.values()} == {"d"}
+    for severity, a, b, fakes in ((0, 6, 6, 0), (1, 6, 30, 0), (5, 12, 54, 15)):
+        whole, of_a, of_b = (
+            found["blur", severity, *one] for one in (("overall", "overall"), ("race", "A"), ("race", "B"))
+        )
+        assert (whole.n_real, whole.n_fake, of_a.n_real, of_b.n_fake) == (120, 120, 60, 60)
+        assert (whole.fpr, of_a.fpr, of_b.fpr) == pytest.approx(((a + b) / 120, a / 60, b / 60))
+        assert (whole.fnr, of_a.fnr, of_b.fnr) == pytest.approx((fakes / 120, fakes / 60, 0))
+        for point, errors, n in ((whole, a + b, 120), (of_a, a, 60), (of_b, b, 60)):
+            assert point.fpr_interval == pytest.approx(proportion_confint(errors, n, method="wilson"))
+        assert of_a.fnr_interval == pytest.approx(proportion_confint(fakes, 60, method="wilson"))
+        fpr, tpr = b / 60, 1.0
+        assert of_b.auc == pytest.approx((1 - fpr + tpr) / 2)
+        assert of_b.best_error == pytest.approx(min(b / 60, 1) / 2)
+
+
+def test_damage_and_verdicts_by_hand():
+    harmed, verdicts = damage(by_hand(), TOLERANT)
+    found = {(d.transformation, d.group, d.rate): d for d in harmed}
+    assert set(found) == {(t, g, r) for t in ("blur", "noise") for g in "AB" for r in ("fpr", "fnr")}
+    assert all((d.detector, d.attribute, d.n) == ("d", "race", 60) for d in harmed)
+    of_a, of_b = found["blur", "A", "fpr"], found["blur", "B", "fpr"]
+    assert of_a.damage == pytest.approx(6 / 60 / 2) and of_b.damage == pytest.approx((24 + 48) / 60 / 2)
+    assert found["blur", "A", "fnr"].damage == pytest.approx(15 / 60 / 2)
+    change = np.repeat([0.0, 0.5, 1.0], [12, 24, 24])  # of B: 24 at both severities, 24 at the last one
+    variance = (((change - 0.6) ** 2).sum() + 2) / 60**2
+    half = 1.959964 * variance**0.5
+    assert of_b.interval == pytest.approx((0.6 - half, 0.6 + half), abs=1e-6)
+    assert (of_a.first_severity_beyond, of_b.first_severity_beyond) == (5, 1)
+    assert found["noise", "A", "fpr"].first_severity_beyond is None
+    told = {(v.transformation, v.rate): v for v in verdicts}
+    assert set(told) == {(t, r) for t in ("blur", "noise") for r in ("fpr", "fnr")}
+    blur = told["blur", "fpr"]
+    assert (blur.verdict, blur.worse_group, blur.better_group) == ("disparity", "B", "A")
+    assert blur.difference == pytest.approx(0.55) and (blur.detector, blur.attribute) == ("d", "race")
+    errors = [((np.r_[np.zeros(54), np.full(6, 0.5)] - 0.05) ** 2).sum() + 2, variance * 60**2]
+    reach = norm.isf(0.05 / 2 / 4) * (sum(errors) / 60**2) ** 0.5  # of four questions
+    assert blur.interval == pytest.approx((0.55 - reach, 0.55 + reach))
+    assert told["blur", "fnr"].worse_group == "A" and told["blur", "fnr"].difference == pytest.approx(0.125)
+    noise = told["noise", "fpr"]
+    assert (noise.verdict, noise.difference, noise.p_value) == ("insufficient evidence", 0, 1)
+    wide = damage(by_hand(), replace_config(tolerance=0.2))[1]
+    assert {v.verdict for v in wide if v.transformation == "noise"} == {"within tolerance"}
+
+
+def replace_config(**options):
+    return AuditConfig(attributes=("race",), min_n=30, **options)
+
+
+def test_groups_of_29_images_are_not_compared():
+    _, verdicts = damage(by_hand(), AuditConfig(attributes=("race",), min_n=61))
+    assert all(v.worse_group is None and np.isnan(v.p_value) and np.isnan(v.difference) for v in verdicts)
+    assert damage(by_hand(), AuditConfig(attributes=("race",), min_n=60))[1][0].worse_group == "B"
+
+
+def test_the_damage_of_all_images_together_has_its_own_interval():
+    found = {(d.transformation, d.rate): d for d in overall_damage(by_hand(), TOLERANT)}
+    assert set(found) == {(t, r) for t in ("blur", "noise") for r in ("fpr", "fnr")}
+    blur = found["blur", "fpr"]
+    assert (blur.attribute, blur.group, blur.n) == ("overall", "overall", 120)
+    assert blur.damage == pytest.approx((0.05 + 0.6) / 2) and blur.first_severity_beyond == 1
+    assert found["blur", "fnr"].first_severity_beyond == 5 and found["noise", "fnr"].damage == 0
+
+
+def test_what_is_broken_is_shown_by_exact_intervals_of_all_together():
+    found = broken(by_hand(), TOLERANT)
+    assert [(one.transformation, one.severity, one.rate) for one in found] == [
+        ("blur", 5, "fpr"), ("blur", 5, "fnr"),
+    ]  # fmt: skip
+    fpr, fnr = found
+    assert (fpr.value, fpr.untouched) == pytest.approx((66 / 120, 12 / 120))
+    assert (fnr.value, fnr.untouched) == pytest.approx((15 / 120, 0))
+    for interval, errors in ((fpr.interval, 66), (fpr.untouched_interval, 12), (fnr.untouched_interval, 0)):
+        wanted = proportion_confint(errors, 120, alpha=0.05 / 8, method="beta")  # two rates at four versions
+        assert interval == pytest.approx(wanted)
+    assert [one.rate for one in broken(by_hand(), replace_config(tolerance=0.13))] == ["fpr"]

@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from audit.config import AuditConfig
 from audit.data.score_table import score_table
 from audit.inference.proportion_intervals import newcombe, wilson
 from audit.judge.file_shortcuts import _apart, _typical, at_equal_files, finding, flips, judge_facts
+from audit.metrics.held_out_auc import held_out
 from audit.schema.shortcuts import PartResult
 from pipelines.sources.file_facts import NAMES
 
@@ -120,3 +122,26 @@ def test_the_file_is_named_before_the_picture():
     assert finding([part("all", True), part("file", True), part("picture", True)]) == "files"
     assert finding([part("all", True), part("file", False), part("picture", True)]) == "picture"
     assert finding([part("all", True), part("file", False), part("picture", False)]) == "together"
+
+
+def test_a_fact_that_most_files_lack_is_told_by_its_mean_and_one_format_by_its_share():
+    """Two of five fakes have five tags and no other file has any; the sampling is unknown of all."""
+    rng = np.random.default_rng(3)
+    fake = np.arange(240) % 2 == 1
+    facts = rng.normal(size=(240, len(NAMES)))
+    for name in ("format", "progressive", "icc_bytes", "text_bytes", "jfif", "dpi", "exif_tags"):
+        facts[:, NAMES.index(name)] = 0
+    facts[:, NAMES.index("sampling")] = np.nan
+    facts[fake & (np.arange(240) % 10 < 4), NAMES.index("exif_tags")] = 5
+    _, families, scores = judge_facts(facts, fake, np.arange(240), CONFIG)
+    by_name = {one.family: one for one in families}
+    tags, sampling, form = by_name["metadata"], by_name["sampling"], by_name["format"]
+    assert (tags.fact, tags.told, tags.part, tags.label) == ("exif_tags", True, "file", "metadata")
+    assert (tags.real, tags.fake) == ("0 on average", "2 on average")
+    assert (sampling.real, sampling.fake) == ("none", "none") and not sampling.told
+    assert form.fact == "format" and form.real == form.fake and form.real.endswith("(100 %)")
+    z = float(norm.isf(0.025 / (2 + len(families))))  # parts and families hold together
+    column = facts[:, [NAMES.index(name) for name in ("exif_tags", "icc_bytes", "text_bytes", "jfif", "dpi")]]
+    auc, interval = held_out(column, fake, np.arange(240), CONFIG.seed).auc(z)
+    assert tags.auc == auc and tags.interval == pytest.approx(interval)
+    assert auc == pytest.approx(0.7, abs=0.03) and len(scores.auc(Z)) == 2

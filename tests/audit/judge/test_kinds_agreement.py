@@ -4,14 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
+from statsmodels.stats.oneway import anova_oneway
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from audit.config import AuditConfig
+from audit.inference.proportion_intervals import newcombe
+from audit.judge import kinds_agreement as kinds_module
 from audit.judge.kinds_agreement import (
     DEPENDS,
     OPEN,
     PEOPLE,
     _Outcomes,
     _tested,
+    johansen_p,
     kinds_agreement,
 )
 
@@ -194,3 +199,122 @@ def test_the_order_of_rows_changes_nothing():
     made = fakes({"A": (0.1, 0.2, 0.3), "B": (0.2, 0.2, 0.3)}, absent=0.1)
     shuffled = made.sample(frac=1, random_state=0)
     assert kinds_agreement(made, ["race"], CONFIG) == kinds_agreement(shuffled, ["race"], CONFIG)
+
+
+def test_johansens_f_of_one_contrast_is_welchs_anova():
+    rng = np.random.default_rng(8)
+    samples = [rng.normal(mean, spread, n) for mean, spread, n in ((0, 1, 12), (0.4, 3, 30), (0.9, 2, 9))]
+    theirs = anova_oneway(samples, use_var="unequal", welch_correction=True)
+    mean, n = np.array([[one.mean()] for one in samples]), np.array([len(one) for one in samples])
+    covariance = np.array([[[one.var(ddof=1) / len(one)]] for one in samples])
+    assert johansen_p(mean, covariance, np.eye(1), n - 1.0) == pytest.approx(theirs.pvalue)
+    twice = np.hstack([mean, mean]), np.einsum("gij,kl->gkl", covariance, np.eye(2))
+    one_of_two = np.array([[1.0, 0.0]])
+    assert johansen_p(*twice, one_of_two, n - 1.0) == pytest.approx(theirs.pvalue)
+
+
+def complete(rates, n=200):
+    """Photos of which the first so many of each kind are missed, whatever the group."""
+    rows = [
+        (f"{group}-{i}", kind, i < missed, group)
+        for group, of_kind in rates.items()
+        for kind, missed in zip(KINDS, of_kind, strict=True)
+        for i in range(n)
+    ]
+    return pd.DataFrame(rows, columns=["pair_id", "kind", "missed", "race"])
+
+
+def test_what_is_said_of_each_kind_by_hand():
+    table = complete({"A": (20, 40, 60), "B": (80, 100, 120), "C": (90, 40, 60)})
+    (found,) = kinds_agreement(table, ["race"], CONFIG)
+    assert (found.most_missed, found.least_missed, found.same_direction) == ("B", "A", True)
+    assert found.verdict == DEPENDS and found.kinds == sorted(KINDS)
+    assert found.worst_kind == {"A": "swap", "B": "swap", "C": "small"}
+    self_blend, small, swap = found.gaps
+    assert [gap.kind for gap in found.gaps] == ["self-blend", "small", "swap"]
+    assert [gap.gap for gap in found.gaps] == pytest.approx([0.3, 0.3, 0.3])
+    assert [gap.fnr for gap in found.gaps] == pytest.approx([180 / 600, 190 / 600, 240 / 600])
+    assert [gap.worst_group for gap in found.gaps] == ["B", "C", "B"]
+    assert [gap.worst_fnr for gap in found.gaps] == [0.5, 0.45, 0.6]
+    for gap, (few, many) in zip((self_blend, small, swap), ((40, 100), (20, 80), (60, 120)), strict=True):
+        low, high = confint_proportions_2indep(many, 200, few, 200, method="newcomb", alpha=0.05)
+        assert gap.interval == pytest.approx((low, high), abs=3e-4)  # half of 200 is worth 199
+    assert found.sentence == (
+        "By race, the gap in missed fakes depends on the kind of fake (B minus A, in points: "
+        "self-blend +30.0, small +30.0, swap +30.0)."
+    )
+
+
+def test_the_people_are_named_with_a_p_value_and_what_is_open_is_said():
+    (found,) = kinds_agreement(complete({"A": (20, 40, 60), "B": (50, 70, 90)}), ["race"], CONFIG)
+    assert found.verdict == PEOPLE and found.p_people < 0.01
+    assert found.sentence == (
+        "By race, the gap in missed fakes follows the people: the same direction in all 3 kinds, and nothing "
+        "shows that its size depends on the kind (B minus A, in points: self-blend +15.0, small +15.0, "
+        f"swap +15.0; p = {found.p_interaction:.2g})."
+    )
+    (found,) = kinds_agreement(complete({"A": (20, 40, 60), "B": (22, 40, 60)}), ["race"], CONFIG)
+    assert (found.verdict, found.same_direction) == (OPEN, False)
+    assert found.sentence == (
+        "By race, it is open whether a gap in missed fakes follows the people or the kind of fake (B minus "
+        "A, in points: self-blend +0.0, small +1.0, swap +0.0)."
+    )
+
+
+def test_images_of_persons_that_err_together_are_worth_the_persons():
+    """Each of 50 persons has four photos with one outcome: 50 x 4 / 3.9 images, and their limits."""
+    table = complete({"A": (10, 10, 10), "B": (20, 20, 20)}, n=50)
+    table = table.loc[table.index.repeat(4)].reset_index(drop=True)
+    table["unit"] = table["pair_id"]
+    table["pair_id"] += "-" + (table.index % 4).astype(str)
+    (found,) = kinds_agreement(table, ["race"], CONFIG)
+    worth = []
+    for missed in (80, 40):
+        rate, added = missed / 200, (missed + 1) / 202
+        variance = rate * (1 - rate) / 49  # of 50 persons who are each right or wrong
+        worth.append(added * (1 - added) / variance)
+    limits = newcombe(0.4, worth[0], 0.2, worth[1], 1.959964)
+    for gap in found.gaps:
+        assert gap.interval == pytest.approx((float(limits[0]), float(limits[1])))
+
+
+def test_thirty_fakes_and_ten_persons_are_enough():
+    table = complete({"A": (3, 3, 3), "B": (9, 9, 9), "C": (3, 3, 3), "(missing)": (3, 3, 3)}, n=30)
+    lacking = table[(table["pair_id"] != "C-29") | (table["kind"] != "swap")]
+    (found,) = kinds_agreement(lacking, ["race"], CONFIG)
+    assert found.left_out == ["(missing)", "C"] and set(found.worst_kind) == {"A", "B"}
+    place = table.groupby(["race", "kind"]).cumcount()
+    persons = place % np.where(table["race"] == "C", 9, 10)
+    (found,) = kinds_agreement(table.assign(unit=table["race"] + persons.astype(str)), ["race"], CONFIG)
+    assert found.left_out == ["(missing)", "C"]
+
+
+def test_nothing_differs_where_all_is_alike_and_holm_counts_every_attribute():
+    table = complete({"A": (5, 10, 20), "B": (5, 10, 20)}, n=40)
+    (found,) = kinds_agreement(table, ["race", "no such column"], CONFIG)
+    assert (found.p_interaction, found.p_people, found.verdict) == (1.0, 1.0, OPEN)
+    table = complete({"A": (20, 40, 60), "B": (40, 60, 80)})
+    half = table.assign(half=np.where(table.groupby(["race", "kind"]).cumcount() % 2, "x", "y"))
+    alone, (both, other) = (kinds_agreement(half, names, CONFIG) for names in (["race"], ["race", "half"]))
+    assert (both.attribute, other.attribute) == ("race", "half")
+    assert both.p_people == pytest.approx(2 * alone[0].p_people)  # smallest of four, not of two
+
+
+def test_dealing_anew_keeps_who_has_which_kinds(monkeypatch):
+    """Swaps of B were never made; what the others say of them is no reason to find B unlike."""
+    rng = np.random.default_rng(2)
+    table = complete({"A": (20, 40, 60), "B": (20, 40, 60)})
+    made = (table["race"] == "A") | (table["kind"] != "swap") | (rng.random(len(table)) < 0.3)
+    found = kinds_agreement(table[made], ["race"], CONFIG)
+    monkeypatch.setattr(kinds_module, "AT_ONCE", 9_000)
+    parts = kinds_agreement(table[made], ["race"], CONFIG)
+    assert found[0].p_people > 0.2 and parts[0].p_people == pytest.approx(found[0].p_people, abs=0.05)
+
+
+def test_a_kind_that_nobody_misses_is_one_more_miss_and_hit_from_certain():
+    (found,) = kinds_agreement(complete({"A": (0, 20, 40), "B": (0, 60, 80)}), ["race"], CONFIG)
+    assert 0 < found.p_people < 0.01 and 0 < found.p_interaction < 0.01 and found.verdict == DEPENDS
+    small = found.gaps[1]
+    assert (small.kind, small.gap, small.fnr) == ("small", 0, 0) and not found.same_direction
+    low, high = newcombe(0.0, 200, 0.0, 200, 1.959964)
+    assert small.interval == pytest.approx((float(low), float(high)))

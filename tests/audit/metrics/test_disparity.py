@@ -15,6 +15,7 @@ from audit.data.counts import count
 from audit.data.score_table import score_table
 from audit.metrics.disparity import MEASURES, GroupRates, gini, group_rates_of
 from audit.metrics.disparity_intervals import LIMITS
+from audit.metrics.one_vs_rest import REST_MEASURES
 
 
 def rates_of(fpr, fnr, positive_rate=None, accuracy=None):
@@ -123,3 +124,9 @@ def test_every_measure_states_its_definition_and_source():
     for measure in MEASURES.values():
         assert measure.compute.__doc__
     assert set(LIMITS) <= set(MEASURES)
+
+
+def test_every_measure_has_a_name_of_its_own_for_the_reader():
+    every = [*MEASURES.values(), *REST_MEASURES.values()]
+    assert all(measure.name[0].isupper() for measure in every)
+    assert len({measure.name for measure in every}) == len(every)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 from scipy.optimize import brentq
-from scipy.stats import beta
+from scipy.stats import beta, norm
 from sklearn import metrics as sk
 
 from audit.config import parse_rule
@@ -201,3 +201,55 @@ def test_a_band_joins_two_errors_as_the_variance_of_a_roc_curve_does():
     low, high = curves.curve_band(fpr, 1 - fpr, (4000, 1000), 0.95, [0.5])
     half = 1.96 * (0.25 / 4000 + 0.25 / 1000) ** 0.5
     assert [0.5 - low[0], high[0] - 0.5] == pytest.approx([half, half], rel=0.03)
+
+
+def test_density_share_counts_a_window_of_the_order_of_n_to_three_quarters():
+    """Of 16 of each class: 8 / 32 of each to either side of the point where the rates are closest."""
+    rng = np.random.default_rng(3)
+    score, fake = rng.permutation(32).astype(float), np.arange(32) % 2 == 1
+    score[fake] += 6
+    curve = curve_of(score, fake)
+    points = curve.listed()
+    centre = int(np.lexsort((points.fpr + points.fnr, np.round(np.abs(points.fpr - points.fnr), 12)))[0])
+    height = points.fpr + 1 - points.fnr
+    inside = np.flatnonzero(np.abs(height - height[centre]) <= 2 * (16**0.75 / 16 / 2) + 1e-12)
+    fakes = points.fnr[inside[-1]] - points.fnr[inside[0]]
+    reals = points.fpr[inside[0]] - points.fpr[inside[-1]]
+    assert curves.eer_density_share(curve) == pytest.approx(fakes / (fakes + reals))
+    assert curves.eer_threshold(curve) == points.thresholds[centre]
+
+
+def test_costs_at_several_priors_in_parts(monkeypatch):
+    rng = np.random.default_rng(4)
+    fake = rng.random(300) < 0.5
+    score = np.round(rng.normal(size=300) + fake, 1)
+    curve = curve_of(score, fake)
+    fpr, tpr, _ = sk.roc_curve(fake, score, drop_intermediate=False)
+    wanted = [(p * (1 - tpr) + (1 - p) * fpr).min() / min(p, 1 - p) for p in (0.01, 0.3, 0.8)]
+    monkeypatch.setattr(spans, "SPAN", 7)
+    assert curves.min_dcfs(curve, (0.01, 0.3, 0.8)) == pytest.approx(wanted)
+    assert curves.average_precision(curve) == pytest.approx(sk.average_precision_score(fake, score))
+    assert all(math.isnan(one) for one in curves.min_dcfs(curve_of([1.0, 2.0], [1, 1]), (0.1, 0.2)))
+
+
+def test_weights_are_summed_and_what_no_weight_is_left_of_is_exactly_0():
+    score = np.array([0.1, 0.2, 0.2, 0.5, 0.9])
+    fake, weight = np.array([False, True, False, False, True]), np.array([0.3, 0.5, 0.1, 0.2, 1.5])
+    curve = curves.error_curve(score, fake, weight)
+    assert curve.thresholds.tolist() == [0.1, 0.2, 0.5, 0.9, np.nextafter(0.9, 1)]
+    assert curve.fp == pytest.approx([0.6, 0.3, 0.2, 0, 0]) and curve.fp[3:].tolist() == [0, 0]
+    assert curve.fn == pytest.approx([0, 0, 0.5, 0.5, 2.0])
+    assert (curve.n_real, curve.n_fake) == pytest.approx((0.6, 2.0))
+    assert [tuple(one) for one in np.transpose(curve.at([0.15, 0.2, 5.0]))] == [
+        pytest.approx(one) for one in ((0.3, 0), (0.3, 0), (0, 2.0))
+    ]
+
+
+def test_a_thin_curve_of_one_class_keeps_its_ends():
+    curve = curve_of(np.arange(5000.0), np.zeros(5000, bool))
+    thin = curve.thin(60)
+    assert len(thin) <= 60 and thin.fp[0] == 5000 and thin.fp[-1] == 0 and thin.n_fake == 0
+    assert (thin.fp == [(np.arange(5000) >= t).sum() for t in thin.thresholds]).all()
+    grid = norm.cdf(np.linspace(-4, 4, 28))  # even on probit axes
+    for level in grid[(grid > 0.001) & (grid < 0.999)]:
+        assert np.abs(thin.fpr - level).min() < 1 / 5000

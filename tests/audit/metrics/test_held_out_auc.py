@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from audit.metrics.held_out_auc import FOLDS, folds, held_out
+from audit.metrics.auc import auc_interval
+from audit.metrics.held_out_auc import FOLDS, HeldOut, folds, held_out
 
 
 def pairs(n: int, rng: np.random.Generator, shift: float = 0.0):
@@ -69,3 +71,34 @@ def test_equal_features_tell_nothing():
     _, fake, unit = pairs(30, np.random.default_rng(4))
     auc, (low, high) = held_out(np.full((60, 3), np.nan), fake, unit, 0).auc(1.96)
     assert auc == 0.5 and low < 0.4 < 0.6 < high
+
+
+def test_the_interval_rests_on_units_and_allows_for_what_folds_share():
+    """Influences by comparing every pair of a fold, summed over units of three; two and a half times the
+    variance; Student's quantile for the rarer class's units.
+    """
+    rng = np.random.default_rng(6)
+    unit, fold = np.repeat(np.arange(60), 3), np.repeat(np.arange(60) % FOLDS, 3)
+    fake = unit % 3 == 0
+    score = np.round(rng.normal(size=180) + rng.normal(size=60)[unit] + fake, 1)
+    auc, found = HeldOut(score, fold, fake, unit).auc(1.959964)
+    influence, areas = np.zeros(180), []
+    for k in range(FOLDS):
+        rows = fold == k
+        real, own = score[rows & ~fake], score[rows & fake]
+        wins = (own[:, None] > real) + 0.5 * (own[:, None] == real)
+        areas.append(wins.mean())
+        for side, placed in ((fake, wins.mean(axis=1)), (~fake, wins.mean(axis=0))):
+            n = len(placed)
+            influence[rows & side] = (placed - wins.mean()) / np.sqrt(n * (n - 1)) / FOLDS
+    of_unit = np.bincount(unit, influence)
+    variance = (of_unit**2).sum()
+    t = float(student.isf(0.025, 20 - 1))
+    expected = auc_interval(auc, 2.5 * variance, 40, 20, variance**2 / (of_unit**4).sum(), t)
+    assert auc == pytest.approx(np.mean(areas)) and found == pytest.approx(expected, abs=1e-6)
+    ranks = HeldOut(score, fold, fake, unit).ranks()
+    one = fold == 2
+    below = (score[one][:, None] > score[one]).sum(axis=1) + (score[one][:, None] == score[one]).sum(
+        axis=1
+    ) / 2
+    assert ranks[one] == pytest.approx(below / one.sum())

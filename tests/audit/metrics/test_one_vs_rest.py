@@ -12,6 +12,9 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from audit.config import AuditConfig
 from audit.data.counts import Counts, count
 from audit.data.score_table import score_table
+from audit.inference.effective_sample_size import half_sum_worth, positive_rate_worth
+from audit.inference.proportion_intervals import newcombe, ratio_score
+from audit.metrics.disparity import group_rates_of
 from audit.metrics.one_vs_rest import REST_MEASURES, group_and_rest
 
 Z = 1.959963984540054
@@ -76,3 +79,22 @@ def test_nothing_flagged_or_no_images_is_undefined():
     counts = Counts(none, np.array([[5, 0], [5, 0]]), np.zeros((2, 2), np.int64))
     for key in ("disparate_impact", "fnr_difference_to_rest", "average_odds_difference"):
         assert np.isnan(REST_MEASURES[key].compute(group_and_rest(counts), Z)[0]).all()
+
+
+def test_limits_of_ratios_and_averages_are_those_of_what_each_side_is_worth(table):
+    """Koopman's for the ratio of shares flagged, Newcombe's for the averages of FPR and TPR."""
+    counts = count(score_table(table, AuditConfig(attributes=["race"])), 0.0)
+    split = group_and_rest(counts)
+    rest = [
+        sum(getattr(counts, name)[h] for h in range(3) if h != 1) for name in ("fp", "n_real", "fn", "n_fake")
+    ]
+    assert [getattr(split.rest, name)[1] for name in ("fp", "n_real", "fn", "n_fake")] == rest
+    shares = [group_rates_of(side).positive_rate for side in (split.group, split.rest)]
+    worth = [positive_rate_worth(side) for side in (split.group, split.rest)]
+    _, found = REST_MEASURES["disparate_impact"].compute(split, Z)
+    wanted = ratio_score(shares[0], worth[0], shares[1], worth[1], Z)
+    assert np.array(found) == pytest.approx(np.array(wanted))
+    halves = [(one.fpr + 1 - one.fnr) / 2 for one in map(group_rates_of, (split.group, split.rest))]
+    worth = [half_sum_worth(side) for side in (split.group, split.rest)]
+    _, found = REST_MEASURES["average_odds_difference"].compute(split, Z)
+    assert np.array(found) == pytest.approx(np.array(newcombe(halves[0], worth[0], halves[1], worth[1], Z)))
