@@ -115,7 +115,7 @@ def test_bins_have_names_that_tell_them_apart(edges, names):
         (
             ["a:b", "c"], None,
             "value 'a:b' of attribute 'race' contains ':', which joins the parts of an intersection; "
-            "rename it",
+            "rename it, or name the attributes that are to be audited",
         ),
         (
             ["\ud800", "c"], None,
