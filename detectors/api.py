@@ -50,7 +50,7 @@ class LoadedDetector:
 
         Args:
             images: Files, PIL images or uint8 arrays [H, W, 3] (RGB), or one of them.
-            batch_size: Images per forward pass.
+            batch_size: Images in a batch; on a CPU a thread computes up to eight of them.
 
         Returns:
             One row an image, in the order given: image (its path, or its position), score (0-1, higher = more

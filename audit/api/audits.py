@@ -58,8 +58,8 @@ def audit_scores(
 
     Args:
         scores: A DataFrame (of pandas, polars or pyarrow), or a CSV or Parquet file. label: 1 = fake; score:
-            higher = more fake. With task="speaker-verification" one row a trial of two clips, see
-            `audit.data.trials`.
+            higher = more fake. Rows that lack one of the two are left out and counted. With
+            task="speaker-verification" one row a trial of two clips, see `audit.data.trials`.
         attributes: Columns to audit, or the one to audit; by default age, gender and race.
         out: Run folder for `audit.json` and `scores.parquet`; without it the result is in memory alone.
             It and the file may be in a store, such as s3://bucket/runs/a.
@@ -171,7 +171,7 @@ def audit_images(
         overwrite: Replace another run in the folder.
         trust: SHA-256 of a foreign model file to run in this process instead of an isolated one.
         device: "auto", "cpu" or "cuda".
-        batch_size: Images per forward pass.
+        batch_size: Images in a batch; on a CPU a thread computes up to eight of them.
         include_seen: Audit source photos the detector learned from, too.
         cluster: Score on a Ray cluster (`detectors.RayCluster`), whose device then counts; the scores are
             those of this process on such a device.

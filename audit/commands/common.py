@@ -88,7 +88,9 @@ Device = Annotated[
         autocompletion=complete(DEVICES),
     ),
 ]  # fmt: skip
-BatchSize = Annotated[int, typer.Option(min=1, help="Images a network sees at once.", metavar="IMAGES")]
+BatchSize = Annotated[
+    int, typer.Option(min=1, help="Images in a batch; more take more memory.", metavar="IMAGES")
+]
 ENGINES = ("local", "ray")
 WORK = "How the work is done"
 Engine = Annotated[

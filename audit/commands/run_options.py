@@ -133,7 +133,9 @@ RunDevice = Annotated[
 ]  # fmt: skip
 RunBatchSize = Annotated[
     int,
-    typer.Option(min=1, help="Images a network sees at once.", metavar="IMAGES", rich_help_panel=DETECTOR),
+    typer.Option(
+        min=1, help="Images in a batch; more take more memory.", metavar="IMAGES", rich_help_panel=DETECTOR
+    ),
 ]
 IncludeSeen = Annotated[
     bool,

@@ -4,9 +4,9 @@ Enters: detectors and decoded images. Leaves: their scores, in their places of a
 
 Why not all threads on one batch: threads meet after every layer, and where one of them is decoding a file, or
 the system runs something else on its core, the others wait for it. A thread with images of its own waits for
-nobody. It also rounds alike on two cores and on sixteen, so that a run may go on on another machine.
-Why only networks whose code is torch's, torchvision's, timm's or ours: of others nothing says that two
-threads may call them at once.
+nobody. It also rounds alike however many threads there are, so that a run may continue with more or fewer.
+Why only networks whose code is torch's, torchvision's, timm's or ours, and which are not in training: of
+others nothing says that two threads may call them at once.
 Why eight images: fewer waste the network (its weights are read anew for each), more fill the memory of a
 machine with many cores.
 """
@@ -57,7 +57,9 @@ def one_thread_each(scorer: object) -> bool:
 
 def _is_known(module: nn.Module) -> bool:
     where, hooked = type(module).__module__, module._forward_hooks or module._forward_pre_hooks
-    return not hooked and any(where == name or where.startswith(f"{name}.") for name in _KNOWN)
+    return not (hooked or module.training) and any(
+        where == name or where.startswith(f"{name}.") for name in _KNOWN
+    )
 
 
 class NetworkThreads:

@@ -57,7 +57,7 @@ class Options:
     """How scoring runs; nothing here changes a score.
 
     Attributes:
-        batch_size: Images a network sees at once.
+        batch_size: Images in a batch. On a CPU a thread computes up to eight of them (`network_threads`).
         workers: Decoding threads; None for one a core, at most 8. Of a cluster's worker: its CPUs.
         work_dir: Where finished parts are kept and an interrupted run continues.
         progress: Show a bar.

@@ -139,7 +139,7 @@ class VariantWork:
         paths: All files.
         versions: Makes V pictures of an image; plain data, as all of a work.
         n_versions: V.
-        batch_size: Pictures a network sees at once.
+        batch_size: Pictures in a batch.
     """
 
     paths: list[str]

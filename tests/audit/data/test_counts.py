@@ -121,14 +121,15 @@ def test_weights_are_counted_as_they_are_and_images_as_one(twelve_pairs):
     assert counts.n_real == pytest.approx([3, 9]) and counts.images.tolist() == [[6, 1, 6, 2], [6, 3, 6, 0]]
 
 
+def strata(drawn, counts):
+    """Each stratum of replicates beside that of the counts they were drawn from."""
+    return [(getattr(drawn, name), getattr(counts, name)) for name in ("pairs", "reals", "fakes")]
+
+
 def test_every_stratum_is_resampled_and_keeps_its_size():
     counts = mixed()
     drawn = bootstrap(counts, 6000, np.random.default_rng(0))
-    for found, seen in (
-        (drawn.pairs, counts.pairs),
-        (drawn.reals, counts.reals),
-        (drawn.fakes, counts.fakes),
-    ):
+    for found, seen in strata(drawn, counts):
         assert (found.reshape(6000, 3, -1).sum(axis=2) == seen.reshape(3, -1).sum(axis=1)).all()
         n = seen.reshape(3, -1).sum(axis=1)[:, None]
         share = seen.reshape(3, -1) / np.maximum(n, 1)
@@ -140,11 +141,7 @@ def test_every_stratum_is_resampled_and_keeps_its_size():
 def test_equal_groups_share_the_outcomes_of_all_together():
     counts = mixed()
     drawn = equal_replicates(counts, 6000, np.random.default_rng(0))
-    for found, seen in (
-        (drawn.pairs, counts.pairs),
-        (drawn.reals, counts.reals),
-        (drawn.fakes, counts.fakes),
-    ):
+    for found, seen in strata(drawn, counts):
         flat = seen.reshape(3, -1)
         expected = flat.sum(axis=1)[:, None] * flat.sum(axis=0) / flat.sum()
         assert found.reshape(6000, 3, -1).mean(axis=0) == pytest.approx(expected, abs=0.25)

@@ -138,14 +138,15 @@ def hooked():
 @pytest.mark.parametrize(
     "network, alone",
     [
-        (zoo.build("simplenet"), True),
-        (nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 2)), True),
-        (nn.Sequential(nn.Flatten(), Own()), False),
-        (hooked(), False),
-        (torch.jit.script(nn.Linear(3, 2)), False),
+        (zoo.build("simplenet").eval(), True),
+        (nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 2)).eval(), True),
+        (zoo.build("simplenet").train(), False),
+        (nn.Sequential(nn.Flatten(), Own()).eval(), False),
+        (hooked().eval(), False),
+        (torch.jit.script(nn.Linear(3, 2)).eval(), False),
         (lambda batch: batch, False),
     ],
-    ids=["ours", "torch's", "one's own inside", "with a hook", "TorchScript", "a function"],
+    ids=["ours", "torch's", "in training", "one's own inside", "with a hook", "TorchScript", "a function"],
 )
 def test_which_networks_are_called_in_several_threads(detector, network, alone):
     assert one_thread_each(replace(detector, network=network)) is alone
@@ -154,7 +155,7 @@ def test_which_networks_are_called_in_several_threads(detector, network, alone):
 
 def test_every_architecture_is():
     for name in ("resnet18", "densenet121", "xception", "srm_cnn", "timm:vit_tiny_patch16_224"):
-        network = zoo.build(name)
+        network = zoo.build(name).eval()
         assert one_thread_each(
             Detector(name, "", name, zoo.architecture(name).preprocessing, Output(), network)
         ), name
@@ -162,7 +163,7 @@ def test_every_architecture_is():
 
 def test_an_error_in_a_thread_is_the_runs(detector, images, threads):
     threads(2)
-    one_number = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 1))
+    one_number = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 1)).eval()
     with pytest.raises(ForeignDetectorError, match=r"^the network gives an array of shape \(8, 1\), which"):
         score_images([replace(detector, network=one_number)], images, Options(progress=False))
     assert not [t for t in threading.enumerate() if t.name.startswith("network")]
