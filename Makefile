@@ -1,5 +1,6 @@
 # make demo       sets everything up and runs the main job on the embedded generator
-# make test       sets everything up and runs every test (PROCESSES=8 where there are more cores than two)
+# make test       sets everything up and runs nine tests of ten, in five minutes (PROCESSES=8 where there are more cores)
+# make test-slow  the others: clusters, browsers, kills, trainings, the demo, simulations; ten minutes
 # make test-base  the base install, without torch, in an environment of its own
 # make test-lowest  security and statistics tests with the lowest versions that pyproject.toml allows (3 GB to fetch)
 # make check      lint, format and types
@@ -17,7 +18,7 @@ PROCESSES ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-fast test-base test-lowest fuzz check docs mutants env clean
+.PHONY: demo test test-slow test-base test-lowest fuzz check docs mutants env clean
 
 env: $(READY)
 
@@ -38,10 +39,10 @@ demo: $(READY)
 	$(BIN)/audit demo --out demo
 
 test: $(TEST_READY)
-	$(PYTEST)
-
-test-fast: $(TEST_READY)
 	$(PYTEST) -m "not slow"
+
+test-slow: $(TEST_READY)
+	$(PYTEST) -m slow
 
 fuzz: $(TEST_READY)
 	PYTHONPATH=. $(BIN)/python tests/fuzz.py $(FUZZ)

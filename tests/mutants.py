@@ -47,7 +47,7 @@ TESTS = [f"tests/audit/{room}" for room in ROOMS] + [
     "tests/audit/api/test_misuse.py",
 ]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
-OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not fairface"]
+OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not fairface"]
 OPTIONS += [
     "--assert=plain"
 ]  # pytest loads every module called *_test.py itself, where it rewrites assertions

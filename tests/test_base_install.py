@@ -12,6 +12,8 @@ import pytest
 from pipelines.errors import MissingExtra
 from pipelines.extras import EXTRAS, package_of, require
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -17,6 +17,8 @@ import pytest
 
 from audit.cli import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
@@ -83,7 +85,6 @@ def run_command(line: str, home: Path) -> None:
     assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if shell_blocks(p)], ids=lambda p: p.stem)
 def test_what_a_page_tells_to_type_works(
     page: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -119,7 +120,6 @@ def printed(notebook: Any) -> list[str]:
     return [o["text"] for o in outputs if o["output_type"] == "stream"]
 
 
-@pytest.mark.slow
 def test_the_tutorial_runs_and_shows_what_is_stored():
     nbformat = pytest.importorskip("nbformat")
     client = pytest.importorskip("nbclient").NotebookClient

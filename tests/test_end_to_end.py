@@ -12,6 +12,8 @@ from audit.cli import main
 from detectors.models.loading import load_detector
 from pipelines.dataset.manifest import read_manifest
 
+pytestmark = pytest.mark.slow
+
 
 def audit(*arguments: object) -> None:
     """Run a command and expect success."""

@@ -112,6 +112,7 @@ def test_scores_to_report(score_file: Path, tmp_path: Path, capsys: pytest.Captu
     assert json.loads((out / "run.json").read_text())["seconds"] >= 0
 
 
+@pytest.mark.slow
 def test_the_same_run_again_is_the_same_bytes_and_another_is_refused(
     score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -171,6 +172,7 @@ def test_a_reference_that_cannot_be_is_refused(
     assert code == 2 and message in error.replace("│ ", "").replace(" │", "")
 
 
+@pytest.mark.slow
 def test_permutations_that_are_too_few_are_raised_and_said(
     score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -329,6 +331,7 @@ def test_no_gpu_is_one_line_before_any_work(
     assert ended(capsys, "score", "a.png", "--detector", "x.pt", "--device", "cuda") == (2, "", said)
 
 
+@pytest.mark.slow
 def test_json_alone_on_standard_output(score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     common = ("--scores", str(score_file), "--n-boot", "200", "--attribute", "Race")
     gate = ("--out", str(tmp_path / "a"), "--json", "--fail-on", "disparity")
@@ -342,6 +345,7 @@ def test_json_alone_on_standard_output(score_file: Path, tmp_path: Path, capsys:
     assert code == 0 and out == (tmp_path / "c/comparison.json").read_text()
 
 
+@pytest.mark.slow
 def test_every_gate_has_its_line_and_exit_code(
     score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -359,6 +363,7 @@ def test_every_gate_has_its_line_and_exit_code(
     assert ended(capsys, *run, "--criterion", "four-fifths", "--max-fpr", "0.99") == (0, "", "")
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_but_errors(score_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     common = ("run", "--scores", str(score_file), "--n-boot", "200", "--out", str(tmp_path / "a"))
     assert ended(capsys, *common, "--quiet") == (0, "", "")

@@ -180,6 +180,7 @@ def test_what_is_at_fault_with_no_file_and_no_disk_is_a_bug(fault, scores, tmp_p
         main(["run", "--scores", str(scores), "--out", str(tmp_path / "run"), "--n-boot", "100"])
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_utf8(tmp_path, scores):
     """Bytes that are no text: in the path of the table, of the run, and of an image that is scored."""
     out = os.fsencode(tmp_path) + b"/caf\xe9"

@@ -73,6 +73,7 @@ def test_numbers_are_those_of_scikit_learn_on_the_written_scores(result, tmp_pat
             assert getattr(cell.measures, name) == pytest.approx(value), (cell.detector, cell.dataset, name)
 
 
+@pytest.mark.slow
 def test_columns_for_shortcuts_and_stress(checkpoint, brightness, pairs_dir, kinds, tmp_path):
     from audit.runs.stress_run import stress
     from detectors.data.datasets import read_images
@@ -145,6 +146,7 @@ def test_several_fakes_of_a_photo_are_drawn_as_an_audit_draws_them(brightness, p
     assert cell.measures.fnr == (drawn.loc[drawn["label"] == 1, "score"] < 0.5).mean()
 
 
+@pytest.mark.slow
 def test_images_of_one_person_are_not_independent(brightness, pairs_factory, kinds, tmp_path):
     """Intervals were those of 80 strangers, whatever a column called person said."""
     images = read_images(pairs_factory(40, 21))

@@ -100,6 +100,7 @@ def test_a_sweep_of_one_trial(pairs_dir, tmp_path, capsys):
     assert (code, out, err) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_foreign_detectors_are_audited_end_to_end(pairs_dir, tmp_path, capsys):
     """A public-style ONNX file (NCHW, two logits, index 1 fake) and a TorchScript one with a single logit."""

@@ -20,6 +20,8 @@ from detectors.training.one_a_kind import ALL_KINDS, DONOR_ELSEWHERE, LACKS_A_KI
 from detectors.training.settings import Settings
 from pipelines.dataset.manifest import MANIFEST, table_of, write_provenance, write_table
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("checker", "swap", "tint")
 N_PHOTOS = 60
 FAST = Settings(

@@ -26,6 +26,8 @@ from pipelines.storage import write_text
 from tests.detectors.conftest import make_pairs
 from tests.pipelines.killing import die_at_put, in_child, wait
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: str) -> int:
     with pytest.raises(SystemExit, match=r"^\d+$|^None$") as stopped:

@@ -22,6 +22,8 @@ from pipelines.jobs.generation import generate_pairs
 from pipelines.rendered import render_population
 from tests.pipelines.killing import die_at, die_at_file, in_child, wait
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"shard_size": 2, "batch_size": 2, "device": "cpu", "workers": 1}
 
 

@@ -20,6 +20,8 @@ from pipelines.jobs.generation import generate_pairs, run_job
 from pipelines.jobs.plans import photo_job
 from tests.pipelines.killing import die_at, die_at_file, in_child, wait
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"size_px": 32, "shard_size": 2, "batch_size": 2, "device": "cpu", "limit": 8}
 """Four shards: some are finished, one is begun, some are not, whenever a run dies."""
 
@@ -116,7 +118,6 @@ def test_killed_while_the_dataset_is_put_together(drawn, tiny_generator, tmp_pat
     assert tree(job.out_dir) == undisturbed[0]
 
 
-@pytest.mark.slow
 def test_worker_processes_give_the_same_bytes_and_one_may_be_lost(
     drawn, tiny_generator, tmp_path, undisturbed, tree
 ):
@@ -138,7 +139,6 @@ def test_worker_processes_give_the_same_bytes_and_one_may_be_lost(
     assert lanes_of(job.out_dir) == []
 
 
-@pytest.mark.slow
 def test_worker_that_keeps_dying_stops_the_run(drawn, tiny_generator, tmp_path):
     """Every worker is killed as soon as it is there, before it has loaded anything."""
     job, over = photo_job(drawn, tmp_path / "pairs", tiny_generator, **OPTIONS), threading.Event()
@@ -158,7 +158,6 @@ def test_worker_that_keeps_dying_stops_the_run(drawn, tiny_generator, tmp_path):
             killer.join()
 
 
-@pytest.mark.slow
 def test_workers_die_with_their_parent(drawn, tiny_generator, tmp_path):
     out = tmp_path / "pairs"
     child = in_child(lambda: generate_pairs(drawn, out, tiny_generator, workers=2, **OPTIONS))

@@ -22,6 +22,8 @@ from pipelines.jobs.plans import photo_job
 from pipelines.places import local
 from tests.pipelines.killing import die_at_put, in_child, wait
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"size_px": 32, "shard_size": 8, "batch_size": 4, "device": "cpu", "workers": 1}
 
 
@@ -115,7 +117,6 @@ def test_a_worker_on_another_machine_needs_no_shared_folder(
     assert found["manifest.parquet"] == (tmp_path / "here/manifest.parquet").read_bytes()
 
 
-@pytest.mark.slow
 def test_worker_processes_and_latents_work_on_a_store(
     s3: Any,
     photos: str,

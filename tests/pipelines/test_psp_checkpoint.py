@@ -154,12 +154,14 @@ def test_a_missing_head_is_named(tmp_path: Path, state: dict[str, torch.Tensor])
     )
 
 
+@pytest.mark.slow
 def test_half_precision_weights_are_brought_to_float32(tmp_path: Path, state: dict[str, torch.Tensor]):
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     checkpoint = read_checkpoint(saved(tmp_path / "a.pt", {"state_dict": half}))
     assert {v.dtype for v in checkpoint.state.values()} <= {torch.float32, torch.int64}
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_numbers(tmp_path: Path, state: dict[str, torch.Tensor]):
     bad = state | {"decoder.conv1.activate.bias": torch.full((512,), torch.nan)}
     refused(

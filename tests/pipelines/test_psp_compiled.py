@@ -7,8 +7,9 @@ from pipelines.errors import SettingError
 from pipelines.generators.psp import load_psp
 from pipelines.generators.psp.compiled import Compiled
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_the_same_numbers_for_a_batch_of_an_odd_size(tiny_generator):
     plain, fused = load_psp(tiny_generator), load_psp(tiny_generator, compiled=True)
     images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -16,6 +16,8 @@ from pipelines.generators.psp.checkpoint import expected_shapes
 from pipelines.generators.psp.config import official
 from tests.pipelines import psp_reference as reference
 
+pytestmark = pytest.mark.slow
+
 ATOL = 5e-5
 """float32 against the float64 reference."""
 ATOL_BF16_CODES, ATOL_BF16_IMAGE = 0.15, 0.06
@@ -61,7 +63,6 @@ def test_bfloat16_holds_its_tolerance(parity_dir: Path, small_file: Path, w_plus
     assert reference.largest_error(parity_dir, 32, "image_full", image) < ATOL_BF16_IMAGE
 
 
-@pytest.mark.slow
 def test_float32_at_1024_px(parity_dir: Path, small_file: Path, tmp_path: Path):
     """One image: what two of them do to each other is seen at 32 px."""
     psp = load_psp(reference.official_file(parity_dir, 1024, tmp_path / "psp1024.pt", small_file))

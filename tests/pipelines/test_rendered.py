@@ -41,6 +41,7 @@ def test_faces_differ_from_each_other(faces):
     assert min(gaps) > 10
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(labels, st.integers(0, 2**32 - 1))
 def test_same_seed_same_face(cell, seed):

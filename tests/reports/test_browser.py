@@ -24,7 +24,7 @@ from audit.wording.verdict_text import gap_line
 from reports.pages.comparison_page import write_comparison_page
 from reports.pages.report_page import build, write_report
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = Path(__file__).resolve().parents[2] / "build/axe/node_modules/axe-core/axe.min.js"

@@ -54,6 +54,7 @@ def both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return audit
 
 
+@pytest.mark.slow
 def test_every_form_of_table_is_the_same_record_and_the_same_scores(simulate, both_ways, tmp_path):
     rng = np.random.default_rng(0)
     frame = table(simulate)

@@ -100,12 +100,14 @@ def test_frames_of_a_person_are_no_models():
         audit_scores(frame, FREE)
 
 
+@pytest.mark.slow
 def test_equal_groups_of_persons_are_not_called_unequal():
     frames = [clustered(120, seed, rates=(0.1, 0.1)) for seed in range(20)]
     assert disparities(frames, CONFIG) <= 0.1
     assert disparities(frames, replace(FREE, independent=True)) >= 0.2
 
 
+@pytest.mark.slow
 def test_a_true_gap_is_found_as_by_the_permutation_of_person_means():
     frames = [clustered(600, seed, rates=(0.05, 0.092), together=0.3) for seed in range(12)]
     assert disparities(frames, CONFIG) >= 0.8
@@ -143,6 +145,7 @@ def five_fakes(seed, n=300, rates=(0.1, 0.1)):
     return pd.concat([reals, fakes], ignore_index=True).rename(columns={"person": "pair_id"})
 
 
+@pytest.mark.slow
 def test_several_fakes_of_a_photo_are_a_legal_pairs_table():
     """PairError before, and 35 % false disparities without the pair column."""
     found = audit_scores(five_fakes(0), FREE)

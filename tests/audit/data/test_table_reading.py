@@ -125,6 +125,7 @@ def same(found: ScoreTable, wanted: ScoreTable) -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), err_msg=name)
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(dialect=DIALECTS)
 def test_any_dialect_is_the_same_table(dialect: Dialect, tmp_path: Path):
@@ -137,6 +138,7 @@ def test_any_dialect_is_the_same_table(dialect: Dialect, tmp_path: Path):
     same(score_table(read.frame, read.config), score_table(table, CONFIG))
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(dialect=DIALECTS, gone=st.lists(st.integers(2, N - 1), max_size=5, unique=True))
 def test_rows_in_are_rows_audited_or_rows_reported(dialect: Dialect, gone: list[int], tmp_path: Path):

@@ -66,6 +66,7 @@ def test_a_weight_of_zero_is_an_image_that_says_nothing():
     assert group(found, "a").fpr_interval == pytest.approx(group(half, "a").fpr_interval, rel=0.02)
 
 
+@pytest.mark.slow
 def test_weighted_intervals_cover_the_population_rate():
     config, hits = replace(CONFIG, n_boot=100), 0
     for seed in range(25):

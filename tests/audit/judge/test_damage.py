@@ -52,6 +52,7 @@ def test_the_group_that_blur_harms_is_convicted_and_nobody_else():
     assert convicted >= 19
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "share", "start"),
     [

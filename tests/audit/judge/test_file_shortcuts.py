@@ -96,6 +96,7 @@ def test_what_is_typical_is_the_median_or_the_most_frequent_type():
     assert _typical("format", np.array([0.0, 0, 0, 1])).endswith("(75 %)")
 
 
+@pytest.mark.slow
 def test_the_fact_that_tells_is_named_with_its_family_and_noise_is_not():
     rng = np.random.default_rng(2)
     fake = np.arange(240) % 2 == 1

@@ -20,6 +20,8 @@ from audit.judge.kinds_agreement import (
     kinds_agreement,
 )
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("small", "self-blend", "swap")
 CONFIG = AuditConfig(min_n=30)
 

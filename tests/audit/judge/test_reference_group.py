@@ -74,6 +74,7 @@ def test_what_the_record_holds(simulate):
     assert "references" in audit_schema()["$defs"]["Config"]["properties"]
 
 
+@pytest.mark.slow
 def test_without_a_reference_nothing_is_added(simulate):
     frame = simulate(300)
     plain = audit_scores(frame, AuditConfig(n_boot=200))
@@ -86,6 +87,7 @@ def test_without_a_reference_nothing_is_added(simulate):
     )
 
 
+@pytest.mark.slow
 def test_small_groups_are_shown_and_widen_nothing(simulate):
     frame = simulate(900)
     few = frame[(frame["race"] != "C") | (frame["pair_id"] < "p000100")]
@@ -148,6 +150,7 @@ def test_both_rates_and_all_attributes_are_one_family(simulate):
     assert [g.interval for g in gaps] == expected
 
 
+@pytest.mark.slow
 def test_together_they_hold_at_rare_rates_and_unequal_sizes():
     """5,000 and six groups of 60: Newcombe's limits held in 87 and 84 of 100 audits."""
     rng, n = np.random.default_rng(5), np.array([5_000] + [60] * 6)

@@ -70,6 +70,7 @@ def test_the_pair_named_is_the_pair_tested():
     assert pair.p_value == pytest.approx(max(alone.p_value(2, 0), verdict.adjusted_p_value))
 
 
+@pytest.mark.slow
 def test_intervals_of_named_groups_are_those_of_the_test_and_not_cut_off():
     rng = np.random.default_rng(3)
     for _ in range(40):

@@ -87,6 +87,7 @@ def test_the_rarer_class_sets_the_interval_whichever_it_is():
         assert auc_interval(0.99, 1e-7, few, many, 2.0, Z) == auc_interval(0.99, 1e-7, many, few, 2.0, Z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_real", "n_fake", "shift"), [(2_000, 40, 3.0), (50, 3_000, 4.07)])
 def test_the_interval_of_audit_scores_holds_the_truth(n_real, n_fake, shift):
     """It did in 86 and 75 of 100 such audits; of 20, 93 % miss more than 3 once in 30 times."""

@@ -39,6 +39,7 @@ def test_the_auc_is_the_mean_of_the_folds_own():
     assert roc_auc_score(fake, found.ranks()) == pytest.approx(auc, abs=0.02)
 
 
+@pytest.mark.slow
 def test_where_nothing_tells_the_interval_holds_one_half():
     """16 data sets; more than 3 outside has a chance of 0.7 % if the true share is 5 %."""
     rng, outside = np.random.default_rng(2), 0

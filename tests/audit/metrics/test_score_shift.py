@@ -121,6 +121,7 @@ def test_a_missing_label_is_no_group_and_no_other(simulate):
     assert shifts == known
 
 
+@pytest.mark.slow
 def test_ten_frames_a_person_say_no_shift_where_there_is_none():
     rng = np.random.default_rng(2)
     wrong = 0
@@ -140,6 +141,7 @@ def test_ten_frames_a_person_say_no_shift_where_there_is_none():
     assert wrong <= 4
 
 
+@pytest.mark.slow
 def test_a_group_that_hangs_on_one_weight_is_not_called_shifted():
     rng, called = np.random.default_rng(7), 0
     config = AuditConfig(attributes=("race",), n_boot=100, weight_column="weight")

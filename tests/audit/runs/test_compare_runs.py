@@ -306,6 +306,7 @@ def test_frames_of_a_person_are_all_used_and_count_as_one(tmp_path):
     assert found.auc[0].difference == pytest.approx(naive.auc[0].difference)
 
 
+@pytest.mark.slow
 def test_alike_detectors_on_frames_of_persons_have_no_winner(tmp_path):
     winners = 0
     for seed in range(4):

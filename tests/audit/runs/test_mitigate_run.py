@@ -187,6 +187,7 @@ def test_the_command_on_a_table(table, tmp_path, capsys):
     assert (tmp_path / "run" / "report.html").is_file() and (tmp_path / "run" / "mitigation.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_command_reads_a_foreign_table_as_audit_run_does(table, tmp_path, capsys):
     foreign = pd.read_csv(table)
     foreign["label"] = foreign["label"].astype(str).map({"0": "clean", "1": "tampered with"})

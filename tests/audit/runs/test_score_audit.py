@@ -154,6 +154,7 @@ def test_merging_identical_groups_changes_no_rate(frame):
     assert (apart.overall.fpr, apart.overall.eer) == (merged.overall.fpr, pytest.approx(merged.overall.eer))
 
 
+@pytest.mark.slow
 def test_same_bytes_whatever_the_number_of_threads(frame, tmp_path):
     frame.to_parquet(tmp_path / "scores.parquet")
     code = (
@@ -174,6 +175,7 @@ def test_threshold_rule_leaves_its_images_out(frame):
     assert left + found.data.n_pairs == 900 and 0.02 < found.overall.fpr < 0.09
 
 
+@pytest.mark.slow
 def test_too_few_permutations_are_raised(frame):
     few = AuditConfig(attributes=("age", "gender", "race"), n_boot=100, threshold=0.0)
     result = audit_scores(frame, few)

@@ -291,6 +291,7 @@ def unheard(table):
     return lost
 
 
+@pytest.mark.slow
 def test_trials_without_a_score_are_counted_by_group_and_named(unheard, tmp_path):
     unheard.to_csv(tmp_path / "trials.csv", index=False)
     found = audit.audit_scores(tmp_path / "trials.csv", task=TASK, n_boot=200)

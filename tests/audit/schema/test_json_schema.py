@@ -105,6 +105,7 @@ def test_files_that_are_nothing(tmp_path):
         load_result(tmp_path / "audit.json")
 
 
+@pytest.mark.slow
 def test_nothing_of_torch_is_loaded():
     import subprocess
     import sys

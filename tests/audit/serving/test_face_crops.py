@@ -66,6 +66,7 @@ def looked(looker: Looker, pixels: np.ndarray):
     return asyncio.run(looker.look(Upload("a.png", png(pixels))))
 
 
+@pytest.mark.slow
 def test_a_face_crop_has_the_score_of_the_command_line(looker, from_pairs, crops, tmp_path):
     same = 0
     for i, crop in enumerate(crops):

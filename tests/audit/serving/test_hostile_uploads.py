@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/score"
 MB = 1_000_000
 

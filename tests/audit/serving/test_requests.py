@@ -86,6 +86,7 @@ def test_what_holds_no_face_gets_no_score(served, form):
     assert "Not a face" in page and "Score" not in page
 
 
+@pytest.mark.slow
 def test_the_audit_of_a_table_is_audit_runs(served, form, score_csv):
     fields = [("label", None, b"is_fake"), ("score", None, b"score"), ("attribute", None, b"race")]
     body, kind = form(("scores", "scores.csv", score_csv.read_bytes()), *fields)
@@ -304,6 +305,7 @@ def test_what_is_known_of_errors_is_the_records(run_folder, monkeypatch):
 # ---- the last: it ends a server ----
 
 
+@pytest.mark.slow
 def test_sigterm_answers_what_is_under_way_and_ends_with_0(start_server, face_jpeg):
     server = start_server("--threshold", "0.7", "--patience", "100")
     connection = server.connect()

@@ -88,6 +88,7 @@ def test_the_report_that_the_audit_wrote_is_among_the_hashes(tmp_path, monkeypat
 FILES = ("audit.json", "scores.parquet", "run.json", "report.html")
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(FILES), where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_named(name, where, bit, whole, tmp_path_factory):

@@ -14,6 +14,8 @@ from pipelines.dataset.manifest import MANIFEST, read_manifest, table_of, write_
 from reports.errors import RecordFormatError
 from reports.pages.report_page import write_report
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments) -> int:
     with pytest.raises(SystemExit, match=r"^(\d|None)$") as ended:

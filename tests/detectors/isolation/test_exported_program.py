@@ -134,6 +134,7 @@ def test_pickles_in_sample_inputs_are_refused_and_not_run(exported_file, tmp_pat
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_the_isolated_process_looks_before_it_loads(isolated, exported_file):
     model, batch = isolated(), torch.rand(3, 3, 8, 8)
     wanted = batch.mean((2, 3)) @ torch.tensor([[0.5], [0.3], [0.2]])

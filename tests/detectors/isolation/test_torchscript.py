@@ -60,6 +60,7 @@ def test_eleven_spellings_of_writing_a_file_are_named_and_write_none(isolated, w
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_they_write_and_read_nothing_either_where_nobody_looks_at_their_operators(
     means_file, script_with, run_python, everybodys_folder
 ):

@@ -23,6 +23,8 @@ SMALLEST_PX = {"alexnet": 64, "inception_v3": 299, "densenet121": 32, "timm:resn
 HEAVY = {"vgg16", "vgg19", "alexnet"}
 """Over 200 MB of weights; what they are is looked at without memory, on the meta device."""
 TRAINED = [*(name for name in zoo.ZOO if name not in HEAVY), "timm:resnet10t"]
+QUICK = {"simplenet", "srm_cnn", "baseline_cnn", "spectrum", "mobilenet_v3_small", "timm:resnet10t"}
+"""Trained in about a second."""
 
 
 def built(name, n_classes=2):
@@ -30,7 +32,9 @@ def built(name, n_classes=2):
         return zoo.build(name, n_classes)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TRAINED]
+)
 def test_it_trains_saves_loads_and_scores_the_same(name, pairs_factory, tmp_path):
     folder = pairs_factory(4)
     settings = Settings(

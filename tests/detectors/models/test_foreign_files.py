@@ -104,6 +104,7 @@ def test_of_several_files_those_with_a_trusted_hash_run_here(monkeypatch, script
         load_detectors([script, detector, "os:getcwd"], trust=[sha256, "00"])
 
 
+@pytest.mark.slow
 def test_an_isolated_file_scores_and_is_not_explained(script):
     detector = load_detector(script, options=OPTIONS)
     assert detector.provenance["isolated"] is True

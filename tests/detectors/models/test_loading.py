@@ -105,6 +105,7 @@ def torchscript_file(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_onnx_with_two_logits_and_imagenet_norm_needs_no_options(onnx_file, network, batch):
     detector = load_detector(onnx_file)
     assert (detector.arch, detector.name, detector.preprocessing.size_px) == ("onnx", "public", 64)
@@ -127,6 +128,7 @@ def test_sidecar_says_which_output_is_fake(onnx_file, network, batch, tmp_path):
     torch.testing.assert_close(other.score(batch), expected(network, batch, 1), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_torch_export(exported_file, network, batch):
     detector = load_detector(exported_file)
     assert (detector.arch, detector.preprocessing.size_px) == ("torch.export", 64)

@@ -244,6 +244,7 @@ def test_alike_files_leave_nothing_to_exchange(tmp_path):
     assert found.exchange == {ALIKE: 40} and all(f.n == 0 and np.isnan(f.flipped) for f in found.flips)
 
 
+@pytest.mark.slow
 def test_the_command_leaves_record_table_and_page(checkpoint, pairs_dir, tmp_path, capsys):
     given = ["shortcuts", "--pairs", str(pairs_dir), "--detector", str(checkpoint), "--out", str(tmp_path),
              "--include-seen"]  # fmt: skip

@@ -250,6 +250,7 @@ def test_one_group_alone(pairs_dir, quick, tmp_path):
         train("simplenet", alone, tmp_path / "a.pt", settings, progress=False)
 
 
+@pytest.mark.slow
 def test_a_method_that_diverges(pairs_dir, quick, tmp_path):
     settings = replace(quick, fair="adversarial", learning_rate=10.0, optimiser="sgd", schedule="none")
     with pytest.raises(TrainingError, match=r"diverged in epoch \d"):

@@ -12,6 +12,8 @@ from detectors.errors import TrainingError
 from detectors.training.leakage import train_by_origin
 from detectors.training.train_detector import training_record_path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copies(tmp_path, save_image):

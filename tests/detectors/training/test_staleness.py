@@ -164,6 +164,7 @@ def instant(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_a_search_that_stopped_proposes_what_one_that_never_stopped_does(instant, pairs_factory, tmp_path):
     pairs, one = pairs_factory(4), {"space": SPACE, "progress": False}
     sweep("simplenet", pairs, tmp_path / "whole", 12, BASE, **one)

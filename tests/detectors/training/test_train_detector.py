@@ -21,6 +21,8 @@ from detectors.training.settings import Settings
 from detectors.training.train_detector import best_epoch, train, training_record_path
 from detectors.training.training_data import TrainingData
 
+pytestmark = pytest.mark.slow
+
 
 def weights(path):
     return torch.load(path, weights_only=True)["state_dict"]
@@ -158,7 +160,6 @@ def test_early_stopping_stops(pairs_dir, quick, tmp_path):
     assert len(json.loads(training_record_path(path).read_text())["epochs"]) < 40
 
 
-@pytest.mark.slow
 def test_two_processes_train_together(pairs_dir, tmp_path):
     command = [sys.executable, "-m", "audit.cli", "train", "--arch", "baseline_cnn", "--data", str(pairs_dir)]
     options = ["--out", str(tmp_path / "a.pt"), "--epochs", "2", "--size-px", "32", "--devices", "2"]

@@ -44,6 +44,7 @@ def test_the_page_of_learning_curves_reads_it(verifier_file):
     assert "held-out" in write_training_page(verifier_file).read_text()
 
 
+@pytest.mark.slow
 def test_equal_data_and_seed_give_equal_bytes_interrupted_or_not(trials_dir, tmp_path, monkeypatch):
     how = settings_for("siamese", **QUICK | {"epochs": 2})
     whole = train_verifier("siamese", trials_dir, tmp_path / "w.pt", how, progress=False)

@@ -11,6 +11,8 @@ import pytest
 import audit
 from audit.cli import main
 
+pytestmark = pytest.mark.slow
+
 TASK = ("--task", "speaker-verification")
 
 
@@ -122,7 +124,6 @@ def test_the_demo_says_how_to_install_what_it_lacks(tmp_path, capsys, monkeypatc
     assert code == 2 and "--photos is for faces" in err
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_the_demo_runs_from_voices_to_report(tmp_path, capsys, monkeypatch):
     from audit.commands.voices import demo

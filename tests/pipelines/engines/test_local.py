@@ -48,6 +48,7 @@ def test_a_run_for_gpus_on_a_machine_without(job, monkeypatch):
         devices_for(job, None, 4)
 
 
+@pytest.mark.slow
 def test_a_workers_modules_are_ours(job, tmp_path, monkeypatch):
     """A file in the user's folder that is called like a module is not imported."""
     (tmp_path / "queue.py").write_text("raise SystemExit(3)")

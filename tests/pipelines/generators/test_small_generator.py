@@ -78,6 +78,7 @@ def test_the_record_meets_what_was_promised():
     assert len(record["groups"]["race"]) == 7
 
 
+@pytest.mark.slow
 def test_held_out_faces_measure_as_recorded(small: SmallGenerator, fairface_dir: Path):
     photos = [read_photo(p).pixels for p in sorted((fairface_dir / "val").glob("*.jpg"))[:60]]
     crops = []

@@ -304,6 +304,7 @@ def test_settings_that_make_no_sense_are_refused(made, drawn, tiny_generator, tm
         generate_pairs(None, made.out_dir, tiny_generator, from_latents=made.out_dir)
 
 
+@pytest.mark.slow
 def test_dry_run_touches_nothing_and_is_about_right(made, drawn, tiny_generator, tmp_path):
     job = photo_job(drawn, tmp_path / "pairs", tiny_generator, size_px=32, shard_size=12, device="cpu")
     plan = plan_pairs(job, workers=1)
@@ -326,6 +327,7 @@ def test_dry_run_refuses_what_the_run_would_refuse(drawn, tiny_generator, tmp_pa
         plan_pairs(photo_job(drawn, tmp_path, tiny_generator, size_px=32, device="cpu"))
 
 
+@pytest.mark.slow
 @pytest.mark.fairface
 def test_real_photos(fairface_dir, tiny_generator, tmp_path):
     made = generate_pairs(fairface_dir, tmp_path / "pairs", tiny_generator, limit=63, **OPTIONS)
@@ -375,6 +377,7 @@ def as_clean(photos, job, kinds, tree, tmp_path):
     return tree(job.out_dir) == tree(clean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["other", "damaged", "gone", "mended"])
 def test_photos_that_changed_since_they_were_worked_on_are_worked_on_again(
     drawn, tiny_generator, tree, tmp_path, change, caplog

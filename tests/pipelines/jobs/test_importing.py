@@ -53,6 +53,7 @@ def test_pairs_come_in_whole(given, tmp_path):
     assert not (made.out_dir / "latents").exists() or not list((made.out_dir / "latents").iterdir())
 
 
+@pytest.mark.slow
 def test_same_command_same_bytes_and_another_is_refused(given, tmp_path, tree):
     one, two = (run(given, tmp_path / name) for name in ("one", "two"))
     assert tree(one.out_dir) == tree(two.out_dir)

@@ -22,6 +22,7 @@ def test_open_options_are_decided_once(drawn, tiny_generator, tmp_path):
     assert job.source["kind"] == "rendered"
 
 
+@pytest.mark.slow
 def test_narrow_photos_are_said_before_an_ffhq_run(drawn, parity_dir, tiny_generator, tmp_path):
     weights = psp_reference.official_file(parity_dir, 32, tmp_path / "psp32.pt")
     (note,) = photo_job(drawn, tmp_path, weights, device="cpu", size_px=32, limit=10).generator["notes"]

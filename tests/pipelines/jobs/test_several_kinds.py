@@ -21,6 +21,8 @@ from pipelines.jobs.generation import generate_pairs
 from tests.pipelines.conftest import write_generator
 from tests.pipelines.killing import die_at, die_at_file, in_child, wait
 
+pytestmark = pytest.mark.slow
+
 SIDE = 128
 OPTIONS = {"size_px": SIDE, "shard_size": 7, "batch_size": 5, "device": "cpu", "workers": 1}
 BLOCK_PX = 18

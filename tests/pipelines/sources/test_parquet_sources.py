@@ -87,6 +87,7 @@ def test_every_class_is_mapped_by_its_name(attribute, words, tmp_path):
     assert read_fairface(tmp_path).rows[attribute].tolist() == list(words)
 
 
+@pytest.mark.slow
 def test_pairs_are_made_from_the_hubs_form(hub, drawn, tiny_generator, tmp_path):
     options = {"size_px": 32, "shard_size": 8, "device": "cpu", "workers": 1}
     made = generate_pairs(hub, tmp_path / "pairs", tiny_generator, **options)

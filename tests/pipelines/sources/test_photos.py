@@ -128,6 +128,7 @@ def test_floating_point_is_refused():
         decode(saved(Image.new("F", (4, 4)), "TIFF"), "x")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP"]), st.data())
 def test_damage_of_any_kind_is_a_photo_error(kind, data):

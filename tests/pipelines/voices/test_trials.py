@@ -29,6 +29,7 @@ def clips_of(n_speakers, n_clips, n_cells=2, sessions=None):
     return pd.DataFrame(rows)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     n_speakers=st.integers(16, 40),

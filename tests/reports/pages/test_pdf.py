@@ -12,6 +12,7 @@ from reports.pages.report_page import write_report
 HAS_BROWSER = any(shutil.which(name) for name in pdf.BROWSERS)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(not HAS_BROWSER, reason="no Chromium: apt-get install chromium")
 def test_the_report_prints(build, write):

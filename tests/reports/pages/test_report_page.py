@@ -34,6 +34,7 @@ def test_sixty_pairs_fit_into_three_megabytes(page):
     assert len(page.encode()) < 3_000_000
 
 
+@pytest.mark.slow
 def test_rendering_takes_under_three_seconds_of_work(run_dir):
     start = time.process_time()
     write_report(run_dir)
@@ -192,6 +193,7 @@ def test_an_interrupted_writing_leaves_no_half_page(run_dir):
     assert not list(run_dir.glob(".report.html*"))
 
 
+@pytest.mark.slow
 def test_reports_never_load_torch():
     code = (
         "import sys, reports.pages.report_page, reports.tables.report_tables\n"
@@ -211,6 +213,7 @@ def test_reversed_scores_accuse_nobody_on_the_first_screen(score_frame, write):
     assert "No group is named here." in page[page.index('<section id="affected"') :]
 
 
+@pytest.mark.slow
 def test_what_depends_on_the_share_of_fakes_is_said_beside_it(build, write):
     result = build(n=400)
     page = write_report(write(result)).read_text(encoding="utf-8")

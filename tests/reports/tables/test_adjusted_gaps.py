@@ -155,6 +155,7 @@ def test_an_empty_side_of_a_stratum_is_no_data(result):
     assert [c.show(table.rows[1]) for c in table.columns][-3:] == ["White", "0", "no data"]
 
 
+@pytest.mark.slow
 def test_page_and_files_hold_them_and_names_are_text(result, write):
     hostile = gap(column="<b>blur</b>", adjusted=0.13)
     record = result.model_copy(update={"adjusted_gaps": [gap(), hostile]})

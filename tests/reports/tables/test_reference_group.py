@@ -37,6 +37,7 @@ def test_table_and_claims_hold_the_record(against_white):
     assert shown and claim.startswith("Proven to exceed White by more than 2 points: " + shown[0])
 
 
+@pytest.mark.slow
 def test_other_tables_are_left_alone(against_white, build):
     plain = build()
     for table in (gaps_table, rest_table):
@@ -44,6 +45,7 @@ def test_other_tables_are_left_alone(against_white, build):
     assert reference_table(plain, "race").rows == [] and reference_claims(plain, "race") == []
 
 
+@pytest.mark.slow
 def test_the_page_shows_it_beside_the_others(against_white, write):
     page = write_report(write(against_white)).read_text(encoding="utf-8")
     at, others = page.index("Each race group minus White"), page.index("Each group against all others")

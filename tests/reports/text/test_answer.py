@@ -221,6 +221,7 @@ def test_next_steps_follow_the_verdicts(judge, result):
     ]
 
 
+@pytest.mark.slow
 def test_a_detector_that_guesses_is_told_first(build, judge):
     guesses = build(n=300, skill=0.1)
     assert answer.headline(guesses) == "Not answerable: the detector is not shown to be better than guessing."
