@@ -5,7 +5,8 @@ A FairFace folder and a generator enter; a folder leaves with `manifest.parquet`
 
 Why the same call begins, continues and merely confirms: a run of days will be interrupted. Called
 again with the same options it takes up the shards that are missing; called once more it finds the
-dataset complete. The bytes are those of an undisturbed run. Other options are refused.
+dataset complete. The bytes are those of an undisturbed run. Other options are refused, and photos that
+have changed since.
 """
 
 import hashlib
@@ -18,13 +19,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from pipelines.dataset.assemble import dataset_size_bytes, finish
 from pipelines.dataset.job import Job, claimed, is_complete, refuse_strangers
 from pipelines.dataset.manifest import OK, read_manifest, read_provenance, read_table
 from pipelines.dataset.shards import ROWS, ShardMaker
 from pipelines.engines.local import devices_for, run_local
 from pipelines.engines.ray_cluster import run_ray
-from pipelines.errors import PhotoError, SettingError
+from pipelines.errors import OutputHoldsAnotherRun, PhotoError, SettingError
 from pipelines.generators.compute import exact
 from pipelines.jobs.plans import labelled_photos, pairs_job
 from pipelines.jobs.progress import progress_bar
@@ -243,6 +246,7 @@ def run_job(
     if engine not in ENGINES:
         raise SettingError(f"--engine is {engine!r}; it must be one of {', '.join(ENGINES)}")
     if is_complete(job):
+        refuse_changed(job)
         remove_tree(job.work_dir)
         return _sum_up(job, was_complete=True)
     with claimed(job):
@@ -279,6 +283,32 @@ def drop_changed(job: Job) -> None:
         )  # fmt: skip
         for number in again:
             remove_tree(job.shard_dir(number))
+
+
+def refuse_changed(job: Job) -> None:
+    """Refuse a finished dataset of which a photo has changed since: a new run would make other pairs.
+
+    Photos that are gone are not looked at, nor those of an object store.
+
+    Raises:
+        OutputHoldsAnotherRun: a photo holds other bytes, or gives an image where it gave none.
+    """
+    if job.kind == "latents":
+        return
+    rows = read_manifest(job.out_dir)
+    known = dict(zip(rows["pair_id"], rows["source_sha256"], strict=True))
+    photos = zip(job.plan["pair_id"], job.plan["path"], strict=True)
+    there = [(path, known.get(pair)) for pair, path in photos if not is_copy(path) and Path(path).is_file()]
+    there = [(path, None if pd.isna(sha256) else sha256) for path, sha256 in there]
+    with ThreadPoolExecutor(_READERS) as pool:
+        differ = pool.map(lambda photo: _differs(*photo), there)
+        changed = [path for (path, _), differs in zip(there, differ, strict=True) if differs]
+    if changed:
+        have, first = ("has", "") if len(changed) == 1 else ("have", "the first is ")
+        raise OutputHoldsAnotherRun(
+            f"{len(changed):,} of {len(job.plan):,} photos {have} changed since {job.out_dir} was made: "
+            f"{first}{changed[0]}; delete {job.out_dir}, or name another --out, to make the pairs anew"
+        )
 
 
 def _contents(job: Job, number: int) -> tuple[list[str], list[str | None]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -415,6 +416,43 @@ def test_photos_as_they_were_are_not_worked_on_again(drawn, tiny_generator, tmp_
     job, _ = begun(drawn, tmp_path / "pairs", tiny_generator)
     run_job(job, workers=1, progress=False)
     assert "worked on" not in caplog.text
+
+
+@pytest.fixture(scope="module")
+def finished(drawn, tiny_generator, tmp_path_factory):
+    """A finished dataset of six photos, one of them damaged, beside those photos; read-only."""
+    place = tmp_path_factory.mktemp("finished")
+    photos = shutil.copytree(drawn, place / "photos")
+    first = photo_job(photos, place / "pairs", tiny_generator, limit=6, **PLANNED).items(0)["path"][0]
+    Path(first).write_bytes(Path(first).read_bytes()[:100])
+    generate_pairs(photos, place / "pairs", tiny_generator, limit=6, **OPTIONS)
+    return place
+
+
+@pytest.mark.parametrize("change", ["other", "mended", "damaged", "gone", "none"])
+def test_a_finished_dataset_speaks_of_photos_that_changed(drawn, tiny_generator, finished, tmp_path, change):
+    place = Path(shutil.copytree(finished, tmp_path / "copy"))
+    job = photo_job(place / "photos", place / "pairs", tiny_generator, limit=6, **PLANNED)
+    damaged, path, *_ = job.items(0)["path"]
+    match change:
+        case "other":
+            spoil(path)
+        case "mended":
+            path = damaged
+            shutil.copyfile(drawn / "train" / Path(damaged).name, damaged)
+        case "damaged":
+            Path(path).write_bytes(Path(path).read_bytes()[:100])
+        case "gone":
+            Path(path).unlink()
+    if change in ("gone", "none"):
+        assert run_job(job, progress=False).was_complete
+    else:
+        with pytest.raises(
+            OutputHoldsAnotherRun,
+            match=rf"^1 of 6 photos has changed since \S+/pairs was made: {re.escape(path)}; delete \S+/pairs"
+            ", or name another --out, to make the pairs anew$",
+        ):
+            run_job(job, progress=False)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"parameters": 5}', "[" * 100_000])
