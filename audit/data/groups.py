@@ -40,8 +40,11 @@ MAX_LEVELS = 500
 LONG = 1e15
 """Whole numbers from here on are written shorter."""
 
-MAX_CELLS = 1_000
-"""More observed combinations than this cannot be audited or read."""
+MAX_GROUPS = 1_000
+"""An intersection of more groups than this cannot be read: it is left out, and that is said."""
+
+MAX_CELLS = 2**15 - 1
+"""More combinations of all attributes than this are not told apart."""
 
 Codes = NDArray[np.int32]
 CellCodes = NDArray[np.int16]
@@ -86,10 +89,23 @@ class Cells:
         return len(self.codes)
 
     def groupings(self) -> list[Grouping]:
-        """Each attribute, then each pair of attributes, then all of them, without repetition."""
+        """Each attribute, then each pair of attributes, then all of them, without repetition.
+
+        An intersection of more than MAX_GROUPS groups is not among them.
+        """
+        return [self.grouping(chosen) for chosen in self._chosen() if not self._is_unreadable(chosen)]
+
+    def unreadable(self) -> dict[str, int]:
+        """The intersections that are left out, and how many groups each would have."""
+        left_out = [self.grouping(chosen) for chosen in self._chosen() if self._is_unreadable(chosen)]
+        return {grouping.attribute: len(grouping) for grouping in left_out}
+
+    def _chosen(self) -> list[tuple[int, ...]]:
         n = len(self.attributes)
-        sizes = sorted({1, min(2, n), n})
-        return [self.grouping(chosen) for size in sizes for chosen in combinations(range(n), size)]
+        return [chosen for size in sorted({1, min(2, n), n}) for chosen in combinations(range(n), size)]
+
+    def _is_unreadable(self, chosen: Sequence[int]) -> bool:
+        return len(chosen) > 1 and len(np.unique(self.codes[:, list(chosen)], axis=0)) > MAX_GROUPS
 
     def grouping(self, chosen: Sequence[int]) -> Grouping:
         """The intersection of the attributes at the given positions."""
@@ -138,7 +154,7 @@ def cells_of(
     )
     if len(occurring) > MAX_CELLS:
         raise GroupError(
-            f"{len(occurring)} combinations of {', '.join(attributes)} occur, more than {MAX_CELLS}; "
+            f"{len(occurring):,} combinations of {', '.join(attributes)} occur, more than {MAX_CELLS:,}; "
             "name fewer attributes or give bin edges"
         )
     of_row = np.empty(len(flat), dtype=np.int16)

@@ -33,7 +33,7 @@ from audit.data.columns import (
 )
 from audit.data.counts import Counts, count
 from audit.data.duplicates import repeats_sentences
-from audit.data.groups import Grouping, coded, many_numbers, whole
+from audit.data.groups import MAX_GROUPS, Grouping, coded, many_numbers, whole
 from audit.data.sampling_units import (
     refuse_hidden_units,
     spoken_of,
@@ -641,4 +641,9 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
             )
         if len(grouping) < 2 and not unknown:
             notes.append(f"All {task.items} have the same {attribute}: there is nothing to compare.")
+    notes += [
+        f"The intersection {name} is left out: it has {n_groups:,} groups, and more than {MAX_GROUPS:,} "
+        "cannot be read."
+        for name, n_groups in table.cells.unreadable().items()
+    ]
     return notes

@@ -145,15 +145,29 @@ def test_values_that_cannot_be_groups_are_refused_with_the_reason(values, edges,
 
 
 def test_as_many_values_and_combinations_as_are_allowed_are_cells():
-    frame = pd.DataFrame({"a": np.arange(1000) % 500, "b": np.arange(1000) // 500, "c": 0})
+    n = 2**15 - 1
+    frame = pd.DataFrame({"a": np.arange(n) % 500, "b": np.arange(n) // 500, "c": 0})
     cells, cell = cells_of(frame, ["a", "b", "c"], {})
-    assert len(cells) == 1000 and cells.codes.shape == (1000, 3)
+    assert len(cells) == n and cells.codes.shape == (n, 3)
     assert (cells.codes[cell] == frame[["a", "b", "c"]]).all(axis=None)
-    more = pd.DataFrame({"a": np.arange(1001) % 500, "b": np.arange(1001) // 500})
+    more = pd.DataFrame({"a": np.arange(n + 1) % 500, "b": np.arange(n + 1) // 500})
     with pytest.raises(
-        GroupError, match=r"^1001 combinations of a, b occur, more than 1000; name fewer attr"
+        GroupError, match=r"^32,768 combinations of a, b occur, more than 32,767; name fewer attr"
     ):
         cells_of(more, ["a", "b"], {})
+
+
+def test_an_intersection_of_more_groups_than_can_be_read_is_left_out():
+    def groupings(n):
+        frame = pd.DataFrame({"a": np.arange(n) % 500, "b": np.arange(n) // 500, "c": np.arange(n) % 2})
+        cells, _ = cells_of(frame, ["a", "b", "c"], {})
+        return [(one.attribute, len(one)) for one in cells.groupings()], cells.unreadable()
+
+    whole, left_out = groupings(1000)
+    assert whole[3:] == [("a:b", 1000), ("a:c", 500), ("b:c", 4), ("a:b:c", 1000)] and left_out == {}
+    fewer, left_out = groupings(1001)
+    assert fewer == [("a", 500), ("b", 3), ("c", 2), ("a:c", 500), ("b:c", 5)]
+    assert left_out == {"a:b": 1001, "a:b:c": 1001}
 
 
 def test_categories_that_do_not_occur_are_no_groups():

@@ -208,6 +208,29 @@ def test_one_group_only(frame):
     assert all(gap.interval is None and gap.reason for gap in found.gaps)
 
 
+def test_an_intersection_that_cannot_be_read_is_left_out_and_the_attributes_are_audited():
+    n = 4_400
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"i{i}" for i in range(n)],
+            "label": np.arange(n) % 2,
+            "score": np.arange(n) % 7 / 7,
+            "country": [f"c{i // 2 % 100}" for i in range(n)],
+            "age": [f"a{i // 200}" for i in range(n)],
+            "gender": ["F" if i % 3 else "M" for i in range(n)],
+        }
+    )
+    found = audit_scores(frame, replace(FAST, attributes=["country", "age", "gender"], min_n=10))
+    assert [note for note in found.notes if "left out" in note] == [
+        "The intersection country:age is left out: it has 2,200 groups, and more than 1,000 cannot be read.",
+        "The intersection country:age:gender is left out: it has 3,667 groups, and more than 1,000 cannot be "
+        "read.",
+    ]
+    audited = {group.attribute for group in found.groups}
+    assert audited == {"country", "age", "gender", "country:gender", "age:gender"}
+    assert {verdict.attribute for verdict in found.verdicts} >= {"country", "age", "gender"}
+
+
 def test_missing_labels_are_shown_and_never_compared(frame):
     race = frame["race"].where(frame["race"] != "B")
     found = audit_scores(frame.assign(race=race), AuditConfig(n_boot=200, attributes=["race"], threshold=0.0))
