@@ -11,9 +11,11 @@ import pandas as pd
 from markupsafe import escape
 
 from audit.api.frames import frame_of
+from audit.api.options import named_for_python
 from audit.api.outcome import Audit
 from audit.mitigation.parts import Plan
 from audit.runs.mitigate_run import mitigate_run, mitigate_table, write_mitigation
+from audit.runs.run_folder import refuse_file
 from audit.schema.mitigation import Candidate, GapShift, GroupShift, MitigationResult
 from pipelines.places import local
 
@@ -67,6 +69,7 @@ class Mitigation:
     def write(self, run_dir: str | Path) -> Path:
         """Write `mitigation.json` into a run folder, made if it is not there; returns the folder."""
         folder = local(run_dir)
+        refuse_file(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return write_mitigation(self.record, folder).parent
 
@@ -105,12 +108,13 @@ def mitigate(
         ResultFormatError: The folder holds no readable `audit.json`.
     """
     plan = Plan(fit_share, margin).check()
-    if not isinstance(found, Audit):
-        record = mitigate_run(local(found), plan)
-    elif found.folder is not None:
-        record = mitigate_run(found.folder, plan)
-    else:
-        record = mitigate_table(found.record, found.scores, plan, found.config)
+    with named_for_python(said=not command):
+        if not isinstance(found, Audit):
+            record = mitigate_run(local(found), plan)
+        elif found.folder is not None:
+            record = mitigate_run(found.folder, plan)
+        else:
+            record = mitigate_table(found.record, found.scores, plan, found.config)
     if command:
         record = record.model_copy(
             update={"provenance": record.provenance.model_copy(update={"command": command})}

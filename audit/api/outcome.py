@@ -240,6 +240,11 @@ class Audit:
             raise RunFolderError("say where: result.report('report.html'), or first result.write('run')")
         target = local(path) if path is not None else Path(self.folder or ".")
         target = target / REPORT_FILE if path is None or target.is_dir() else target
+        if target.suffix.lower() == ".pdf":
+            raise RunFolderError(
+                f"the report is a page of HTML, not {target.name}; name it .html (audit report RUN_DIR --pdf "
+                "prints it, too)"
+            )
         place = Path(self._temporary.name) if self._temporary else self.folder
         run = {} if place is None else load_json(place / RUN_FILE)
         written = write_text(target, build(place, self.record, run, images))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,13 @@ class Plan:
         Raises:
             MitigationError: Naming every faulty option at once.
         """
-        faults = []
+        faults = [
+            f"{name} is {given!r}; it must be a number, such as {usual}"
+            for name, given, usual in (("fit_share", self.fit_share, 0.5), ("margin", self.margin, 0.02))
+            if not isinstance(given, Real) or isinstance(given, bool)
+        ]
+        if faults:
+            raise MitigationError("; ".join(faults))
         if not 0.1 <= self.fit_share <= 0.9:
             faults.append(f"fit share {self.fit_share} is not in 0.1-0.9: both parts need images")
         if not 0 <= self.margin < 0.5:

@@ -207,7 +207,7 @@ def _is_mixed(column: pd.Series) -> bool:
         return isinstance(values.dtype, pd.IntervalDtype)
     try:
         pa.array(values, from_pandas=True)
-    except pa.ArrowException:
+    except (pa.ArrowException, OverflowError):  # the latter for whole numbers of more than 64 bits
         return True
     return False
 
