@@ -169,6 +169,16 @@ class Task:
     finds_cures: bool = True
     of_trials: bool = False
 
+    @property
+    def all_negative(self) -> str:
+        """What all items are where none is positive: "real", "impostor trials"."""
+        return self.negatives if self.of_trials else self.negative_word
+
+    @property
+    def all_positive(self) -> str:
+        """What all items are where none is negative: "fake", "genuine trials"."""
+        return self.positives if self.of_trials else self.positive_word
+
     def rate(self, rate: str) -> str:
         """Short name of a rate: "fpr" -> "FPR"."""
         return self.fpr if rate == "fpr" else self.fnr

@@ -126,7 +126,8 @@ def _of_pandas(frame: pd.DataFrame) -> pd.DataFrame:
     """
     kinds = {str(name): kind for name, kind in frame.dtypes.items()}
     unheld = {name: kind.subtype for name, kind in kinds.items() if isinstance(kind, pd.SparseDtype)}
-    unheld |= {name: np.dtype(np.float64) for name, kind in kinds.items() if kind == np.longdouble != np.float64}
+    double = np.dtype(np.float64)
+    unheld |= {name: double for name, kind in kinds.items() if kind == np.longdouble != double}
     frame = frame.astype(unheld) if unheld else frame
     arrow = {name: kind for name, kind in kinds.items() if isinstance(kind, pd.ArrowDtype)}
     plain = {name: PLAIN.get(kind.kind, "Float64") for name, kind in arrow.items() if is_numeric_dtype(kind)}

@@ -45,7 +45,7 @@ from audit.data.sampling_units import (
 from audit.data.score_file import ScoreFile, read_scores, read_trials
 from audit.data.score_table import ScoreTable, labels_of, score_table
 from audit.data.table_reading import HOW_READ, NO_SCORE, complete_rows, with_one_spelling
-from audit.data.trials import Trials, as_trials
+from audit.data.trials import Trials, as_trials, label_doubts
 from audit.data.unit_totals import IMAGES
 from audit.errors import MissingColumnError, ScoreTableError
 from audit.inference.attack_kinds import kind_rates
@@ -336,7 +336,8 @@ def _audited_trials(trials: Trials, extras: Extras) -> AuditedScores:
     table = score_table(frame, config, by_score=True)
     told = [f"{name} {text}" for name, text, _ in trials.told]
     read = [f"How the table was read: {'; '.join(told)}."] if told else []
-    notes = [*trials_note(table, config), *weights_note(config), *extras.notes, *read]
+    noted = [*trials_note(table, config), *label_doubts(trials), *weights_note(config)]
+    notes = [*noted, *extras.notes, *read]
     left_out = dict(trials.left_out or {})
     if extras.why_no_score:
         left_out.pop(NO_SCORE, None)
@@ -652,7 +653,7 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
     """What the reader must know that only the table can tell."""
     notes = []
     if table.fake.all() or not table.fake.any():
-        word = task.positive_word if table.fake[0] else task.negative_word
+        word = task.all_positive if table.fake[0] else task.all_negative
         notes.append(f"All {task.items} are {word}: every rate of the other class is undefined.")
     for position, attribute in enumerate(table.cells.attributes):
         grouping = table.cells.grouping([position])
