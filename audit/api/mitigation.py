@@ -11,7 +11,6 @@ import pandas as pd
 from markupsafe import escape
 
 from audit.api.frames import frame_of
-from audit.api.options import named_for_python
 from audit.api.outcome import Audit
 from audit.mitigation.parts import Plan
 from audit.runs.mitigate_run import mitigate_run, mitigate_table, write_mitigation
@@ -108,13 +107,12 @@ def mitigate(
         ResultFormatError: The folder holds no readable `audit.json`.
     """
     plan = Plan(fit_share, margin).check()
-    with named_for_python(said=not command):
-        if not isinstance(found, Audit):
-            record = mitigate_run(local(found), plan)
-        elif found.folder is not None:
-            record = mitigate_run(found.folder, plan)
-        else:
-            record = mitigate_table(found.record, found.scores, plan, found.config)
+    if not isinstance(found, Audit):
+        record = mitigate_run(local(found), plan)
+    elif found.folder is not None:
+        record = mitigate_run(found.folder, plan)
+    else:
+        record = mitigate_table(found.record, found.scores, plan, found.config)
     if command:
         record = record.model_copy(
             update={"provenance": record.provenance.model_copy(update={"command": command})}
