@@ -275,8 +275,3 @@ def test_a_cure_is_not_written_into_a_file(frame, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(audit.ExpectedError, match="file is a file, so"):
         audit.mitigate(audited(pd.concat([frame] * 4))).write(tmp_path / "file")
-
-
-def test_a_table_too_small_to_split_names_pythons_option(frame):
-    with pytest.raises(audit.ExpectedError, match=r"coarser groups with --bins \(in Python: bins=\)"):
-        audit.mitigate(audited(frame))
