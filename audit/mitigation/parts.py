@@ -153,6 +153,16 @@ def _refuse_too_small(parts: Parts, config: AuditConfig) -> None:
     found = [_most_compared(parts, position, config.min_n) for position in range(len(attributes))]
     if max(found, default=0) >= 2:
         return
+    n_groups = [
+        len(part.cells.grouping([position]))
+        for part in (parts.fit, parts.judge)
+        for position in range(len(attributes))
+    ]
+    if max(n_groups, default=0) < 2:
+        raise MitigationError(
+            f"all images have the same {' and the same '.join(attributes)}: there is no gap to narrow; give "
+            "images of two groups or more, or another --attribute"
+        )
     told = [f"{attribute} has {n}" for attribute, n in zip(attributes, found, strict=True)]
     raise MitigationError(
         f"the table is too small to split: no attribute has two groups of at least {config.min_n} images of "
