@@ -187,6 +187,18 @@ class Task:
         """The error behind a rate as a heading: "fpr" -> "Real images flagged as fake"."""
         return self.fpr_name if rate == "fpr" else self.fnr_name
 
+    def items_of(self, n: int) -> str:
+        """What n items are called: "image" or "images"."""
+        return self.item if n == 1 else self.items
+
+    def negatives_of(self, n: int) -> str:
+        """What n of the negative class are called: "real image" or "real images"."""
+        return self.negative if n == 1 else self.negatives
+
+    def positives_of(self, n: int) -> str:
+        """What n of the positive class are called: "fake" or "fakes"."""
+        return self.positive if n == 1 else self.positives
+
     def of_rate(self, rate: str) -> str:
         """What a rate is a share of: "fpr" -> "real images"."""
         return self.negatives if rate == "fpr" else self.positives

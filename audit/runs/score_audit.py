@@ -661,7 +661,8 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
         unknown = int(missing[grouping.of_cell[table.cell]].sum())
         if unknown:
             notes.append(
-                f"{unknown} {task.items} have no label for {attribute}: shown as '(missing)', never compared "
+                f"{unknown:,} {task.items_of(unknown)} {'has' if unknown == 1 else 'have'} no label for "
+                f"{attribute}: shown as '(missing)', never compared "
                 "with the other groups."
             )
         if len(grouping) < 2 and not unknown:
