@@ -168,6 +168,12 @@ def test_half_a_surrogate_pair_is_no_text(frame):
         audited(frame.assign(race=pd.Series(["a\ud800", "b"] * 40, dtype=object)))
 
 
+def test_half_a_surrogate_pair_in_another_column_is_spelled_out(frame, tmp_path):
+    found = audited(frame.assign(file=pd.Series(["a\ud800", "b"] * 40, dtype=object)))
+    written = pd.read_parquet(found.write(tmp_path / "run") / "scores.parquet")
+    assert written["file"].tolist()[:2] == ["a\\ud800", "b"]
+
+
 def test_weights_whose_sum_is_infinite_are_weights(frame):
     plain = audited(frame.assign(w=1.0), weight_column="w")
     assert audited(frame.assign(w=1e308), weight_column="w").groups.equals(plain.groups)
@@ -252,6 +258,15 @@ def test_what_is_no_path(frame, wrong):
             audit.ExpectedError, match=r"(?s)is no path; give one as text or as a pathlib.Path"
         ):
             call(wrong)
+
+
+@pytest.mark.parametrize("place", ["file/report.html", "a" * 300])
+def test_a_report_that_cannot_be_written_names_its_place(frame, place, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        audit.ExpectedError, match=f"{place[:20]}.* cannot be written: .*; name another place"
+    ):
+        audited(frame).report(tmp_path / place)
 
 
 def test_a_report_is_no_pdf(frame, tmp_path):
