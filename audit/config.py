@@ -183,6 +183,7 @@ def _kinds(config: AuditConfig) -> list[tuple[bool, str]]:
     ask(["calibration_share", "confidence", "tolerance"], _is_number, "a number, such as 0.02")
     ask(["max_fpr", "max_fnr"], _is_number, "a number, such as 0.05, or None", none=True)
     ask(["min_n", "n_boot", "seed"], lambda one: isinstance(one, Integral), "a whole number")
+    ask(["independent"], lambda one: isinstance(one, bool), "True or False")
     ask(["unit_column", "weight_column"], _is_text, "the name of a column, or None", none=True)
     ask(["ratio_tolerance"], _are_two, "two numbers, such as (0.8, 1.25)")
     ask(["attributes", "controls"], lambda one: all(map(_is_text, one)), "names of columns")

@@ -169,6 +169,16 @@ class Task:
     finds_cures: bool = True
     of_trials: bool = False
 
+    @property
+    def all_negative(self) -> str:
+        """What all items are where none is positive: "real", "impostor trials"."""
+        return self.negatives if self.of_trials else self.negative_word
+
+    @property
+    def all_positive(self) -> str:
+        """What all items are where none is negative: "fake", "genuine trials"."""
+        return self.positives if self.of_trials else self.positive_word
+
     def rate(self, rate: str) -> str:
         """Short name of a rate: "fpr" -> "FPR"."""
         return self.fpr if rate == "fpr" else self.fnr
@@ -176,6 +186,18 @@ class Task:
     def rate_name(self, rate: str) -> str:
         """The error behind a rate as a heading: "fpr" -> "Real images flagged as fake"."""
         return self.fpr_name if rate == "fpr" else self.fnr_name
+
+    def items_of(self, n: int) -> str:
+        """What n items are called: "image" or "images"."""
+        return self.item if n == 1 else self.items
+
+    def negatives_of(self, n: int) -> str:
+        """What n of the negative class are called: "real image" or "real images"."""
+        return self.negative if n == 1 else self.negatives
+
+    def positives_of(self, n: int) -> str:
+        """What n of the positive class are called: "fake" or "fakes"."""
+        return self.positive if n == 1 else self.positives
 
     def of_rate(self, rate: str) -> str:
         """What a rate is a share of: "fpr" -> "real images"."""

@@ -5,7 +5,7 @@ Enters: a path, a factory or images. Leaves: a `LoadedDetector`, a table of scor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -57,16 +57,22 @@ class LoadedDetector:
             fake, NaN where there is none), status ("ok", or why there is no score), detail.
 
         Raises:
-            DatasetLayoutError: An array that is not uint8 [H, W, 3].
+            DatasetLayoutError: What is no image, or an array that is not uint8 [H, W, 3].
+            SettingError: A batch size below 1.
             DatasetNotFound: No images.
         """
-        listed = [images] if isinstance(images, str | Path | Image.Image | np.ndarray) else list(images)
+        if isinstance(images, str | Path | Image.Image | np.ndarray):
+            listed = [images]
+        elif isinstance(images, Iterable) and not isinstance(images, bytes | pd.DataFrame):
+            listed = list(images)
+        else:
+            raise DatasetLayoutError(f"images is a {type(images).__name__}; give files, images or arrays")
+        options = Options(batch_size=batch_size, progress=False)
         files = {number: one for number, one in enumerate(listed) if isinstance(one, str | Path)}
         pictures = {number: one for number, one in enumerate(listed) if not isinstance(one, str | Path)}
         for number, one in pictures.items():
             _refuse_other_arrays(number, one)
         if files or not listed:
-            options = Options(batch_size=batch_size, progress=False)
             table = score_files(self.detector, list(files.values()), options=options)
             table = table.rename(columns={"path": "image"})
             if not pictures:
@@ -85,14 +91,15 @@ class LoadedDetector:
     ) -> dict[int, dict[Hashable, Any]]:
         """Rows of one batch, by the pictures' positions."""
         from pipelines.errors import PhotoError
+        from pipelines.sources.photos import pixels_of
 
         rows: dict[int, dict[Hashable, Any]] = {}
         fitted: dict[int, Tensor] = {}
         preprocessing = self.detector.preprocessing
         for number, one in pictures.items():
             rows[number] = {"image": str(number), "score": np.nan, "status": OK, "detail": ""}
-            pixels = np.asarray(one.convert("RGB") if isinstance(one, Image.Image) else one)
             try:
+                pixels = pixels_of(one, f"image {number}")[0] if isinstance(one, Image.Image) else one
                 seen = framed(pixels, preprocessing, finder)
             except PhotoError as error:
                 rows[number] |= {"status": error.reason, "detail": str(error)}
@@ -108,8 +115,12 @@ def _refuse_other_arrays(number: int, image: Image.Image | npt.NDArray[np.uint8]
     """Refuse what is no picture of 8 bits a colour."""
     if isinstance(image, Image.Image):
         return
+    if not isinstance(image, np.ndarray):
+        raise DatasetLayoutError(
+            f"image {number} is a {type(image).__name__}; give a file, a PIL image or a uint8 array [H, W, 3]"
+        )
     pixels = np.asarray(image)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise DatasetLayoutError(
             f"image {number} is an array of {pixels.dtype} {pixels.shape}; give uint8 [H, W, 3], RGB"
         )
@@ -205,6 +216,10 @@ def train(
     from detectors.training.train_detector import train as train_once
 
     _refuse_unknown(settings, [field.name for field in fields(Settings)])
+    if not isinstance(arch, str):
+        raise TrainingError(f"arch is {arch!r}; give the name of an architecture, such as 'resnet50'")
+    if not isinstance(data, str | Path | LabelledImages) and not _are_places(data):
+        raise TrainingError(f"data is a {type(data).__name__}; give the path of a pairs dataset, or several")
     chosen, target = Settings(**settings), local(out or f"{arch}.pt")
     chosen.check(arch)
     pick_device(device)
@@ -221,6 +236,11 @@ def train(
         arch, images, target, chosen,
         device=device, overwrite=overwrite, progress=progress, say=say or (lambda line: None),
     )  # fmt: skip
+
+
+def _are_places(data: object) -> bool:
+    """Whether it is a list of paths, and not an empty one."""
+    return isinstance(data, Sequence) and len(data) > 0 and all(isinstance(one, str | Path) for one in data)
 
 
 def _refuse_unknown(settings: dict[str, Any], known: Sequence[str]) -> None:

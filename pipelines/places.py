@@ -70,10 +70,12 @@ def local(place: str | Path) -> Path:
     table names. Where nothing is there yet the copy is not there either, and can be written.
 
     Raises:
-        PlaceError: the address cannot be used, or holds too much to be copied.
+        PlaceError: it is no path, or the address cannot be used, or holds too much to be copied.
         MissingExtra: its package is not installed.
     """
-    if isinstance(place, Path) or not is_url(place):
+    if not isinstance(place, str | os.PathLike):
+        raise PlaceError(f"{place!r:.80} is no path; give one as text or as a pathlib.Path")
+    if not isinstance(place, str) or not is_url(place):
         return Path(place)
     url = checked(place)
     system, key = filesystem(url), key_of(url)

@@ -280,7 +280,8 @@ def _shape(path: Path, lines: Iterator[tuple[int, str]], separator: str, quoted:
                 else "take out what stands above the names of the columns"
             )
             raise UnreadableFile(
-                f"{path} line {number} has {found + 1} fields, its header {len(names)}: {wrong}"
+                f"{path} line {number} has {found + 1} field{'s' if found else ''}, its header {len(names)}: "
+                f"{wrong}"
             )
         n_rows += 1
     return CsvShape(names, n_rows)

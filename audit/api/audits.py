@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import pandas as pd
+from pydantic_core import PydanticSerializationError, to_json
 
 from audit.api.options import AuditOptions, config_from, named_for_python
 from audit.api.outcome import Audit
@@ -87,7 +88,7 @@ def audit_scores(
     """
     asked = config_from(attributes, options, config)
     scores = _table_or_path(scores)
-    for name, given in (("out", out), ("detector", detector), ("source", source)):
+    for name, given in {"out": out, "detector": detector, "source": source, "command": command}.items():
         _refuse_kind(name, given)
     out = None if out is None else local(out)
     about = {"name": str(detector)} if isinstance(detector, str | Path) else dict(detector or {})
@@ -110,6 +111,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "out": ((str, Path), "the path of a folder"),
     "detector": ((str, Path, Mapping), "its name, or a mapping such as {'name': 'acme', 'version': '2'}"),
     "source": ((Mapping,), "a mapping such as {'kind': 'rendered'}"),
+    "command": ((str,), "the command line as text"),
 }
 
 
@@ -118,6 +120,14 @@ def _refuse_kind(name: str, given: object) -> None:
     kinds, example = _KINDS[name]
     if given is not None and not isinstance(given, kinds):
         raise ConfigError(f"{name} is {given!r}; give {example}")
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        try:
+            to_json(value)
+        except PydanticSerializationError:
+            raise ConfigError(
+                f"{name} holds a {type(value).__name__} under {key!r}, which audit.json cannot; give text, "
+                "numbers, lists and mappings of them"
+            ) from None
 
 
 def _table_or_path(scores: Any) -> pd.DataFrame | str | Path:

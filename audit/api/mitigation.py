@@ -14,6 +14,7 @@ from audit.api.frames import frame_of
 from audit.api.outcome import Audit
 from audit.mitigation.parts import Plan
 from audit.runs.mitigate_run import mitigate_run, mitigate_table, write_mitigation
+from audit.runs.run_folder import refuse_file
 from audit.schema.mitigation import Candidate, GapShift, GroupShift, MitigationResult
 from pipelines.places import local
 
@@ -67,6 +68,7 @@ class Mitigation:
     def write(self, run_dir: str | Path) -> Path:
         """Write `mitigation.json` into a run folder, made if it is not there; returns the folder."""
         folder = local(run_dir)
+        refuse_file(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return write_mitigation(self.record, folder).parent
 

@@ -120,7 +120,10 @@ def refuse_unknown(given: Iterable[str], allowed: Sequence[str]) -> None:
 
 
 def _hint(name: str, allowed: Sequence[str]) -> str:
-    near = get_close_matches(name, allowed, n=1)
+    called = {**_CALLED, **{role: option for option, role in ROLES.items()}}.get(name, name)
+    if called == "attributes":
+        return f"no option '{name}'; did you mean 'attributes', which comes after the scores?"
+    near = [called] if called in allowed else get_close_matches(name, allowed, n=1)
     return f"no option '{name}'; " + (
         f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(allowed))}"
     )

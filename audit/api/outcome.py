@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -230,7 +231,7 @@ class Audit:
             The file's path.
 
         Raises:
-            RunFolderError: No path is given and the audit was not written yet.
+            RunFolderError: No path is given and the audit was not written yet; or it cannot be written there.
         """
         from pipelines.storage import write_text
         from reports.pages.report_page import build
@@ -239,10 +240,18 @@ class Audit:
         if path is None and self.folder is None:
             raise RunFolderError("say where: result.report('report.html'), or first result.write('run')")
         target = local(path) if path is not None else Path(self.folder or ".")
-        target = target / REPORT_FILE if path is None or target.is_dir() else target
+        with _naming(target) if path is not None else nullcontext():
+            target = target / REPORT_FILE if path is None or target.is_dir() else target
+        if target.suffix.lower() == ".pdf":
+            raise RunFolderError(
+                f"the report is a page of HTML, not {target.name}; name it .html (audit report RUN_DIR --pdf "
+                "prints it, too)"
+            )
         place = Path(self._temporary.name) if self._temporary else self.folder
         run = {} if place is None else load_json(place / RUN_FILE)
-        written = write_text(target, build(place, self.record, run, images))
+        page = build(place, self.record, run, images)
+        with _naming(target) if path is not None else nullcontext():
+            written = write_text(target, page)
         if self.folder is not None and target == self.folder / REPORT_FILE:
             enter(self.folder, [target])  # a signature of the run stands for its report, too
         return written
@@ -275,6 +284,17 @@ class Audit:
                 html_table(verdict_columns(shown), rows),
             ]
         )
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Within this context a fault of the disk names the file that was asked for, and not a temporary one."""
+    try:
+        yield
+    except OSError as fault:
+        raise RunFolderError(
+            f"{target} cannot be written: {fault.strerror or fault}; name another place"
+        ) from fault
 
 
 def _decided(record: AuditResult, v: Verdict) -> list[float]:

@@ -145,14 +145,21 @@ def refuse_typed(context: typer.Context, others: Mapping[str, str], why: str) ->
     Args:
         context: The command being run.
         others: Parameter to option as typed.
-        why: The rest of the sentence.
+        why: The rest of the sentence, as it is said of one.
 
     Raises:
         typer.BadParameter: Naming those that were typed.
     """
     typed_too = [option for name, option in others.items() if is_typed(context, name)]
+    if len(typed_too) > 1:
+        for of_one, of_several in _OF_SEVERAL.items():
+            why = why.replace(of_one, of_several)
     if typed_too:
         raise typer.BadParameter(f"{', '.join(typed_too)} {why}")
+
+
+_OF_SEVERAL = {"is for": "are for", "does not go with": "do not go with", "goes with": "go with"}
+"""What is said of one option, to the same of several."""
 
 
 def is_typed(context: typer.Context, name: str) -> bool:
@@ -193,7 +200,7 @@ def cluster_from(
         ClusterError: A size that no worker can have.
     """
     if engine == "local":
-        refuse_typed(context, WITH_RAY, "go with --engine ray alone")
+        refuse_typed(context, WITH_RAY, "goes with --engine ray alone")
         return None
     require(f"audit {context.info_name} --engine ray", "images", "ray")
     from detectors.scoring.options import RayCluster

@@ -250,7 +250,8 @@ def export_pairs(
     made = run(pairs, out)
     if not quiet:
         show(
-            f"{made.n_images} images in {made.n_files} Parquet files, with card and record, in {made.folder}"
+            f"{_of(made.n_images, 'image')} in {_of(made.n_files, 'Parquet file')}, with card and record, in "
+            f"{made.folder}"
         )
 
 
@@ -265,7 +266,12 @@ def unpack_pairs(
 
     made = run(published, out)
     if not quiet:
-        show(f"{made.n_images} images from {made.n_files} Parquet files in {made.folder}")
+        show(f"{_of(made.n_images, 'image')} from {_of(made.n_files, 'Parquet file')} in {made.folder}")
+
+
+def _of(n: int, thing: str) -> str:
+    """A number of things: "1 pair", "2 pairs"."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def _print_summary(made: PairsSummary, known: Collection[str] = (), quiet: bool = False) -> None:
@@ -273,12 +279,13 @@ def _print_summary(made: PairsSummary, known: Collection[str] = (), quiet: bool 
 
     if quiet:
         return
-    state = "were there already" if made.was_complete else "made"
-    show(f"{made.n_pairs} pairs of {made.n_attempted} photos {state} in {made.out_dir}")
+    there = "was there already" if made.n_pairs == 1 else "were there already"
+    state = there if made.was_complete else "made"
+    show(f"{_of(made.n_pairs, 'pair')} of {_of(made.n_attempted, 'photo')} {state} in {made.out_dir}")
     for kind, counts in made.by_kind.items():
         several = f"{kind}: " if len(made.by_kind) > 1 else ""
         if several:
-            show(f"  {kind}: {counts[OK]} pairs")
+            show(f"  {kind}: {_of(counts[OK], 'pair')}")
         for reason, n in counts.items():
             if reason != OK:
                 show(f"  {several}{n} without a pair: {reason}")
@@ -292,9 +299,12 @@ def _print_notes(notes: Iterable[str]) -> None:
 
 def _print_plan(plan: PairsPlan) -> None:
     hours, seconds = divmod(round(plan.seconds), 3600)
-    show(f"{plan.n_photos} photos in {plan.n_shards} shards, {plan.n_finished} photos finished")
-    show(f"generator {plan.generator}, {plan.size_px} px, {plan.n_workers} workers on {plan.device}")
-    show(f"tried {plan.n_tried} photos: {plan.n_tried_paired} gave a pair")
+    show(
+        f"{_of(plan.n_photos, 'photo')} in {_of(plan.n_shards, 'shard')}, "
+        f"{_of(plan.n_finished, 'photo')} finished"
+    )
+    show(f"generator {plan.generator}, {plan.size_px} px, {_of(plan.n_workers, 'worker')} on {plan.device}")
+    show(f"tried {_of(plan.n_tried, 'photo')}: {plan.n_tried_paired} gave a pair")
     free = "in the store" if plan.free_bytes is None else f"of {plan.free_bytes / 1e6:,.0f} MB free"
     show(f"disk: {plan.disk_bytes / 1e6:,.0f} MB {free}")
     show(f"time left: {hours} h {seconds // 60} min {seconds % 60} s")

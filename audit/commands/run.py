@@ -150,7 +150,7 @@ def run(
         about = {"name": name, "version": detector_version}
         found = _on_scores(scores, out, overwrite, about, config)
     elif task == "speaker-verification":
-        refuse_typed(context, WITH_SCORES, "go with --scores, not with a verifier on trials")
+        refuse_typed(context, WITH_SCORES, "goes with --scores, not with a verifier on trials")
         refuse_typed(context, FOR_IMAGES, "is for images, and does not go with --task speaker-verification")
         refuse_typed(context, ON_A_CLUSTER, "is for images: a verifier's trials are scored in this process")
         found = _on_trials(
@@ -158,7 +158,7 @@ def run(
             batch_size=batch_size, include_seen=include_seen,
         )  # fmt: skip
     else:
-        refuse_typed(context, WITH_SCORES, "go with --scores, not with a detector on images")
+        refuse_typed(context, WITH_SCORES, "goes with --scores, not with a detector on images")
         refuse_typed(context, FOR_TRIALS, "goes with --task speaker-verification")
         cluster = cluster_from(
             context, engine, device, ray_address, workers, cpus_per_worker, gpus_per_worker

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pandas.api.types import is_hashable, is_numeric_dtype
+from pandas.api.types import is_complex_dtype, is_hashable, is_numeric_dtype
 
 from audit.config import PREFERRED_ATTRIBUTES, RESERVED_ATTRIBUTES, AuditConfig, Columns
 from audit.data.table_words import NUMBER_MISSING, all_label_words, missing_ids, normal, words_of
@@ -93,7 +93,7 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         It, and the names of the columns left out because they hold lists, arrays or the like.
 
     Raises:
-        ScoreTableError: Two columns have one name.
+        ScoreTableError: Two columns have one name, or one holds complex numbers.
     """
     names = [str(name) for name in frame.columns]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -102,6 +102,11 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if names != list(frame.columns):
         frame = frame.set_axis(names, axis=1)
     frame = _of_pandas(frame)
+    if unreal := next((name for name in names if _is_complex(frame[name])), None):
+        raise ScoreTableError(
+            f"column '{unreal}' holds complex numbers, which are neither scores nor groups; drop it, or keep "
+            f"one real number of each, such as frame['{unreal}'].abs()"
+        )
     left = [
         name
         for name in names
@@ -117,14 +122,23 @@ PLAIN = {"i": "Int64", "u": "UInt64", "f": "Float64", "b": "boolean"}
 
 def _of_pandas(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with numbers that Arrow holds as pandas holds them, as it cannot tell whole ones from others;
-    and with sparse columns written out, as no file holds them.
+    and with sparse columns and numbers longer than 64 bits written out, as no file holds them.
     """
     kinds = {str(name): kind for name, kind in frame.dtypes.items()}
-    sparse = {name: kind.subtype for name, kind in kinds.items() if isinstance(kind, pd.SparseDtype)}
-    frame = frame.astype(sparse) if sparse else frame
+    unheld = {name: kind.subtype for name, kind in kinds.items() if isinstance(kind, pd.SparseDtype)}
+    double = np.dtype(np.float64)
+    unheld |= {name: double for name, kind in kinds.items() if kind == np.longdouble != double}
+    frame = frame.astype(unheld) if unheld else frame
     arrow = {name: kind for name, kind in kinds.items() if isinstance(kind, pd.ArrowDtype)}
     plain = {name: PLAIN.get(kind.kind, "Float64") for name, kind in arrow.items() if is_numeric_dtype(kind)}
     return frame.astype(plain) if plain else frame
+
+
+def _is_complex(column: pd.Series) -> bool:
+    """Whether it holds complex numbers, by its type or by its first values."""
+    if column.dtype == object:
+        return any(isinstance(one, complex | np.complexfloating) for one in column.dropna().head(MAX_LOOKED))
+    return is_complex_dtype(column.dtype)
 
 
 def _is_nested(kind: object) -> bool:

@@ -199,9 +199,11 @@ def trials_note(table: ScoreTable, config: AuditConfig) -> list[str]:
     if unit is None or partner is None:
         return []
     trials = np.bincount(np.concatenate([unit, partner[partner != unit]]))
+    n_trials, most = len(table), int(trials.max())
+    how_many = f"up to {most:,} each" if most > 1 else "one each"
     told = (
-        f"{len(table):,} {task.items} of {int((trials > 0).sum()):,} speakers (up to {int(trials.max()):,} "
-        "each): every interval, test and verdict takes the speaker, not the trial, for independent, and "
+        f"{n_trials:,} {task.items_of(n_trials)} of {int((trials > 0).sum()):,} speakers ({how_many}"
+        "): every interval, test and verdict takes the speaker, not the trial, for independent, and "
         "each impostor trial for one of both its speakers."
     )
     crossed = [

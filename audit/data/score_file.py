@@ -288,6 +288,11 @@ def _readable(path: Path, fault: type[Exception] = ValueError) -> Iterator[None]
         path: The file.
         fault: What readers raise, beside OSError: ValueError is pandas' and pyarrow's.
     """
+    if path.is_dir():
+        raise ScoreFileError(
+            f"{path} is a folder; give the table of scores in it"
+            + (", or `audit report` for the run that lies there" if (path / "audit.json").is_file() else "")
+        )
     if not path.is_file():
         raise ScoreFileError(f"no score file at {path}; give a .csv or .parquet file with one row an image")
     if path.suffix.lower() in WORKBOOKS:

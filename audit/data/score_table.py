@@ -270,6 +270,8 @@ def _weights(frame: TableColumns, config: AuditConfig) -> NDArray[np.float64] | 
     if name is None:
         return None
     _require(frame, [name])
+    if getattr(frame[name].dtype, "kind", "") in "mM":
+        raise WeightError(f"column '{name}' holds {frame[name].dtype} and no weights; give plain numbers")
     weight = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~(np.isfinite(weight) & (weight >= 0))
     if bad.any():

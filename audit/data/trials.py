@@ -27,9 +27,16 @@ from numpy.typing import NDArray
 
 from audit.config import AuditConfig, Columns
 from audit.data.columns import FEW_VALUES, preferred, spelled
-from audit.data.table_reading import NO_LABEL, NO_SCORE
+from audit.data.table_reading import NO_LABEL, NO_SCORE, one_spelling, spelling_guesses
 from audit.data.table_words import NUMBER_MISSING, normal
-from audit.errors import LabelError, MissingColumnError, ScoreValueError, UnclearTableError, UnitError
+from audit.errors import (
+    LabelError,
+    MissingColumnError,
+    ScoreTableError,
+    ScoreValueError,
+    UnclearTableError,
+    UnitError,
+)
 from audit.schema.result import CROSSED
 
 LABEL, SPEAKER, PARTNER = "label", "speaker", "other_speaker"
@@ -131,6 +138,8 @@ def as_trials(frame: pd.DataFrame, config: AuditConfig, decimal: str = ".") -> T
         LabelError: Labels are not "same" and "different", or contradict the speakers.
         UnitError: There are not two speakers.
     """
+    if not len(frame):
+        raise ScoreTableError("the table has no trials; there is nothing to audit")
     names, told = [str(name) for name in frame.columns], list[Told]()
     speakers = _speakers(frame, names, told)
     known = speakers[0].notna() & speakers[1].notna()
@@ -147,6 +156,9 @@ def as_trials(frame: pd.DataFrame, config: AuditConfig, decimal: str = ".") -> T
     score = _score(frame[score_name], config, decimal, told)
     sides = paired_columns(names)
     attributes = _attributes(frame, config, names, sides)
+    frame = _one_spelling(
+        frame, [name for name in attributes if name not in config.bins], sides, config, told
+    )
     taken = {LABEL, SPEAKER, PARTNER, score_name}
     groups = {
         name: _common(frame[sides[name][0]], frame[sides[name][1]], name, config)
@@ -187,7 +199,7 @@ def as_trials(frame: pd.DataFrame, config: AuditConfig, decimal: str = ".") -> T
         attributes=tuple(attributes),
         unit_column=SPEAKER,
         positive=None,
-        read_as={},
+        read_as={key: said for key, said in config.read_as.items() if key == "case"},
     )
     named, unscored = (rows.astype({LABEL: "int8"}) for rows in (named, unscored))
     of_both = {name: sides[name] for name in attributes if name in sides}
@@ -296,7 +308,7 @@ def _same(
         return by_name
     if name not in ("same", LABEL):
         told.append(("same", f"column '{name}'", "--label-column NAME"))
-    text = _text(frame[name])
+    text = _whole(_text(frame[name]))
     values = [str(value) for value in text.dropna().unique()]
     meaning = {value: _meaning(value, config) for value in values}
     unclear = [value for value, found in meaning.items() if found is None and value not in NUMBER_MISSING]
@@ -315,6 +327,13 @@ def _same(
         told.append(("labels", shown, "--positive LABEL"))
     return text.map({value: float(found) for value, found in meaning.items() if found is not None}).astype(
         float
+    )
+
+
+def _whole(text: pd.Series) -> pd.Series:
+    """Labels as text, "1.0" as "1": a program writes so where a column of whole numbers has an empty cell."""
+    return text.map(
+        lambda one: one.removesuffix(".0") if one in ("1.0", "0.0", "-1.0") else one, na_action="ignore"
     )
 
 
@@ -376,6 +395,55 @@ def _attributes(
             "in gender_a and gender_b, or name a column with --attribute"
         )
     return found_few
+
+
+def _one_spelling(
+    frame: pd.DataFrame,
+    attributes: Sequence[str],
+    sides: Mapping[str, tuple[str, str]],
+    config: AuditConfig,
+    told: list[Told],
+) -> pd.DataFrame:
+    """The table in which groups whose names differ only in capitals are one, on both sides alike."""
+    if config.read_as.get("case") == "keep":
+        return frame
+    changed: dict[str, pd.Series] = {}
+    for name in attributes:
+        columns = list(sides.get(name, (name,)))
+        column, merged = one_spelling(pd.concat([_text(frame[one]) for one in columns], ignore_index=True))
+        if not merged:
+            continue
+        parts = np.split(column.astype(object).to_numpy(), len(columns))
+        changed |= {one: pd.Series(part, index=frame.index) for one, part in zip(columns, parts, strict=True)}
+        told += [(guess.name, guess.text, guess.option) for guess in spelling_guesses(name, merged)]
+    return frame.assign(**changed) if changed else frame
+
+
+def label_doubts(trials: Trials) -> list[str]:
+    """Sentences on speakers who have two labels of one attribute, in one trial or in several."""
+    frame, notes = trials.frame, list[str]()
+    for name, (first, second) in trials.sides.items():
+        if name in trials.config.bins or name not in frame:
+            continue
+        said = pd.DataFrame(
+            {
+                "speaker": pd.concat([frame[SPEAKER], frame[PARTNER]], ignore_index=True),
+                "label": pd.concat([_text(frame[first]), _text(frame[second])], ignore_index=True),
+            }
+        ).dropna()
+        several = said.drop_duplicates().groupby("speaker", sort=False)["label"].agg(list)
+        several = several[several.map(len) > 1]
+        if several.empty:
+            continue
+        one, apart = several.index[0], int(((frame[LABEL] == 1) & (frame[name] == CROSSED)).sum())
+        known = f"{len(several):,} speaker{' has' if len(several) == 1 else 's have'}"
+        notes.append(
+            f"{known} more than one label of {name}, the first '{one}' ({_listed(several.iloc[0][:3])}): "
+            "each trial counts by the labels in its row"
+            + (f", and {apart:,} of one speaker by none, as they name two" if apart else "")
+            + ". Give each speaker one label."
+        )
+    return notes
 
 
 def _common(first: pd.Series, second: pd.Series, name: str, config: AuditConfig) -> pd.Series:

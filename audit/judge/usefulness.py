@@ -75,9 +75,9 @@ def baselines(share: float) -> list[Baseline]:
 
 
 def _one_class(overall: Measures, task: Task) -> str:
-    here, lacking, idle = (task.positive_word, task.negatives, f"{task.flagging} everything")
+    here, lacking, idle = (task.all_positive, task.negatives, f"{task.flagging} everything")
     if overall.n_fake == 0:
-        here, lacking, idle = (task.negative_word, task.positives, f"{task.flagging} nothing")
+        here, lacking, idle = (task.all_negative, task.positives, f"{task.flagging} nothing")
     return (
         f"All {task.items} are {here}: without {lacking} nothing shows that the {task.system} is better than "
         f"{idle}, which treats all groups alike."

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,13 @@ class Plan:
         Raises:
             MitigationError: Naming every faulty option at once.
         """
-        faults = []
+        faults = [
+            f"{name} is {given!r}; it must be a number, such as {usual}"
+            for name, given, usual in (("fit_share", self.fit_share, 0.5), ("margin", self.margin, 0.02))
+            if not isinstance(given, Real) or isinstance(given, bool)
+        ]
+        if faults:
+            raise MitigationError("; ".join(faults))
         if not 0.1 <= self.fit_share <= 0.9:
             faults.append(f"fit share {self.fit_share} is not in 0.1-0.9: both parts need images")
         if not 0 <= self.margin < 0.5:
@@ -146,6 +153,16 @@ def _refuse_too_small(parts: Parts, config: AuditConfig) -> None:
     found = [_most_compared(parts, position, config.min_n) for position in range(len(attributes))]
     if max(found, default=0) >= 2:
         return
+    n_groups = [
+        len(part.cells.grouping([position]))
+        for part in (parts.fit, parts.judge)
+        for position in range(len(attributes))
+    ]
+    if max(n_groups, default=0) < 2:
+        raise MitigationError(
+            f"all images have the same {' and the same '.join(attributes)}: there is no gap to narrow; give "
+            "images of two groups or more, or another --attribute"
+        )
     told = [f"{attribute} has {n}" for attribute, n in zip(attributes, found, strict=True)]
     raise MitigationError(
         f"the table is too small to split: no attribute has two groups of at least {config.min_n} images of "

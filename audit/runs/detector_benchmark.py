@@ -165,7 +165,10 @@ def _check(
     if isinstance(config.threshold, str):
         raise ConfigError(f"threshold {config.threshold!r}: a benchmark needs a number, the same for all")
     if (out / BENCHMARK_FILE).exists() and not overwrite:
-        raise ConfigError(f"{out} holds a benchmark already: choose another folder, or overwrite it")
+        raise ConfigError(
+            f"{out} holds a benchmark already: choose another folder, or "
+            "overwrite it: --overwrite, in Python overwrite=True"
+        )
 
 
 def _require_units(sets: Sequence[LabelledImages], config: AuditConfig) -> None:

@@ -207,10 +207,13 @@ def _is_mixed(column: pd.Series) -> bool:
         return isinstance(values.dtype, pd.IntervalDtype)
     try:
         pa.array(values, from_pandas=True)
-    except pa.ArrowException:
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):  # over 64 bits; half a surrogate pair
         return True
     return False
 
 
 def _as_text(column: pd.Series) -> pd.Series:
-    return column.map(str, na_action="ignore").astype(object)
+    spelled = column.map(
+        lambda one: str(one).encode("utf-8", "backslashreplace").decode(), na_action="ignore"
+    )
+    return spelled.astype(object)

@@ -45,8 +45,9 @@ from audit.data.sampling_units import (
 from audit.data.score_file import ScoreFile, read_scores, read_trials
 from audit.data.score_table import ScoreTable, labels_of, score_table
 from audit.data.table_reading import HOW_READ, NO_SCORE, complete_rows, with_one_spelling
-from audit.data.trials import Trials, as_trials
+from audit.data.trials import Trials, as_trials, label_doubts
 from audit.data.unit_totals import IMAGES
+from audit.errors import MissingColumnError, ScoreTableError
 from audit.inference.attack_kinds import kind_rates
 from audit.inference.clusters import worth
 from audit.inference.effective_sample_size import fnr_worth, fpr_worth
@@ -148,6 +149,28 @@ def audit_scores(
     return audit_table(frame, config, extras).result
 
 
+def _refuse_unusable(frame: pd.DataFrame, config: AuditConfig, lists: Sequence[str]) -> None:
+    """Say why a column that was asked for is not among the columns, where it is elsewhere in the table.
+
+    Raises:
+        MissingColumnError: It holds lists, or is the index.
+        ScoreTableError: There are no columns.
+    """
+    if not len(frame.columns) and not lists:
+        raise ScoreTableError("the score table has no columns; give one row an image, with label and score")
+    asked = [*config.attributes, *config.controls, config.unit_column, config.weight_column]
+    for name in filter(None, [*asked, config.columns.label, config.columns.score]):
+        if name in lists:
+            raise MissingColumnError(
+                f"no column '{name}' that can be used: it holds lists and not one value an image; make one "
+                "value of each"
+            )
+        if name in frame.index.names and name not in frame.columns:
+            raise MissingColumnError(
+                f"'{name}' is the index of the score table and no column; give scores.reset_index()"
+            )
+
+
 def audit_table(
     frame: pd.DataFrame, config: AuditConfig | None = None, extras: Extras | None = None
 ) -> AuditedScores:
@@ -166,6 +189,7 @@ def audit_table(
     config = (config or AuditConfig()).check()
     extras = extras or Extras()
     frame, lists = plain_columns(frame)
+    _refuse_unusable(frame, config, lists)
     if lists:
         named = ", ".join(f"'{name}'" for name in lists)
         told = f"Columns left out, as they hold lists and not one value an image: {named}."
@@ -312,7 +336,8 @@ def _audited_trials(trials: Trials, extras: Extras) -> AuditedScores:
     table = score_table(frame, config, by_score=True)
     told = [f"{name} {text}" for name, text, _ in trials.told]
     read = [f"How the table was read: {'; '.join(told)}."] if told else []
-    notes = [*trials_note(table, config), *weights_note(config), *extras.notes, *read]
+    noted = [*trials_note(table, config), *label_doubts(trials), *weights_note(config)]
+    notes = [*noted, *extras.notes, *read]
     left_out = dict(trials.left_out or {})
     if extras.why_no_score:
         left_out.pop(NO_SCORE, None)
@@ -628,7 +653,7 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
     """What the reader must know that only the table can tell."""
     notes = []
     if table.fake.all() or not table.fake.any():
-        word = task.positive_word if table.fake[0] else task.negative_word
+        word = task.all_positive if table.fake[0] else task.all_negative
         notes.append(f"All {task.items} are {word}: every rate of the other class is undefined.")
     for position, attribute in enumerate(table.cells.attributes):
         grouping = table.cells.grouping([position])
@@ -636,7 +661,8 @@ def _notes(table: ScoreTable, task: Task) -> list[str]:
         unknown = int(missing[grouping.of_cell[table.cell]].sum())
         if unknown:
             notes.append(
-                f"{unknown} {task.items} have no label for {attribute}: shown as '(missing)', never compared "
+                f"{unknown:,} {task.items_of(unknown)} {'has' if unknown == 1 else 'have'} no label for "
+                f"{attribute}: shown as '(missing)', never compared "
                 "with the other groups."
             )
         if len(grouping) < 2 and not unknown:

@@ -114,7 +114,7 @@ def of_training(cell: BenchmarkCell) -> str:
     if cell.seen_in_training:
         return "own set"
     n = cell.n_left_out.get(IN_TRAINING, 0)
-    return f"{n:,} images of photos it was trained on left out" if n else ""
+    return f"{n:,} image{'' if n == 1 else 's'} of photos it was trained on left out" if n else ""
 
 
 class BenchmarkResult(Record):

@@ -14,7 +14,8 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse
 
 from audit.serving.pages import Site, data_url
-from audit.serving.tables import checked_table
+from audit.serving.problems import Problem
+from audit.serving.tables import FIELDS, checked_table
 from audit.serving.uploads import only, read_form, read_images
 from detectors.scoring.score_table import NO_SCORE, OK
 from reports.text.known_errors import known_errors
@@ -112,6 +113,14 @@ def endpoint_routes(site: Site) -> APIRouter:
         given = form.get("scores")
         name, data = await checked_table(given if isinstance(given, UploadFile) else None)
         options = {key: [v for v in form.getlist(key) if isinstance(v, str)] for key in form}
+        if unknown := sorted({*form} - {"scores", *FIELDS}):
+            raise Problem(
+                400,
+                "unknown-field",
+                "A field that means nothing here",
+                f"'{unknown[0]}' is none of scores, {', '.join(FIELDS)}; leave it out, or audit the table "
+                "with audit run --scores, which takes every option",
+            )
         _, record = await site.tables.audit(data, name, options)
         return Response(record, media_type="application/json")
 

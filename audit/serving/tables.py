@@ -45,6 +45,8 @@ _TEXTS = {
     "image_id_column": "--image-id-column",
 }  # fmt: skip
 """Field of a form to the option that it becomes, where it is not empty."""
+FIELDS = ("label", "score", "attribute", "higher", *_TEXTS)
+"""All fields that say how a table is audited."""
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,15 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, one: str, several: str) -> str:
+    """A number of things: "1 image", "12,000 images".
+
+    >>> counted(1, "image", "images"), counted(12000, "image", "images")
+    ('1 image', '12,000 images')
+    """
+    return f"{count(value)} {one if value == 1 else several}"
+
+
 def of_thousand(value: float) -> str:
     """A proportion as so many of 1,000, never as none or all where it is not.
 

@@ -353,7 +353,8 @@ def _nothing_to_compare(result: AuditResult, v: Verdict) -> str:
     of_units = f", {_enough_units(config, 'at least')}" if config.unit_column or config.weight_column else ""
     total = v.n_groups + v.n_small_groups
     if total < 2:
-        whose = "are of one group" if total else "have no label"
+        of_two = "are of two groups or " if v.rate == "fpr" and result.task.of_trials else ""
+        whose = "are of one group" if total else f"{of_two}have no label"
         return f"All {result.task.of_rate(v.rate)} {whose}; a comparison needs two."
     have = "has" if v.n_groups == 1 else "have"
     return (

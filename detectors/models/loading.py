@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from detectors.errors import DetectorNotFound, DeviceNotFound, NotTrusted
+from detectors.errors import DetectorNotFound, DeviceNotFound, NotTrusted, SidecarError
 from detectors.isolation.child import Limits
 from detectors.models.checkpoint import is_checkpoint, load_checkpoint
 from detectors.models.detector import Detector, Source
@@ -71,6 +71,13 @@ def load_detector(
         DetectorError: a file that cannot be loaded or called; each condition has its own class.
         MissingExtra: an ONNX file where onnxruntime is not installed.
     """
+    if not isinstance(source, str | Path):
+        raise DetectorNotFound(
+            f"the detector is a {type(source).__name__}; give its file, module:factory, or what "
+            "detectors.load returned"
+        )
+    if options is not None and not isinstance(options, Mapping):
+        raise SidecarError(f"settings is {options!r}; give a mapping, such as {{'size_px': 224}}")
     given = dict(options or {})
     made = _load(source, given | ({"arch": arch} if arch else {}), pick_device(device), trust, limits)
     return replace(made, source=Source(str(source), arch, given, trust, limits))

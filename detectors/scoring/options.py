@@ -6,10 +6,12 @@ Enters: nothing. Leaves: `Options`, `RayCluster`; plain data, and no torch is lo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
 from detectors.errors import ClusterError
+from pipelines.errors import SettingError
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -62,6 +64,9 @@ class Options:
         work_dir: Where finished parts are kept and an interrupted run continues.
         progress: Show a bar.
         cluster: Where to score; None for this process.
+
+    Raises:
+        SettingError: A batch of no size.
     """
 
     batch_size: int = 32
@@ -69,3 +74,8 @@ class Options:
     work_dir: Path | None = None
     progress: bool = True
     cluster: RayCluster | None = None
+
+    def __post_init__(self) -> None:
+        size = self.batch_size
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+            raise SettingError(f"batch_size is {size!r}; it must be a whole number of at least 1")

@@ -159,7 +159,10 @@ def compare_experiments(paths: Sequence[str | Path]) -> pd.DataFrame:
         DatasetLayoutError: not the record of a training.
     """
     if len(paths) < 2:
-        raise DatasetNotFound("comparing takes two trainings or more")
+        raise DatasetNotFound(
+            f"comparing takes two trainings or more, and {paths[0] if paths else 'none'} is given; name the "
+            "folder of several, or each of them"
+        )
     records = [read_record(path) for path in paths]
     names = [Path(path).name.removesuffix(SUFFIX).removesuffix(".pt") for path in paths]
     if len(set(names)) < len(names):

@@ -212,7 +212,8 @@ def _open(out: Path, key: dict[str, Any], overwrite: bool) -> None:
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != key:
         if not overwrite:
             raise OutputExists(
-                f"{out} holds trainings with other settings or data: choose another folder, or overwrite it"
+                f"{out} holds trainings with other settings or data: choose another folder, or overwrite it: "
+                "--overwrite, in Python overwrite=True"
             )
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)

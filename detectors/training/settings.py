@@ -10,7 +10,8 @@ From random weights there is nothing to protect, and all layers learn at `learni
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from detectors.data.preprocessing import Face, Preprocessing, Resize
@@ -63,8 +64,24 @@ class FitSettings:
         """Plain values for JSON and for checkpoints."""
         return asdict(self)
 
+    def kind_faults(self) -> Iterator[str]:
+        """Which fields are no numbers where their defaults are some, a sentence each."""
+        for one in fields(self):
+            given, usual = getattr(self, one.name), one.default
+            if isinstance(usual, bool) or not (isinstance(usual, int | float) or one.name == "size_px"):
+                continue
+            if given is None and usual is None:
+                continue
+            kind, word = (Real, "number") if isinstance(usual, float) else (Integral, "whole number")
+            if not isinstance(given, kind) or isinstance(given, bool):
+                yield f"{one.name} is {given!r}, it must be a {word}"
+
     def fit_faults(self) -> Iterator[str]:
         """What is wrong with these fields, a sentence each."""
+        kinds = list(self.kind_faults())
+        if kinds:  # nothing more can be asked of them
+            yield from kinds
+            return
         for name in ("epochs", "batch_size", "devices"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}, it must be 1 or more"
@@ -132,6 +149,8 @@ class Settings(FitSettings):
 
     def _faults(self, arch: str) -> Iterator[str]:
         yield from self.fit_faults()
+        if any(self.kind_faults()):
+            return
         if self.size_px is not None and self.size_px > 0 and not takes_size(arch, self.size_px):
             yield f"size_px is {self.size_px}, too small for {arch}"
         if self.fair not in get_args(Fair):

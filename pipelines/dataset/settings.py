@@ -8,6 +8,7 @@ depend on it.
 """
 
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -57,10 +58,15 @@ class PairSettings:
             ("style_mix", 0.0, 1.0),
         ):
             value = getattr(self, name)
+            is_number = isinstance(value, Real)
+            if not is_number:
+                raise SettingError(f"{name} is {value!r}; it must be a number from {low} to {high}")
             if not low <= value <= high:
                 raise SettingError(f"--{name.replace('_', '-')} is {value}; it must lie from {low} to {high}")
         for name in ("limit", "per_cell"):
             value = getattr(self, name)
+            if value is not None and not isinstance(value, Integral):
+                raise SelectionError(f"{name} is {value!r}; it must be a whole number, or None for all")
             if value is not None and value < 1:
                 raise SelectionError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
         parse_finish(self.finish)

@@ -166,7 +166,12 @@ def photo_job(
     Raises:
         ExpectedError: labels, settings or weights that a user must put right.
     """
-    words = [str(generator)] if isinstance(generator, str | Path) else [str(g) for g in generator]
+    several = [generator] if isinstance(generator, str | Path) else generator
+    if not isinstance(several, Sequence):
+        raise SettingError(
+            f"generator is {generator!r}; give a kind of fake, such as 'small', or a list of them"
+        )
+    words = [str(one) for one in several]
     check_words(words)
     table = photos if isinstance(photos, FaceTable) else read_fairface(photos)
     table = replace(table, rows=table.rows.assign(path=[str(Path(p).resolve()) for p in table.rows["path"]]))

@@ -15,6 +15,8 @@ import io
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -177,18 +179,46 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[np.nda
         PhotoTooLarge: more pixels than `max_pixels`.
         PhotoUnreadable: not an image, truncated or damaged.
     """
+    with _faults(name), Image.open(io.BytesIO(data), formats=READERS) as image:
+        return _upright_pixels(image, name, max_pixels)
+
+
+def pixels_of(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, str]:
+    """The pixels of an image that Pillow opened already; what `decode` makes of its file.
+
+    Args:
+        image: of any mode.
+        name: what to call it in messages.
+        max_pixels: as in `read_photo`.
+
+    Returns:
+        As `decode`.
+
+    Raises:
+        PhotoTooLarge: more pixels than `max_pixels`.
+        PhotoUnreadable: truncated, damaged, or closed.
+    """
+    with _faults(name):
+        return _upright_pixels(image, name, max_pixels)
+
+
+def _upright_pixels(image: Image.Image, name: str, max_pixels: int) -> tuple[np.ndarray, str]:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PhotoTooLarge(
+            f"{name} has {width} x {height} = {width * height} pixels; the limit is {max_pixels}"
+        )
+    image.load()
+    profile = image.info.get("icc_profile")
+    rgb, note = _to_rgb(ImageOps.exif_transpose(image), profile)
+    return np.asarray(rgb), note
+
+
+@contextmanager
+def _faults(name: str) -> Iterator[None]:
+    """Within this context, what Pillow says of a damaged image ends as a fault of this photo."""
     try:
-        with Image.open(io.BytesIO(data), formats=READERS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise PhotoTooLarge(
-                    f"{name} has {width} x {height} = {width * height} pixels; the limit is {max_pixels}"
-                )
-            image.load()
-            profile = image.info.get("icc_profile")
-            upright = ImageOps.exif_transpose(image)
-            rgb, note = _to_rgb(upright, profile)
-            return np.asarray(rgb), note
+        yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise PhotoTooLarge(f"{name}: {fault}") from fault
     except UnidentifiedImageError as fault:  # its text names an address in memory

@@ -36,6 +36,19 @@ PLOTLY_JS = "plotly-basic-4.1.1.min.js"
 """The partial bundle with scatter and bar alone: 1.2 MB, where the full one has 4.7 MB."""
 
 
+LONG = 30
+"""Letters in a row that no column of a table should be as wide as."""
+
+
+def is_long(text: str) -> bool:
+    """Whether a cell's text must break within words, or be held to a width, for its table to be seen.
+
+    >>> is_long("Southeast Asian"), is_long("x" * 200), is_long("a name with blanks " * 9)
+    (False, True, True)
+    """
+    return len(text) > 3 * LONG or any(len(word) > LONG for word in text.split())
+
+
 def nobreak(text: str) -> Markup:
     """Keep each short bracketed interval, and each p-value, on one line."""
     html = re.sub(r"\bp (=|&lt;|&gt;) (?=[\d])", "p\u00a0\\1\u00a0", str(escape(text)))
@@ -56,6 +69,7 @@ def environment(task: Task) -> Environment:
     for function in (
         numbers.percent, numbers.points, numbers.count, numbers.number, numbers.percent_interval,
         numbers.point_interval, numbers.p_value, numbers.threshold_text, title, people, group_label, nobreak,
+        is_long,
     ):  # fmt: skip
         env.filters[function.__name__] = function
     env.globals["m"] = env.get_template("macros.html").module

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from audit.schema.result import AuditResult
 from audit.task import Task
-from audit.wording.numbers import count
+from audit.wording.numbers import count, counted
 from audit.wording.verdict_text import RATES, Finding, by
 from reports.figures.heat_maps import HeatMap, all_cells, comparable, crossed, heat_maps, worst_cells
 from reports.tables.table import Table
@@ -36,10 +36,12 @@ class Crossing:
 def _summary(result: AuditResult, name: str) -> str:
     task = result.task
     n = sum(g.attribute == name for g in result.groups)
-    real, fake = (count(len(comparable(result, name, rate))) for rate in ("fpr", "fnr"))
+    n_real, n_fake = (len(comparable(result, name, rate)) for rate in ("fpr", "fnr"))
+    real, fake = f"{count(n_real)} {'is' if n_real == 1 else 'are'}", count(n_fake)
+    occurring = counted(n, "cell occurs", "cells occur")
     return (
-        f"{count(n)} cells occur. With at least {result.config.min_n} {task.items} of the kind and every "
-        f"label known, {real} are compared on their {task.negatives} and {fake} on their {task.positives}."
+        f"{occurring}. With at least {result.config.min_n} {task.items} of the kind and every label known, "
+        f"{real} compared on their {task.negatives} and {fake} on their {task.positives}."
     )
 
 

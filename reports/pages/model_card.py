@@ -20,6 +20,7 @@ from audit.wording import verdict_text as words
 from audit.wording.criterion_text import tolerated
 from audit.wording.numbers import (
     count,
+    counted,
     number,
     number_interval,
     percent,
@@ -152,17 +153,17 @@ def _evaluation(result: AuditResult) -> str:
     task = result.task
     c, d = result.config, result.data
     left = "; ".join(f"{count(n)} left out ({reason})" for reason, n in d.n_left_out.items())
-    pairs = f", {count(d.n_pairs)} matched pairs" if task.makes_pairs else ""
+    pairs = f", {counted(d.n_pairs, 'matched pair', 'matched pairs')}" if task.makes_pairs else ""
     return "\n\n".join(
         [
             "### Testing data, factors and metrics",
-            f"{count(d.n_images)} {task.items}: {count(d.n_real)} {task.negative_word}, {count(d.n_fake)} "
-            f"{task.positive_word}{pairs}{'; ' + as_spelled(left) if left else ''}.",
+            f"{count(d.n_images)} {task.items_of(d.n_images)}: {count(d.n_real)} {task.negative_word}, "
+            f"{count(d.n_fake)} {task.positive_word}{pairs}{'; ' + as_spelled(left) if left else ''}.",
             _known(result.provenance.data),
             f"Factors: {as_spelled(', '.join(c.attributes)) or 'none'}. Decision: {task.decides} "
             f"{threshold_text(c.threshold)} (rule: {as_spelled(task.rule(c.threshold_rule))}). Tolerated: "
             f"{tolerated(result)}. Intervals at {percent(c.confidence, 0)}; disparities are corrected for "
-            f"{count(result.n_tests)} comparisons (Holm).",
+            f"{counted(result.n_tests, 'comparison', 'comparisons')} (Holm).",
             "### Results",
             _results(result),
         ]

@@ -84,8 +84,7 @@ def limits(result: AuditResult) -> list[str]:
         )
     told += [
         _independence(result),
-        f"The verdicts hold for these {count(result.data.n_images)} {task.items} at this threshold. "
-        f"{task.population}",
+        f"The verdicts hold for {_these(result)} at this threshold. {task.population}",
         "A gap shows that groups are treated unequally here, not why.",
     ]
     return told
@@ -140,6 +139,12 @@ def multiplicity(result: AuditResult) -> str:
         f"{count(n)} comparisons were made ({names}). The p-values are corrected for all of them by Holm’s "
         f"method. {cells}"
     )
+
+
+def _these(result: AuditResult) -> str:
+    """The items of an audit: "these 1,200 images", "this 1 image" being "this image"."""
+    task, n = result.task, result.data.n_images
+    return f"this {task.item}" if n == 1 else f"these {count(n)} {task.items}"
 
 
 def context(result: AuditResult) -> dict[str, Any]:

@@ -284,6 +284,8 @@ def _few(result: AuditResult, names: list[str], n_groups: int, kind: str) -> str
     or_units = or_few_units(result.config) if dropped else ""
     if len(names) == 1:
         which, have, they = f"One of {count(n_groups)} groups", "has", "it is"
+        if n_groups == 1:
+            which = "The one group"
     on = "" if kind == f"{task.items} of each kind" else f" on {kind}"
     return (
         f"{which} {have} fewer than {result.config.min_n} {kind}{or_units}; {they} shown but not judged{on}."
@@ -332,8 +334,9 @@ def overall_sentence(result: AuditResult) -> str:
     """How good the detector is at all."""
     task = result.task
     m = result.overall
-    flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} {task.negatives}"
-    missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} {task.positives}"
+    reals, fakes = task.negatives_of(m.n_real), task.positives_of(m.n_fake)
+    flagged = f"{percent(m.fpr)} ({percent_interval(m.fpr_interval)}) of {count(m.n_real)} {reals}"
+    missed = f"{percent(m.fnr)} ({percent_interval(m.fnr_interval)}) of {count(m.n_fake)} {fakes}"
     if m.n_fake == 0:
         return f"Overall it {task.flags} {flagged}; there are no {task.positives}."
     if m.n_real == 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from audit.schema.result import OVERALL
 from audit.schema.shortcuts import FamilyResult, Flip, ShortcutDetector, ShortcutsResult
-from audit.wording.numbers import count, number, number_interval, percent, percent_interval, points
+from audit.wording.numbers import count, counted, number, number_interval, percent, percent_interval, points
 
 SOLVED = 0.95
 """AUC of the files from which on a data set is called solved by them."""
@@ -114,7 +114,7 @@ def overall_flips(detector: ShortcutDetector) -> list[str]:
     overall = [flip for flip in detector.flips if flip.attribute == OVERALL]
     if any(flip.n for flip in overall):
         return [flip_sentence(flip) for flip in overall]
-    why = "; ".join(f"{count(n)} images: {why}" for why, n in _not_exchanged(detector))
+    why = "; ".join(f"{counted(n, 'image', 'images')}: {why}" for why, n in _not_exchanged(detector))
     return [f"No decision could be tried with the files exchanged ({why})."]
 
 
@@ -137,7 +137,8 @@ def equal_files_sentence(detector: ShortcutDetector) -> str:
 def exchange_sentence(detector: ShortcutDetector) -> str:
     """How many images could be written like their counterpart, and why the others could not."""
     done = detector.exchange.get("exchanged", 0)
-    said = f"{count(done) if done else 'No'} images were written like their counterpart"
+    written = counted(done, "image was", "images were") if done else "No images were"
+    said = f"{written} written like {'its' if done == 1 else 'their'} counterpart"
     left = [f"; {count(n)} were left as they are ({why})" for why, n in _not_exchanged(detector)]
     return said + "".join(left) + "."
 

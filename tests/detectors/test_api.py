@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -96,6 +97,80 @@ def test_what_is_no_image_is_refused(checkpoint: Path):
         loaded.score(np.zeros((8, 8, 3), dtype=np.float32))
     with pytest.raises(DatasetNotFound, match="no image to score"):
         loaded.score([])
+
+
+@pytest.mark.parametrize("form", ["rotated", "deep", "transparent"])
+def test_a_picture_is_seen_as_its_file_is(form: str, checkpoint: Path, pairs_dir: Path, tmp_path: Path):
+    photo = Image.open(next((pairs_dir / "real").rglob("*.png"))).convert("RGB")
+    file, exif = tmp_path / "face.png", Image.Exif()
+    if form == "rotated":
+        exif[0x0112] = 6
+    elif form == "deep":
+        photo = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
+    else:
+        photo.putalpha(0)
+    photo.save(file, exif=exif)
+    with Image.open(file) as opened:
+        found = detectors.load(checkpoint).score([file, opened])
+    assert found["score"].tolist() == pytest.approx([found["score"][0]] * 2, abs=1e-6)
+
+
+def test_a_damaged_picture_is_a_row_with_its_reason(checkpoint: Path, tmp_path: Path):
+    file = tmp_path / "cut.jpg"
+    Image.effect_noise((200, 200), 50).convert("RGB").save(file)
+    file.write_bytes(file.read_bytes()[:5000])
+    with Image.open(file) as opened:
+        found = detectors.load(checkpoint).score([opened])
+    assert found["status"].tolist() == ["unreadable image"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (None, "images is a NoneType; give files, images or arrays"),
+        (5, "images is a int"),
+        (b"face.jpg", "images is a bytes"),
+        (pd.DataFrame({"path": ["a.jpg"]}), "images is a DataFrame"),
+        ([None], "image 0 is a NoneType; give a file, a PIL image or a uint8 array"),
+        (np.zeros((0, 0, 3), np.uint8), r"image 0 is an array of uint8 \(0, 0, 3\)"),
+    ],
+)
+def test_what_is_no_image_is_named(wrong: object, told: str, checkpoint: Path):
+    with pytest.raises(DatasetLayoutError, match=told):
+        detectors.load(checkpoint).score(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [0, -1, "8", 1.5, None, True])
+def test_a_batch_of_no_size(size: object, checkpoint: Path):
+    with pytest.raises(audit.ExpectedError, match=f"batch_size is {size!r}; it must be a whole number of at"):
+        detectors.load(checkpoint).score("face.jpg", batch_size=size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arch", "data", "settings", "told"),
+    [
+        (5, "pairs", {}, "arch is 5; give the name of an architecture"),
+        (Path("simplenet"), "pairs", {}, "give the name of an architecture"),
+        ("simplenet", 5, {}, "data is a int; give the path of a pairs dataset, or several"),
+        ("simplenet", [], {}, "data is a list; give the path"),
+        ("simplenet", pd.DataFrame(), {}, "data is a DataFrame; give the path"),
+        ("simplenet", "pairs", {"epochs": "3"}, "epochs is '3', it must be a whole number"),
+        ("simplenet", "pairs", {"size_px": "64"}, "size_px is '64', it must be a whole number"),
+        ("simplenet", "pairs", {"learning_rate": "x"}, "learning_rate is 'x', it must be a number"),
+        ("simplenet", "pairs", {"seed": "a", "epochs": 1.5}, "epochs is 1.5, .*; seed is 'a', it must be"),
+    ],
+)
+def test_what_cannot_be_trained_is_named(arch: object, data: object, settings: dict, told: str):
+    with pytest.raises(audit.ExpectedError, match=told):
+        detectors.train(arch, data, **settings)  # type: ignore[arg-type]
+
+
+def test_what_is_no_detector_is_named(pairs_dir: Path):
+    for wrong in (5, None, b"a.pt", len):
+        with pytest.raises(audit.ExpectedError, match=f"the detector is a {type(wrong).__name__}; give its"):
+            audit.audit_images(wrong, pairs_dir, **FAST)  # type: ignore[arg-type]
+    with pytest.raises(audit.ExpectedError, match="settings is 'size_px'; give a mapping"):
+        audit.audit_images("a.pt", pairs_dir, settings="size_px", **FAST)  # type: ignore[arg-type]
 
 
 def test_a_detector_that_is_not_there_or_misdescribed(tmp_path: Path, checkpoint: Path):

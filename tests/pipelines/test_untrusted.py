@@ -87,7 +87,7 @@ def test_whatever_an_honest_writer_quotes_is_read_back(rows, tmp_path):
     [
         (b"", "is empty"),
         (b"a,b\n1,2,3\n", "line 2 has 3 fields, its header 2"),
-        (b"a,b\n1\n", "line 2 has 1 fields, its header 2"),
+        (b"a,b\n1\n", "line 2 has 1 field, its header 2"),
         (b"a,b\n1,\x002\n", "line 2 holds a NUL"),
         (b"a,b\n1,\xff\n", "is not UTF-8 text"),
         ("a,b\n1,2\n".encode("utf-16"), "is not UTF-8 text"),

@@ -442,6 +442,23 @@ def test_hostile_names_are_text_in_tables_and_figures(visit, build, write):
     assert one.complaints == []
 
 
+def test_long_names_leave_the_numbers_in_sight(visit, build, write):
+    names = ["x" * 200, "a long name with blanks " * 8, "short"]
+    page = visit(
+        write_report(write(build({"tone_" * 25: names}, n=400))), viewport={"width": 360, "height": 800}
+    ).page
+    for details in page.query_selector_all("details"):
+        details.evaluate("(e) => { e.open = true }")
+    draw_all(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    right = "(e) => e.getBoundingClientRect().right"
+    if page.locator(".verdicts tbody td").count():
+        assert page.locator(".verdicts tbody td").last.evaluate(right) <= 360
+    page.set_viewport_size({"width": 1280, "height": 800})
+    for cell in page.locator("table.data tbody th").all():
+        assert cell.evaluate("(e) => e.getBoundingClientRect().width") <= 400
+
+
 def violations(page):
     """What axe-core objects to, with everything unfolded; skips where it is not installed."""
     if not AXE.exists():

@@ -90,7 +90,7 @@ def mitigate(
     if (run_dir is None) == (scores is None):
         raise typer.BadParameter("give either a run folder, or --scores TABLE")
     if run_dir is not None:
-        refuse_typed(context, WITH_SCORES, "go with --scores: a run folder has its own")
+        refuse_typed(context, WITH_SCORES, "goes with --scores: a run folder has its own")
         folder = run_dir
     else:
         folder = out or RUNS_PLACE / str(Path(str(scores)).stem)

@@ -243,6 +243,7 @@
     function row(group, tops) {
       const tr = document.createElement("tr"), name = document.createElement("th");
       name.scope = "row";
+      name.className = "named";
       name.textContent = group.name;
       tr.append(name, bar(rate(group, "fpr"), tops.fpr), bar(rate(group, "fnr"), tops.fnr), discoveryCell(group));
       return tr;

@@ -51,6 +51,14 @@ def audited(scores, *attributes, **options):
         ({"detector": 5}, "detector is 5; give its name"),
         ({"source": "rendered"}, "source is 'rendered'; give a mapping"),
         ({"out": 5}, "out is 5; give the path of a folder"),
+        ({"source": {"kind": object()}}, "source holds a object under 'kind', which audit.json cannot"),
+        ({"command": 5}, "command is 5; give the command line as text"),
+        ({"detector": {"size": np.int64(3)}}, "detector holds a int64 under 'size', which audit.json cannot"),
+        ({"independent": "no"}, "independent is 'no'; it must be True or False"),
+        ({"attribute": "race"}, "no option 'attribute'; did you mean 'attributes'"),
+        ({"label": "y"}, "no option 'label'; did you mean 'label_column'"),
+        ({"score": "y"}, "no option 'score'; did you mean 'score_column'"),
+        ({"control": "y"}, "no option 'control'; did you mean 'controls'"),
     ],
 )
 def test_an_option_of_the_wrong_kind_is_named(frame, option, told):
@@ -147,8 +155,8 @@ def test_a_column_called_like_a_role_gives_way_to_the_one_that_plays_it(frame, t
 
 @pytest.mark.parametrize(
     "score",
-    [pd.date_range("2020", periods=N), pd.to_timedelta(np.arange(N), "s"), np.arange(N) + 1j],
-    ids=["dates", "durations", "complex"],
+    [pd.date_range("2020", periods=N), pd.to_timedelta(np.arange(N), "s")],
+    ids=["dates", "durations"],
 )
 def test_dates_are_no_scores(frame, score):
     with pytest.raises(audit.ExpectedError, match="and no scores; give plain numbers"):
@@ -158,6 +166,12 @@ def test_dates_are_no_scores(frame, score):
 def test_half_a_surrogate_pair_is_no_text(frame):
     with pytest.raises(audit.ExpectedError, match="is no valid text"):
         audited(frame.assign(race=pd.Series(["a\ud800", "b"] * 40, dtype=object)))
+
+
+def test_half_a_surrogate_pair_in_another_column_is_spelled_out(frame, tmp_path):
+    found = audited(frame.assign(file=pd.Series(["a\ud800", "b"] * 40, dtype=object)))
+    written = pd.read_parquet(found.write(tmp_path / "run") / "scores.parquet")
+    assert written["file"].tolist()[:2] == ["a\\ud800", "b"]
 
 
 def test_weights_whose_sum_is_infinite_are_weights(frame):
@@ -187,3 +201,92 @@ def test_one_except_catches_what_any_package_says_no_to(tmp_path):
     assert issubclass(reports.errors.RunNotFound, audit.ExpectedError)
     with pytest.raises(audit.ExpectedError, match="holds nothing"):
         audit.audit_images(tmp_path / "none.pt", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [np.arange(N) + 1j, (np.arange(N) + 1j).astype("complex64"), pd.Series([1j, 2j] * 40, dtype=object)],
+    ids=["complex128", "complex64", "objects"],
+)
+@pytest.mark.parametrize("name", ["score", "race", "other"])
+def test_complex_numbers_are_refused_where_they_enter(frame, name, column):
+    told = f"column '{name}' holds complex numbers, which are neither scores nor groups; drop it"
+    with pytest.raises(audit.ExpectedError, match=told):
+        audited(frame.assign(**{name: column}))
+
+
+@pytest.mark.parametrize("other", [2**70, np.longdouble("1.5")], ids=["more than 64 bits", "long double"])
+def test_numbers_that_no_column_of_a_file_holds_are_written(frame, other, tmp_path):
+    kind = object if isinstance(other, int) else np.longdouble
+    found = audited(frame.assign(other=np.array([other] * N, dtype=kind)))
+    written = pd.read_parquet(found.write(tmp_path / "run") / "scores.parquet")
+    assert set(written["other"]) == {str(2**70) if isinstance(other, int) else 1.5}
+
+
+def test_dates_are_no_weights(frame):
+    with pytest.raises(audit.ExpectedError, match=r"column 'w' holds datetime64\[\w+\] and no weights"):
+        audited(frame.assign(w=pd.date_range("2020", periods=N)), weight_column="w")
+
+
+def test_a_column_that_is_asked_for_and_elsewhere(frame):
+    with pytest.raises(
+        audit.ExpectedError, match="'race' that can be used: it holds lists and not one value"
+    ):
+        audited(frame.assign(race=[["A"], ["B"]] * 40))
+    with pytest.raises(audit.ExpectedError, match=r"'race' is the index .*; give scores.reset_index\(\)"):
+        audited(frame.set_index("race"))
+
+
+def test_a_table_of_nothing():
+    with pytest.raises(audit.ExpectedError, match="the score table has no columns; give one row an image"):
+        audited(pd.DataFrame())
+
+
+def test_a_folder_is_no_table(frame, tmp_path):
+    with pytest.raises(audit.ExpectedError, match=f"{tmp_path} is a folder; give the table of scores in it$"):
+        audited(tmp_path)
+    run = audited(frame).write(tmp_path / "run")
+    with pytest.raises(audit.ExpectedError, match=r"run is a folder; .*, or `audit report` for the run"):
+        audited(run)
+
+
+@pytest.mark.parametrize("wrong", [5, None, b"run", pd.DataFrame()])
+def test_what_is_no_path(frame, wrong):
+    found = audited(pd.concat([frame] * 4))
+    for call in (audit.load_result, found.write, audit.mitigate, audit.mitigate(found).report):
+        with pytest.raises(
+            audit.ExpectedError, match=r"(?s)is no path; give one as text or as a pathlib.Path"
+        ):
+            call(wrong)
+
+
+@pytest.mark.parametrize("place", ["file/report.html", "a" * 300])
+def test_a_report_that_cannot_be_written_names_its_place(frame, place, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        audit.ExpectedError, match=f"{place[:20]}.* cannot be written: .*; name another place"
+    ):
+        audited(frame).report(tmp_path / place)
+
+
+def test_a_report_is_no_pdf(frame, tmp_path):
+    with pytest.raises(audit.ExpectedError, match=r"a page of HTML, not r.pdf; name it .html"):
+        audited(frame).report(tmp_path / "r.pdf")
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"fit_share": "half"}, "fit_share is 'half'; it must be a number, such as 0.5"),
+        ({"margin": None}, "margin is None; it must be a number, such as 0.02"),
+    ],
+)
+def test_options_of_a_search_for_a_cure(frame, option, told):
+    with pytest.raises(audit.ExpectedError, match=told):
+        audit.mitigate(audited(frame), **option)
+
+
+def test_a_cure_is_not_written_into_a_file(frame, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(audit.ExpectedError, match="file is a file, so"):
+        audit.mitigate(audited(pd.concat([frame] * 4))).write(tmp_path / "file")

@@ -8,8 +8,15 @@ import pytest
 
 from audit.config import AuditConfig, Columns
 from audit.data.score_file import read_trials
-from audit.data.trials import PARTNER, SPEAKER, as_trials, paired_columns
-from audit.errors import LabelError, MissingColumnError, ScoreValueError, UnclearTableError, UnitError
+from audit.data.trials import PARTNER, SPEAKER, as_trials, label_doubts, paired_columns
+from audit.errors import (
+    LabelError,
+    MissingColumnError,
+    ScoreTableError,
+    ScoreValueError,
+    UnclearTableError,
+    UnitError,
+)
 from audit.schema.result import CROSSED
 
 ASKED = AuditConfig(task="speaker-verification")
@@ -415,3 +422,34 @@ def test_a_first_line_may_tell_the_separator_and_columns_of_one_name_are_refused
         UnclearTableError, match=r"t\.csv has two columns 'gender_a'; rename or drop one of them$"
     ):
         read_trials(path, ASKED)
+
+
+def test_labels_beside_an_empty_cell_are_whole_numbers(tmp_path):
+    few(same=[1, np.nan, 0, 1]).to_csv(tmp_path / "t.csv", index=False)
+    trials = read_trials(tmp_path / "t.csv", ASKED)[0]
+    assert trials.frame["label"].tolist() == [1, 0, 1] and sum(trials.left_out.values()) == 1
+
+
+def test_a_table_without_trials_is_said_to_have_none():
+    with pytest.raises(ScoreTableError, match="the table has no trials; there is nothing to audit"):
+        as_trials(few().head(0), ASKED)
+
+
+def test_groups_that_differ_in_capitals_are_one_on_both_sides():
+    table = few(gender_b=["F", "f ", "m", "F"])
+    trials = as_trials(table, ASKED)
+    assert trials.frame["gender"].tolist() == ["f", "f", CROSSED, "f"]
+    assert trials.told == (("groups of gender", "'F' is read as 'f' (2 rows)", "--read case=keep"),)
+    pd.testing.assert_frame_equal(as_trials(trials.frame, trials.config).frame, trials.frame, check_like=True)
+    kept = as_trials(table, AuditConfig(task=ASKED.task, read_as={"case": "keep"}))
+    assert kept.frame["gender"].tolist() == [CROSSED, "f", CROSSED, CROSSED] and kept.told == ()
+    assert as_trials(kept.frame, kept.config).frame["gender"].tolist() == kept.frame["gender"].tolist()
+
+
+def test_a_speaker_with_two_labels_is_named():
+    assert label_doubts(as_trials(few(), ASKED)) == []
+    trials = as_trials(few(gender_b=["m", "f", "m", "f"]), ASKED)
+    assert label_doubts(trials) == [
+        "1 speaker has more than one label of gender, the first 'x' ('f', 'm'): each trial counts by the "
+        "labels in its row, and 1 of one speaker by none, as they name two. Give each speaker one label."
+    ]

@@ -206,7 +206,7 @@ def test_the_command_reads_a_foreign_table_as_audit_run_does(table, tmp_path, ca
     [
         ([], "give either a run folder, or --scores TABLE"),
         (["RUN", "--scores", "s.csv"], "give either a run folder, or --scores TABLE"),
-        (["RUN", "--threshold", "0.4"], "--threshold go with --scores: a run folder has its own"),
+        (["RUN", "--threshold", "0.4"], "--threshold goes with --scores: a run folder has its own"),
         (["RUN", "--fit-share", "1.5"], "fit share 1.5 is not in 0.1-0.9"),
         (["RUN", "--margin", "0.7"], "margin 0.7 is not in 0-0.5"),
         (["nowhere"], "no audit.json at nowhere"),
@@ -257,3 +257,16 @@ def test_a_damaged_record(text, tmp_path):
     (tmp_path / "mitigation.json").write_text(text)
     with pytest.raises(ResultFormatError, match="run `audit mitigate` again"):
         load_mitigation(tmp_path)
+
+
+def test_one_group_has_no_gap_to_narrow(table):
+    frame = pd.read_csv(table).assign(race="A")
+    with pytest.raises(
+        MitigationError, match="all images have the same race: there is no gap to narrow; give"
+    ):
+        audit.mitigate(audit.audit_scores(frame, "race", n_boot=100))
+
+
+def test_two_options_of_tables_go_with_scores(run, capsys):
+    audit_("mitigate", run, "--threshold", "0.4", "--seed", "1", code=2)
+    assert "go with --scores: a run folder has its own" in " ".join(capsys.readouterr().err.split())

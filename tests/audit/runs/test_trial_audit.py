@@ -320,3 +320,29 @@ def test_one_speaker_whose_voice_is_never_heard_convicts_no_group(table):
     rows = found.no_scores.set_index(["label", "group"])
     assert rows.loc[("fake", "IN"), "n_without"] == 12 and rows.loc[("fake", "GB"), "n_without"] == 0
     assert not rows["more"].any()
+
+
+def test_trials_of_one_class_are_called_trials():
+    table = trials(n_impostors=300)
+    for same, word in ((0, "impostor trials"), (1, "genuine trials")):
+        notes = audited_table(table[table["same"] == same]).record.notes
+        assert f"All trials are {word}: every rate of the other class is undefined." in notes
+
+
+def test_trials_of_two_groups_alone_are_said_to_be_of_two():
+    table = trials(n_impostors=300)
+    table = table[(table["same"] == 1) | (table["accent_a"] != table["accent_b"])]
+    table["accent_a"] = table["accent_a"].where(table["same"] == 0, None)
+    summary = audited_table(table).summary
+    assert "All impostor trials are of two groups or have no label; a comparison needs two." in summary
+
+
+def test_a_speaker_with_two_accents_is_a_note():
+    table = trials(n_impostors=300)
+    table.loc[0, "accent_a"] = "IN" if table.loc[0, "accent_b"] == "GB" else "GB"
+    (note,) = [n for n in audited_table(table).record.notes if "more than one label" in n]
+    assert note.startswith("1 speaker has more than one label of accent, the first 's0' (")
+
+
+def audited_table(table):
+    return audit.audit_scores(table, "accent", task=TASK, n_boot=100)

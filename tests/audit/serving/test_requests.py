@@ -99,9 +99,22 @@ def test_the_audit_of_a_table_is_audit_runs(served, form, score_csv):
     assert refused.status == 422 and "nowhere" in refused.json["detail"]
 
 
+def test_a_field_that_means_nothing_is_refused(served, form, score_csv):
+    body, kind = form(("scores", "scores.csv", score_csv.read_bytes()), ("tolerance", None, b"0.1"))
+    refused = served.ask("POST", "/v1/audits", body, Content_Type=kind)
+    assert refused.status == 400
+    assert refused.json["detail"].startswith(
+        "'tolerance' is none of scores, label, score, attribute, higher, "
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "detail"),
-    [(b"", "not empty"), (b"a,b\n1\n", "line 2 has 1 fields"), (b"\xff\xfe\0", "save it as UTF-8")],
+    [
+        (b"", "not empty"),
+        (b"a,b\n1\n", "line 2 has 1 field, its header 2"),
+        (b"\xff\xfe\0", "save it as UTF-8"),
+    ],
 )
 def test_a_table_that_is_none_is_refused(served, form, data, detail):
     body, kind = form(("table", "t.csv", data))

@@ -64,7 +64,7 @@ def test_a_cluster_is_refused_for_trials_and_not_passed_over(trials_dir, capsys)
     asked = ("--trials", trials_dir, "--detector", "siamese.pt", "--engine", "ray", "--workers", 2)
     code, _, err = typed(capsys, "run", *TASK, *asked)
     words = " ".join(err.replace("│", " ").split())
-    assert code == 2 and "--engine, --workers is for images: a verifier's trials are scored in" in words
+    assert code == 2 and "--engine, --workers are for images: a verifier's trials are scored in" in words
 
 
 def test_a_verifier_is_audited_on_the_trials_it_never_heard(verifier_file, trials_dir, tmp_path, capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.dataset.job import claimed, load_job
 from pipelines.devices import choose_device
-from pipelines.errors import CheckpointFormatError, PairsNotFound, SelectionError, SettingError
+from pipelines.errors import CheckpointFormatError, ExpectedError, PairsNotFound, SelectionError, SettingError
 from pipelines.generators.psp.config import PSPConfig
 from pipelines.generators.small import SMALL_WEIGHTS
 from pipelines.jobs.generation import generate_pairs
@@ -141,3 +141,23 @@ def test_photos_or_latents_and_nothing_that_latents_leave_no_choice_of(tmp_path)
         generate_pairs(tmp_path, tmp_path / "out", from_latents=tmp_path, limit=3, finish="png")
     with pytest.raises(SettingError, match="decodes latents with one network; --generator names small, swap"):
         generate_pairs(None, tmp_path / "out", ["small", "swap"], from_latents=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"limit": "x"}, "limit is 'x'; it must be a whole number, or None for all"),
+        ({"limit": 1.5}, "limit is 1.5; it must be a whole number"),
+        ({"seed": "x"}, "seed is 'x'; it must be a number from 0"),
+        ({"generator": 5}, "generator is 5; give a kind of fake, such as 'small', or a list of them"),
+    ],
+)
+def test_what_no_pairs_can_be_made_with(options, told, drawn, tiny_generator, tmp_path):
+    asked = {"generator": tiny_generator, "device": "cpu", "size_px": 16, **options}
+    with pytest.raises(ExpectedError, match=told):
+        photo_job(drawn, tmp_path / "pairs", asked.pop("generator"), **asked)
+
+
+def test_what_is_no_path(drawn):
+    with pytest.raises(ExpectedError, match=r"5 is no path; give one as text or as a pathlib.Path"):
+        generate_pairs(drawn, 5)
