@@ -73,7 +73,8 @@ def test_the_record_meets_what_was_promised():
     assert 0.85 <= record["overall"]["gradient_ratio"] <= 1.1
     assert record["overall"]["fake_face_found"] >= 0.99
     found = {name: each["fake_face_found"] for name, each in record["groups"]["race"].items()}
-    assert found.pop("Black") >= 0.975, "three of 137 faces: the one group below 99 %, as the README says"
+    for race in ("Black", "East Asian"):
+        assert found.pop(race) >= 0.985, "two faces of 137 and of 139: below 99 %, as the README says"
     assert min(found.values()) >= 0.99
     assert len(record["groups"]["race"]) == 7
 
