@@ -41,7 +41,7 @@ def mitigate_run(run_dir: str | Path, plan: Plan | None = None) -> MitigationRes
         plan: Share to fit on, and margin.
 
     Raises:
-        MitigationError: The table is too small to split, a column is missing, or the plan impossible.
+        MitigationError: As `mitigate_table`, or the folder lacks its scores.
         ResultFormatError: There is no readable `audit.json`.
     """
     folder = Path(run_dir)
@@ -68,7 +68,8 @@ def mitigate_table(
         config: Its options, where the columns are not called as in `scores.parquet`.
 
     Raises:
-        MitigationError: The table is too small to split, a column is missing, or the plan impossible.
+        MitigationError: The table is too small to split, a column is missing, the plan impossible, or the
+            audit has no answer: its threshold does not fit, or nothing shows that the detector works.
     """
     plan, config = (plan or Plan()).check(), config or config_of(result)
     config = replace(config, criterion="difference")  # cures are judged by the gaps they close
@@ -101,6 +102,8 @@ def _check(result: AuditResult, plan: Plan) -> None:
     useful = usefulness_in(result)
     if useful.reason in ("reversed", "guessing"):
         raise MitigationError(f"no threshold helps here. {useful.sentence}")
+    if useful.reason == "threshold":
+        raise MitigationError(f"there is nothing to cure yet. {useful.sentence}")
     if useful.reason == "one class":
         task = result.task
         raise MitigationError(

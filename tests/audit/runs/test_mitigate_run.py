@@ -107,6 +107,19 @@ def audit_file_of(run, folder):
     return audit_file(folder.parent / "again.csv", folder, AuditConfig(("race",), n_boot=500, threshold=0.3))
 
 
+def test_a_threshold_that_does_not_fit_the_scores_is_put_right_first(table, tmp_path):
+    """Scores of other units: everybody is flagged, so that no gap stands out."""
+    scores = pd.read_csv(table)
+    scores.assign(score=1000 + scores["score"]).to_csv(tmp_path / "scores.csv", index=False)
+    found = audit_file(tmp_path / "scores.csv", tmp_path / "run", replace(CONFIG, threshold=0.5))
+    assert found.usefulness.reason == "threshold"
+    with pytest.raises(
+        MitigationError,
+        match=r"^there is nothing to cure yet\. The threshold does not fit these scores: at 0\.5 decisions",
+    ):
+        mitigate_run(tmp_path / "run")
+
+
 def test_a_cure_of_another_run_is_not_shown(run, tmp_path):
     audit_file_of(run, tmp_path / "other")
     (tmp_path / "other" / "mitigation.json").write_bytes((run / "mitigation.json").read_bytes())
