@@ -55,6 +55,10 @@ FEW_ERRING = 5
 MOST_PERMUTED = 20_000
 """With more units than this the permutation distribution is its normal limit, to every digit shown."""
 
+MOST_SHUFFLED = 2_000
+"""The same where most units are unlike, as with weights, and would have to be shuffled one by one: minutes.
+The smallest p-value, which is that of the widest pair, keeps the error (`benchmarks/unlike_units.py`)."""
+
 TAIL = 0.0025
 """One-sided level of the quantiles that say how far to believe a variance: about that of a pair's test."""
 
@@ -264,11 +268,12 @@ def _permuted(excess: Floats, images: Floats, n_units: Ints, n: int, rng: np.ran
     """
     order = np.lexsort((images, excess))
     excess, images = excess[order], images[order]
-    if len(excess) > MOST_PERMUTED:
+    kinds = np.flatnonzero(np.concatenate([[True], (np.diff(excess) != 0) | (np.diff(images) != 0)]))
+    alike = 2 * len(kinds) * len(n_units) < len(excess)
+    if len(excess) > (MOST_PERMUTED if alike else MOST_SHUFFLED):
         variance = 1.0 / n_units
         return max_abs_z(rng.normal(size=(n, len(n_units))) * np.sqrt(variance), variance)
-    kinds = np.flatnonzero(np.concatenate([[True], (np.diff(excess) != 0) | (np.diff(images) != 0)]))
-    if 2 * len(kinds) * len(n_units) < len(excess):
+    if alike:
         return _dealt_by_kind(excess, images, kinds, n_units, n, rng)
     starts = np.concatenate([[0], np.cumsum(n_units)[:-1]])
     spread = (excess**2).mean()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from audit.data.unit_totals import unit_totals
 from audit.inference import clusters
 from audit.inference.clusters import TAIL, believed, half_sum_worth_by_units, unit_equality_test, worth
 from audit.inference.two_proportions import equality_z
+
+UNLIKE = Path(__file__).parents[3] / "benchmarks" / "unlike_units.py"
 
 
 def drawn(sizes, rates, together, n_each, rng, fake=False):
@@ -173,6 +177,23 @@ def test_many_units_are_dealt_by_kind_as_by_shuffling(sizes, monkeypatch):
     assert stats.ks_2samp(found.null, np.multiply(null, 1.1)).pvalue < 0.001
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [([2000] + [50] * 6, 0.01, 1, 0.5), ([1500] + [32] * 20, 0.02, 5, 0.5)],
+    ids=["pairs", "persons"],
+)
+def test_many_units_with_weights_of_their_own_are_not_called_unequal(setting, monkeypatch):
+    spec = importlib.util.spec_from_file_location("unlike_units", UNLIKE)
+    study = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study)
+    monkeypatch.setattr(clusters, "_dealt_by_kind", None)  # would be called if units were alike
+    rng = np.random.default_rng(18)
+    p = np.array(
+        [unit_equality_test(study.drawn(*setting, rng), "fpr", 500, rng).p_value for _ in range(150)]
+    )
+    assert (p <= 0.05).mean() <= 0.05
+
+
 def pairs(groups):
     return combinations(range(len(groups)), 2)
 
@@ -304,7 +325,7 @@ def test_the_test_by_units_is_that_of_all_ways_to_deal_them(monkeypatch):
     assert len(test.null) == 20_000 and (np.diff(test.null) >= 0).all()
     for level in (0.5, 1.0, abs(seen) - 1e-9):
         assert (test.null >= level).mean() == pytest.approx((dealt >= level).mean(), abs=0.012)
-    monkeypatch.setattr(clusters, "MOST_PERMUTED", 8)
+    monkeypatch.setattr(clusters, "MOST_SHUFFLED", 8)
     limit = unit_equality_test(units, "fpr", 20_000, np.random.default_rng(1)).null
     assert [(limit > one).mean() for one in (1.0, 1.96)] == pytest.approx([0.317, 0.05], abs=0.01)
 
