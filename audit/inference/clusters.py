@@ -265,6 +265,18 @@ def _permuted(excess: Floats, images: Floats, n_units: Ints, n: int, rng: np.ran
     """Largest |z| between groups of so many units, drawn without regard to where the units belong.
 
     Units enter in the order of their values and groups in that of their sizes: names and rows change nothing.
+    Units that are alike are dealt by kind, others one by one; the normal limit stands for more of either than
+    MOST_PERMUTED and MOST_SHUFFLED.
+
+    Args:
+        excess: float64 [u], errors of each unit less the pooled rate times its images.
+        images: float64 [u], images of each unit, weighted; > 0.
+        n_units: int64 [k], units of each group, the largest first.
+        n: Permutations.
+        rng: Source of randomness.
+
+    Returns:
+        float64 [n].
     """
     order = np.lexsort((images, excess))
     excess, images = excess[order], images[order]

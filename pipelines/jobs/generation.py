@@ -19,8 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
-
 from pipelines.dataset.assemble import dataset_size_bytes, finish
 from pipelines.dataset.job import Job, claimed, is_complete, refuse_strangers
 from pipelines.dataset.manifest import OK, read_manifest, read_provenance, read_table
@@ -295,11 +293,14 @@ def refuse_changed(job: Job) -> None:
     """
     if job.kind == "latents":
         return
-    rows = read_manifest(job.out_dir)
+    rows = read_manifest(job.out_dir).dropna(subset="source_sha256")
     known = dict(zip(rows["pair_id"], rows["source_sha256"], strict=True))
     photos = zip(job.plan["pair_id"], job.plan["path"], strict=True)
-    there = [(path, known.get(pair)) for pair, path in photos if not is_copy(path) and Path(path).is_file()]
-    there = [(path, None if pd.isna(sha256) else sha256) for path, sha256 in there]
+    there = [
+        (path, known.get(pair))
+        for pair, path in photos
+        if (job.kind == "photos" or known.get(pair)) and not is_copy(path) and Path(path).is_file()
+    ]
     with ThreadPoolExecutor(_READERS) as pool:
         differ = pool.map(lambda photo: _differs(*photo), there)
         changed = [path for (path, _), differs in zip(there, differ, strict=True) if differs]

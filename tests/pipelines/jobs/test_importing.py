@@ -77,6 +77,7 @@ def test_what_does_not_fit_is_a_row_with_a_reason(given, tmp_path):
         "missing photo", "unreadable image", "halves differ in size", "image too small", "no face found",
     ]  # fmt: skip
     assert any("1 images in" in note and "have no label" in note for note in made.notes)
+    assert run(given, tmp_path / "pairs").was_complete
 
 
 def test_a_common_size_mends_halves_that_differ(given, tmp_path):
